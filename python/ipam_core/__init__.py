@@ -1,0 +1,1 @@
+"""The address pool of the AWS VPC CNI as a library."""

@@ -1,0 +1,191 @@
+"""Every error that the package raises on purpose, each with its facts as attributes.
+
+One base class, one subclass for each thing a caller would do differently. This
+module imports nothing from the package.
+"""
+
+from __future__ import annotations
+
+
+class IpamError(Exception):
+    """The base of every error of this package."""
+
+
+# --- the address pool -------------------------------------------------------
+
+
+class PoolExhaustedError(IpamError):
+    """No address can be given now: none is free, or those that are still cool."""
+
+    def __init__(self, *, total: int, assigned: int, cooling: int) -> None:
+        super().__init__(
+            f"no available IP/Prefix addresses: {total} in all, "
+            f"{assigned} assigned, {cooling} cooling"
+        )
+        self.total = total
+        self.assigned = assigned
+        self.cooling = cooling
+
+
+class UnknownSandboxError(IpamError):
+    """The sandbox holds no address."""
+
+    def __init__(self, sandbox: object) -> None:
+        super().__init__(f"{sandbox!r} holds no address")
+        self.sandbox = sandbox
+
+
+class UnknownEniError(IpamError):
+    """The ENI is not in the store."""
+
+    def __init__(self, eni_id: str) -> None:
+        super().__init__(f"ENI {eni_id!r} is not attached")
+        self.eni_id = eni_id
+
+
+class UnknownAddressError(IpamError):
+    """The address or prefix is not in the store or subnet."""
+
+    def __init__(self, address: str, where: str) -> None:
+        super().__init__(f"{address} is not on {where}")
+        self.address = address
+        self.where = where
+
+
+class DuplicateError(IpamError):
+    """What is added is there already."""
+
+    def __init__(self, kind: str, value: str) -> None:
+        super().__init__(f"{kind} {value} is there already")
+        self.kind = kind
+        self.value = value
+
+
+class AddressInUseError(IpamError):
+    """What is to be removed or taken holds an assignment, or is another's."""
+
+    def __init__(self, what: str, n_assigned: int = 1) -> None:
+        super().__init__(f"{what} is in use ({n_assigned} assigned)")
+        self.what = what
+        self.n_assigned = n_assigned
+
+
+class CapacityError(IpamError):
+    """The store cannot hold more: slots of an ENI, or ENIs of a card."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what}: at most {limit}")
+        self.what = what
+        self.limit = limit
+
+
+class SnapshotError(IpamError):
+    """A snapshot cannot be restored: not one, damaged, or of another version."""
+
+
+# --- the subnet ---------------------------------------------------------------
+
+
+class SubnetExhaustedError(IpamError):
+    """The subnet has fewer free addresses than asked for."""
+
+    def __init__(self, cidr: str, *, asked: int, free: int) -> None:
+        super().__init__(f"subnet {cidr}: {asked} addresses asked for, {free} free")
+        self.cidr = cidr
+        self.asked = asked
+        self.free = free
+
+
+class NoFreePrefixError(IpamError):
+    """The subnet has fewer wholly free /28 blocks than asked for."""
+
+    def __init__(self, cidr: str, *, asked: int, free_prefixes: int, free: int) -> None:
+        super().__init__(
+            f"subnet {cidr}: {asked} whole /28s asked for, {free_prefixes} free "
+            f"({free} single addresses free)"
+        )
+        self.cidr = cidr
+        self.asked = asked
+        self.free_prefixes = free_prefixes
+        self.free = free
+
+
+class ReservationError(IpamError):
+    """A CIDR reservation is outside its subnet or overlaps another."""
+
+    def __init__(self, cidr: str, why: str) -> None:
+        super().__init__(f"CIDR reservation {cidr}: {why}")
+        self.cidr = cidr
+        self.why = why
+
+
+# --- input --------------------------------------------------------------------
+
+
+class InputError(IpamError):
+    """What was read cannot be used; the message quotes it and says what is allowed."""
+
+
+class UnknownInstanceTypeError(InputError):
+    """The instance type is not in the table."""
+
+    def __init__(self, name: str, nearest: tuple[str, ...]) -> None:
+        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+        super().__init__(f"unknown instance type {name!r}{hint}")
+        self.name = name
+        self.nearest = nearest
+
+
+class MissingExtraError(IpamError):
+    """A feature needs an optional dependency that is not installed."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the extra {extra!r}: pip install 'ipam-core[{extra}]'")
+        self.extra = extra
+        self.purpose = purpose
+
+
+# --- the cloud ----------------------------------------------------------------
+
+
+class CloudError(IpamError):
+    """An EC2 call or a metadata read failed; `code` is what AWS calls it."""
+
+    def __init__(self, api: str, code: str, message: str = "", request_id: str = "") -> None:
+        text = f"{api}: {code}" + (f": {message}" if message else "")
+        super().__init__(text + (f" (request {request_id})" if request_id else ""))
+        self.api = api
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+
+class SubnetFullError(CloudError):
+    """EC2 says that the subnet has no room: of addresses, or of whole /28s."""
+
+
+class AddressLimitError(CloudError):
+    """EC2 says that the ENI holds as many addresses as it may."""
+
+
+class ThrottledError(CloudError):
+    """EC2 says that calls come too fast."""
+
+
+class DeniedError(CloudError):
+    """The credentials do not allow the call, or are no longer good."""
+
+
+class NotFoundError(CloudError):
+    """What the call names does not exist."""
+
+
+class UnreachableError(CloudError):
+    """No answer: connection refused, timed out, or cut off half way."""
+
+
+# --- durable state ------------------------------------------------------------
+
+
+class CheckpointError(IpamError):
+    """The checkpoint cannot be read or written."""
