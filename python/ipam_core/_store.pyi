@@ -104,7 +104,8 @@ class UsedAddress:
 class FreeEniAnswer:
     """Which ENI can be freed; why each other cannot (pool-rules section 5.3)."""
 
-    eni_id: str | None
+    eni_id: str | None  # the one to free: as the placement chooses among `candidates`
+    candidates: tuple[str, ...]  # all that can go, one at a time
     reasons: dict[str, str]  # by ENI id, of those that cannot: "primary", "trunk", "efa",
     # "too young", "has pods", "cooling", "needed for WARM_IP_TARGET",
     # "needed for MINIMUM_IP_TARGET", "needed for WARM_PREFIX_TARGET"

@@ -1,5 +1,10 @@
-"""The command line; the only layer that prints."""
+"""The command line: the only layer that prints. `main` is the entry point."""
+
+from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line and leave the process with its exit status."""
+    from ipam_core.cli._app import run
+
+    raise SystemExit(run())

@@ -1,0 +1,58 @@
+"""The commands by name, and how every failure is told: one line, exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from ipam_core.errors import IpamError
+
+app = typer.Typer(
+    name="ipam-core",
+    help="Predict, explain and repair the address pool of an EKS node.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Predict, explain and repair the address pool of an EKS node."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 fine, 1 a problem found, 2 bad input."""
+    try:
+        result = app(args=arguments, prog_name="ipam-core", standalone_mode=False)
+    except typer.TyperException as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
+        print("ipam-core: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader went away: give the interpreter nothing to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except IpamError as error:
+        return _fail(str(error))
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    if not str(getattr(error, "message", "")):  # no arguments: the help was shown
+        return 2
+    where = context.command_path if context else "ipam-core"
+    message = getattr(error, "format_message", error.__str__)()
+    return _fail(f"{message.rstrip('.')} (see '{where} --help')")
+
+
+def _fail(message: str) -> int:
+    print("ipam-core: " + " ".join(message.split()), file=sys.stderr)
+    return 2
