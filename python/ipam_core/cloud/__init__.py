@@ -1,0 +1,56 @@
+"""What carries a node's effects out.
+
+    codes.py        AWS error codes to typed errors
+    subnets.py      subnets of the simulated region: counted, or address by address
+    simulated.py    a simulated region and its instances
+
+`drive` runs one step against a cloud that answers at once; a simulator with latency
+keeps its own queue.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ipam_core.effects import Sleep
+from ipam_core.errors import IpamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam_core.effects import Effect, Step
+
+T = TypeVar("T")
+
+
+class Cloud(Protocol):
+    """Performs effects for one node."""
+
+    def perform(self, effect: Effect) -> Any:
+        """Carry one effect out and return its reply, or raise its error."""
+
+
+def drive(step: Step[T], cloud: Cloud, *, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Run a step to its end and return its result.
+
+    Each effect is performed by `cloud` and `Sleep` by `sleep`; an `IpamError` of the
+    cloud is thrown into the step, which decides what to make of it. Other exceptions
+    close the step and pass through.
+    """
+    try:
+        effect = next(step)
+        while True:
+            try:
+                reply = (
+                    sleep(effect.seconds) if isinstance(effect, Sleep) else cloud.perform(effect)
+                )
+            except IpamError as error:
+                effect = step.throw(error)
+            else:
+                effect = step.send(None if isinstance(effect, Sleep) else reply)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        step.close()

@@ -1,0 +1,49 @@
+"""AWS error codes, and what a node would do differently on each.
+
+Source: the EC2 API reference, "Error codes for the Amazon EC2 API".
+"""
+
+from __future__ import annotations
+
+from ipam_core.errors import (
+    AddressLimitError,
+    CloudError,
+    DeniedError,
+    NotFoundError,
+    SubnetFullError,
+    ThrottledError,
+)
+
+INSUFFICIENT_ADDRESSES = "InsufficientFreeAddressesInSubnet"
+INSUFFICIENT_PREFIXES = "InsufficientCidrBlocks"
+ADDRESS_LIMIT = "PrivateIpAddressLimitExceeded"
+ATTACHMENT_LIMIT = "AttachmentLimitExceeded"
+ENI_NOT_FOUND = "InvalidNetworkInterfaceID.NotFound"
+ATTACHMENT_NOT_FOUND = "InvalidAttachmentID.NotFound"
+REQUEST_LIMIT = "RequestLimitExceeded"
+
+_BY_CODE: dict[str, type[CloudError]] = {
+    INSUFFICIENT_ADDRESSES: SubnetFullError,
+    INSUFFICIENT_PREFIXES: SubnetFullError,
+    ADDRESS_LIMIT: AddressLimitError,
+    ENI_NOT_FOUND: NotFoundError,
+    ATTACHMENT_NOT_FOUND: NotFoundError,
+    "InvalidSubnetID.NotFound": NotFoundError,
+    "InvalidInstanceID.NotFound": NotFoundError,
+    REQUEST_LIMIT: ThrottledError,
+    "Throttling": ThrottledError,
+    "ThrottlingException": ThrottledError,
+    "UnauthorizedOperation": DeniedError,
+    "AuthFailure": DeniedError,
+    "AccessDenied": DeniedError,
+    "AccessDeniedException": DeniedError,
+    "ExpiredToken": DeniedError,
+    "ExpiredTokenException": DeniedError,
+    "RequestExpired": DeniedError,
+    "InvalidClientTokenId": DeniedError,
+}
+
+
+def error_for(api: str, code: str, message: str = "", request_id: str = "") -> CloudError:
+    """Return the error for a code; one that is not known keeps its code and message."""
+    return _BY_CODE.get(code, CloudError)(api, code, message, request_id)

@@ -1,0 +1,143 @@
+"""The subnets of the simulated region."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from typing import Protocol
+
+from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
+
+PREFIX_SIZE = 16
+_REUSE_AFTER = 1024
+"""How many given back wait before one is given again: late, as in a large subnet."""
+
+
+class SubnetFullSignal(Exception):  # noqa: N818 - a signal between cloud modules, not an error
+    """A subnet cannot give what was asked; `code` is what EC2 answers."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class SimulatedSubnet(Protocol):
+    """What the region asks of a subnet. Each call is all or nothing."""
+
+    tags: dict[str, str]
+
+    @property
+    def available_addresses(self) -> int:
+        """Free addresses, as DescribeSubnets reports them."""
+
+    def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
+        """Take a primary address, secondary addresses and prefixes for a new ENI."""
+
+    def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
+        """Return what an ENI holds that was there before anybody counted."""
+
+    def take_addresses(self, count: int) -> list[str]:
+        """Take secondary addresses."""
+
+    def take_prefixes(self, count: int) -> list[str]:
+        """Take whole /28s."""
+
+    def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
+        """Give back what was taken."""
+
+
+class CountedSubnet:
+    """A subnet known only by how much is free; None is without end.
+
+    That is what a scenario file states: `free_ips` single addresses and
+    `free_prefixes` whole /28s. A prefix takes 16 of the addresses, and there are never
+    more whole /28s than addresses for them.
+    """
+
+    def __init__(self, network: str) -> None:
+        base = int(ipaddress.IPv4Network(network).network_address)
+        self.tags: dict[str, str] = {}
+        self.free_addresses: int | None = None
+        self.free_prefixes: int | None = None
+        # Prefixes come out of the network's upper half, so that the kinds never meet.
+        self._next_address = base
+        self._next_prefix = base + 2 ** (31 - ipaddress.IPv4Network(network).prefixlen)
+        self._old_addresses: deque[str] = deque()
+        self._old_prefixes: deque[str] = deque()
+
+    def set_free(self, addresses: int | None = None, prefixes: int | None = None) -> None:
+        """State what is free; what is left out stays as it was."""
+        if addresses is not None:
+            self.free_addresses = addresses
+        if prefixes is not None:
+            self.free_prefixes = prefixes
+        if addresses is not None and self.free_prefixes is not None:
+            self.free_prefixes = min(self.free_prefixes, addresses // PREFIX_SIZE)
+
+    @property
+    def available_addresses(self) -> int:
+        """Free addresses; a large number where there is no end."""
+        return 2**31 if self.free_addresses is None else self.free_addresses
+
+    def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
+        """Take a primary address, secondary addresses and prefixes."""
+        self._charge(1 + n_addresses, n_prefixes)
+        return self.place_eni(n_addresses, n_prefixes)
+
+    def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
+        """Return what an ENI holds that was there before; the counts stay."""
+        primary, *addresses = self._addresses(1 + n_addresses)
+        return primary, addresses, self._prefixes(n_prefixes)
+
+    def take_addresses(self, count: int) -> list[str]:
+        """Take secondary addresses."""
+        self._charge(count, 0)
+        return self._addresses(count)
+
+    def take_prefixes(self, count: int) -> list[str]:
+        """Take whole /28s."""
+        self._charge(0, count)
+        return self._prefixes(count)
+
+    def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
+        """Give back what was taken: it counts as free again at once."""
+        if self.free_addresses is not None:
+            self.free_addresses += len(addresses) + PREFIX_SIZE * len(prefixes)
+        if self.free_prefixes is not None:
+            self.free_prefixes += len(prefixes)
+        self._old_addresses.extend(addresses)
+        self._old_prefixes.extend(prefixes)
+
+    def _charge(self, n_addresses: int, n_prefixes: int) -> None:
+        needed = n_addresses + PREFIX_SIZE * n_prefixes
+        if n_prefixes and (
+            (self.free_prefixes is not None and self.free_prefixes < n_prefixes)
+            or (self.free_addresses is not None and self.free_addresses < needed)
+        ):
+            raise SubnetFullSignal(INSUFFICIENT_PREFIXES)
+        if self.free_addresses is not None and self.free_addresses < needed:
+            raise SubnetFullSignal(INSUFFICIENT_ADDRESSES)
+        if self.free_addresses is not None:
+            self.free_addresses -= needed
+        if self.free_prefixes is not None:
+            self.free_prefixes -= n_prefixes
+
+    def _addresses(self, count: int) -> list[str]:
+        taken = []
+        for _ in range(count):
+            if len(self._old_addresses) > _REUSE_AFTER:
+                taken.append(self._old_addresses.popleft())
+            else:
+                taken.append(str(ipaddress.IPv4Address(self._next_address)))
+                self._next_address += 1
+        return taken
+
+    def _prefixes(self, count: int) -> list[str]:
+        taken = []
+        for _ in range(count):
+            if len(self._old_prefixes) > _REUSE_AFTER:
+                taken.append(self._old_prefixes.popleft())
+            else:
+                taken.append(f"{ipaddress.IPv4Address(self._next_prefix)}/28")
+                self._next_prefix += PREFIX_SIZE
+        return taken

@@ -1,0 +1,310 @@
+"""A node's state, its pods, and when each of its steps is due."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from ipam_core._store import DataStore
+from ipam_core.errors import CloudError, PoolExhaustedError, SubnetFullError, UnknownSandboxError
+from ipam_core.node import growing, leaks, reconciling, shrinking, starting
+from ipam_core.policy import VPC_CNI
+from ipam_core.pool import PoolView, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ipam_core._store import Assignment, Mode, Sandbox
+    from ipam_core.effects import Step
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.policy import Policy
+    from ipam_core.pool import Decision
+    from ipam_core.settings import Settings
+
+T = TypeVar("T")
+
+NS = 1_000_000_000
+LOOK_INTERVAL_S = 5.0
+"""The loop's period; a look comes after half of it, a reconcile may come after the rest."""
+FULL_SUBNET_PAUSE_S = 120
+"""No growing within this long of an answer that the subnet is full, the last second included."""
+SHRINK_INTERVAL_S = 30
+"""Shrinking is more than this apart."""
+RECONCILE_INTERVAL_S = 60
+"""A reconcile comes when more than this passed since the pool last changed."""
+
+_FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
+
+
+class Node:
+    """One node's address pool under a policy.
+
+    `start`, `look` and `reconcile` are steps to be driven (`ipam_core.cloud.drive`, or a
+    simulator); `add_pod` and `remove_pod` answer at once and never call EC2. After
+    each effect a step looks at the stores afresh, so pods may come and go while a
+    call is under way.
+
+    `max_pods` is the node's pod capacity; left out, the kubelet's usual value.
+    `clock_ns` gives monotonic nanoseconds. `seed` decides whatever the real agent
+    leaves to Go's map order. `nitro` overrides the instance table; a nitro instance
+    can carry a trunk ENI.
+    """
+
+    def __init__(
+        self,
+        limits: InstanceLimits,
+        settings: Settings,
+        *,
+        policy: Policy = VPC_CNI,
+        max_pods: int | None = None,
+        nitro: bool | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        seed: int = 0,
+    ) -> None:
+        self.limits = limits
+        self.settings = settings
+        self.policy = policy
+        self.max_pods = limits.usual_max_pods if max_pods is None else max_pods
+        self.nitro = limits.nitro if nitro is None else nitro
+        self.clock_ns = clock_ns
+        self.mode = _mode(settings, self.nitro)
+        self.prefix_mode = self.mode == "prefix"
+        self.slots = limits.slots
+        self.max_enis = min(limits.max_enis, settings.max_eni or limits.max_enis)
+        n_cards = len(limits.enis_per_network_card) if settings.enable_multi_nic else 1
+        self.stores = [
+            DataStore(
+                self.mode,
+                cooldown_s=settings.cooldown_s,
+                placement="pack" if policy.pack else "arbitrary",
+                seed=seed + card,
+            )
+            for card in range(n_cards)
+        ]
+        self.waiting: set[Sandbox] = set()
+        """Sandboxes that were refused and have not come back."""
+        self.ready = False
+        self.terminating = False
+        self.unmanaged: set[str] = set()
+        """ENIs on the node that the agent leaves alone."""
+        self.n_unmanaged = [0] * n_cards
+        self.given_back_ns: dict[str, int] = {}
+        """When each address or prefix was given back, for the reconcile to skip."""
+        self.last_error: CloudError | None = None
+        """What the last growing step that failed met."""
+        self._random = random.Random(seed)
+        self._last_change_ns: int | None = None
+        self._last_shrink_ns: int | None = None
+        self._last_full_ns: int | None = None
+
+    # --- pods ---------------------------------------------------------------
+
+    def add_pod(self, sandbox: Sandbox, pod: str | None = None) -> Assignment:
+        """Assign an address out of the first network card that has one.
+
+        Idempotent for a sandbox. Cost: constant, no call. Raises `PoolExhaustedError`
+        when nothing can be given; the pod then counts as waiting until it is served
+        or removed. Source: pool-rules sections 1 and 3.
+        """
+        now_ns = self.clock_ns()
+        if len(self.stores) > 1:
+            for store in self.stores:
+                if (held := store.find(sandbox)) is not None:
+                    return held
+        for store in self.stores[:-1]:
+            try:
+                assignment = store.assign(sandbox, pod, now_ns)
+            except PoolExhaustedError:
+                continue
+            break
+        else:
+            try:
+                assignment = self.stores[-1].assign(sandbox, pod, now_ns)
+            except PoolExhaustedError:
+                self.waiting.add(sandbox)
+                raise
+        self.waiting.discard(sandbox)
+        return assignment
+
+    def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
+        """Assign one address out of every network card, or none at all.
+
+        Raises `PoolExhaustedError` when a card has none; nothing is kept then. Source:
+        pool-rules section 1, network cards.
+        """
+        now_ns = self.clock_ns()
+        taken: list[Assignment] = []
+        for store in self.stores:
+            held = store.find(sandbox)
+            try:
+                taken.append(held or store.assign(sandbox, pod, now_ns))
+            except PoolExhaustedError:
+                for other in self.stores[: len(taken)]:
+                    other.release(sandbox, now_ns)
+                self.waiting.add(sandbox)
+                raise
+        self.waiting.discard(sandbox)
+        return taken
+
+    def remove_pod(self, sandbox: Sandbox) -> list[Assignment]:
+        """Release what a sandbox holds, on every card; its addresses cool.
+
+        Raises `UnknownSandboxError`, and changes nothing, when it holds none. A store
+        with addresses of the other mode may now have some to drain: see `drain`.
+        """
+        now_ns = self.clock_ns()
+        self.waiting.discard(sandbox)
+        released = [
+            store.release(sandbox, now_ns)
+            for store in self.stores
+            if store.find(sandbox) is not None
+        ]
+        if not released:
+            raise UnknownSandboxError(sandbox)
+        return released
+
+    # --- steps --------------------------------------------------------------
+
+    def start(self) -> Step[None]:
+        """Take over what is attached, restore assignments, and grow once if too low.
+
+        Raises `StartError` where the real agent would not become ready. Source:
+        pool-rules section 5, "At start".
+        """
+        yield from starting.start(self)
+        self.ready = True
+
+    def look(self) -> Step[None]:
+        """Look at the pool once and act: grow, give back, free an ENI.
+
+        Failed calls are remembered in `last_error`, never raised. Source: pool-rules
+        section 5, "The loop".
+        """
+        if self.settings.disable_network_resource_provisioning or self.mode == "ipv6":
+            return
+        shrank = False
+        for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
+            if decision.low:
+                try:
+                    yield from growing.grow(self, card)
+                except CloudError as error:
+                    self.last_error = error
+            elif decision.high and not self._within(self._last_shrink_ns, SHRINK_INTERVAL_S):
+                shrank = True
+                yield from shrinking.give_back(self, card)
+            if decision.enis_to_spare or (
+                self.prefix_mode and shrinking.has_idle_eni(self.stores[card])
+            ):
+                yield from shrinking.free_one_eni(self, card)
+        if shrank:
+            self._last_shrink_ns = self._last_change_ns = self.clock_ns()
+
+    def reconcile(self) -> Step[None]:
+        """Compare with metadata and EC2 if that is due, and believe EC2.
+
+        Due when more than 60 s passed since the pool last grew, shrank or was
+        reconciled, or at once while a trunk ENI is awaited. Source: pool-rules section 5.
+        """
+        due = not self._within(self._last_change_ns, RECONCILE_INTERVAL_S)
+        if due or self.awaits_trunk():
+            yield from reconciling.reconcile(self)
+
+    def drain(self, released: Iterable[Assignment]) -> Step[None]:
+        """Give back what the other mode left, now that these assignments are gone.
+
+        In secondary-IP mode the exit of a pod on a prefix at once gives back that
+        ENI's prefixes without pods (pool-rules section 3).
+        """
+        for assignment in released:
+            if assignment.prefix is not None and self.mode == "secondary-ip":
+                store = self.store_of(assignment.eni_id)
+                if store is not None:
+                    yield from shrinking.give_back_prefixes(self, store, assignment.eni_id)
+
+    def free_eni(self, warm_ip: int, minimum_ip: int) -> Step[str | None]:
+        """Free one ENI of card 0 under these targets; return its id, or None."""
+        return (yield from shrinking.free_under(self, 0, warm_ip, minimum_ip))
+
+    def clean_leaked(self, now_s: float) -> Step[leaks.Cleanup]:
+        """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds)."""
+        return (yield from leaks.clean(now_s))
+
+    # --- questions ------------------------------------------------------------
+
+    def decide(self, network_card: int = 0) -> Decision:
+        """Return what the rules say of a card's pool as it is now."""
+        view = PoolView.of(
+            self.stores[network_card].stats(self.clock_ns()),
+            settings=self.settings,
+            slots=self.slots,
+            max_pods=self.max_pods,
+            prefix_mode=self.prefix_mode,
+            network_card=network_card,
+            waiting=len(self.waiting),
+        )
+        return decide(view, self.policy)
+
+    @property
+    def store(self) -> DataStore:
+        """The default network card's store."""
+        return self.stores[0]
+
+    def store_of(self, eni_id: str) -> DataStore | None:
+        """Return the store that holds an ENI, None if none does."""
+        return next((store for store in self.stores if eni_id in store), None)
+
+    def awaits_trunk(self) -> bool:
+        """Return whether pod ENIs are enabled and no trunk ENI is attached yet."""
+        return (
+            self.settings.enable_pod_eni
+            and self.nitro
+            and not any(eni.trunk for eni in self.store.enis())
+        )
+
+    def has_room_for_eni(self, network_card: int) -> bool:
+        """Return whether one more ENI may be attached to a card (pool-rules section 1)."""
+        kept_free = self.n_unmanaged[network_card]
+        if network_card == 0 and self.awaits_trunk():
+            kept_free += 1
+        return len(self.stores[network_card].enis()) < self.max_enis - kept_free
+
+    def pausing(self) -> bool:
+        """Return whether growing rests because the subnet was full."""
+        return self._within(self._last_full_ns, FULL_SUBNET_PAUSE_S)
+
+    def says_subnet_full(self, error: CloudError) -> bool:
+        """Return whether the policy takes an error for "the subnet is full"."""
+        if isinstance(error, SubnetFullError):
+            return True
+        return self.policy.know_full_subnet and _FULL_SUBNET_WORDING in error.message.lower()
+
+    # --- what the steps note ------------------------------------------------------
+
+    def note_change(self) -> None:
+        """Note that the pool grew, shrank or was reconciled now."""
+        self._last_change_ns = self.clock_ns()
+
+    def note_full(self) -> None:
+        """Start the pause of a full subnet."""
+        self._last_full_ns = self.clock_ns()
+
+    def in_map_order(self, items: Iterable[T]) -> list[T]:
+        """Return the items as the agent's walk over a map would: in random order, seeded."""
+        ordered = list(items)
+        if not self.policy.pack and len(ordered) > 1:
+            self._random.shuffle(ordered)
+        return ordered
+
+    def jittered(self, seconds: float, share: float) -> float:
+        """Return a back-off delay with up to `share` of random jitter added."""
+        return seconds * (1 + share * self._random.random())
+
+    def _within(self, since_ns: int | None, seconds: int) -> bool:
+        return since_ns is not None and self.clock_ns() - since_ns <= seconds * NS
+
+
+def _mode(settings: Settings, nitro: bool) -> Mode:
+    if settings.enable_ipv6:
+        return "ipv6"
+    return "prefix" if settings.enable_prefix_delegation and nitro else "secondary-ip"

@@ -1,0 +1,177 @@
+"""Give addresses back, and free ENIs.
+
+Source: pool-rules section 5.2 and 5.3; pkg/ipamd/ipamd.go (tryUnassignCidrsFromAll,
+tryFreeENI, tryUnassignPrefixFromENI) and pkg/awsutils/awsutils.go (FreeENI).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipam_core.effects import (
+    DeleteEni,
+    DescribeEnis,
+    DetachEni,
+    Effect,
+    ReadUnschedulable,
+    Sleep,
+    UnassignPrefixes,
+    UnassignPrivateIps,
+)
+from ipam_core.errors import AddressInUseError, CloudError, NotFoundError, UnknownAddressError
+
+if TYPE_CHECKING:
+    from ipam_core._store import DataStore
+    from ipam_core.effects import Step
+    from ipam_core.node.node import Node
+
+EC2_TRIES = 12
+"""How often the agent tries to detach and to delete an ENI, beyond the SDK's own tries."""
+LONGEST_WAIT_S = 60.0
+AFTER_DETACH_S = 2.0
+"""EC2 takes a while to detach; deleting waits for it."""
+YOUNGEST_FREED_S = 60.0
+"""An ENI younger than this is not freed."""
+
+
+def give_back(node: Node, card: int) -> Step[None]:
+    """Give back what is over the targets, ENI by ENI, with one budget for the card.
+
+    Addresses leave the store first; if EC2 then refuses, a reconcile finds them later.
+    """
+    store = node.stores[card]
+    budget = node.decide(card).give_back
+    for eni in node.in_map_order(store.enis()):
+        if budget <= 0:
+            return
+        prefixes = store.freeable_prefixes(eni.eni_id)
+        freeable = node.in_map_order(prefixes + store.freeable_addresses(eni.eni_id))[:budget]
+        known = set(prefixes)
+        budget -= yield from _hand_over(
+            node,
+            store,
+            eni.eni_id,
+            prefixes=[cidr for cidr in freeable if cidr in known],
+            addresses=[cidr for cidr in freeable if cidr not in known],
+        )
+
+
+def give_back_prefixes(node: Node, store: DataStore, eni_id: str) -> Step[None]:
+    """Give back every prefix of an ENI that no pod uses."""
+    yield from _hand_over(node, store, eni_id, prefixes=store.freeable_prefixes(eni_id))
+
+
+def give_back_addresses(node: Node, store: DataStore, eni_id: str) -> Step[None]:
+    """Give back every secondary IP of an ENI that no pod uses."""
+    yield from _hand_over(node, store, eni_id, addresses=store.freeable_addresses(eni_id))
+
+
+def _hand_over(
+    node: Node,
+    store: DataStore,
+    eni_id: str,
+    *,
+    prefixes: list[str] | None = None,
+    addresses: list[str] | None = None,
+) -> Step[int]:
+    """Take CIDRs out of the store, then ask EC2 to unassign them; return how many."""
+    now_ns = node.clock_ns()
+    gone: tuple[list[str], list[str]] = ([], [])
+    for kind, cidrs, remove in (
+        (0, prefixes or [], store.remove_prefix),
+        (1, addresses or [], store.remove_address),
+    ):
+        for cidr in cidrs:
+            try:
+                remove(eni_id, cidr)
+            except (AddressInUseError, UnknownAddressError):
+                continue  # a pod took it, or it went, since the list was made
+            gone[kind].append(cidr)
+            node.given_back_ns[cidr] = now_ns
+    asks: list[Effect] = []
+    if gone[0]:
+        asks.append(UnassignPrefixes(eni_id, tuple(gone[0])))
+    if gone[1]:
+        asks.append(UnassignPrivateIps(eni_id, tuple(gone[1])))
+    for ask in asks:
+        try:
+            yield ask
+        except CloudError as error:
+            node.last_error = error
+    return len(gone[0]) + len(gone[1])
+
+
+def has_idle_eni(store: DataStore) -> bool:
+    """Return whether some ENI might be freed for all that its pods say."""
+    return any(
+        not (eni.primary or eni.trunk or eni.efa) and store.eni_stats(eni.eni_id).assigned_any == 0
+        for eni in store.enis()
+    )
+
+
+def free_one_eni(node: Node, card: int) -> Step[None]:
+    """Free at most one ENI that the targets do not need; never on a cordoned node."""
+    if node.terminating:
+        return
+    if not node.settings.manage_enis_non_schedulable and (yield ReadUnschedulable()):
+        return
+    decision = node.decide(card)
+    yield from free_under(node, card, decision.warm_ip, decision.minimum_ip)
+
+
+def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str | None]:
+    """Free one ENI under these targets; return its id, or None if none can go."""
+    store = node.stores[card]
+    eni_id = store.find_freeable_eni(
+        warm_ip=warm_ip,
+        minimum_ip=minimum_ip,
+        warm_prefix=node.settings.warm_prefix_target if node.prefix_mode else 0,
+        min_age_s=YOUNGEST_FREED_S,
+        now_ns=node.clock_ns(),
+    ).eni_id
+    if eni_id is None:
+        return None
+    store.remove_eni(eni_id)
+    try:
+        yield from detach_and_delete(node, eni_id)
+    except CloudError as error:
+        node.last_error = error
+    return eni_id
+
+
+def detach_and_delete(node: Node, eni_id: str) -> Step[None]:
+    """Detach and delete an ENI, each tried again with back-off; gone already is fine."""
+    try:
+        (description,) = yield DescribeEnis((eni_id,))
+    except NotFoundError:
+        return
+    if description.attachment_id is not None:
+        yield from _persist(node, DetachEni(eni_id, description.attachment_id), 0.2)
+        yield Sleep(AFTER_DETACH_S)
+    yield from delete_eni(node, eni_id)
+
+
+def delete_eni(node: Node, eni_id: str) -> Step[None]:
+    """Delete a detached ENI, tried again with back-off; gone already is fine."""
+    try:
+        yield from _persist(node, DeleteEni(eni_id), 0.5)
+    except NotFoundError:
+        return
+    except CloudError as error:
+        node.last_error = error  # it stays, for the leak task
+
+
+def _persist(node: Node, effect: Effect, delay_s: float) -> Step[None]:
+    """Ask until EC2 agrees or `EC2_TRIES` are used up; the last error is raised."""
+    for attempt in range(EC2_TRIES):
+        try:
+            yield effect
+        except NotFoundError:
+            raise
+        except CloudError:
+            if attempt == EC2_TRIES - 1:
+                raise
+            yield Sleep(node.jittered(delay_s, 0.15))
+            delay_s = min(delay_s * 2, LONGEST_WAIT_S)
+        else:
+            return

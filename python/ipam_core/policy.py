@@ -1,0 +1,49 @@
+"""Which rules a node follows: the agent's own, or better ones, switch by switch.
+
+The switches are section 8 of the rules (docs/rules.md); each names the upstream
+issue that shows the fault it mends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules of a node as data. The defaults are what the AWS VPC CNI does."""
+
+    name: str
+    cooling_is_available: bool = True
+    """Cooling addresses count as available and are given back (#2896)."""
+    grow_when_exhausted: bool = False
+    """A pool with nothing to give and a pod waiting grows by at least 1 (#2650, #2482)."""
+    cap_at_max_pods: bool = False
+    """No request goes beyond max_pods addresses in all (#2793)."""
+    fallback_to_addresses: bool = False
+    """Without a free /28, take secondary IPs, and go back when there is one (cilium#20822)."""
+    pack: bool = False
+    """Assign from the lowest device and its fullest prefix (aws/containers-roadmap#2071)."""
+    release_delay_s: float = 0.0
+    """Give back only what was unused for this long (#730)."""
+    know_full_subnet: bool = False
+    """Understand every wording with which EC2 says that a subnet is full (#3105)."""
+    keep_cooldown: bool = False
+    """Cooldown survives a restart (#1188)."""
+
+
+VPC_CNI = Policy(name="vpc-cni")
+"""What the AWS VPC CNI does as of v1.23, faults included."""
+
+IPAM_CORE = Policy(
+    name="ipam-core",
+    cooling_is_available=False,
+    grow_when_exhausted=True,
+    cap_at_max_pods=True,
+    fallback_to_addresses=True,
+    pack=True,
+    release_delay_s=60.0,
+    know_full_subnet=True,
+    keep_cooldown=True,
+)
+"""All the better rules at once."""

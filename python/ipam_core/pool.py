@@ -1,0 +1,195 @@
+"""The target rules: from a pool's counts and settings to what the agent decides.
+
+Pure: no time, no I/O, no randomness. `decide` is the one place where the rules of
+pool-rules sections 1 and 4 (docs/rules.md) are written; the agent's source for
+them is pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s (datastoreTargetState,
+isDatastorePoolTooLow, isDatastorePoolTooHigh, getPrefixesNeeded,
+shouldRemoveExtraENIs).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam_core.policy import VPC_CNI
+
+if TYPE_CHECKING:
+    from ipam_core._store import PoolStats
+    from ipam_core.policy import Policy
+    from ipam_core.settings import Settings
+
+ADDRESSES_PER_PREFIX = 16
+"""Addresses of a /28 prefix, all usable by pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """All that a decision depends on, as one value.
+
+    `slots` is what an ENI holds beside its primary address: secondary IPs, or
+    prefixes in prefix mode. The counts are those of `PoolStats`.
+    """
+
+    settings: Settings
+    slots: int
+    max_pods: int
+    prefix_mode: bool = False
+    network_card: int = 0
+    total: int = 0
+    assigned: int = 0
+    cooling: int = 0
+    prefixes: int = 0
+    free_prefixes: int = 0
+    waiting: int = 0  # pods that were refused and wait; only better rules look at it
+
+    @classmethod
+    def of(
+        cls,
+        stats: PoolStats,
+        *,
+        settings: Settings,
+        slots: int,
+        max_pods: int,
+        prefix_mode: bool = False,
+        network_card: int = 0,
+        waiting: int = 0,
+    ) -> PoolView:
+        """Return the view of a store's statistics."""
+        return cls(
+            settings=settings,
+            slots=slots,
+            max_pods=max_pods,
+            prefix_mode=prefix_mode,
+            network_card=network_card,
+            total=stats.total,
+            assigned=stats.assigned,
+            cooling=stats.cooling,
+            prefixes=stats.prefixes,
+            free_prefixes=stats.free_prefixes,
+            waiting=waiting,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the rules make of a view, with the terms that led there.
+
+    `short` and `over` are addresses, or prefixes in prefix mode (on a card above 0
+    `over` is addresses all the same); both are 0 without IP targets. `want` is what
+    a growing step asks for on attached ENIs, `want_new_eni` on a new one; `give_back`
+    is what a shrinking step may give back; the three are in addresses, or prefixes
+    in prefix mode. `enis_to_spare` says that the counts allow freeing an ENI.
+    """
+
+    view: PoolView
+    targets_defined: bool
+    warm_ip: int
+    minimum_ip: int
+    warm: int  # WARM_PREFIX_TARGET in prefix mode, else WARM_ENI_TARGET
+    available: int
+    short: int
+    over: int
+    low: bool
+    high: bool
+    low_reason: str
+    want: int
+    want_new_eni: int
+    give_back: int
+    enis_to_spare: bool
+
+
+def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
+    """Apply the target rules to a view.
+
+    Cost: arithmetic on the view's counts, about a microsecond. Source: pool-rules
+    section 4; the better rules that a policy may switch on, section 8.
+    """
+    settings = view.settings
+    prefix_mode = view.prefix_mode
+    # Cards above 0 use fixed targets whatever the settings say (section 1).
+    default_card = view.network_card == 0
+    warm_ip = settings.warm_ip_target if default_card else 1
+    minimum_ip = settings.minimum_ip_target if default_card else 1
+    targets_defined = warm_ip != 0 or minimum_ip != 0
+    warm = settings.warm_prefix_target if prefix_mode else settings.warm_eni_target
+
+    available = view.total - view.assigned
+    if not policy.cooling_is_available:
+        available -= view.cooling
+
+    short = over = 0
+    if targets_defined:
+        short = max(warm_ip - available, minimum_ip - view.total, 0)
+        over = max(min(available - warm_ip, view.total - minimum_ip), 0)
+        if prefix_mode:
+            short = _prefixes_for(short)
+            if default_card:
+                over = _over_prefixes(view, warm_ip, minimum_ip)
+
+    size = ADDRESSES_PER_PREFIX if prefix_mode else view.slots
+    low, low_reason = _too_low(view, targets_defined, short, available, warm, size)
+    exhausted = available == 0 and view.waiting > 0
+    if policy.grow_when_exhausted and exhausted and not low and view.total < view.max_pods:
+        low, low_reason = True, "a pod waits and nothing is free"
+
+    if prefix_mode:
+        short_of_warm = max(warm - view.free_prefixes, 0)
+        want = max(1, short if targets_defined else short_of_warm)
+        give_back = over if targets_defined else max(view.free_prefixes - warm, 0)
+        high = give_back > 0
+    else:
+        want = short if targets_defined else view.slots
+        if policy.grow_when_exhausted and exhausted:
+            want = max(want, 1)
+        give_back = over
+        high = targets_defined and over > 0
+    if policy.cap_at_max_pods:
+        room = max(view.max_pods - view.total, 0)
+        want = min(want, _prefixes_for(room) if prefix_mode else room)
+
+    return Decision(
+        view=view,
+        targets_defined=targets_defined,
+        warm_ip=warm_ip,
+        minimum_ip=minimum_ip,
+        warm=warm,
+        available=available,
+        short=short,
+        over=over,
+        low=low,
+        high=high,
+        low_reason=low_reason,
+        want=want,
+        want_new_eni=min(want, view.slots),
+        give_back=give_back,
+        enis_to_spare=targets_defined
+        or available >= (warm + 1) * view.slots * (ADDRESSES_PER_PREFIX if prefix_mode else 1),
+    )
+
+
+def _prefixes_for(n_addresses: int) -> int:
+    return -(-n_addresses // ADDRESSES_PER_PREFIX)
+
+
+def _over_prefixes(view: PoolView, warm_ip: int, minimum_ip: int) -> int:
+    return max(
+        min(
+            view.free_prefixes,
+            view.prefixes - _prefixes_for(view.assigned + warm_ip),
+            view.prefixes - _prefixes_for(minimum_ip),
+        ),
+        0,
+    )
+
+
+def _too_low(
+    view: PoolView, targets_defined: bool, short: int, available: int, warm: int, size: int
+) -> tuple[bool, str]:
+    if view.total >= view.max_pods:
+        return False, f"total {view.total} >= max_pods {view.max_pods}"
+    if targets_defined:
+        return short > 0, f"short {short}"
+    if warm == 0:
+        return available == 0, f"warm target 0 and available {available}"
+    return available < size * warm, f"available {available}, warm {warm} x {size} = {size * warm}"
