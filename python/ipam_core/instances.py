@@ -1,0 +1,160 @@
+"""What each EC2 instance type allows: ENIs, addresses on each, network cards, pods.
+
+The table is package data, `data/instance-limits.csv`, in order of name; where it is
+from and how old it is stands beside it in `data/instance-limits.json`. It is kept as
+one text: a look-up searches that text for its line and parses this line only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+from ipam_core.errors import UnknownInstanceTypeError
+
+MAX_IPV4_PER_ENI = 64  # the most of any type; the store keeps an ENI's slots in one 64-bit word
+ADDRESSES_PER_PREFIX = 16  # a /28: all of them usable by pods
+HOST_NETWORK_PODS = 2  # aws-node and kube-proxy: they count as pods and use no pod address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceLimits:
+    """What one instance type allows.
+
+    Attributes:
+        instance_type: its name, as `m8g.4xlarge`.
+        max_enis: ENIs on the default network card.
+        ipv4_per_eni: IPv4 addresses on each ENI, its primary address included.
+        hypervisor: `nitro`, `xen`, or `unknown`.
+        bare_metal: whether it runs without a hypervisor.
+        enis_per_network_card: ENIs of each network card, by card index.
+        default_network_card: the card of the primary ENI.
+        max_pods: the kubelet's `maxPods` that AWS publishes for it.
+
+    Raises:
+        ValueError: no ENI, or no or more than 64 IPv4 addresses on one.
+    """
+
+    instance_type: str
+    max_enis: int
+    ipv4_per_eni: int
+    hypervisor: str
+    bare_metal: bool
+    enis_per_network_card: tuple[int, ...]
+    default_network_card: int
+    max_pods: int
+
+    def __post_init__(self) -> None:
+        if self.max_enis < 1:
+            raise ValueError(f"max_enis={self.max_enis}: at least 1")
+        if not 1 <= self.ipv4_per_eni <= MAX_IPV4_PER_ENI:
+            raise ValueError(f"ipv4_per_eni={self.ipv4_per_eni}: 1 to {MAX_IPV4_PER_ENI}")
+
+    @property
+    def slots(self) -> int:
+        """Secondary addresses, or prefixes, an ENI holds: its primary address goes to no pod."""
+        return self.ipv4_per_eni - 1
+
+    @property
+    def nitro(self) -> bool:
+        """Whether the agent uses prefixes here: on the Nitro hypervisor and on bare metal.
+
+        A type whose hypervisor is `unknown` is not nitro unless it is bare metal: the
+        agent asks for one of the two facts (`IsPrefixDelegationSupported` in upstream's
+        pkg/awsutils/awsutils.go), and the two such types, cr1.8xlarge and hs1.8xlarge,
+        are older than Nitro.
+        """
+        return self.hypervisor == "nitro" or self.bare_metal
+
+    @property
+    def max_addresses(self) -> int:
+        """Pod addresses of a full node in secondary-IP mode (one network card)."""
+        return self.max_enis * self.slots
+
+    @property
+    def max_addresses_prefix(self) -> int:
+        """Pod addresses of a full node in prefix mode (one network card)."""
+        return self.max_addresses * ADDRESSES_PER_PREFIX
+
+    @property
+    def usual_max_pods(self) -> int:
+        """The kubelet's usual `maxPods`: every address, and the two pods of the host network."""
+        return self.max_addresses + HOST_NETWORK_PODS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSource:
+    """Where the table of limits is from.
+
+    Attributes:
+        source: the file of the agent's source that holds it.
+        agent_version: the release of the agent.
+        as_of: year and month.
+    """
+
+    source: str
+    agent_version: str
+    as_of: str
+
+
+@cache
+def limits(name: str) -> InstanceLimits:
+    """Return what the instance type `name` allows.
+
+    Costs a search in 54 kB of text and one parsed line; the same name again, a look-up.
+
+    Raises:
+        UnknownInstanceTypeError: no such type in the table; it names the nearest.
+    """
+    start = _table().find(f"\n{name},") + 1
+    if not start or "\n" in name:
+        raise UnknownInstanceTypeError(name, _nearest(name))
+    return _parse(_table()[start : _table().index("\n", start)])
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return every instance type of the table, in order of name."""
+    return tuple(line.partition(",")[0] for line in _table().splitlines()[1:])
+
+
+@cache
+def source() -> TableSource:
+    """Return where the table is from and how old it is."""
+    return TableSource(**json.loads(_read("instance-limits.json")))
+
+
+@cache
+def _table() -> str:
+    return _read("instance-limits.csv")
+
+
+def _read(name: str) -> str:
+    from importlib.resources import files  # noqa: PLC0415  (importing this module costs nothing)
+
+    return files("ipam_core.data").joinpath(name).read_text(encoding="utf-8")
+
+
+def _parse(line: str) -> InstanceLimits:
+    name, enis, ipv4, card, cards, hypervisor, bare_metal, max_pods = line.split(",")
+    return InstanceLimits(
+        instance_type=name,
+        max_enis=int(enis),
+        ipv4_per_eni=int(ipv4),
+        hypervisor=hypervisor,
+        bare_metal=bare_metal == "true",
+        enis_per_network_card=tuple(map(int, cards.split("+"))),
+        default_network_card=int(card),
+        max_pods=int(max_pods),
+    )
+
+
+def _nearest(name: str) -> tuple[str, ...]:
+    """Return up to three names that `name` may mean: of its family, if there is one."""
+    from difflib import get_close_matches  # noqa: PLC0415  (needed only where a name is wrong)
+
+    wanted = name.strip().lower()
+    family = wanted.partition(".")[0] + "."
+    kin = [each for each in names() if each.startswith(family)]
+    return tuple(get_close_matches(wanted, kin or names(), n=3, cutoff=0 if kin else 0.6))

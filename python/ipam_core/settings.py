@@ -1,0 +1,294 @@
+"""The agent's settings: environment variables, read exactly as the agent reads them.
+
+A variable that holds what the agent cannot use never fails here, as it does not fail
+there: the agent goes on with a default, and a `SettingWarning` says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.manifests import Environment
+
+_INTEGERS = {
+    "WARM_ENI_TARGET": "warm_eni_target",
+    "WARM_IP_TARGET": "warm_ip_target",
+    "MINIMUM_IP_TARGET": "minimum_ip_target",
+    "WARM_PREFIX_TARGET": "warm_prefix_target",
+    "MAX_ENI": "max_eni",
+    "IP_COOLDOWN_PERIOD": "cooldown_s",
+}
+_BOOLEANS = {
+    "ENABLE_IPv4": "enable_ipv4",
+    "ENABLE_IPv6": "enable_ipv6",
+    "ENABLE_PREFIX_DELEGATION": "enable_prefix_delegation",
+    "ENABLE_POD_ENI": "enable_pod_eni",
+    "ENABLE_MULTI_NIC": "enable_multi_nic",
+    "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "custom_networking",
+    "AWS_MANAGE_ENIS_NON_SCHEDULABLE": "manage_enis_non_schedulable",
+    "DISABLE_NETWORK_RESOURCE_PROVISIONING": "disable_network_resource_provisioning",
+    "ENABLE_SUBNET_DISCOVERY": "enable_subnet_discovery",
+    "MANAGE_UNTAGGED_ENI": "manage_untagged_eni",
+}
+VARIABLES = _INTEGERS | _BOOLEANS
+"""The field of `Settings` that each environment variable sets."""
+
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+_INTEGER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>[0-9]+)")
+_INT64 = 1 << 63
+_INT64_DIGITS = 19
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingWarning:
+    """A variable whose value does not do what it seems to say, and what the agent makes of it."""
+
+    variable: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}={self.value!r}: {self.effect}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one node's agent that decide about its pool of addresses.
+
+    The defaults are those of an agent with no variable set, but `enable_ipv4`: every
+    published manifest sets it, and without it the agent does not start.
+    `warnings` tells what was odd where the settings were read; it takes no part in
+    comparisons.
+
+    Raises:
+        ValueError: a target or the cooldown is negative, or `max_eni` below 1.
+    """
+
+    warm_eni_target: int = 1
+    warm_ip_target: int = 0
+    minimum_ip_target: int = 0
+    warm_prefix_target: int = 0
+    max_eni: int | None = None
+    cooldown_s: float = 30
+    enable_ipv4: bool = True
+    enable_ipv6: bool = False
+    enable_prefix_delegation: bool = False
+    enable_pod_eni: bool = False
+    enable_multi_nic: bool = False
+    custom_networking: bool = False
+    manage_enis_non_schedulable: bool = False
+    disable_network_resource_provisioning: bool = False
+    enable_subnet_discovery: bool = True
+    manage_untagged_eni: bool = True
+    warnings: tuple[SettingWarning, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        for name in _INTEGERS.values():
+            value, least = getattr(self, name), 1 if name == "max_eni" else 0
+            if value is not None and not value >= least:
+                raise ValueError(f"{name}={value}: at least {least}")
+
+    @property
+    def ip_targets_defined(self) -> bool:
+        """Whether WARM_IP_TARGET or MINIMUM_IP_TARGET rules, and WARM_ENI_TARGET does not."""
+        return self.warm_ip_target != 0 or self.minimum_ip_target != 0
+
+    @classmethod
+    def from_env(
+        cls, variables: Mapping[str, str], *, unknown: Mapping[str, str] | None = None
+    ) -> Self:
+        """Return the settings that an agent with these environment variables has.
+
+        Variables that no setting reads are left alone. Values are read as the agent reads
+        them: integers by Go's `strconv.Atoi`, booleans by `strconv.ParseBool`; what does
+        not parse, or is out of range, is the default, and a warning. `unknown` holds
+        variables that are set to something not known here, and where that something is
+        kept: each is taken as unset, with a warning.
+
+        The rules: pkg/ipamd/ipamd.go (`getWarmIPTarget` and its neighbours) and
+        utils/utils.go (`GetBoolAsStringEnvVar`) of aws/amazon-vpc-cni-k8s v1.23.
+        """
+        found: dict[str, Any] = {}
+        odd: list[SettingWarning] = []
+        for variable, text in variables.items():
+            if not isinstance(text, str):
+                raise TypeError(f"{variable}={text!r}: a string, as every environment variable")
+            if variable in _INTEGERS:
+                found[_INTEGERS[variable]], effect = _integer(variable, text)
+            elif variable in _BOOLEANS:
+                found[_BOOLEANS[variable]], effect = _boolean(variable, text)
+            else:
+                effect = _misspelt(variable)
+            if effect:
+                odd.append(SettingWarning(variable=variable, value=text, effect=effect))
+        if variables.get("ENABLE_IMDS_ONLY_MODE") in _TRUE:  # implies the other
+            found["disable_network_resource_provisioning"] = True
+        for variable, kept_in in (unknown or {}).items():
+            effect = "set from elsewhere and unknown here; taken as unset"
+            odd.append(SettingWarning(variable=variable, value=kept_in, effect=effect))
+        return cls(**found, warnings=tuple(odd))
+
+    @classmethod
+    def from_manifest(cls, text: str) -> Self:
+        """Return the settings of the one aws-node DaemonSet in a manifest.
+
+        `text` is YAML or JSON, of one document or several: a DaemonSet, or a list with one in
+        it, as `kubectl -n kube-system get ds aws-node -o yaml` prints. The variables are those
+        of its container aws-node; one that it takes from elsewhere (`valueFrom`, `envFrom`)
+        is unknown, and a warning says so.
+
+        Raises:
+            InputError: neither YAML nor JSON, or not exactly one such DaemonSet.
+        """
+        from ipam_core.manifests import read_daemonset  # noqa: PLC0415  (loads YAML)
+
+        return cls._of(read_daemonset(text))
+
+    @classmethod
+    def from_helm_values(cls, text: str) -> Self:
+        """Return the settings that the chart aws-vpc-cni gives with these values (YAML or JSON).
+
+        The chart's own `env` holds where the values say nothing, and is not the agent's
+        defaults: it sets WARM_PREFIX_TARGET=1. A null takes a variable of the chart away.
+
+        Raises:
+            InputError: neither YAML nor JSON, or not values of the chart.
+        """
+        from ipam_core.manifests import read_helm_values  # noqa: PLC0415  (loads YAML)
+
+        return cls._of(read_helm_values(text))
+
+    @classmethod
+    def from_addon(cls, text: str) -> Self:
+        """Return the settings of the EKS add-on vpc-cni.
+
+        `text` is what `aws eks describe-addon` prints, or its `configurationValues` alone
+        (YAML or JSON). The add-on is made of the chart, and so has the chart's defaults.
+
+        Raises:
+            InputError: neither YAML nor JSON, another add-on, or not its configuration.
+        """
+        from ipam_core.manifests import read_addon  # noqa: PLC0415  (loads YAML)
+
+        return cls._of(read_addon(text))
+
+    @classmethod
+    def _of(cls, environment: Environment) -> Self:
+        return cls.from_env(environment.variables, unknown=environment.unknown)
+
+    def to_env(self) -> dict[str, str]:
+        """Return the variables that differ from the defaults, for `kubectl set env`.
+
+        `Settings.from_env(settings.to_env()) == settings`.
+
+        Raises:
+            ValueError: the cooldown is not a whole number of seconds; the agent knows no other.
+        """
+        if self.cooldown_s % 1:
+            raise ValueError(f"cooldown_s={self.cooldown_s}: the agent takes whole seconds")
+        values = {variable: getattr(self, name) for variable, name in VARIABLES.items()}
+        return {
+            variable: _shown(value)
+            for variable, value in values.items()
+            if value != _default(variable)
+        }
+
+
+def problems(settings: Settings, limits: InstanceLimits) -> tuple[str, ...]:
+    """Return why an agent with these settings refuses to start on this type; empty: it starts.
+
+    The rules: `isConfigValid` in pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s v1.23, which
+    stops at the first; here are all of them.
+    """
+    ipv6 = settings.enable_ipv6
+    rules = {
+        "IPv4 and IPv6 are both enabled: set one of ENABLE_IPv4, ENABLE_IPv6 to false": (
+            ipv6 and settings.enable_ipv4
+        ),
+        "IPv4 and IPv6 are both disabled: set one of ENABLE_IPv4, ENABLE_IPv6 to true": not (
+            ipv6 or settings.enable_ipv4
+        ),
+        "IPv6 needs prefix mode: set ENABLE_PREFIX_DELEGATION=true": (
+            ipv6 and not settings.enable_prefix_delegation
+        ),
+        "IPv6 does not go with custom networking: "
+        "set AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=false": ipv6 and settings.custom_networking,
+        f"IPv6 needs an instance type with prefix mode, and {limits.instance_type} is not nitro": (
+            ipv6 and not limits.nitro
+        ),
+    }
+    return tuple(reason for reason, holds in rules.items() if holds)
+
+
+def _integer(variable: str, text: str) -> tuple[float | None, str]:
+    """Return the value that the agent has for an integer variable, and what is odd about it."""
+    default = _default(variable)
+    value = _atoi(text)
+    if value is None:
+        return default, f"not a 64-bit integer; the agent uses {_shown(default)}"
+    if variable == "IP_COOLDOWN_PERIOD":
+        return _cooldown(value)
+    least = 1 if variable == "MAX_ENI" else 0
+    if value < least:
+        return default, f"below {least}; the agent uses {_shown(default)}"
+    return value, ""
+
+
+def _boolean(variable: str, text: str) -> tuple[bool, str]:
+    """Return the value that the agent has for a boolean variable, and what is odd about it."""
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE, ""
+    # Unset, ENABLE_IPv4 is taken for true, as every manifest has it; the agent's own is false.
+    default = variable != "ENABLE_IPv4" and bool(_default(variable))
+    return default, f"not true or false; the agent uses {_shown(default)}"
+
+
+def _misspelt(variable: str) -> str:
+    """Return what to say of a variable that differs from a known one only in case, else ''."""
+    meant = _BY_LOWER_CASE.get(variable.lower())
+    return f"not read by the agent, which knows {meant}" if meant else ""
+
+
+def _atoi(text: str) -> int | None:
+    """Return the integer that Go's `strconv.Atoi` makes of `text`, None where it fails."""
+    match = _INTEGER.fullmatch(text)
+    if not match or len(match["digits"]) > _INT64_DIGITS:
+        return None
+    value = int(match["sign"] + match["digits"])
+    return value if -_INT64 <= value < _INT64 else None
+
+
+def _cooldown(period: int) -> tuple[int, str]:
+    """Return IP_COOLDOWN_PERIOD in seconds as `time.Duration(period) * time.Second` has it.
+
+    That product wraps round at 64 bits. Under a negative one no address ever cools
+    (`inCoolingPeriod` in upstream's pkg/ipamd/datastore/data_store.go), as under 0.
+    """
+    wrapped_ns = (period * _NS_PER_S + _INT64) % (2 * _INT64) - _INT64
+    cooldown_s = max(wrapped_ns, 0) // _NS_PER_S
+    if wrapped_ns != period * _NS_PER_S:
+        return cooldown_s, f"overflows; the agent uses {cooldown_s}"
+    return cooldown_s, "negative; to the agent no address ever cools" if period < 0 else ""
+
+
+def _default(variable: str) -> Any:
+    return _DEFAULTS[VARIABLES[variable]]
+
+
+def _shown(value: object) -> str:
+    """Return a value as the environment variable holds it."""
+    if value is None:
+        return "no limit of its own"
+    return str(value).lower() if isinstance(value, bool) else f"{value:.0f}"
+
+
+_DEFAULTS = {each.name: each.default for each in fields(Settings)}
+_BY_LOWER_CASE = {variable.lower(): variable for variable in VARIABLES}
