@@ -157,18 +157,16 @@ def _create_and_attach(node: Node, card: int, count: int, config: EniConfig | No
 
 def _create(node: Node, count: int, config: EniConfig | None) -> Step[str]:
     """Create an ENI in the first subnet that takes it."""
-    amount = {"n_prefixes" if node.prefix_mode else "n_addresses": count}
-    eni_id: str
-    if config is not None:
-        eni_id = yield CreateEni(
-            subnet_id=config.subnet_id, security_groups=config.security_groups, **amount
-        )
-        return eni_id
-    subnet_ids = yield from _subnets_to_try(node)
+    subnet_ids = [config.subnet_id] if config else (yield from _subnets_to_try(node))
     refusal: CloudError | None = None
     for subnet_id in subnet_ids:
         try:
-            eni_id = yield CreateEni(subnet_id=subnet_id, **amount)
+            eni_id: str = yield CreateEni(
+                subnet_id=subnet_id,
+                security_groups=config.security_groups if config else (),
+                n_addresses=0 if node.prefix_mode else count,
+                n_prefixes=count if node.prefix_mode else 0,
+            )
         except CloudError as error:
             refusal = error
             continue

@@ -179,10 +179,10 @@ def _limits(raw: Any, instance_type: str) -> tuple[int, int]:
     """Return (max_enis, ipv4_per_eni): as written, else out of the instance table."""
     if raw is None:
         try:
-            limits = instances.limits(instance_type)
+            known = instances.limits(instance_type)
         except UnknownInstanceTypeError as error:
             raise InputError(f"{error}; or give limits {{max_enis, ipv4_per_eni}}") from error
-        return limits.max_enis, limits.ipv4_per_eni
+        return known.max_enis, known.ipv4_per_eni
     limits = _mapping(raw, "limits")
     _known_keys(limits, ("max_enis", "ipv4_per_eni"), "limits")
     return (
