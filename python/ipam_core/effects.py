@@ -78,15 +78,15 @@ class EniConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointEntry:
-    """One assignment that outlived a restart. Times are wall-clock nanoseconds."""
+    """One assignment, or one cooldown, that outlived a restart; times as ages then."""
 
     container_id: str
     ifname: str
     network: str
     address: str
     pod: str | None = None
-    assigned_at_ns: int = 0
-    released_ago_s: float | None = None  # not None: released, and cooling since that long
+    assigned_ago_s: float = 0.0
+    released_ago_s: float | None = None  # not None: released so long ago, and held by nobody
 
 
 # --- addresses --------------------------------------------------------------------

@@ -98,6 +98,33 @@ class Decision:
     give_back: int
     enis_to_spare: bool
 
+    def growth_rule(self) -> tuple[str, ...]:
+        """Return the rule that decides growth with this case's numbers in it, line by line.
+
+        The last line is its outcome. The settings are named as operators know them.
+        """
+        view = self.view
+        if view.total >= view.max_pods:
+            return (f"total {view.total} >= max_pods {view.max_pods}", "the pool stops growing")
+        terms: tuple[str, ...]
+        if self.targets_defined:
+            of_warm = self.warm_ip - self.available
+            of_minimum = self.minimum_ip - view.total
+            terms = (
+                f"short = max(WARM_IP_TARGET {self.warm_ip} - available {self.available},",
+                f"            MINIMUM_IP_TARGET {self.minimum_ip} - total {view.total}, 0)",
+                f"      = max({of_warm}, {of_minimum}, 0) = {max(of_warm, of_minimum, 0)}",
+            )
+        else:
+            name = "WARM_PREFIX_TARGET" if view.prefix_mode else "WARM_ENI_TARGET"
+            size = ADDRESSES_PER_PREFIX if view.prefix_mode else view.slots
+            if self.warm == 0:
+                terms = (f"{name} 0: low only when available, {self.available}, is 0",)
+            else:
+                enough = f"{name} {self.warm} x {size} addresses = {self.warm * size}"
+                terms = (f"low when available {self.available} < {enough}",)
+        return (*terms, "the pool grows" if self.low else "the pool does not grow")
+
 
 def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     """Apply the target rules to a view.

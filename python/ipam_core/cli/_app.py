@@ -24,6 +24,19 @@ def _root() -> None:
     """Predict, explain and repair the address pool of an EKS node."""
 
 
+def _register() -> None:
+    """Put every command under its name; each command imports the rest when it runs."""
+    from ipam_core.cli.check import check
+    from ipam_core.cli.demo import demo
+    from ipam_core.cli.simulate import simulate
+
+    for command in (demo, simulate, check):
+        app.command()(command)
+
+
+_register()
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 fine, 1 a problem found, 2 bad input."""
     try:

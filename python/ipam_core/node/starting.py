@@ -73,7 +73,8 @@ def _restore(node: Node) -> Step[None]:
             try:
                 if entry.released_ago_s is None:
                     sandbox = Sandbox(entry.container_id, entry.ifname, entry.network)
-                    store.adopt(sandbox, entry.address, entry.pod, now_ns)
+                    assigned_ns = now_ns - round(entry.assigned_ago_s * 1e9)
+                    store.adopt(sandbox, entry.address, entry.pod, assigned_ns)
                 elif node.policy.keep_cooldown:
                     store.cool(entry.address, now_ns - round(entry.released_ago_s * 1e9))
             except UnknownAddressError:

@@ -35,8 +35,9 @@ from ipam_core.settings import Settings
 from ipam_core.simulation.checking import Mismatch, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from ipam_core._store import UsedAddress
     from ipam_core.policy import Policy
     from ipam_core.simulation.scenario import Scenario, ScenarioStep
 
@@ -162,6 +163,12 @@ class Player:
 
     def play(self) -> Result:
         """Play every step, then compare with what holds at the end."""
+        for _ in self.steps():
+            pass
+        return self.finish()
+
+    def steps(self) -> Iterator[ScenarioStep]:
+        """Play step by step: each is yielded when it is done."""
         for number, step in enumerate(self.scenario.steps, 1):
             try:
                 _PLAY[step.op](self, step)
@@ -169,8 +176,12 @@ class Player:
                 raise InputError(
                     f"{self.scenario.scenario_id}: step {number} ({step.op}): {error}"
                 ) from error
-            if self._record and step.op != "expect":
+            if self._record and step.op not in ("expect", "mark"):
                 self._show(_described(step))
+            yield step
+
+    def finish(self) -> Result:
+        """Compare with what holds at the end and return the result."""
         self._compare(self.scenario.expect, "end")
         return self.result
 
@@ -237,23 +248,20 @@ class Player:
         kept = []
         for store in self.node.stores:
             for eni in store.enis():
-                for used in store.used_addresses(eni.eni_id):
-                    released = used.sandbox is None
-                    sandbox = used.sandbox or Sandbox("")
-                    kept.append(
-                        CheckpointEntry(
-                            container_id=sandbox.container_id,
-                            ifname=sandbox.ifname,
-                            network=sandbox.network,
-                            address=used.address,
-                            pod=used.pod,
-                            assigned_at_ns=used.assigned_ns,
-                            released_ago_s=(self.now_ns - used.released_ns) / NS
-                            if released
-                            else None,
-                        )
-                    )
+                kept += [self._entry(used) for used in store.used_addresses(eni.eni_id)]
         return kept
+
+    def _entry(self, used: UsedAddress) -> CheckpointEntry:
+        held = used.sandbox
+        return CheckpointEntry(
+            container_id=held.container_id if held else "",
+            ifname=held.ifname if held else "",
+            network=held.network if held else "",
+            address=used.address,
+            pod=used.pod,
+            assigned_ago_s=(self.now_ns - used.assigned_ns) / NS,
+            released_ago_s=None if held else (self.now_ns - used.released_ns) / NS,
+        )
 
     def settle(self, step: ScenarioStep) -> None:
         """Run pool steps until nothing changes any more."""
@@ -551,11 +559,11 @@ def _no_time(_: float) -> None:
 
 
 def _described(step: ScenarioStep) -> str:
-    arguments = ", ".join(
-        f"{key}={value}" for key, value in step.arguments.items() if key != "enis"
-    )
-    text = f"{step.op} {arguments}".strip()
-    return f"{text}: {step.label}" if step.label else text
+    """Return a step as a timeline tells it: by its label, else as it was written."""
+    if step.label:
+        return step.label
+    shown = {key: value for key, value in step.arguments.items() if key != "enis"}
+    return " ".join([step.op, *(f"{key}={value}" for key, value in shown.items())])
 
 
 _PLAY: dict[str, Callable[[Player, ScenarioStep], None]] = {

@@ -1,0 +1,117 @@
+"""`ipam-core check`: play scenarios and compare them with what they expect."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipam_core.policy import Policy
+    from ipam_core.simulation.checking import Mismatch
+    from ipam_core.simulation.scenario import Scenario
+
+WORTH_A_PROCESS = 200
+"""Fewer plays than this are done before a second process has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A scenario under all its seeds: the first seed that fails, and what it did not meet."""
+
+    scenario_id: str
+    failing_seed: int | None
+    mismatches: tuple[Mismatch, ...]
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Scenario files: JSON or YAML.")],
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Play each under so many orders of what is left to chance.")
+    ] = 1,
+    policy: PolicyOption = "vpc-cni",
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Processes to use; 0: one for each processor.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> int:
+    """Play scenarios and compare every value that they expect.
+
+    Prints a line for each, with every mismatch, and exits 1 if any fails.
+
+    Example: ipam-core check --seeds 50 tests/conformance/*.json
+    """
+    from ipam_core.cli._out import console, print_json, progress
+    from ipam_core.simulation.scenario import read_scenarios
+
+    scenarios = [scenario for file in files for scenario in read_scenarios(file)]
+    chosen = policy_named(policy)
+    verdicts = []
+    for verdict in progress(
+        _verdicts(scenarios, seeds, chosen, jobs), total=len(scenarios), what="scenarios"
+    ):
+        verdicts.append(verdict)
+        if not as_json:
+            _print(verdict, seeds)
+    failed = sum(verdict.failing_seed is not None for verdict in verdicts)
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": verdict.scenario_id,
+                    "seeds": seeds,
+                    "passed": verdict.failing_seed is None,
+                    "failing_seed": verdict.failing_seed,
+                    "mismatches": [str(mismatch) for mismatch in verdict.mismatches],
+                }
+                for verdict in verdicts
+            ]
+        )
+    else:
+        console().print(f"{len(verdicts) - failed} passed, {failed} failed", highlight=False)
+    return 1 if failed else 0
+
+
+def _verdicts(
+    scenarios: list[Scenario], seeds: int, policy: Policy, jobs: int
+) -> Iterator[Verdict]:
+    """Judge every scenario, in order, in several processes where that is worth it."""
+    n_jobs = jobs or os.cpu_count() or 1
+    if n_jobs == 1 or len(scenarios) * seeds < WORTH_A_PROCESS:
+        for scenario in scenarios:
+            yield judge(scenario, seeds, policy)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(n_jobs) as pool:
+        n = len(scenarios)
+        yield from pool.map(judge, scenarios, [seeds] * n, [policy] * n)
+
+
+def judge(scenario: Scenario, seeds: int, policy: Policy) -> Verdict:
+    """Play one scenario under seeds 0 to `seeds` - 1, up to the first that fails."""
+    from ipam_core.simulation.player import play
+
+    for seed in range(seeds):
+        result = play(scenario, policy=policy, seed=seed, record=False)
+        if not result.passed:
+            return Verdict(scenario.scenario_id, seed, tuple(result.mismatches))
+    return Verdict(scenario.scenario_id, None, ())
+
+
+def _print(verdict: Verdict, seeds: int) -> None:
+    from ipam_core.cli._out import console
+
+    if verdict.failing_seed is None:
+        console().print(f"[green]ok[/green]    {verdict.scenario_id}  ({seeds} seeds)")
+        return
+    console().print(f"[red]FAIL[/red]  {verdict.scenario_id}  (seed {verdict.failing_seed})")
+    for mismatch in verdict.mismatches:
+        console().print(f"      {mismatch}", markup=False)

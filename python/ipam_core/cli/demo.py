@@ -1,0 +1,139 @@
+"""`ipam-core demo`: the stall that this project starts from, played and mended."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.cli._options import JsonOption, SeedOption
+from ipam_core.cli._timeline import timeline_table
+
+if TYPE_CHECKING:
+    from ipam_core.simulation.player import Player
+
+STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+"""The wall-clock time at which the played clock is 0."""
+
+
+def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
+    """Play the incident: a node of 232 addresses that stops at the 25th pod.
+
+    Exits 1 if the play does not go as the real agent's did.
+
+    Example: ipam-core demo --json
+    """
+    from ipam_core.cli._out import print_json
+    from ipam_core.cli._timeline import timeline_json
+    from ipam_core.introspection import enis_document
+    from ipam_core.simulation.player import Player
+    from ipam_core.simulation.scenario import parse_scenarios
+
+    text = (resources.files("ipam_core") / "data" / "incident.json").read_text("utf-8")
+    (scenario,) = parse_scenarios(text)
+    player = Player(scenario, seed=seed)
+    story = _Story(player, silent=as_json)
+    states = {}
+    for step in player.steps():
+        moment = next((name for name in ("stalled", "mended") if name in step.label), None)
+        if moment is not None:
+            story.tell_up_to(moment)
+            states[moment] = enis_document(player.node.stores, STARTED_AT)
+            story.show_state(states[moment], moment)
+    story.tell_up_to("the end")
+    result = player.finish()
+    if as_json:
+        print_json(
+            {
+                "scenario": scenario.scenario_id,
+                "passed": result.passed,
+                "mismatches": [str(mismatch) for mismatch in result.mismatches],
+                "timeline": timeline_json(result.timeline),
+                "enis": states,
+            }
+        )
+    else:
+        story.close(result.passed)
+    return 0 if result.passed else 1
+
+
+class _Story:
+    """Tells the incident on the console, from what the player shows at each step."""
+
+    def __init__(self, player: Player, *, silent: bool) -> None:
+        from ipam_core.cli._out import console
+
+        self.player = player
+        self.silent = silent
+        self._told = 0
+        self._out = console()
+        self._print(
+            "[bold]A node of 232 addresses that stops at the 25th pod[/bold]\n"
+            "m8g.4xlarge: 8 ENIs x 29 addresses. MINIMUM_IP_TARGET=25, WARM_ENI_TARGET=1.\n"
+        )
+
+    def tell_up_to(self, moment: str) -> None:
+        """Tell what happened since the story paused, and at the stall, why."""
+        if self.silent:
+            return
+        timeline = self.player.result.timeline
+        self._out.print(timeline_table(timeline[self._told :]))
+        self._told = len(timeline)
+        if moment == "stalled":
+            self._stall()
+
+    def show_state(self, state: dict[str, Any], moment: str) -> None:
+        """Show the node as /v1/enis does, long lists cut short."""
+        self._print(f"[bold]The node as its /v1/enis shows it, {moment}[/bold] (lists cut short)")
+        if not self.silent:
+            self._out.print(json.dumps(_cut_short(state), indent=1), markup=False, highlight=False)
+            self._print("")
+
+    def close(self, passed: bool) -> None:
+        """Say how it ended."""
+        self._print(
+            "[green]Played as the real agent did.[/green] "
+            "--json prints all of it, with the whole state."
+            if passed
+            else "[red]The play did not go as the real agent's did; --json says where.[/red]"
+        )
+
+    def _stall(self) -> None:
+        from ipam_core.messages import NO_ADDRESS_LOG, POD_EVENT, POD_EVENT_REASON
+
+        pod = self.player.waiting[0]
+        decision = self.player.node.decide()
+        self._print("[bold]Pod 26 is refused, again and again, and no EC2 call is made.[/bold]")
+        self._print(f'ipamd logs:  "{NO_ADDRESS_LOG}"')
+        self._print(f'       and:  "{self.player.pod_error}"')
+        event = POD_EVENT.format(container_id=pod.sandbox.container_id)
+        self._print(f"kubelet raises {POD_EVENT_REASON}:\n  {event}\n")
+        self._print("[bold]Why[/bold]: either IP target switches WARM_ENI_TARGET off, and then")
+        for line in decision.growth_rule():
+            self._print(f"  {line}")
+        unused = self.player.node.max_enis * self.player.node.slots - decision.view.total
+        self._print(f"for ever, with {unused} of 232 addresses never asked for.\n")
+        self._print(
+            "[bold]What to set[/bold]: a WARM_IP_TARGET, so that short is above 0 when few are\n"
+            "free; addresses ahead of demand are then as many as you say:\n"
+            "  kubectl -n kube-system set env ds/aws-node WARM_IP_TARGET=10\n"
+        )
+
+    def _print(self, text: str) -> None:
+        if not self.silent:
+            self._out.print(text, highlight=False)
+
+
+def _cut_short(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy in which each ENI lists its first CIDR and says how many follow."""
+    short = deepcopy(state)
+    for card in short.values():
+        for eni in card["ENIs"].values():
+            cidrs = eni["AvailableIPv4Cidrs"]
+            first = dict(list(cidrs.items())[:1])
+            if len(cidrs) > 1:
+                first["..."] = f"{len(cidrs) - 1} more"
+            eni["AvailableIPv4Cidrs"] = first
+    return short
