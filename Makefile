@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORE := $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
-PYTEST := $(BIN)/python -m pytest
+SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
+COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
 .PHONY: demo test bench lint clean
 
@@ -11,25 +11,25 @@ demo: $(VENV)/.built
 	$(BIN)/ipam-core demo
 
 test: $(VENV)/.built
-	$(PYTEST) -n auto
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint src examples
+	$(BIN)/cython-lint src
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest ipam_core._bits
+	$(BIN)/stubtest $(COMPILED)
 
-# The environment: rebuilt when what it installs is declared anew.
+# The environment: made anew when what it installs is declared anew.
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --group dev
 	touch $@
 
-# The compiled core: rebuilt when a source of it changes.
-$(VENV)/.built: $(VENV)/.ready CMakeLists.txt $(CORE)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+# The compiled core: built anew when a source of it changes.
+$(VENV)/.built: $(VENV)/.ready $(SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[aws,plan,plot]"
 	touch $@
 
 clean:

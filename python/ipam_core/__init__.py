@@ -1,1 +1,60 @@
-"""The address pool of the AWS VPC CNI as a library."""
+"""The address pool of the AWS VPC CNI as a library: allocate, predict, explain.
+
+The names below are loaded when first used, so that importing the package costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ipam_core import instances as instances
+    from ipam_core import pool as pool
+    from ipam_core._store import Assignment as Assignment
+    from ipam_core._store import DataStore as DataStore
+    from ipam_core._store import PoolStats as PoolStats
+    from ipam_core._store import Sandbox as Sandbox
+    from ipam_core.cloud import drive as drive
+    from ipam_core.node import Node as Node
+    from ipam_core.policy import IPAM_CORE as IPAM_CORE
+    from ipam_core.policy import VPC_CNI as VPC_CNI
+    from ipam_core.policy import Policy as Policy
+    from ipam_core.pool import Decision as Decision
+    from ipam_core.pool import PoolView as PoolView
+    from ipam_core.settings import Settings as Settings
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Assignment": "_store",
+    "DataStore": "_store",
+    "PoolStats": "_store",
+    "Sandbox": "_store",
+    "drive": "cloud",
+    "Node": "node",
+    "IPAM_CORE": "policy",
+    "VPC_CNI": "policy",
+    "Policy": "policy",
+    "Decision": "pool",
+    "PoolView": "pool",
+    "Settings": "settings",
+}
+_MODULES = ("errors", "instances", "pool")
+
+__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, kept in one place
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

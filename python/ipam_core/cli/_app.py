@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 
 import typer
 
@@ -42,7 +43,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         result = app(args=arguments, prog_name="ipam-core", standalone_mode=False)
     except typer.TyperException as error:
-        return _usage(error)
+        return _usage(error, sys.argv[1:] if arguments is None else arguments)
     except (typer.Abort, KeyboardInterrupt):
         print("ipam-core: interrupted", file=sys.stderr)
         return 130
@@ -57,13 +58,17 @@ def run(arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _usage(error: typer.TyperException) -> int:
-    context = getattr(error, "ctx", None)
-    if not str(getattr(error, "message", "")):  # no arguments: the help was shown
+def _usage(error: typer.TyperException, arguments: list[str]) -> int:
+    """Tell a wrong call in one line, with the value that was met."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown; typer names it not
         return 2
-    where = context.command_path if context else "ipam-core"
-    message = getattr(error, "format_message", error.__str__)()
-    return _fail(f"{message.rstrip('.')} (see '{where} --help')")
+    context = getattr(error, "ctx", None)
+    message = getattr(error, "format_message", error.__str__)().rstrip(".")
+    options = getattr(getattr(error, "param", None), "opts", ())
+    for option, value in pairwise(arguments):
+        if option in options:
+            message += f", not {value!r}"
+    return _fail(f"{message} (see '{context.command_path if context else 'ipam-core'} --help')")
 
 
 def _fail(message: str) -> int:

@@ -1,0 +1,64 @@
+"""A wheel and an sdist install, and work away from the source tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command, cwd):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """Build the sdist, and the wheel out of the sdist, as an installer would."""
+    out = tmp_path_factory.mktemp("dist")
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT))
+    run(*build, cwd=out)
+    return {path.suffix: path for path in out.iterdir()}
+
+
+def test_the_sdist_holds_the_sources_and_no_workplace(distributions):
+    with tarfile.open(distributions[".gz"]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"LICENSE", "README.md", "CMakeLists.txt", "src/ipam_core/_store.pyx"} <= names
+    assert not any(name.startswith((".venv", "build/", ".ci")) for name in names)
+
+
+def test_the_wheel_holds_the_core_its_pxd_and_the_types(distributions):
+    with zipfile.ZipFile(distributions[".whl"]) as wheel:
+        names = wheel.namelist()
+    assert {"ipam_core/_store.pxd", "ipam_core/_store.pyi", "ipam_core/py.typed"} <= set(names)
+    assert any(name.startswith("ipam_core/_store.") and name.endswith(".so") for name in names)
+    assert "ipam_core/data/instance-limits.csv" in names
+
+
+def test_the_wheel_works_away_from_the_source_tree(distributions, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    run(str(python), "-m", "pip", "install", "-q", str(distributions[".whl"]), cwd=tmp_path)
+    code = (
+        "from ipam_core import DataStore, Sandbox\n"
+        "store = DataStore()\n"
+        "store.add_eni('eni-1', device_number=0, primary=True)\n"
+        "store.add_address('eni-1', '10.0.0.7')\n"
+        "print(store.assign(Sandbox('c1')).address)"
+    )
+    assert run(str(python), "-c", code, cwd=tmp_path).strip() == "10.0.0.7"
+    out = run(str(python.with_name("ipam-core")), "demo", cwd=tmp_path)
+    assert "Played as the real agent did." in out
