@@ -1,8 +1,8 @@
 """What each EC2 instance type allows: ENIs, addresses on each, network cards, pods.
 
-The table is package data, `data/instance-limits.csv`, in order of name; where it is
-from and how old it is stands beside it in `data/instance-limits.json`. It is kept as
-one text: a look-up searches that text for its line and parses this line only.
+The table is package data, `data/instance-limits.csv`; where it is from and how old it
+is stands beside it in `data/instance-limits.json`. It is read when first asked for, and
+kept as lines by name: a look-up parses its own line only.
 """
 
 from __future__ import annotations
@@ -88,12 +88,14 @@ class TableSource:
     """Where the table of limits is from.
 
     Attributes:
-        source: the file of the agent's source that holds it.
-        agent_version: the release of the agent.
+        repository: the agent's, by URL.
+        file: the one in it that holds the limits.
+        agent_version: the agent's release.
         as_of: year and month.
     """
 
-    source: str
+    repository: str
+    file: str
     agent_version: str
     as_of: str
 
@@ -102,21 +104,20 @@ class TableSource:
 def limits(name: str) -> InstanceLimits:
     """Return what the instance type `name` allows.
 
-    Costs a search in 54 kB of text and one parsed line; the same name again, a look-up.
+    Costs one line parsed, and a look-up from then on; the first call of all reads the table.
 
     Raises:
         UnknownInstanceTypeError: no such type in the table; it names the nearest.
     """
-    start = _table().find(f"\n{name},") + 1
-    if not start or "\n" in name:
+    line = _lines().get(name)
+    if line is None:
         raise UnknownInstanceTypeError(name, _nearest(name))
-    return _parse(_table()[start : _table().index("\n", start)])
+    return _parse(line)
 
 
-@cache
 def names() -> tuple[str, ...]:
     """Return every instance type of the table, in order of name."""
-    return tuple(line.partition(",")[0] for line in _table().splitlines()[1:])
+    return tuple(_lines())
 
 
 @cache
@@ -126,8 +127,9 @@ def source() -> TableSource:
 
 
 @cache
-def _table() -> str:
-    return _read("instance-limits.csv")
+def _lines() -> dict[str, str]:
+    lines = _read("instance-limits.csv").splitlines()[1:]
+    return {line.partition(",")[0]: line for line in lines}
 
 
 def _read(name: str) -> str:

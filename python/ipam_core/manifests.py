@@ -6,6 +6,7 @@ Each reader returns an `Environment`; what its values mean is the business of `s
 from __future__ import annotations
 
 import json
+import reprlib
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ipam_core.errors import InputError
@@ -19,7 +20,7 @@ CHART = "aws-vpc-cni"
 ADDON = "vpc-cni"
 
 # What the chart's own `env` holds of the agent's settings: charts/aws-vpc-cni/values.yaml of
-# aws/amazon-vpc-cni-k8s, as of chart 1.15.1. The EKS add-on has the same.
+# aws/amazon-vpc-cni-k8s, as of chart 1.15.1. What newer charts add there is the agent's default.
 CHART_ENV = {
     "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "false",
     "DISABLE_NETWORK_RESOURCE_PROVISIONING": "false",
@@ -31,7 +32,7 @@ CHART_ENV = {
     "WARM_PREFIX_TARGET": "1",
 }
 
-_KINDS = {dict: "a mapping", list: "a list", str: "a string"}
+_KINDS: dict[type, str] = {dict: "a mapping", list: "a list", str: "a string (quote it)"}
 _Kind = TypeVar("_Kind", dict[str, Any], list[Any], str)
 
 
@@ -49,18 +50,17 @@ def read_daemonset(text: str) -> Environment:
         InputError: neither YAML nor JSON, not exactly one such DaemonSet, or not well formed.
     """
     found = [
-        (daemonset, container)
+        (_dig(daemonset, str, "metadata", "name"), container)
         for document in _documents(text)
         for daemonset in _daemonsets(document)
-        for container in _dig(daemonset, "spec.template.spec.containers", list)
-        if _dig(container, "name", str) == CONTAINER
+        for container in _dig(daemonset, list, "spec", "template", "spec", "containers")
+        if _dig(container, str, "name") == CONTAINER
     ]
     if len(found) != 1:
-        named = ", ".join(_dig(daemonset, "metadata.name", str) for daemonset, _ in found)
+        names = ", ".join(name for name, _ in found)
         raise InputError(
-            f"{len(found)} DaemonSets with a container {CONTAINER!r}"
-            f"{named and f' ({named})'}; needed is one, as "
-            f"'kubectl -n kube-system get ds aws-node -o yaml' prints it"
+            f"{len(found)} DaemonSets with a container {CONTAINER!r}{names and f' ({names})'}: "
+            "one is needed, as 'kubectl -n kube-system get ds aws-node -o yaml' prints it"
         )
     return _container_environment(found[0][1])
 
@@ -68,120 +68,128 @@ def read_daemonset(text: str) -> Environment:
 def read_helm_values(text: str) -> Environment:
     """Return the variables that the chart sets with these values, its own `env` beneath.
 
-    Values of a chart that has this one as a dependency hold them under its name.
+    Values of a chart that depends on this one hold them under its name.
 
     Raises:
         InputError: neither YAML nor JSON, or not values of the chart.
     """
     values = _configuration(text, "Helm values")
-    env = _dig(values if "env" in values else _dig(values, CHART, dict), "env", dict)
-    # A null takes a default away; a number or boolean is quoted by the chart's template.
-    quoted = {name: _quoted(name, value) for name, value in env.items() if value is not None}
+    env = _dig(values, dict, *(("env",) if "env" in values else (CHART, "env")))
     kept = {name: value for name, value in CHART_ENV.items() if name not in env}
-    return Environment(kept | quoted, {})
+    # A null takes a default away; a number or boolean is quoted by the chart's template.
+    given = {name: _quoted(name, value) for name, value in env.items() if value is not None}
+    return Environment(kept | given, {})
 
 
 def read_addon(text: str) -> Environment:
     """Return the variables that the EKS add-on sets, the chart's own `env` beneath.
 
+    The add-on's schema allows strings only (aws/amazon-vpc-cni-k8s#3059 shows it).
+
     Raises:
         InputError: neither YAML nor JSON, another add-on, or not its configuration.
     """
     values = _configuration(text, "an add-on's configuration")
-    described = _dig(values, "addon", dict) or values
-    name = _dig(described, "addonName", str)
+    described = _dig(values, dict, "addon") or values
+    name = _dig(described, str, "addonName")
+    if name and name != ADDON:
+        raise InputError(f"add-on {name!r}: {ADDON!r} is needed")
     if name:
-        if name != ADDON:
-            raise InputError(f"add-on {name!r}: {ADDON!r} is needed")
-        values = _configuration(
-            _dig(described, "configurationValues", str), "an add-on's configuration"
-        )
-    env = _dig(values, "env", dict)
-    return Environment(CHART_ENV | {each: _dig(env, each, str) for each in env}, {})
+        inner = _dig(described, str, "configurationValues")
+        values = _configuration(inner, "an add-on's configuration")
+    env = _dig(values, dict, "env")
+    return Environment(CHART_ENV | {each: _dig(env, str, each) for each in env}, {})
 
 
 def _documents(text: str) -> list[Any]:
-    """Return the documents of `text`: one of JSON, or any number of YAML.
+    """Return the documents of `text` that are not null: one of JSON, or any number of YAML.
 
-    JSON goes first because YAML takes no tabs between its tokens.
+    JSON goes first: it may have tabs between its tokens, YAML may not.
     """
     import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
 
     try:
-        return [json.loads(text)]
+        documents = [json.loads(text)]
     except (ValueError, RecursionError):
-        pass
-    try:
-        return list(yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"neither YAML nor JSON: {error}") from None
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            documents = list(yaml.load_all(text, loader))
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise InputError(f"neither YAML nor JSON: {error}") from None
+    return [document for document in documents if document is not None]
 
 
 def _configuration(text: str, what: str) -> dict[str, Any]:
     """Return the one mapping that `text` holds, {} where it is empty or null."""
-    documents = [document for document in _documents(text) if document is not None]
-    if not documents:
-        return {}
-    if len(documents) == 1 and isinstance(documents[0], str):  # JSON in a JSON string
-        return _configuration(documents[0], what)
-    if len(documents) > 1 or not isinstance(documents[0], dict) or "kind" in documents[0]:
-        raise InputError(f"not {what}: one mapping is needed, with 'env' in it")
-    return documents[0]
+    match _documents(text):
+        case []:
+            return {}
+        case [dict() as values] if "kind" not in values:  # what has one is a Kubernetes object
+            return values
+        case [str() as inner] if inner != text:  # as 'aws ... --query addon.configurationValues'
+            return _configuration(inner, what)
+    raise InputError(f"not {what}: one mapping is needed, with 'env' in it")
 
 
 def _daemonsets(document: Any) -> Iterator[dict[str, Any]]:
-    """Yield the DaemonSets in a document: itself, or those of a list, at any depth."""
+    """Yield the DaemonSets of a document: itself, or those of a list, at any depth."""
     if isinstance(document, dict):
-        kind = _dig(document, "kind", str)
+        kind = _dig(document, str, "kind")
         if kind == "DaemonSet":
             yield document
         elif kind.endswith("List"):
-            for item in _dig(document, "items", list):
+            for item in _dig(document, list, "items"):
                 yield from _daemonsets(item)
 
 
 def _container_environment(container: dict[str, Any]) -> Environment:
     """Return the variables of a container of a pod template; of two of a name the last counts."""
     found = Environment({}, {})
-    for source in _dig(container, "envFrom", list):
-        found.unknown["envFrom"] = json.dumps(source, default=str)
-    for entry in _dig(container, "env", list):
-        name = _dig(entry, "name", str)
+    if sources := _dig(container, list, "envFrom"):
+        found.unknown["envFrom"] = _json(sources)
+    for entry in _dig(container, list, "env"):
+        name = _dig(entry, str, "name")
         found.variables.pop(name, None)
         found.unknown.pop(name, None)
         if "valueFrom" not in entry:
-            found.variables[name] = _dig(entry, "value", str)
+            found.variables[name] = _dig({name: entry.get("value")}, str, name)
         elif name in VARIABLES:
-            found.unknown[name] = json.dumps(entry["valueFrom"], default=str)
+            found.unknown[name] = _json(entry["valueFrom"])
     return found
 
 
-def _dig(value: Any, path: str, kind: type[_Kind]) -> _Kind:
+def _dig(value: Any, kind: type[_Kind], *path: str) -> _Kind:
     """Return what is under a path of keys, an empty `kind` where nothing is.
 
     Raises:
         InputError: something of another kind is there, or on the way.
     """
-    met = ""
-    for key in path.split("."):
+    for depth, key in enumerate(path):
         if value is None:
             break
         if not isinstance(value, dict):
-            raise InputError(f"{met or 'the document'}: {value!r} is not a mapping")
-        met, value = f"{met}.{key}".strip("."), value.get(key)
+            raise _wrong(value, dict, path[:depth])
+        value = value.get(key)
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        raise InputError(f"{path}: {value!r} is not {_KINDS[kind]}")
+        raise _wrong(value, kind, path)
     return value
+
+
+def _wrong(value: Any, kind: type, path: tuple[str, ...]) -> InputError:
+    where = f"{'.'.join(path)}: " if path else ""
+    return InputError(f"{where}{reprlib.repr(value)} is not {_KINDS[kind]}")
 
 
 def _quoted(name: str, value: object) -> str:
     """Return a value of the chart's `env` as its template writes it: `{{ $value | quote }}`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float) and value % 1 == 0:
-        return str(int(value))
-    if isinstance(value, str | float):
-        return str(value)
-    raise InputError(f"env.{name}: {value!r} is not a string, number or boolean")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return _json(int(value) if isinstance(value, float) and value.is_integer() else value)
+    raise InputError(f"env.{name}: {reprlib.repr(value)} is not a string, number or boolean")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=str)

@@ -115,6 +115,9 @@ class Settings:
 
         The rules: pkg/ipamd/ipamd.go (`getWarmIPTarget` and its neighbours) and
         utils/utils.go (`GetBoolAsStringEnvVar`) of aws/amazon-vpc-cni-k8s v1.23.
+
+        Raises:
+            TypeError: a value is no string.
         """
         found: dict[str, Any] = {}
         odd: list[SettingWarning] = []
@@ -171,7 +174,7 @@ class Settings:
         """Return the settings of the EKS add-on vpc-cni.
 
         `text` is what `aws eks describe-addon` prints, or its `configurationValues` alone
-        (YAML or JSON). The add-on is made of the chart, and so has the chart's defaults.
+        (YAML or JSON). Where it says nothing the add-on is taken to set what the chart sets.
 
         Raises:
             InputError: neither YAML nor JSON, another add-on, or not its configuration.
@@ -208,24 +211,17 @@ def problems(settings: Settings, limits: InstanceLimits) -> tuple[str, ...]:
     The rules: `isConfigValid` in pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s v1.23, which
     stops at the first; here are all of them.
     """
-    ipv6 = settings.enable_ipv6
-    rules = {
-        "IPv4 and IPv6 are both enabled: set one of ENABLE_IPv4, ENABLE_IPv6 to false": (
-            ipv6 and settings.enable_ipv4
-        ),
-        "IPv4 and IPv6 are both disabled: set one of ENABLE_IPv4, ENABLE_IPv6 to true": not (
-            ipv6 or settings.enable_ipv4
-        ),
-        "IPv6 needs prefix mode: set ENABLE_PREFIX_DELEGATION=true": (
-            ipv6 and not settings.enable_prefix_delegation
-        ),
-        "IPv6 does not go with custom networking: "
-        "set AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=false": ipv6 and settings.custom_networking,
-        f"IPv6 needs an instance type with prefix mode, and {limits.instance_type} is not nitro": (
-            ipv6 and not limits.nitro
-        ),
-    }
-    return tuple(reason for reason, holds in rules.items() if holds)
+    found = []
+    if settings.enable_ipv4 == settings.enable_ipv6:
+        state = "enabled" if settings.enable_ipv4 else "disabled"
+        found.append(f"IPv4 and IPv6 are both {state}: set one of ENABLE_IPv4, ENABLE_IPv6 to true")
+    if settings.enable_ipv6 and settings.custom_networking:
+        found.append("IPv6 and custom networking: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG must be false")
+    if settings.enable_ipv6 and not settings.enable_prefix_delegation:
+        found.append("IPv6 without prefix mode: ENABLE_PREFIX_DELEGATION must be true")
+    if settings.enable_ipv6 and not limits.nitro:
+        found.append(f"IPv6 on {limits.instance_type}: the type must be nitro or bare metal")
+    return tuple(found)
 
 
 def _integer(variable: str, text: str) -> tuple[float | None, str]:
@@ -286,7 +282,7 @@ def _default(variable: str) -> Any:
 def _shown(value: object) -> str:
     """Return a value as the environment variable holds it."""
     if value is None:
-        return "no limit of its own"
+        return "the instance type's limit"
     return str(value).lower() if isinstance(value, bool) else f"{value:.0f}"
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import typer
 
+from ipam_core.cli.instances import instances
 from ipam_core.errors import IpamError
 
 app = typer.Typer(
@@ -74,3 +75,6 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
 def _fail(message: str) -> int:
     print("ipam-core: " + " ".join(message.split()), file=sys.stderr)
     return 2
+
+
+app.command("instances")(instances)
