@@ -5,15 +5,12 @@ Each reader returns an `Environment`; what its values mean is the business of `s
 
 from __future__ import annotations
 
-import json
 import reprlib
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
 from ipam_core.settings import VARIABLES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CONTAINER = "aws-node"
 CHART = "aws-vpc-cni"
@@ -47,11 +44,11 @@ def read_daemonset(text: str) -> Environment:
     """Return the variables of the container aws-node of the one DaemonSet that has it.
 
     Raises:
-        InputError: neither YAML nor JSON, not exactly one such DaemonSet, or not well formed.
+        InputError: neither JSON nor YAML, not exactly one such DaemonSet, or not well formed.
     """
     found = [
         (_dig(daemonset, str, "metadata", "name"), container)
-        for document in _documents(text)
+        for document in load_documents(text)
         for daemonset in _daemonsets(document)
         for container in _dig(daemonset, list, "spec", "template", "spec", "containers")
         if _dig(container, str, "name") == CONTAINER
@@ -71,13 +68,13 @@ def read_helm_values(text: str) -> Environment:
     Values of a chart that depends on this one hold them under its name.
 
     Raises:
-        InputError: neither YAML nor JSON, or not values of the chart.
+        InputError: neither JSON nor YAML, or not values of the chart.
     """
     values = _configuration(text, "Helm values")
     env = _dig(values, dict, *(("env",) if "env" in values else (CHART, "env")))
     kept = {name: value for name, value in CHART_ENV.items() if name not in env}
     # A null takes a default away; a number or boolean is quoted by the chart's template.
-    given = {name: _quoted(name, value) for name, value in env.items() if value is not None}
+    given = {str(name): _quoted(name, value) for name, value in env.items() if value is not None}
     return Environment(kept | given, {})
 
 
@@ -87,41 +84,23 @@ def read_addon(text: str) -> Environment:
     The add-on's schema allows strings only (aws/amazon-vpc-cni-k8s#3059 shows it).
 
     Raises:
-        InputError: neither YAML nor JSON, another add-on, or not its configuration.
+        InputError: neither JSON nor YAML, another add-on, or not its configuration.
     """
     values = _configuration(text, "an add-on's configuration")
     described = _dig(values, dict, "addon") or values
-    name = _dig(described, str, "addonName")
-    if name and name != ADDON:
-        raise InputError(f"add-on {name!r}: {ADDON!r} is needed")
-    if name:
+    addon = _dig(described, str, "addonName")
+    if addon and addon != ADDON:
+        raise InputError(f"add-on {addon!r}: {ADDON!r} is needed")
+    if addon:
         inner = _dig(described, str, "configurationValues")
         values = _configuration(inner, "an add-on's configuration")
     env = _dig(values, dict, "env")
-    return Environment(CHART_ENV | {each: _dig(env, str, each) for each in env}, {})
-
-
-def _documents(text: str) -> list[Any]:
-    """Return the documents of `text` that are not null: one of JSON, or any number of YAML.
-
-    JSON goes first: it may have tabs between its tokens, YAML may not.
-    """
-    import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
-
-    try:
-        documents = [json.loads(text)]
-    except (ValueError, RecursionError):
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            documents = list(yaml.load_all(text, loader))
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise InputError(f"neither YAML nor JSON: {error}") from None
-    return [document for document in documents if document is not None]
+    return Environment(CHART_ENV | {str(name): _dig(env, str, name) for name in env}, {})
 
 
 def _configuration(text: str, what: str) -> dict[str, Any]:
     """Return the one mapping that `text` holds, {} where it is empty or null."""
-    match _documents(text):
+    match load_documents(text):
         case []:
             return {}
         case [dict() as values] if "kind" not in values:  # what has one is a Kubernetes object
@@ -131,22 +110,20 @@ def _configuration(text: str, what: str) -> dict[str, Any]:
     raise InputError(f"not {what}: one mapping is needed, with 'env' in it")
 
 
-def _daemonsets(document: Any) -> Iterator[dict[str, Any]]:
-    """Yield the DaemonSets of a document: itself, or those of a list, at any depth."""
-    if isinstance(document, dict):
-        kind = _dig(document, str, "kind")
-        if kind == "DaemonSet":
-            yield document
-        elif kind.endswith("List"):
-            for item in _dig(document, list, "items"):
-                yield from _daemonsets(item)
+def _daemonsets(document: Any) -> list[dict[str, Any]]:
+    """Return the DaemonSets of a document: itself, or those in it where it is a list."""
+    if not isinstance(document, dict):
+        return []
+    is_list = _dig(document, str, "kind").endswith("List")
+    objects = _dig(document, list, "items") if is_list else [document]
+    return [each for each in objects if _dig(each, str, "kind") == "DaemonSet"]
 
 
 def _container_environment(container: dict[str, Any]) -> Environment:
     """Return the variables of a container of a pod template; of two of a name the last counts."""
     found = Environment({}, {})
     if sources := _dig(container, list, "envFrom"):
-        found.unknown["envFrom"] = _json(sources)
+        found.unknown["envFrom"] = str(sources)
     for entry in _dig(container, list, "env"):
         name = _dig(entry, str, "name")
         found.variables.pop(name, None)
@@ -154,7 +131,7 @@ def _container_environment(container: dict[str, Any]) -> Environment:
         if "valueFrom" not in entry:
             found.variables[name] = _dig({name: entry.get("value")}, str, name)
         elif name in VARIABLES:
-            found.unknown[name] = _json(entry["valueFrom"])
+            found.unknown[name] = str(entry["valueFrom"])
     return found
 
 
@@ -182,14 +159,12 @@ def _wrong(value: Any, kind: type, path: tuple[str, ...]) -> InputError:
     return InputError(f"{where}{reprlib.repr(value)} is not {_KINDS[kind]}")
 
 
-def _quoted(name: str, value: object) -> str:
+def _quoted(name: object, value: object) -> str:
     """Return a value of the chart's `env` as its template writes it: `{{ $value | quote }}`."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool | int | float):
-        return _json(int(value) if isinstance(value, float) and value.is_integer() else value)
+        return str(value).lower()
     raise InputError(f"env.{name}: {reprlib.repr(value)} is not a string, number or boolean")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, default=str)

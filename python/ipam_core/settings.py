@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ipam_core.instances import InstanceLimits
     from ipam_core.manifests import Environment
 
 _INTEGERS = {
@@ -149,9 +148,9 @@ class Settings:
         is unknown, and a warning says so.
 
         Raises:
-            InputError: neither YAML nor JSON, or not exactly one such DaemonSet.
+            InputError: neither JSON nor YAML, or not exactly one such DaemonSet.
         """
-        from ipam_core.manifests import read_daemonset  # noqa: PLC0415  (loads YAML)
+        from ipam_core.manifests import read_daemonset  # noqa: PLC0415  (imports this)
 
         return cls._of(read_daemonset(text))
 
@@ -163,9 +162,9 @@ class Settings:
         defaults: it sets WARM_PREFIX_TARGET=1. A null takes a variable of the chart away.
 
         Raises:
-            InputError: neither YAML nor JSON, or not values of the chart.
+            InputError: neither JSON nor YAML, or not values of the chart.
         """
-        from ipam_core.manifests import read_helm_values  # noqa: PLC0415  (loads YAML)
+        from ipam_core.manifests import read_helm_values  # noqa: PLC0415  (imports this)
 
         return cls._of(read_helm_values(text))
 
@@ -177,9 +176,9 @@ class Settings:
         (YAML or JSON). Where it says nothing the add-on is taken to set what the chart sets.
 
         Raises:
-            InputError: neither YAML nor JSON, another add-on, or not its configuration.
+            InputError: neither JSON nor YAML, another add-on, or not its configuration.
         """
-        from ipam_core.manifests import read_addon  # noqa: PLC0415  (loads YAML)
+        from ipam_core.manifests import read_addon  # noqa: PLC0415  (imports this)
 
         return cls._of(read_addon(text))
 
@@ -205,8 +204,10 @@ class Settings:
         }
 
 
-def problems(settings: Settings, limits: InstanceLimits) -> tuple[str, ...]:
-    """Return why an agent with these settings refuses to start on this type; empty: it starts.
+def problems(settings: Settings, *, nitro: bool = True) -> tuple[str, ...]:
+    """Return why an agent with these settings refuses to start; empty: it starts.
+
+    `nitro` says whether the node's type can have prefixes (`InstanceLimits.nitro`).
 
     The rules: `isConfigValid` in pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s v1.23, which
     stops at the first; here are all of them.
@@ -219,8 +220,8 @@ def problems(settings: Settings, limits: InstanceLimits) -> tuple[str, ...]:
         found.append("IPv6 and custom networking: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG must be false")
     if settings.enable_ipv6 and not settings.enable_prefix_delegation:
         found.append("IPv6 without prefix mode: ENABLE_PREFIX_DELEGATION must be true")
-    if settings.enable_ipv6 and not limits.nitro:
-        found.append(f"IPv6 on {limits.instance_type}: the type must be nitro or bare metal")
+    if settings.enable_ipv6 and not nitro:
+        found.append("IPv6 on an instance type that is neither nitro nor bare metal")
     return tuple(found)
 
 
@@ -279,11 +280,11 @@ def _default(variable: str) -> Any:
     return _DEFAULTS[VARIABLES[variable]]
 
 
-def _shown(value: object) -> str:
+def _shown(value: float | None) -> str:
     """Return a value as the environment variable holds it."""
     if value is None:
         return "the instance type's limit"
-    return str(value).lower() if isinstance(value, bool) else f"{value:.0f}"
+    return str(value).lower() if isinstance(value, bool) else str(int(value))
 
 
 _DEFAULTS = {each.name: each.default for each in fields(Settings)}
