@@ -345,9 +345,11 @@ def test_an_addon_without_configuration_has_the_charts_defaults(text):
     ("text", "message"),
     [
         (json.dumps(described(addonName="coredns")), "add-on 'coredns': 'vpc-cni' is needed"),
+        ('{"addon": {}}', "add-on '': 'vpc-cni' is needed"),
         (json.dumps(described(configurationValues="{")), "neither JSON nor YAML"),
         (json.dumps(described(configurationValues="[1]")), "not an add-on's configuration"),
         ('{"env": {"WARM_IP_TARGET": 5}}', "^WARM_IP_TARGET: 5 is not a string"),
+        ("env: {null: 5}", "^None: 5 is not a string"),
         ('{"env": ["WARM_IP_TARGET"]}', "^env: .* is not a mapping"),
         ("hello\nworld", "not an add-on's configuration"),
         (DAEMONSET, "not an add-on's configuration"),

@@ -1,7 +1,9 @@
 """Settings from environment variables: values, defaults, oddities, and the way back."""
 
 import dataclasses
+import doctest
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -291,6 +293,13 @@ def test_impossible_values_are_refused(values):
     ((name, value),) = values.items()
     with pytest.raises(ValueError, match=f"{name}={value}"):
         Settings(**values)
+
+
+def test_the_examples_in_the_documentation():
+    page = Path(__file__).parent.parent / "docs" / "settings.md"
+    result = doctest.testfile(str(page), module_relative=False)
+    assert result.attempted >= 15
+    assert result.failed == 0
 
 
 # --- and back -------------------------------------------------------------------------

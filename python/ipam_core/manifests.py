@@ -17,7 +17,7 @@ CHART = "aws-vpc-cni"
 ADDON = "vpc-cni"
 
 # What the chart's own `env` holds of the agent's settings: charts/aws-vpc-cni/values.yaml of
-# aws/amazon-vpc-cni-k8s, as of chart 1.15.1. What newer charts add there is the agent's default.
+# aws/amazon-vpc-cni-k8s, as of chart 1.15.1.
 CHART_ENV = {
     "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "false",
     "DISABLE_NETWORK_RESOURCE_PROVISIONING": "false",
@@ -87,15 +87,15 @@ def read_addon(text: str) -> Environment:
         InputError: neither JSON nor YAML, another add-on, or not its configuration.
     """
     values = _configuration(text, "an add-on's configuration")
-    described = _dig(values, dict, "addon") or values
-    addon = _dig(described, str, "addonName")
-    if addon and addon != ADDON:
-        raise InputError(f"add-on {addon!r}: {ADDON!r} is needed")
-    if addon:
-        inner = _dig(described, str, "configurationValues")
+    if "addon" in values or "addonName" in values:  # with --query addon there is no outer key
+        addon = _dig(values, dict, "addon") or values
+        name = _dig(addon, str, "addonName")
+        if name != ADDON:
+            raise InputError(f"add-on {name!r}: {ADDON!r} is needed")
+        inner = _dig(addon, str, "configurationValues")
         values = _configuration(inner, "an add-on's configuration")
-    env = _dig(values, dict, "env")
-    return Environment(CHART_ENV | {str(name): _dig(env, str, name) for name in env}, {})
+    env = {str(key): value for key, value in _dig(values, dict, "env").items()}
+    return Environment(CHART_ENV | {key: _dig(env, str, key) for key in env}, {})
 
 
 def _configuration(text: str, what: str) -> dict[str, Any]:
