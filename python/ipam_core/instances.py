@@ -133,9 +133,11 @@ def _lines() -> dict[str, str]:
 
 
 def _read(name: str) -> str:
-    from importlib.resources import files  # noqa: PLC0415  (importing this module costs nothing)
+    from pkgutil import get_data  # noqa: PLC0415  (importing this module costs nothing)
 
-    return files("ipam_core.data").joinpath(name).read_text(encoding="utf-8")
+    data = get_data("ipam_core", f"data/{name}")
+    assert data is not None  # the loaders of files and of archives both give data
+    return data.decode()
 
 
 def _parse(line: str) -> InstanceLimits:

@@ -215,7 +215,7 @@ def problems(settings: Settings, *, nitro: bool = True) -> tuple[str, ...]:
     found = []
     if settings.enable_ipv4 == settings.enable_ipv6:
         state = "enabled" if settings.enable_ipv4 else "disabled"
-        found.append(f"IPv4 and IPv6 are both {state}: set one of ENABLE_IPv4, ENABLE_IPv6 to true")
+        found.append(f"both {state}: exactly one of ENABLE_IPv4 and ENABLE_IPv6 must be true")
     if settings.enable_ipv6 and settings.custom_networking:
         found.append("IPv6 and custom networking: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG must be false")
     if settings.enable_ipv6 and not settings.enable_prefix_delegation:
