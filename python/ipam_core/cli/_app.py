@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import typer
 
-from ipam_core.cli.instances import instances
 from ipam_core.errors import IpamError
 
 app = typer.Typer(
@@ -30,9 +29,10 @@ def _register() -> None:
     """Put every command under its name; each command imports the rest when it runs."""
     from ipam_core.cli.check import check
     from ipam_core.cli.demo import demo
+    from ipam_core.cli.instances import instances
     from ipam_core.cli.simulate import simulate
 
-    for command in (demo, simulate, check):
+    for command in (demo, simulate, check, instances):
         app.command()(command)
 
 
@@ -75,6 +75,3 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
 def _fail(message: str) -> int:
     print("ipam-core: " + " ".join(message.split()), file=sys.stderr)
     return 2
-
-
-app.command("instances")(instances)
