@@ -9,7 +9,7 @@ shouldRemoveExtraENIs).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ipam_core.policy import VPC_CNI
@@ -42,6 +42,7 @@ class PoolView:
     prefixes: int = 0
     free_prefixes: int = 0
     waiting: int = 0  # pods that were refused and wait; only better rules look at it
+    peak_assigned: int = 0  # most assigned within the release delay; only better rules look at it
 
     @classmethod
     def of(
@@ -54,6 +55,7 @@ class PoolView:
         prefix_mode: bool = False,
         network_card: int = 0,
         waiting: int = 0,
+        peak_assigned: int = 0,
     ) -> PoolView:
         """Return the view of a store's statistics."""
         return cls(
@@ -68,6 +70,16 @@ class PoolView:
             prefixes=stats.prefixes,
             free_prefixes=stats.free_prefixes,
             waiting=waiting,
+            peak_assigned=peak_assigned,
+        )
+
+    def losing(self, total: int, prefixes: int, free_prefixes: int) -> PoolView:
+        """Return the view as it would be without so many addresses and prefixes."""
+        return replace(
+            self,
+            total=self.total - total,
+            prefixes=self.prefixes - prefixes,
+            free_prefixes=self.free_prefixes - free_prefixes,
         )
 
 
@@ -145,14 +157,17 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     if not policy.cooling_is_available:
         available -= view.cooling
 
+    # What pods held within the release delay, they may want again.
+    kept = max(view.peak_assigned - view.assigned, 0) if policy.release_delay_s else 0
+
     short = over = 0
     if targets_defined:
         short = max(warm_ip - available, minimum_ip - view.total, 0)
-        over = max(min(available - warm_ip, view.total - minimum_ip), 0)
+        over = max(min(available - kept - warm_ip, view.total - minimum_ip), 0)
         if prefix_mode:
             short = _prefixes_for(short)
             if default_card:
-                over = _over_prefixes(view, warm_ip, minimum_ip)
+                over = _over_prefixes(view, warm_ip + kept, minimum_ip)
 
     size = ADDRESSES_PER_PREFIX if prefix_mode else view.slots
     low, low_reason = _too_low(view, targets_defined, short, available, warm, size)
@@ -164,6 +179,10 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
         short_of_warm = max(warm - view.free_prefixes, 0)
         want = max(1, short if targets_defined else short_of_warm)
         give_back = over if targets_defined else max(view.free_prefixes - warm, 0)
+        if policy.release_delay_s and not targets_defined:
+            # Nothing whose loss would make the pool low, and be asked for again at once.
+            to_spare = available - kept - max(size * warm, 1)
+            give_back = min(give_back, max(to_spare // size, 0))
         high = give_back > 0
     else:
         want = short if targets_defined else view.slots
@@ -191,7 +210,7 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
         want_new_eni=min(want, view.slots),
         give_back=give_back,
         enis_to_spare=targets_defined
-        or available >= (warm + 1) * view.slots * (ADDRESSES_PER_PREFIX if prefix_mode else 1),
+        or available - kept >= (warm + 1) * view.slots * (size if prefix_mode else 1),
     )
 
 

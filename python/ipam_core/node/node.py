@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core._store import DataStore
@@ -94,6 +95,7 @@ class Node:
         self.last_error: CloudError | None = None
         """What the last growing step that failed met."""
         self._random = random.Random(seed)
+        self._peaks: list[deque[tuple[int, int]]] = [deque() for _ in self.stores]
         self._last_change_ns: int | None = None
         self._last_shrink_ns: int | None = None
         self._last_full_ns: int | None = None
@@ -183,6 +185,8 @@ class Node:
         """
         if self.settings.disable_network_resource_provisioning or self.mode == "ipv6":
             return
+        for card in range(len(self.stores)):
+            self._note_peak(card)
         shrank = False
         for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
             if decision.low:
@@ -242,6 +246,7 @@ class Node:
             prefix_mode=self.prefix_mode,
             network_card=network_card,
             waiting=len(self.waiting),
+            peak_assigned=self._peaks[network_card][0][1] if self._peaks[network_card] else 0,
         )
         return decide(view, self.policy)
 
@@ -299,6 +304,18 @@ class Node:
     def jittered(self, seconds: float, share: float) -> float:
         """Return a back-off delay with up to `share` of random jitter added."""
         return seconds * (1 + share * self._random.random())
+
+    def _note_peak(self, card: int) -> None:
+        """Keep the most assigned within the release delay: (time, count), counts falling."""
+        if not self.policy.release_delay_s:
+            return
+        now_ns, peaks = self.clock_ns(), self._peaks[card]
+        assigned = self.stores[card].stats(now_ns).assigned
+        while peaks and peaks[-1][1] <= assigned:
+            peaks.pop()
+        peaks.append((now_ns, assigned))
+        while now_ns - peaks[0][0] > self.policy.release_delay_s * NS:
+            peaks.popleft()
 
     def _within(self, since_ns: int | None, seconds: int) -> bool:
         return since_ns is not None and self.clock_ns() - since_ns <= seconds * NS

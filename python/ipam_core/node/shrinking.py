@@ -19,6 +19,7 @@ from ipam_core.effects import (
     UnassignPrivateIps,
 )
 from ipam_core.errors import AddressInUseError, CloudError, NotFoundError, UnknownAddressError
+from ipam_core.pool import decide
 
 if TYPE_CHECKING:
     from ipam_core._store import DataStore
@@ -45,7 +46,11 @@ def give_back(node: Node, card: int) -> Step[None]:
         if budget <= 0:
             return
         prefixes = store.freeable_prefixes(eni.eni_id)
-        freeable = node.in_map_order(prefixes + store.freeable_addresses(eni.eni_id))[:budget]
+        freeable = node.in_map_order(prefixes + store.freeable_addresses(eni.eni_id))
+        if not node.policy.cooling_is_available:
+            cooling = _cooling(store, eni.eni_id, node.clock_ns())
+            freeable = [cidr for cidr in freeable if cidr not in cooling]
+        freeable = freeable[:budget]
         known = set(prefixes)
         budget -= yield from _hand_over(
             node,
@@ -54,6 +59,15 @@ def give_back(node: Node, card: int) -> Step[None]:
             prefixes=[cidr for cidr in freeable if cidr in known],
             addresses=[cidr for cidr in freeable if cidr not in known],
         )
+
+
+def _cooling(store: DataStore, eni_id: str, now_ns: int) -> set[str]:
+    """Return the addresses of an ENI that are cooling, and the prefixes that hold one."""
+    return {
+        used.prefix or used.address
+        for used in store.used_addresses(eni_id)
+        if used.sandbox is None and now_ns - used.released_ns <= store.cooldown_ns
+    }
 
 
 def give_back_prefixes(node: Node, store: DataStore, eni_id: str) -> Step[None]:
@@ -116,7 +130,8 @@ def free_one_eni(node: Node, card: int) -> Step[None]:
     if not node.settings.manage_enis_non_schedulable and (yield ReadUnschedulable()):
         return
     decision = node.decide(card)
-    yield from free_under(node, card, decision.warm_ip, decision.minimum_ip)
+    kept = max(decision.view.peak_assigned - decision.view.assigned, 0)
+    yield from free_under(node, card, decision.warm_ip + kept, decision.minimum_ip)
 
 
 def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str | None]:
@@ -129,7 +144,7 @@ def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str
         min_age_s=YOUNGEST_FREED_S,
         now_ns=node.clock_ns(),
     ).eni_id
-    if eni_id is None:
+    if eni_id is None or (node.policy.release_delay_s and _is_missed(node, card, eni_id)):
         return None
     store.remove_eni(eni_id)
     try:
@@ -137,6 +152,14 @@ def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str
     except CloudError as error:
         node.last_error = error
     return eni_id
+
+
+def _is_missed(node: Node, card: int, eni_id: str) -> bool:
+    """Return whether the pool would be low without an ENI, and get another at once."""
+    held = node.stores[card].eni_stats(eni_id, node.clock_ns())
+    total = 0 if held.eni.excluded else held.total
+    view = node.decide(card).view.losing(total, held.prefixes, held.free_prefixes)
+    return decide(view, node.policy).low
 
 
 def detach_and_delete(node: Node, eni_id: str) -> Step[None]:
