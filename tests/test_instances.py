@@ -73,6 +73,7 @@ def test_nitro_is_the_hypervisor_or_bare_metal(name, nitro):
         ("m8g.4xlarg", "m8g.4xlarge"),
         ("m8gx.4xlarge", "m8g.4xlarge"),
         ("t3 small", "t3.small"),
+        ("T3 SMALL", "t3.small"),
     ],
 )
 def test_unknown_type_names_the_nearest(name, nearest):
