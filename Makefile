@@ -13,6 +13,7 @@ demo: $(VENV)/.built
 test: $(VENV)/.built
 	$(BIN)/python -m pytest --numprocesses auto
 
+lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
 lint: $(VENV)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

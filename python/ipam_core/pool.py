@@ -12,15 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.policy import VPC_CNI
 
 if TYPE_CHECKING:
     from ipam_core._store import PoolStats
     from ipam_core.policy import Policy
     from ipam_core.settings import Settings
-
-ADDRESSES_PER_PREFIX = 16
-"""Addresses of a /28 prefix, all usable by pods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,8 +114,8 @@ def test_check_uses_processes_and_keeps_the_order(command):
 
 BAD = {
     "no file": (None, "No such file or directory"),
-    "empty": ("", "a scenario is a mapping, not None"),
-    "neither JSON nor YAML": ("{a: [", "neither JSON nor YAML at line"),
+    "empty": ("", "no scenario in it"),
+    "neither JSON nor YAML": ("{a: [", "neither JSON nor YAML: line"),
     "not a mapping": ("[1]", "a scenario is a mapping, not 1"),
     "unknown key": ('{"instance_type": "m5.large", "stepps": []}', "unknown key 'stepps'"),
     "unknown type": (

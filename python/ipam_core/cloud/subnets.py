@@ -7,8 +7,8 @@ from collections import deque
 from typing import Protocol
 
 from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
+from ipam_core.instances import ADDRESSES_PER_PREFIX
 
-PREFIX_SIZE = 16
 _REUSE_AFTER = 1024
 """How many given back wait before one is given again: late, as in a large subnet."""
 
@@ -72,7 +72,7 @@ class CountedSubnet:
         if prefixes is not None:
             self.free_prefixes = prefixes
         if addresses is not None and self.free_prefixes is not None:
-            self.free_prefixes = min(self.free_prefixes, addresses // PREFIX_SIZE)
+            self.free_prefixes = min(self.free_prefixes, addresses // ADDRESSES_PER_PREFIX)
 
     @property
     def available_addresses(self) -> int:
@@ -102,14 +102,14 @@ class CountedSubnet:
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken: it counts as free again at once."""
         if self.free_addresses is not None:
-            self.free_addresses += len(addresses) + PREFIX_SIZE * len(prefixes)
+            self.free_addresses += len(addresses) + ADDRESSES_PER_PREFIX * len(prefixes)
         if self.free_prefixes is not None:
             self.free_prefixes += len(prefixes)
         self._old_addresses.extend(addresses)
         self._old_prefixes.extend(prefixes)
 
     def _charge(self, n_addresses: int, n_prefixes: int) -> None:
-        needed = n_addresses + PREFIX_SIZE * n_prefixes
+        needed = n_addresses + ADDRESSES_PER_PREFIX * n_prefixes
         if n_prefixes and (
             (self.free_prefixes is not None and self.free_prefixes < n_prefixes)
             or (self.free_addresses is not None and self.free_addresses < needed)
@@ -139,5 +139,5 @@ class CountedSubnet:
                 taken.append(self._old_prefixes.popleft())
             else:
                 taken.append(f"{ipaddress.IPv4Address(self._next_prefix)}/28")
-                self._next_prefix += PREFIX_SIZE
+                self._next_prefix += ADDRESSES_PER_PREFIX
         return taken

@@ -13,6 +13,7 @@ from ipam_core.effects import ReadAttachedEnis, ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
 from ipam_core.messages import START_CANNOT_GROW, START_NO_ENI
 from ipam_core.node import growing, shrinking, taking
+from ipam_core.settings import problems
 
 if TYPE_CHECKING:
     from ipam_core.effects import AttachedEni, CheckpointEntry, Step
@@ -30,7 +31,8 @@ class StartError(IpamError):
 
 def start(node: Node) -> Step[None]:
     """Start a node whose stores are empty. Raises `StartError`."""
-    _refuse_invalid(node)
+    if refused := problems(node.settings, nitro=node.nitro):
+        raise StartError("; ".join(refused))
     try:
         attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
         described = yield from taking.describe(attached)
@@ -44,20 +46,6 @@ def start(node: Node) -> Step[None]:
     yield from _drain_other_mode(node)
     if not node.settings.disable_network_resource_provisioning and node.mode != "ipv6":
         yield from _grow_once(node)
-
-
-def _refuse_invalid(node: Node) -> None:
-    """Refuse the combinations with which the agent does not start (pool-rules section 1)."""
-    settings = node.settings
-    if settings.enable_ipv4 == settings.enable_ipv6:
-        both = "both enabled" if settings.enable_ipv4 else "both disabled"
-        raise StartError(f"IPv4 and IPv6 are {both}: exactly one must be on")
-    if settings.enable_ipv6 and (
-        settings.custom_networking or not settings.enable_prefix_delegation or not node.nitro
-    ):
-        raise StartError(
-            "IPv6 needs prefix delegation on a nitro instance, without custom networking"
-        )
 
 
 def _restore(node: Node) -> Step[None]:

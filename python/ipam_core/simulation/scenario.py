@@ -7,11 +7,11 @@ checks everything before anything is played: an unknown key, step or value is an
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
+from ipam_core.documents import load_documents
 from ipam_core.errors import InputError, UnknownInstanceTypeError
 
 if TYPE_CHECKING:
@@ -128,11 +128,15 @@ def read_scenarios(path: Path) -> list[Scenario]:
 
 def parse_scenarios(text: str) -> list[Scenario]:
     """Parse the text of a scenario file. Raises `InputError`."""
-    raw = _load(text)
-    documents = raw if isinstance(raw, list) else [raw]
-    if not documents:
+    documents = load_documents(text)
+    raws = [raw for document in documents for raw in _listed(document)]
+    if not raws:
         raise InputError("no scenario in it")
-    return [scenario_of(document) for document in documents]
+    return [scenario_of(raw) for raw in raws]
+
+
+def _listed(document: Any) -> list[Any]:
+    return document if isinstance(document, list) else [document]
 
 
 def scenario_of(raw: Any) -> Scenario:
@@ -243,22 +247,6 @@ def _expected_value(value: Any, where: str) -> None:
 
 
 # --- values ---------------------------------------------------------------------------
-
-
-def _load(text: str) -> Any:
-    """Parse JSON, or else YAML; JSON first, for its speed and its clearer errors."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        import yaml  # noqa: PLC0415 - only files that are not JSON need it
-
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            return yaml.load(text, Loader=loader)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" at line {mark.line + 1}" if mark else ""
-            raise InputError(f"neither JSON nor YAML{where}") from error
 
 
 def _shown(value: Any) -> str:
