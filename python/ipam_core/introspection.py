@@ -38,7 +38,7 @@ def _card(store: DataStore, started_at: datetime) -> dict[str, Any]:
     ]
     return {
         "TotalIPs": sum(ipaddress.ip_network(cidr).num_addresses for cidr in cidrs),
-        "AssignedIPs": sum(store.eni_stats(eni_id).assigned_any for eni_id in enis),
+        "AssignedIPs": len(list(store.assignments())),
         "ENIs": enis,
     }
 

@@ -84,7 +84,7 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
         and not (eni.primary and node.settings.custom_networking)
     ]
     for eni_id in node.in_map_order(candidates):
-        count = min(node.slots - store.eni_stats(eni_id).slots_used, want)
+        count = min(node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used, want)
         try:
             cidrs = yield from _assign_or_one(node, eni_id, count)
         except AddressLimitError:

@@ -198,7 +198,7 @@ class Node:
                 shrank = True
                 yield from shrinking.give_back(self, card)
             if decision.enis_to_spare or (
-                self.prefix_mode and shrinking.has_idle_eni(self.stores[card])
+                self.prefix_mode and shrinking.has_idle_eni(self.stores[card], self.clock_ns())
             ):
                 yield from shrinking.free_one_eni(self, card)
         if shrank:

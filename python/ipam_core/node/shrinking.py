@@ -115,10 +115,11 @@ def _hand_over(
     return len(gone[0]) + len(gone[1])
 
 
-def has_idle_eni(store: DataStore) -> bool:
+def has_idle_eni(store: DataStore, now_ns: int) -> bool:
     """Return whether some ENI might be freed for all that its pods say."""
     return any(
-        not (eni.primary or eni.trunk or eni.efa) and store.eni_stats(eni.eni_id).assigned_any == 0
+        not (eni.primary or eni.trunk or eni.efa)
+        and store.eni_stats(eni.eni_id, now_ns).assigned_any == 0
         for eni in store.enis()
     )
 
