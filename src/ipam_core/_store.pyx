@@ -1254,8 +1254,8 @@ cdef class DataStore:
         cdef str why
         self._c_expire(now)
         if self.kinds == 2:
-            warm_ip = -(-warm_ip // PER_PREFIX) * PER_PREFIX
-            minimum_ip = -(-minimum_ip // PER_PREFIX) * PER_PREFIX
+            warm_ip = (warm_ip + PER_PREFIX - 1) // PER_PREFIX * PER_PREFIX
+            minimum_ip = (minimum_ip + PER_PREFIX - 1) // PER_PREFIX * PER_PREFIX
         else:
             warm_prefix = 0
         for rank in range(self.n_enis):
