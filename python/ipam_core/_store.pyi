@@ -1,12 +1,12 @@
 """Types of the compiled DataStore (src/ipam_core/_store.pyx holds the docstrings)."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Mode = Literal["secondary-ip", "prefix", "ipv6"]
+Mode = Literal["secondary-ip", "prefix", "mixed", "ipv6"]
 Placement = Literal["pack", "first", "spread", "arbitrary"]
 
 @final
@@ -110,6 +110,7 @@ class FreeEniAnswer:
     # "too young", "has pods", "cooling", "needed for WARM_IP_TARGET",
     # "needed for MINIMUM_IP_TARGET", "needed for WARM_PREFIX_TARGET"
 
+@final
 class DataStore:
     """One network card's ENIs and their addresses."""
 
@@ -166,8 +167,12 @@ class DataStore:
     ) -> list[Assignment]: ...
     def addresses(self, eni_id: str) -> list[str]: ...
     def prefixes(self, eni_id: str) -> list[str]: ...
-    def freeable_addresses(self, eni_id: str) -> list[str]: ...  # no pod; cooling ones too
-    def freeable_prefixes(self, eni_id: str) -> list[str]: ...
+    def freeable_addresses(
+        self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
+    ) -> list[str]: ...
+    def freeable_prefixes(
+        self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
+    ) -> list[str]: ...
 
     # pods
     def assign(
@@ -184,10 +189,10 @@ class DataStore:
     def used_addresses(self, eni_id: str) -> list[UsedAddress]: ...
     def assign_many(
         self, digests: NDArray[np.uint64], now_ns: int | None = None, *, partial: bool = False
-    ) -> NDArray[Any]: ...
+    ) -> NDArray[np.uint64]: ...
     def release_many(
         self, digests: NDArray[np.uint64], now_ns: int | None = None, *, partial: bool = False
-    ) -> NDArray[Any]: ...
+    ) -> NDArray[np.uint64]: ...
 
     # questions
     def stats(self, now_ns: int | None = None, network_card: int | None = None) -> PoolStats: ...
@@ -203,7 +208,7 @@ class DataStore:
         min_age_s: float = 60,
         now_ns: int | None = None,
     ) -> FreeEniAnswer: ...
-    def free_counts(self) -> NDArray[np.uint8]: ...
+    def free_counts(self) -> NDArray[np.uint32]: ...
     def assignment_ages_ns(self, now_ns: int | None = None) -> NDArray[np.int64]: ...
 
     # the whole state

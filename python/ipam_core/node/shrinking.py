@@ -45,12 +45,10 @@ def give_back(node: Node, card: int) -> Step[None]:
     for eni in node.in_map_order(store.enis()):
         if budget <= 0:
             return
-        prefixes = store.freeable_prefixes(eni.eni_id)
-        freeable = node.in_map_order(prefixes + store.freeable_addresses(eni.eni_id))
-        if not node.policy.cooling_is_available:
-            cooling = _cooling(store, eni.eni_id, node.clock_ns())
-            freeable = [cidr for cidr in freeable if cidr not in cooling]
-        freeable = freeable[:budget]
+        now_ns, cooling = node.clock_ns(), node.policy.cooling_is_available
+        prefixes = store.freeable_prefixes(eni.eni_id, cooling=cooling, now_ns=now_ns)
+        addresses = store.freeable_addresses(eni.eni_id, cooling=cooling, now_ns=now_ns)
+        freeable = node.in_map_order(prefixes + addresses)[:budget]
         known = set(prefixes)
         budget -= yield from _hand_over(
             node,
@@ -59,15 +57,6 @@ def give_back(node: Node, card: int) -> Step[None]:
             prefixes=[cidr for cidr in freeable if cidr in known],
             addresses=[cidr for cidr in freeable if cidr not in known],
         )
-
-
-def _cooling(store: DataStore, eni_id: str, now_ns: int) -> set[str]:
-    """Return the addresses of an ENI that are cooling, and the prefixes that hold one."""
-    return {
-        used.prefix or used.address
-        for used in store.used_addresses(eni_id)
-        if used.sandbox is None and now_ns - used.released_ns <= store.cooldown_ns
-    }
 
 
 def give_back_prefixes(node: Node, store: DataStore, eni_id: str) -> Step[None]:
