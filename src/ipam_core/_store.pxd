@@ -211,3 +211,11 @@ cdef class DataStore:
                        int64_t minimum_ip, int64_t warm_prefix, int64_t n_free, int64_t total,
                        int64_t n_prefixes)
     cdef _fill(self, dict state)
+    cdef _check_ranks(self)
+    cdef dict _check_records(self)
+    cdef _check_slots(self, dict states)
+    cdef _check_slot(self, EniSlots *eni, int handle, int kind, int slot, dict states,
+                     dict totals)
+    cdef _check_wide(self, Wide *wide)
+    cdef _check_table(self)
+    cdef _check_cooling(self)

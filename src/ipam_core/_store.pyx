@@ -1820,6 +1820,158 @@ cdef class DataStore:
                 self._c_refresh(handle)
 
 
+    # --- proof --------------------------------------------------------------------------------
+
+    def _check(self):
+        """Prove every invariant from scratch; `AssertionError` names what does not hold."""
+        self._wait()
+        self._check_ranks()
+        states = self._check_records()
+        self._check_slots(states)
+        self._check_table()
+        self._check_cooling()
+
+    cdef _check_ranks(self):
+        """ENIs are ordered, found by id, and open where they say so."""
+        cdef int rank, kind
+        cdef EniSlots *eni
+        _holds(len(self._by_id) == self.n_enis, "every ENI is found by its id")
+        _holds(sum([self.ports[h] != NULL for h in range(N_ENIS)]) == self.n_enis, "ENI count")
+        for rank in range(self.n_enis):
+            eni = self.ports[self.order[rank]]
+            _holds(eni != NULL and eni.rank == rank, f"rank {rank}")
+            _holds(self._by_id[<str> eni.eni_id] == self.order[rank], "ENI by id")
+            _holds(not rank or self.ports[self.order[rank - 1]].device_number
+                   <= eni.device_number, "ENIs in order of device number")
+            opens = not eni.excluded and any(
+                [eni.open[kind] for kind in range(N_KINDS) if self.kinds >> kind & 1])
+            _holds(bool(self.open_ranks & bit(rank)) == opens, f"open bit of rank {rank}")
+        _holds(not self.n_enis == 0 or not self.open_ranks, "no ENI is open where none is")
+
+    cdef dict _check_records(self):
+        """Records are unused, or belong to one attached address; return states by place."""
+        cdef uint32_t number, n_unused = 0
+        cdef Record *record
+        cdef dict states = {}
+        number = self.unused
+        while number != NONE:
+            _holds(self.records[number].state == UNUSED, "an unused record is not in use")
+            number = self.records[number].after
+            n_unused += 1
+        _holds(n_unused == self.n_unused, "count of unused records")
+        for number in range(self.n_records):
+            record = &self.records[number]
+            if record.state == UNUSED:
+                continue
+            place = (record.eni, record.kind, record.slot, record.offset)
+            _holds(place not in states, f"one record for {place}")
+            states[place] = record.state
+            _holds(self.ports[record.eni] != NULL
+                   and (self.ports[record.eni].attached[record.kind] & bit(record.slot)) != 0,
+                   f"the record at {place} is of an attached slot")
+            _holds(self._c_record_at(record.eni, record.kind, record.slot, record.offset)
+                   == number, f"the slot of {place} knows its record")
+        _holds(len(states) + n_unused == self.n_records, "every record is used or unused")
+        return states
+
+    cdef _check_slots(self, dict states):
+        """Words, levels and counts of each ENI follow from the states of its addresses."""
+        cdef int rank, kind, slot
+        cdef EniSlots *eni
+        cdef list levels
+        for rank in range(self.n_enis):
+            eni = self.ports[self.order[rank]]
+            totals = {HELD: [0] * N_KINDS, COOLING: [0] * N_KINDS}
+            levels = [0] * (PER_PREFIX + 1)
+            for kind in range(N_KINDS):
+                _holds((eni.open[kind] | eni.idle[kind]) & ~eni.attached[kind] == 0,
+                       "open and idle slots are attached")
+                for slot in range(64):
+                    if eni.attached[kind] & bit(slot):
+                        self._check_slot(eni, self.order[rank], kind, slot, states, totals)
+                        if kind == PREFIX:
+                            levels[popcount(eni.prefixes.slot[slot].free)] |= 1 << slot
+                _holds(totals[HELD][kind] == eni.n_held[kind], "held addresses of an ENI")
+                _holds(totals[COOLING][kind] == eni.n_cooling[kind], "cooling addresses")
+            _holds(c_n_slots(eni) <= N_SLOTS, "slots of an ENI")
+            if eni.prefixes != NULL:
+                for slot in range(1, PER_PREFIX + 1):
+                    _holds(eni.prefixes.level[slot] == levels[slot], f"level {slot}")
+                    _holds(bool(eni.prefixes.levels >> slot & 1) == bool(levels[slot]),
+                           f"bit of level {slot}")
+
+    cdef _check_slot(self, EniSlots *eni, int handle, int kind, int slot, dict states,
+                     dict totals):
+        cdef uint32_t size, offset
+        size = 1 if kind == LONE else PER_PREFIX
+        if kind == WIDE:
+            size = eni.wides.slot[slot].n_words * 64
+        held = cooling = 0
+        for offset in range(size):
+            state = states.get((handle, kind, slot, offset))
+            held += state == HELD
+            cooling += state == COOLING
+            expected = state in (None, COOLED)
+            if kind == LONE:
+                open = (eni.open[LONE] & bit(slot)) != 0
+            elif kind == PREFIX:
+                open = bool(eni.prefixes.slot[slot].free >> offset & 1)
+                used = bool(eni.prefixes.slot[slot].used >> offset & 1)
+                _holds(used == (state is not None), "used addresses have records")
+            else:
+                open = (eni.wides.slot[slot].free[offset // 64] & bit(offset % 64)) != 0
+            _holds(open == expected, f"address {offset} of slot {slot} is open or not")
+        _holds(held == c_held_in_slot(eni, kind, slot), "held addresses of a slot")
+        _holds(cooling == c_cooling_in_slot(eni, kind, slot), "cooling addresses of a slot")
+        _holds(((eni.idle[kind] & bit(slot)) != 0) == (held == 0), "idle slots")
+        if kind == WIDE:
+            self._check_wide(&eni.wides.slot[slot])
+        else:
+            _holds(((eni.open[kind] & bit(slot)) != 0) == (held + cooling < size), "open slots")
+        totals[HELD][kind] += held
+        totals[COOLING][kind] += cooling
+
+    cdef _check_wide(self, Wide *wide):
+        cdef uint32_t word
+        for word in range(wide.n_words):
+            _holds(((wide.open[word // 64] & bit(word % 64)) != 0) == (wide.free[word] != 0),
+                   "summary of a window")
+            _holds(word // 64 >= wide.hint or not wide.free[word], "hint of a window")
+
+    cdef _check_table(self):
+        """The table finds every held record, and holds no other."""
+        cdef uint32_t number, position, n = 0
+        for position in range(self.mask + 1):
+            n += self.table[position] != 0
+        _holds(n == self.n_held, "entries of the table")
+        _holds(n * 2 <= self.mask + 1, "the table is at most half full")
+        for number in range(self.n_records):
+            if self.records[number].state == HELD:
+                n -= 1
+                _holds(self._c_find(self.records[number].digest) == number, "held records")
+        _holds(n == 0, "no other record is in the table")
+
+    cdef _check_cooling(self):
+        """The list holds the cooling records, all of them, oldest first."""
+        cdef uint32_t number = self.oldest, before = NONE, n = 0
+        while number != NONE:
+            n += 1
+            _holds(self.records[number].state == COOLING, "only cooling records are listed")
+            _holds(self.records[number].before == before, "the list is linked both ways")
+            _holds(before == NONE or self.records[before].released_ns
+                   <= self.records[number].released_ns, "the list is in order")
+            before = number
+            number = self.records[number].after
+        _holds(self.newest == before, "the end of the list")
+        _holds(n == sum([self.records[k].state == COOLING for k in range(self.n_records)]),
+               "every cooling record is listed")
+
+
+def _holds(truth, invariant):
+    if not truth:
+        raise AssertionError(invariant)
+
+
 # --- an ENI's slots ---------------------------------------------------------------------
 
 
