@@ -6,8 +6,11 @@ from typing import ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-Mode = Literal["secondary-ip", "prefix", "mixed", "ipv6"]
-Placement = Literal["pack", "first", "spread", "arbitrary"]
+_Mode = Literal["secondary-ip", "prefix", "mixed", "ipv6"]
+_Placement = Literal["pack", "first", "spread", "arbitrary"]
+
+MOST_COOLDOWN_S: int
+SNAPSHOT_HEAD: bytes
 
 @final
 class Sandbox:
@@ -16,6 +19,8 @@ class Sandbox:
     def __init__(
         self, container_id: str, ifname: str = "eth0", network: str = "aws-cni"
     ) -> None: ...
+    @staticmethod
+    def from_digest(digest: bytes) -> Sandbox: ...
     @property
     def container_id(self) -> str: ...
     @property
@@ -25,7 +30,7 @@ class Sandbox:
     @property
     def digest(self) -> bytes: ...  # 16 bytes
     def __hash__(self) -> int: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Assignment:
@@ -119,20 +124,20 @@ class DataStore:
 
     def __init__(
         self,
-        mode: Mode = "secondary-ip",
+        mode: _Mode = "secondary-ip",
         *,
         cooldown_s: float = 30,
-        placement: Placement = "pack",
+        placement: _Placement = "pack",
         seed: int = 0,
     ) -> None: ...
     @property
-    def mode(self) -> Mode: ...
+    def mode(self) -> _Mode: ...
     @mode.setter
-    def mode(self, mode: Mode) -> None: ...  # the other kind drains (section 3)
+    def mode(self, mode: _Mode) -> None: ...  # the other kind drains (section 3)
     @property
     def cooldown_ns(self) -> int: ...
     @property
-    def placement(self) -> Placement: ...
+    def placement(self) -> _Placement: ...
 
     # ENIs
     def add_eni(
@@ -154,7 +159,7 @@ class DataStore:
     def include_eni(self, eni_id: str) -> None: ...
     def eni(self, eni_id: str) -> Eni: ...
     def enis(self) -> tuple[Eni, ...]: ...  # by device number
-    def __contains__(self, eni_id: str) -> bool: ...
+    def __contains__(self, eni_id: object, /) -> bool: ...
 
     # addresses and prefixes
     def add_address(self, eni_id: str, address: str) -> None: ...
@@ -205,7 +210,7 @@ class DataStore:
         warm_ip: int,
         minimum_ip: int,
         warm_prefix: int,
-        min_age_s: float = 60,
+        min_age_s: float = 60.0,
         now_ns: int | None = None,
     ) -> FreeEniAnswer: ...
     def free_counts(self) -> NDArray[np.uint32]: ...

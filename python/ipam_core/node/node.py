@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipam_core._store import DataStore
 from ipam_core.errors import CloudError, PoolExhaustedError, SubnetFullError, UnknownSandboxError
@@ -16,7 +16,7 @@ from ipam_core.pool import PoolView, decide
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ipam_core._store import Assignment, Mode, Sandbox
+    from ipam_core._store import Assignment, Sandbox
     from ipam_core.effects import Step
     from ipam_core.instances import InstanceLimits
     from ipam_core.policy import Policy
@@ -321,7 +321,7 @@ class Node:
         return since_ns is not None and self.clock_ns() - since_ns <= seconds * NS
 
 
-def _mode(settings: Settings, nitro: bool) -> Mode:
+def _mode(settings: Settings, nitro: bool) -> Literal["secondary-ip", "prefix", "ipv6"]:
     if settings.enable_ipv6:
         return "ipv6"
     return "prefix" if settings.enable_prefix_delegation and nitro else "secondary-ip"
