@@ -52,8 +52,8 @@ cdef struct Prefix:           # a slot that holds a /28
     uint32_t block            # of record numbers
     uint16_t free
     uint16_t used
-    uint16_t n_held
-    uint16_t n_cooling
+    uint16_t n_free
+    uint16_t n_held           # the rest cools
 
 
 cdef struct Prefixes:         # what an ENI needs only when it holds /28s
@@ -176,6 +176,7 @@ cdef class DataStore:
     cdef int64_t _c_n_assignable(self) noexcept nogil
     cdef uint32_t _c_take(self, int handle, int kind, int slot, uint32_t offset,
                           const uint64_t *digest, int64_t now_ns) noexcept nogil
+    cdef void _c_let_cool(self, uint32_t number, int64_t now_ns) noexcept nogil
     cdef void _c_cool(self, uint32_t number, int64_t released_ns) noexcept nogil
     cdef void _c_cool_closed(self, uint32_t number, int64_t released_ns) noexcept nogil
     cdef void _c_expire(self, int64_t now_ns) noexcept nogil

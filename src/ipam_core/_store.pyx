@@ -751,7 +751,7 @@ cdef class DataStore:
                 numbers[0] = self.unused_block
                 self.unused_block = eni.prefixes.slot[slot].block
                 self.n_unused_blocks += 1
-            c_relevel(eni, slot, popcount(eni.prefixes.slot[slot].free), 0)
+            c_relevel(eni, slot, eni.prefixes.slot[slot].n_free, 0)
         else:
             wide = &eni.wides.slot[slot]
             for offset in range(wide.n_words * 64):
@@ -911,7 +911,7 @@ cdef class DataStore:
         if number == NONE:
             raise UnknownSandboxError(sandbox)
         released = self._assignment(number)
-        self.c_release(sandbox.c_digest, now, &number)
+        self._c_let_cool(number, now)
         c_forget(&self.records[number])
         return released
 
@@ -1118,7 +1118,6 @@ cdef class DataStore:
         cdef EniSlots *eni = self.ports[handle]
         if record.state == COOLING:
             self._c_unqueue(number)
-            eni.n_cooling[kind] -= 1
             c_count_cooling(eni, kind, slot, -1)
         else:
             c_close(eni, kind, slot, offset)
@@ -1128,7 +1127,6 @@ cdef class DataStore:
         record.released_ns = 0
         record.state = HELD
         self._c_hang(number)
-        eni.n_held[kind] += 1
         c_count_held(eni, kind, slot, 1)
         if not eni.open[kind]:
             self._c_refresh(handle)
@@ -1141,18 +1139,18 @@ cdef class DataStore:
         Returns DONE or UNKNOWN. The objects that the record owned stay with it until
         `c_forget`, which needs the GIL, or until it is assigned again.
         """
-        cdef Record *record
-        cdef EniSlots *eni
         number[0] = self._c_find(digest)
         if number[0] == NONE:
             return UNKNOWN
-        record = &self.records[number[0]]
-        eni = self.ports[record.eni]
-        self._c_unhang(number[0])
-        eni.n_held[record.kind] -= 1
-        c_count_held(eni, record.kind, record.slot, -1)
-        self._c_cool_closed(number[0], now_ns)
+        self._c_let_cool(number[0], now_ns)
         return DONE
+
+    cdef void _c_let_cool(self, uint32_t number, int64_t now_ns) noexcept nogil:
+        """Take a record from its sandbox, and let it cool."""
+        cdef Record *record = &self.records[number]
+        self._c_unhang(number)
+        c_count_held(self.ports[record.eni], record.kind, record.slot, -1)
+        self._c_cool_closed(number, now_ns)
 
     cdef void _c_cool(self, uint32_t number, int64_t released_ns) noexcept nogil:
         """Let an open address cool."""
@@ -1165,7 +1163,6 @@ cdef class DataStore:
         cdef Record *record = &self.records[number]
         record.released_ns = released_ns
         record.state = COOLING
-        self.ports[record.eni].n_cooling[record.kind] += 1
         c_count_cooling(self.ports[record.eni], record.kind, record.slot, 1)
         self._c_queue(number)
 
@@ -1182,7 +1179,6 @@ cdef class DataStore:
             self._c_unqueue(number)
             record.state = COOLED
             eni = self.ports[record.eni]
-            eni.n_cooling[record.kind] -= 1
             c_count_cooling(eni, record.kind, record.slot, -1)
             c_open(eni, record.kind, record.slot, record.offset)
             self._c_refresh(record.eni)
@@ -1323,7 +1319,7 @@ cdef class DataStore:
                 self.unused = number
             self.n_unused += capacity - self.n_records
             self.n_records = capacity
-        if self.n_unused_blocks < n and self.kinds & 1 << PREFIX:
+        if self.n_unused_blocks < min(n, <uint32_t> N_ENIS * N_SLOTS):
             capacity = self.n_blocks + self.n_blocks // 2 + min(n, 64) + 8
             grown = realloc(self.blocks, capacity * sizeof(self.blocks[0]))
             if grown == NULL:
@@ -1814,7 +1810,6 @@ cdef class DataStore:
             if not cooling:
                 self._c_unqueue(number)
                 self.records[number].state = COOLED
-                self.ports[handle].n_cooling[kind] -= 1
                 c_count_cooling(self.ports[handle], kind, slot, -1)
                 c_open(self.ports[handle], kind, slot, offset)
                 self._c_refresh(handle)
@@ -1891,6 +1886,8 @@ cdef class DataStore:
                         self._check_slot(eni, self.order[rank], kind, slot, states, totals)
                         if kind == PREFIX:
                             levels[popcount(eni.prefixes.slot[slot].free)] |= 1 << slot
+                            _holds(popcount(eni.prefixes.slot[slot].free)
+                                   == eni.prefixes.slot[slot].n_free, "free addresses")
                 _holds(totals[HELD][kind] == eni.n_held[kind], "held addresses of an ENI")
                 _holds(totals[COOLING][kind] == eni.n_cooling[kind], "cooling addresses")
             _holds(c_n_slots(eni) <= N_SLOTS, "slots of an ENI")
@@ -2029,12 +2026,13 @@ cdef inline uint32_t c_cooling_in_slot(EniSlots *eni, int kind, int slot) noexce
     if kind == LONE:
         return (eni.idle[LONE] & ~eni.open[LONE] & bit(slot)) != 0
     if kind == PREFIX:
-        return eni.prefixes.slot[slot].n_cooling
+        return PER_PREFIX - eni.prefixes.slot[slot].n_free - eni.prefixes.slot[slot].n_held
     return eni.wides.slot[slot].n_cooling
 
 
 cdef inline void c_count_held(EniSlots *eni, int kind, int slot, int change) noexcept nogil:
-    """Count an address of a slot as held (1) or not (-1), and keep `idle`."""
+    """Count an address of an ENI and its slot as held (1) or not (-1), and keep `idle`."""
+    eni.n_held[kind] += change
     if kind == PREFIX:
         eni.prefixes.slot[slot].n_held += change
     elif kind == WIDE:
@@ -2046,10 +2044,9 @@ cdef inline void c_count_held(EniSlots *eni, int kind, int slot, int change) noe
 
 
 cdef inline void c_count_cooling(EniSlots *eni, int kind, int slot, int change) noexcept nogil:
-    """Count an address of a slot as cooling (1) or not (-1)."""
-    if kind == PREFIX:
-        eni.prefixes.slot[slot].n_cooling += change
-    elif kind == WIDE:
+    """Count an address of an ENI as cooling (1) or not (-1); of a /28 it is what is left."""
+    eni.n_cooling[kind] += change
+    if kind == WIDE:
         eni.wides.slot[slot].n_cooling += change
 
 
@@ -2061,7 +2058,8 @@ cdef inline void c_close(EniSlots *eni, int kind, int slot, uint32_t offset) noe
     elif kind == PREFIX:
         prefix = &eni.prefixes.slot[slot]
         prefix.free &= <uint16_t> ~(1 << offset)
-        c_relevel(eni, slot, popcount(prefix.free) + 1, popcount(prefix.free))
+        prefix.n_free -= 1
+        c_relevel(eni, slot, prefix.n_free + 1, prefix.n_free)
     else:
         c_set_in_wide(&eni.wides.slot[slot], offset, False)
 
@@ -2074,7 +2072,8 @@ cdef inline void c_open(EniSlots *eni, int kind, int slot, uint32_t offset) noex
     elif kind == PREFIX:
         prefix = &eni.prefixes.slot[slot]
         prefix.free |= <uint16_t> (1 << offset)
-        c_relevel(eni, slot, popcount(prefix.free) - 1, popcount(prefix.free))
+        prefix.n_free += 1
+        c_relevel(eni, slot, prefix.n_free - 1, prefix.n_free)
     else:
         c_set_in_wide(&eni.wides.slot[slot], offset, True)
 
@@ -2129,6 +2128,7 @@ cdef int c_new_prefix(EniSlots *eni, int slot, uint32_t base) noexcept:
     eni.prefixes.slot[slot].base = base
     eni.prefixes.slot[slot].block = NONE
     eni.prefixes.slot[slot].free = 0xFFFF
+    eni.prefixes.slot[slot].n_free = PER_PREFIX
     c_relevel(eni, slot, 0, PER_PREFIX)
     return 0
 
@@ -2227,12 +2227,9 @@ cdef inline void c_set_in_wide(Wide *wide, uint32_t offset, bint open) noexcept 
 
 cdef inline bint c_owns(Record *record) noexcept:
     """Return whether a record has the objects of the sandbox that it belongs to."""
-    cdef Sandbox sandbox
-    if record.sandbox == NULL:
-        return False
-    sandbox = <Sandbox> record.sandbox
-    return (sandbox.c_digest[0] == record.digest[0]
-            and sandbox.c_digest[1] == record.digest[1])
+    return (record.sandbox != NULL
+            and (<Sandbox> record.sandbox).c_digest[0] == record.digest[0]
+            and (<Sandbox> record.sandbox).c_digest[1] == record.digest[1])
 
 
 cdef inline void c_forget(Record *record) noexcept:
