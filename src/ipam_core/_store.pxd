@@ -22,6 +22,7 @@ cdef enum:
     COOLING = 2
     COOLED = 3
     DONE = 0      # what the C-level calls answer
+    KEPT = 1
     EXHAUSTED = -1
     UNKNOWN = -2
     NO_MEMORY = -3

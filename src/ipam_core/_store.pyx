@@ -843,7 +843,8 @@ cdef class DataStore:
             raise self._exhausted(now)
         if answer == NO_MEMORY:
             raise MemoryError
-        self._own(number, sandbox, pod)
+        if answer == DONE:
+            self._own(number, sandbox, pod)
         return self._assignment(number)
 
     def adopt(self, Sandbox sandbox not None, str address not None, str pod=None, now_ns=None):
@@ -1004,7 +1005,7 @@ cdef class DataStore:
                         if answer != DONE:
                             break
                     answer = self.c_assign(&wanted[row, 0], now, &number)
-                    if answer == DONE:
+                    if answer >= DONE:
                         self._c_high_low(number, &given[row, 0], &given[row, 1])
                     elif answer == EXHAUSTED:
                         given[row, 0] = given[row, 1] = <uint64_t> -1
@@ -1090,13 +1091,13 @@ cdef class DataStore:
                       uint32_t *number) noexcept nogil:
         """Assign to a digest; `number` is its record. Needs `c_reserve` before.
 
-        Returns DONE or EXHAUSTED, or NO_MEMORY where an IPv6 window cannot grow.
+        Returns DONE, KEPT where the digest holds one already, EXHAUSTED, or NO_MEMORY where an IPv6 window cannot grow.
         """
         cdef int handle, kind, slot
         cdef int64_t offset
         number[0] = self._c_find(digest)
         if number[0] != NONE:
-            return DONE
+            return KEPT
         if self.oldest != NONE:
             self._c_expire(now_ns)
         if not self.open_ranks:
@@ -1189,10 +1190,8 @@ cdef class DataStore:
             total=stats.total, assigned=stats.assigned, cooling=stats.cooling)
 
     cdef int _own(self, uint32_t number, Sandbox sandbox, str pod) except -1:
-        """Let a record keep the objects of its sandbox; an idempotent call keeps the first."""
+        """Let a record keep the objects of its new sandbox."""
         cdef Record *record = &self.records[number]
-        if c_owns(record):
-            return 0
         c_forget(record)
         record.sandbox = <PyObject*> sandbox
         Py_INCREF(sandbox)
