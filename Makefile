@@ -13,6 +13,13 @@ demo: $(VENV)/.built
 test: $(VENV)/.built
 	$(BIN)/python -m pytest --numprocesses auto
 
+# BENCH_SHORT=1 measures each for less time: enough to see that all of it runs.
+bench: $(VENV)/.built
+	$(BIN)/python -m pytest benchmarks/bench_*.py -q --benchmark-disable-gc \
+		--benchmark-max-time=$(if $(BENCH_SHORT),0.05,0.5) --benchmark-json=bench.json > bench.log \
+		|| (cat bench.log; exit 1)
+	$(BIN)/python benchmarks/report.py bench.json --memory
+
 lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
 lint: $(VENV)/.built
 	$(BIN)/ruff check .
@@ -34,4 +41,4 @@ $(VENV)/.built: $(VENV)/.ready $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf bench.json bench.log $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
