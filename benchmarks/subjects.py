@@ -33,22 +33,33 @@ def addresses(n: int) -> list[str]:
     return [str(ipaddress.IPv4Address(FIRST + number)) for number in range(n)]
 
 
-def new_store(mode: str, n_addresses: int, cooldown_s: float = 0) -> DataStore:
-    """Return a store with at least so many addresses: 8 ENIs of 29 slots, or more."""
-    store = DataStore(mode, cooldown_s=cooldown_s)
+def cidrs(mode: str, n_addresses: int) -> list[tuple[str, list[str]]]:
+    """Return what a node with so many addresses has attached: CIDRs by ENI, 29 and more each."""
     per_slot = 16 if mode == "prefix" else 1
     n_slots = -(-n_addresses // per_slot)
     per_eni = max(29, min(-(-n_slots // 64), 58))
-    for slot in range(n_slots):
-        eni_id = f"eni-{slot // per_eni}"
-        if slot % per_eni == 0:
-            store.add_eni(eni_id, device_number=slot // per_eni, primary=slot == 0)
-        base = str(ipaddress.IPv4Address(FIRST + per_slot * slot))
-        if per_slot == 16:
-            store.add_prefix(eni_id, f"{base}/28")
-        else:
-            store.add_address(eni_id, base)
+    suffix = "/28" if mode == "prefix" else ""
+    texts = [f"{ipaddress.IPv4Address(FIRST + per_slot * slot)}{suffix}" for slot in range(n_slots)]
+    return [
+        (f"eni-{number}", texts[start : start + per_eni])
+        for number, start in enumerate(range(0, n_slots, per_eni))
+    ]
+
+
+def build(mode: str, attached: list[tuple[str, list[str]]], cooldown_s: float = 0) -> DataStore:
+    """Return a store that holds these CIDRs."""
+    store = DataStore(mode, cooldown_s=cooldown_s)
+    add = store.add_prefix if mode == "prefix" else store.add_address
+    for number, (eni_id, texts) in enumerate(attached):
+        store.add_eni(eni_id, device_number=number, primary=number == 0)
+        for text in texts:
+            add(eni_id, text)
     return store
+
+
+def new_store(mode: str, n_addresses: int, cooldown_s: float = 0) -> DataStore:
+    """Return a store with at least so many addresses."""
+    return build(mode, cidrs(mode, n_addresses), cooldown_s)
 
 
 class Store:

@@ -173,7 +173,8 @@ cdef class DataStore:
     cdef list _listed(self, str eni_id, bint of_prefixes, bint only_idle, bint cooling,
                       object now_ns)
     cdef Py_ssize_t _n_missing(self, const uint64_t[:, ::1] wanted) except -1
-    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted) noexcept nogil
+    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted,
+                                     uint32_t[::1] numbers) noexcept nogil
     cdef int64_t _c_n_assignable(self) noexcept nogil
     cdef uint32_t _c_take(self, int handle, int kind, int slot, uint32_t offset,
                           const uint64_t *digest, uint32_t position,

@@ -996,7 +996,8 @@ cdef class DataStore:
         self._hold()
         try:
             self._c_expire(now)
-            if not partial and self._n_missing(wanted) > self._c_n_assignable():
+            # Where there is one for every row, nobody needs to know who holds one already.
+            if not partial and n > self._c_n_assignable() < self._n_missing(wanted):
                 raise self._exhausted(now)
             with nogil:
                 for row in range(n):
@@ -1036,7 +1037,7 @@ cdef class DataStore:
         self._hold()
         try:
             if not partial:
-                row = self._c_first_unknown(wanted)
+                row = self._c_first_unknown(wanted, numbers)
                 if row < n:
                     raise UnknownSandboxError(Sandbox.from_digest(
                         PyBytes_FromStringAndSize(<const char*> &wanted[row, 0], 16)))
@@ -1056,27 +1057,22 @@ cdef class DataStore:
 
     cdef Py_ssize_t _n_missing(self, const uint64_t[:, ::1] wanted) except -1:
         """Return how many different sandboxes of a batch hold no address yet."""
-        cdef Py_ssize_t row, n = 0
-        with nogil:
-            for row in range(wanted.shape[0]):
-                n += self._c_find(&wanted[row, 0]) == NONE
-        if n <= self._c_n_assignable():
-            return n  # enough even if all are different
+        cdef Py_ssize_t row
         return len({(wanted[row, 0], wanted[row, 1]) for row in range(wanted.shape[0])
                     if self._c_find(&wanted[row, 0]) == NONE})
 
-    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted) noexcept nogil:
+    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted,
+                                     uint32_t[::1] numbers) noexcept nogil:
         """Return the first row that holds nothing or comes twice; n where there is none."""
-        cdef Py_ssize_t row, first = 0, n = wanted.shape[0]
-        cdef uint32_t number
-        while first < n:
-            number = self._c_find(&wanted[first, 0])
-            if number == NONE or self.records[number].state != HELD:
+        cdef Py_ssize_t row, first = 0
+        while first < wanted.shape[0]:
+            numbers[first] = self._c_find(&wanted[first, 0])
+            if numbers[first] == NONE or self.records[numbers[first]].state != HELD:
                 break
-            self.records[number].state = UNUSED   # seen; undone below
+            self.records[numbers[first]].state = UNUSED   # seen; undone below
             first += 1
         for row in range(first):
-            self.records[self._c_find(&wanted[row, 0])].state = HELD
+            self.records[numbers[row]].state = HELD
         return first
 
     cdef int64_t _c_n_assignable(self) noexcept nogil:
