@@ -1886,7 +1886,7 @@ cdef class DataStore:
                     if eni.attached[kind] & bit(slot):
                         self._check_slot(eni, self.order[rank], kind, slot, states, totals)
                         if kind == PREFIX:
-                            levels[popcount(eni.prefixes.slot[slot].free)] |= 1 << slot
+                            levels[popcount(eni.prefixes.slot[slot].free)] |= bit(slot)
                             _holds(popcount(eni.prefixes.slot[slot].free)
                                    == eni.prefixes.slot[slot].n_free, "free addresses")
                 _holds(totals[HELD][kind] == eni.n_held[kind], "held addresses of an ENI")
