@@ -103,7 +103,7 @@ AGENT_MESSAGES = (
     ),
     AgentMessage("no_address", NO_ADDRESS_LOG, "AssignPodIPv4Address"),
     AgentMessage(
-        "no_address",
+        "refused",
         rf"Send AddNetworkReply: .*(?:{'|'.join(NO_ADDRESS_ERRORS)})",
         "AddNetwork",
     ),

@@ -88,10 +88,11 @@ def _tell(diagnosis: Diagnosis) -> None:
     _print(
         f"{diagnosis.verdict()}{certainty}", style="bold green" if diagnosis.healthy else "bold red"
     )
+    told: set[Any] = set()
     for number, finding in enumerate(diagnosis.found):
         if number:
-            _print(f"\nAlso: {finding.title}  [{finding.certainty}]", style="bold")
-        _tell_finding(finding)
+            _print(f"Also: {finding.title}  [{finding.certainty}]", style="bold", before=True)
+        _tell_finding(finding, told)
     if not diagnosis.found:
         _tell_evidence(diagnosis.facts.refusals)
     _tell_causes("Ruled out", diagnosis.ruled_out)
@@ -103,11 +104,14 @@ def _tell(diagnosis: Diagnosis) -> None:
             _print(note, indent="  ")
 
 
-def _tell_finding(finding: Finding) -> None:
-    _print(f"{finding.why}:" if finding.rule else finding.why)
-    for line in finding.rule:
+def _tell_finding(finding: Finding, told: set[Any]) -> None:
+    """Tell a finding, but not again what is `told`; add to that."""
+    rule = () if finding.rule in told else finding.rule
+    _print(f"{finding.why}:" if rule else finding.why)
+    for line in rule:
         _print(line, indent="  ")
-    _tell_evidence(finding.evidence)
+    _tell_evidence(tuple(each for each in finding.evidence if each not in told))
+    told |= {finding.rule, *finding.evidence}
     fix = finding.fix
     if fix is None:
         return
@@ -133,8 +137,11 @@ def _tell_causes(heading: str, findings: tuple[Finding, ...]) -> None:
     if not findings:
         return
     _print(heading, style="bold", before=True)
+    causes: dict[str, list[str]] = {}
     for finding in findings:
-        _print(f"{finding.cause}: {finding.why}", indent="  ")
+        causes.setdefault(finding.why, []).append(finding.cause)
+    for why, named in causes.items():
+        _print(f"{', '.join(named)}: {why}", indent="  ")
 
 
 def _node_line(diagnosis: Diagnosis) -> str:
@@ -164,26 +171,32 @@ def _notes(diagnosis: Diagnosis) -> list[str]:
 
 
 def _prognosis_lines(prognosis: Prognosis) -> list[str]:
-    pods = f"{prognosis.waiting} pod{'' if prognosis.waiting == 1 else 's'}"
-    lines = [f"as it is: {_outcome(prognosis.as_it_is, pods)}"]
-    lines.append(f"with it:  {_outcome(prognosis.with_fix, pods)}")
+    lines = [
+        f"as it is: {_outcome(prognosis.as_it_is, prognosis.waiting)}",
+        f"with it:  {_outcome(prognosis.with_fix, prognosis.waiting)}",
+    ]
     if prognosis.with_fix.waiting == 0:
         lines.append(f"then more pods start, until {prognosis.serves} run")
     return lines
 
 
-def _outcome(outcome: Outcome, pods: str) -> str:
+def _outcome(outcome: Outcome, waiting: int) -> str:
     if outcome.served_after_s is None:
-        what = f"after 10 min {outcome.waiting} of {pods} still wait"
+        what = f"after 10 min {_count(outcome.waiting, 'pod')} of {waiting} waiting"
     elif outcome.served_after_s == 0:
-        what = f"{pods} start at once"
+        what = f"{_count(waiting, 'pod')} served at once"
     else:
-        what = f"{pods} start within {outcome.served_after_s:g} s"
+        what = f"{_count(waiting, 'pod')} served within {outcome.served_after_s:g} s"
     shown = list(outcome.requests[:3])
     if len(outcome.requests) > len(shown):
         shown.append(f"{len(outcome.requests) - len(shown)} more")
     calls = ", ".join(shown) or "no EC2 call"
-    return f"{what}; {outcome.total} addresses on {outcome.enis} ENIs; {calls}"
+    held = f"{_count(outcome.total, 'address', 'es')} on {_count(outcome.enis, 'ENI')}"
+    return f"{what}; {held}; {calls}"
+
+
+def _count(n: int, what: str, plural: str = "s") -> str:
+    return f"{n} {what}{'' if n == 1 else plural}"
 
 
 def _place(evidence: Evidence) -> str:
@@ -191,9 +204,9 @@ def _place(evidence: Evidence) -> str:
 
 
 def _short(value: str) -> str:
-    """Return a value in one line, of a length that people read."""
+    """Return a value in one line; of a long one, the start and the end, where the reason is."""
     line = " ".join(value.split())
-    return line if len(line) <= 240 else line[:237] + "..."
+    return line if len(line) <= 200 else f"{line[:90]} ... {line[-105:]}"
 
 
 def _print(
@@ -208,6 +221,8 @@ def _print(
 
     if before:
         console().print()
+    # What files hold may move a terminal's cursor, or be no text at all.
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
     lines = (
         textwrap.wrap(
             text,

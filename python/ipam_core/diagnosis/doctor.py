@@ -99,6 +99,7 @@ def diagnose(
 
 
 def _with_prognosis(finding: Finding, facts: Facts) -> Finding:
+    finding = replace(finding, evidence=tuple(dict.fromkeys(finding.evidence)))
     if finding.fix is None or finding.fix.change is None:
         return finding
     return replace(finding, prognosis=foresee(facts, finding.fix.change))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ipam_core import instances
 from ipam_core.diagnosis.inputs.case import Evidence, HeldCidr, HeldEni, PoolCounts
 from ipam_core.errors import ThrottledError, UnknownInstanceTypeError
-from ipam_core.pool import ADDRESSES_PER_PREFIX, PoolView, decide
+from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.pool import PoolView, decide
 from ipam_core.settings import VARIABLES, Settings
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class Facts:
     def unmanaged(self) -> dict[str, Evidence]:
         """ENIs that the agent leaves alone."""
         return self.case.log.unmanaged if self.case.log else {}
+
+    def knows(self, variable: str) -> bool:
+        """Return whether a variable's value is told; a manifest tells that others are unset."""
+        if variable in self.variables:
+            return True
+        unknown = self.case.unknown
+        return self.case.manifest is not None and not {variable, "envFrom"} & unknown.keys()
 
     def n_cooling(self, cidr: HeldCidr) -> int:
         """Return how many released addresses of a CIDR cool still."""
@@ -190,7 +198,7 @@ def establish(
         n_waiting=n_waiting,
         assumed=tuple(assumed),
     )
-    facts.refusals = tuple(seen.last for seen in refusals if facts.recent(seen))
+    facts.refusals = tuple(seen.counted() for seen in refusals if facts.recent(seen))
     return facts
 
 
@@ -349,8 +357,7 @@ def _node(case: Case, told: Evidence | None) -> str:
 
 def _refusals(case: Case, node: str) -> tuple[list[Sighting], int]:
     """Return who tells that pods are refused, and how many pods wait: one where that is all."""
-    found = []
-    if case.log and "no_address" in case.log.sightings:
-        found.append(case.log.sightings["no_address"])
+    told = case.log.sightings if case.log else {}
+    log = next((told[kind] for kind in ("refused", "no_address") if kind in told), None)
     pods = list(case.events.refused.get(node, {}).values()) if case.events else []
-    return [*found, *pods], max(len(pods), 1)
+    return [*([log] if log else []), *pods], max(len(pods), 1)

@@ -43,7 +43,7 @@ def no_free_prefix(facts: Facts) -> Finding:
 
 
 def _full(facts: Facts, cause: str, *, prefixes: bool) -> Finding:
-    if prefixes and not facts.prefix_mode:
+    if prefixes and not facts.prefix_mode and facts.knows("ENABLE_PREFIX_DELEGATION"):
         return ruled_out(cause, "prefix mode is off")
     if facts.settings.custom_networking:
         return ruled_out(cause, "under custom networking the ENIConfig's subnet counts")
@@ -78,7 +78,8 @@ def _full(facts: Facts, cause: str, *, prefixes: bool) -> Finding:
         fix=Fix(
             commands=tuple(commands),
             note=(
-                "SUBNET_WITH_ROOM is another one of this zone; its addresses come with new ENIs."
+                "SUBNET_WITH_ROOM is another one of this zone; its addresses come with new "
+                "ENIs, after the agent's pause of 120 s at the latest."
                 + (" The reservation keeps its /28s whole." if prefixes else "")
             ),
             change=Change(
@@ -269,15 +270,7 @@ def found_failing(
 ) -> Finding:
     """Return a cause found by failing calls: the latest of each kind is its evidence."""
     recent = [failure for failure in failures if facts.recent(failure.sighting)]
-    evidence = [
-        Evidence(
-            file=failure.sighting.last.file,
-            line=failure.sighting.last.line,
-            value=f"{failure.sighting.last.value} ({failure.sighting.count} times)",
-            time=failure.sighting.last.time,
-        )
-        for failure in sorted(recent, key=_time, reverse=True)
-    ]
+    evidence = [failure.sighting.counted() for failure in sorted(recent, key=_time, reverse=True)]
     return found(facts, cause, [*evidence, *more], title=title, why=why, fix=fix)
 
 
@@ -292,7 +285,7 @@ def found(
         certainty=Certainty.CERTAIN if facts.low else Certainty.LIKELY,
         title=title,
         why=why,
-        rule=facts.decision.growth_rule() if facts.decision else (),
+        rule=(*facts.decision.growth_rule()[:-1], "so it asks for more") if facts.decision else (),
         evidence=(*evidence, *pool, *facts.refusals),
         fix=fix,
     )

@@ -10,7 +10,7 @@ from ipam_core.diagnosis.doctor_facts import LEAK_RECENT
 from ipam_core.diagnosis.doctor_faults import CONTENT, found, found_failing
 from ipam_core.diagnosis.doctor_finding import Certainty, Fix, left_open, ruled_out, set_env
 from ipam_core.diagnosis.doctor_prognosis import Change
-from ipam_core.diagnosis.doctor_stalls import told
+from ipam_core.diagnosis.doctor_stalls import SETTINGS, told
 from ipam_core.errors import SubnetFullError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.inputs.case import Evidence
 
 _PLACES = "/v1/enis and the instance type, or ipamd.log"
-_KEEPS = "Secondary IPs in use stay: drain this node, or let its pods leave, to gain from prefixes."
 
 
 def eni_limit(facts: Facts) -> Finding:
@@ -40,7 +39,7 @@ def eni_limit(facts: Facts) -> Finding:
         facts,
         cause,
         [*evidence, *told(facts, "MAX_ENI")],
-        title=f"All {facts.max_enis or ''} places for ENIs are taken and full".replace("  ", " "),
+        title="Every place for an ENI is taken, and every slot on them",
         why="there is no slot left, on an ENI or for one",
         fix=_more_places(facts),
     )
@@ -137,14 +136,16 @@ def custom_networking(facts: Facts) -> Finding:
     """Judge custom networking: its ENIConfig missing, its subnet full, or no place for ENIs."""
     cause = "custom networking without room"
     if not facts.settings.custom_networking:
-        return ruled_out(cause, "custom networking is off")
+        if facts.knows("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"):
+            return ruled_out(cause, "custom networking is off")
+        return left_open(cause, SETTINGS)
     if facts.low is False:
         return ruled_out(cause, CONTENT)
     start = facts.sighting("no_start")
     more = (start.last,) if start and facts.recent(start) else ()
     missing = facts.sighting("no_eni_config")
     if missing and facts.recent(missing):
-        return found(
+        finding = found(
             facts,
             cause,
             [missing.last, *more],
@@ -165,6 +166,7 @@ def custom_networking(facts: Facts) -> Finding:
                 ),
             ),
         )
+        return replace(finding, certainty=Certainty.CERTAIN) if more else finding
     full = [failure for failure in facts.failures() if failure.kind is SubnetFullError]
     if any(facts.recent(failure.sighting) for failure in full):
         return found_failing(
@@ -239,7 +241,17 @@ def _more_places(facts: Facts) -> Fix:
     if settings.max_eni and (limits is None or settings.max_eni < limits.max_enis):
         return set_env(MAX_ENI=None)
     if not facts.prefix_mode and (limits is None or limits.nitro):
-        return replace(
-            set_env(ENABLE_PREFIX_DELEGATION="true", WARM_PREFIX_TARGET="1"), note=_KEEPS
+        node = facts.node or "NODE"
+        fix = set_env(ENABLE_PREFIX_DELEGATION="true", WARM_PREFIX_TARGET="1")
+        return Fix(
+            commands=(
+                *fix.commands,
+                f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data",
+                f"kubectl uncordon {node}",
+            ),
+            note="Addresses in use keep their slots: prefixes come as their pods leave.",
+            change=replace(fix.change, mend=({"op": "del_pods", "n": limits.max_addresses},))
+            if fix.change and limits
+            else None,
         )
     return Fix(commands=(), note="The type holds no more: more nodes, or a larger type.")

@@ -52,8 +52,9 @@ class Change:
     """What a simulation changes: the fault that stays as it is, and what the fix does.
 
     `fault` and `mend` are steps of a scenario; `env` is merged in by a restart, None
-    takes a variable away. `anew`: the fix starts from the state again, without the fault;
-    so it does with another `max_pods` or with `freed_places` for ENIs.
+    takes a variable away. The fix goes on from where pods still wait. It starts from the
+    state again, without the fault, where that is `anew`, another `max_pods` or with
+    `freed_places` for ENIs, or where they were served in the end.
     """
 
     fault: tuple[dict[str, Any], ...] = ()
@@ -78,12 +79,13 @@ def foresee(facts: Facts, change: Change) -> Prognosis | None:
         _play(stuck, *change.fault, {"op": "add_pods", "n": waiting})
         as_it_is = _watch(stuck)
         mended = stuck
-        if change.anew or change.max_pods or change.freed_places:
+        if change.anew or change.max_pods or change.freed_places or not stuck.waiting:
             mended = _player(facts, change.max_pods or facts.max_pods, places - change.freed_places)
-            _play(mended, {"op": "add_pods", "n": waiting})
         _play(mended, {"op": "mark"}, *change.mend)
         if change.env is not None:
             _play(mended, {"op": "restart", "env": change.env})
+        if mended is not stuck:
+            _play(mended, {"op": "add_pods", "n": waiting})
         with_fix = _watch(mended)
     except IpamError:  # a state that no such node can have, from damaged or mixed files
         return None

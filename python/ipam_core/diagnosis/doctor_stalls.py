@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 SPARE = 10
 """Free addresses that a fix asks for: so many pods may start within one look of 5 s."""
 _STATE = "/v1/enis or ipamd.log"
+SETTINGS = "the settings: the DaemonSet's manifest or ipamd.log"
 
 
 def minimum_only(facts: Facts) -> Finding:
     """Judge MINIMUM_IP_TARGET alone: at the minimum, short is 0 for ever (#2650)."""
     cause, settings, pool = "minimum-only stall", facts.settings, facts.pool
+    if not facts.knows("MINIMUM_IP_TARGET"):
+        return left_open(cause, SETTINGS)
     if settings.minimum_ip_target == 0:
         return ruled_out(cause, "MINIMUM_IP_TARGET is not set")
     if settings.warm_ip_target:
@@ -65,6 +68,8 @@ def warm_zero(facts: Facts) -> Finding:
     cause, settings, pool = "warm target 0", facts.settings, facts.pool
     name = "WARM_PREFIX_TARGET" if facts.prefix_mode else "WARM_ENI_TARGET"
     warm = settings.warm_prefix_target if facts.prefix_mode else settings.warm_eni_target
+    if not (facts.knows(name) and facts.knows("MINIMUM_IP_TARGET")):
+        return left_open(cause, SETTINGS)
     if settings.ip_targets_defined:
         return ruled_out(cause, f"an IP target is set, so {name} does not count")
     if warm:
@@ -73,11 +78,10 @@ def warm_zero(facts: Facts) -> Finding:
         return left_open(cause, _STATE)
     if pool.assignable > 0 and not facts.refusals:
         return ruled_out(cause, f"{pool.assignable} addresses can be given, and no pod is refused")
-    known = name in facts.variables or bool(facts.variables)
     return Finding(
         cause=cause,
         status=Status.FOUND,
-        certainty=Certainty.CERTAIN if known else Certainty.LIKELY,
+        certainty=Certainty.CERTAIN,
         title=f"{name}=0 and no IP target: the pool grows only once nothing is free",
         why="every pod that finds none waits for a look (5 s) and for EC2",
         rule=facts.decision.growth_rule() if facts.decision else (),
@@ -97,6 +101,8 @@ def cooling(facts: Facts) -> Finding:
         return ruled_out(cause, f"{pool.assignable} addresses can be given beside those that cool")
     if facts.low:
         return ruled_out(cause, "the agent wants to grow all the same")
+    if pool.total >= facts.max_pods:
+        return ruled_out(cause, f"at maxPods {facts.max_pods} no setting makes the pool grow")
     settings = facts.settings
     if settings.ip_targets_defined:
         fix = set_env(WARM_IP_TARGET=str(settings.warm_ip_target + pool.cooling))

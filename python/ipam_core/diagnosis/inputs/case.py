@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ipam_core.cloud.codes import error_for
@@ -35,6 +35,12 @@ class Sighting:
         self.count += count
         if evidence.time is None or self.last.time is None or evidence.time >= self.last.time:
             self.last = evidence
+
+    def counted(self) -> Evidence:
+        """Return the latest, with how often there was one like it."""
+        if self.count == 1:
+            return self.last
+        return replace(self.last, value=f"{self.last.value} ({self.count} times)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    _Stream = io.BufferedReader[Any]
+
 LARGEST_DOCUMENT = 64 << 20
 """Only logs may be larger: a JSON or YAML document is held in memory."""
 DEEPEST = 3
@@ -61,7 +63,10 @@ def read_case(paths: Sequence[Path], advance: Callable[[int], None] | None = Non
     for path in paths:
         if path.is_dir():
             for file in _files(path):
-                reader.read(file, str(file.relative_to(path)))
+                try:
+                    reader.read(file, str(file.relative_to(path)))
+                except OSError as error:  # others may tell enough
+                    reader.case.notes.append(f"{file.relative_to(path)}: {error.strerror}")
         elif not reader.read(path, path.name):
             raise InputError(reader.refused or f"{path}: not recognised; known are {KINDS}")
     if not reader.case.files:
@@ -99,6 +104,21 @@ class _CountedFile(io.FileIO):
         return n_bytes
 
 
+class _Unzipped(io.RawIOBase):
+    """What a gzipped stream holds, in small pieces: all of it up to where it is damaged."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._plain = gzip.GzipFile(fileobj=stream)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._plain.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 class _Reader:
     def __init__(self, advance: Callable[[int], None] | None) -> None:
         self.case = Case()
@@ -111,7 +131,7 @@ class _Reader:
         with io.BufferedReader(_CountedFile(path, self._advance), _BUFFER) as stream:
             return self._stream(stream, name, 0)
 
-    def _stream(self, stream: IO[bytes], name: str, depth: int) -> bool:
+    def _stream(self, stream: _Stream, name: str, depth: int) -> bool:
         n_files = len(self.case.files)
         try:
             return self._recognise(stream, name, depth)
@@ -123,24 +143,23 @@ class _Reader:
         self.case.notes.append(self.refused)
         return len(self.case.files) > n_files  # a log is of use up to where it is damaged
 
-    def _recognise(self, stream: IO[bytes], name: str, depth: int) -> bool:
-        peekable = stream if isinstance(stream, io.BufferedReader) else _buffered(stream)
-        head = peekable.peek(_BUFFER)
+    def _recognise(self, stream: _Stream, name: str, depth: int) -> bool:
+        head = stream.peek(_BUFFER)
         if head.startswith(_GZIP):
             if depth == DEEPEST:
                 return False
-            with gzip.GzipFile(fileobj=peekable) as plain:
-                return self._stream(_buffered(plain), name.removesuffix(".gz"), depth + 1)
+            plain = io.BufferedReader(_Unzipped(stream), _BUFFER)
+            return self._stream(plain, name.removesuffix(".gz"), depth + 1)
         if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
-            return depth < DEEPEST and self._archive(peekable, depth + 1)
+            return depth < DEEPEST and self._archive(stream, depth + 1)
         if any(map(is_log_line, head.split(b"\n", _HEAD_LINES)[:_HEAD_LINES])):
             self.case.files.append((name, "log"))
-            read_log(_lines(peekable), name, self.case)
+            read_log(_lines(stream), name, self.case)
             return True
         if head.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"["):
-            return self._json(_whole(peekable), name)
+            return self._json(_whole(stream), name)
         if b"kind:" in head and b"\0" not in head:
-            return self._manifest(_whole(peekable), name)
+            return self._manifest(_whole(stream), name)
         return False
 
     def _archive(self, stream: IO[bytes], depth: int) -> bool:
@@ -148,7 +167,7 @@ class _Reader:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isreg() else None
-                if content is not None:
+                if isinstance(content, io.BufferedReader):  # None: nothing to read
                     found |= self._stream(content, member.name, depth)
         return found
 
@@ -229,10 +248,6 @@ def _has_daemonset(document: Any) -> bool:
     return document.get("kind") == "DaemonSet" or (
         isinstance(items, list) and any(map(_has_daemonset, items))
     )
-
-
-def _buffered(stream: Any) -> io.BufferedReader:
-    return io.BufferedReader(stream, _BUFFER)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _POOLS = ("ENIs", "ENIIPPools")
+_CARDS = frozenset(map(str, range(64)))
 _COUNTS = ("TotalIPs", "AssignedIPs")
 
 
@@ -27,7 +28,7 @@ def is_enis(document: Any) -> bool:
     if not isinstance(document, dict) or not document:
         return False
     return _is_card(document) or all(
-        key.isdecimal() and _is_card(card) for key, card in document.items()
+        key in _CARDS and _is_card(card) for key, card in document.items()
     )
 
 

@@ -72,7 +72,10 @@ def read_log(lines: Iterable[bytes], file: str, case: Case) -> None:
                 evidence = Evidence(
                     file=file, line=number, value=message.strip(), time=dig.time(parsed.get("ts"))
                 )
-                _note(case, summary, known, found, evidence)
+                try:
+                    _note(case, summary, known, found, evidence)
+                except ValueError:  # a number of thousands of digits
+                    summary.n_broken += 1
                 break
     newest = dig.time(last)
     if newest and (summary.newest is None or newest > summary.newest):
