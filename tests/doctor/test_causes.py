@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ipam_core.diagnosis.doctor import CAUSES, diagnose
+from ipam_core.diagnosis.doctor_facts import establish
+from ipam_core.diagnosis.doctor_prognosis import Change, foresee
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.errors import InputError
 
@@ -326,3 +330,90 @@ def test_given_type_and_max_pods_win(tmp_path):
     case = read_case([EXAMPLE])
     facts = diagnose(case, instance_type="m5.large", max_pods=29).facts
     assert (facts.limits.instance_type, facts.max_pods) == ("m5.large", 29)
+
+
+def test_denied_call_of_an_unknown_caller_is_only_likely(tmp_path):
+    """Without the log nothing tells whose call CloudTrail shows."""
+    shutil.copy(CASES / "missing-permission" / "trail.json", tmp_path)
+    shutil.copy(CASES / "missing-permission" / "eni.out", tmp_path)
+    (found,) = diagnose(read_case([tmp_path]), instance_type="m5.large").found
+    assert (found.cause, found.certainty) == ("missing permission", "likely")
+
+
+def test_permission_event_counts_whichever_pod_raised_it(tmp_path):
+    """The agent's recorder names its own pod where the kubelet names its node."""
+    document = json.loads((CASES / "missing-permission" / "events.json").read_text())
+    document["items"][0]["reportingInstance"] = "aws-node-8kx2p"
+    (tmp_path / "events.json").write_text(json.dumps(document))
+    (found,) = diagnose(read_case([tmp_path])).found
+    assert found.title == "The agent's role may not call CreateNetworkInterface"
+
+
+def test_unmanaged_enis_of_before_a_restart_do_not_count(tmp_path):
+    text = (CASES / "unmanaged" / "ipamd.log").read_text()
+    started = text.splitlines()[0].replace("T01:58:00", "T02:57:59")
+    (tmp_path / "ipamd.log").write_text(text + started + "\n")
+    shutil.copy(CASES / "unmanaged" / "eni.out", tmp_path)
+    found = diagnose(read_case([tmp_path])).found
+    assert [finding.cause for finding in found] == ["ENI limit"]
+
+
+def test_every_pod_is_tried_where_targets_are_small(tmp_path):
+    """WARM_IP_TARGET=1 adds an address a step: 232 pods are many rounds."""
+    for name in ("aws-node.yaml", "eni.out"):
+        text = (EXAMPLE / name).read_text()
+        (tmp_path / name).write_text(text.replace("MINIMUM_IP_TARGET\n", "MAX_ENI\n"))
+    manifest = (tmp_path / "aws-node.yaml").read_text()
+    manifest = manifest.replace('value: "25"', 'value: "8"').replace("WARM_ENI", "WARM_IP")
+    (tmp_path / "aws-node.yaml").write_text(manifest)
+    facts = establish(read_case([tmp_path]), instance_type="m8g.4xlarge")
+    prognosis = foresee(facts, Change(fault=({"op": "cordon"},), mend=({"op": "uncordon"},)))
+    assert prognosis.serves == 232
+
+
+def test_ipv6_is_not_judged_by_the_rules_of_ipv4(tmp_path):
+    manifest = (EXAMPLE / "aws-node.yaml").read_text()
+    off = 'ENABLE_IPv6\n          value: "false"'
+    manifest = manifest.replace(off, off.replace("false", "true"))
+    (tmp_path / "aws-node.yaml").write_text(manifest)
+    shutil.copy(EXAMPLE / "eni.out", tmp_path)
+    diagnosis = diagnose(read_case([tmp_path]))
+    assert not diagnosis.found
+    assert any("IPv6" in note for note in diagnosis.facts.assumed)
+
+
+def test_uncordoned_node_is_not_unschedulable_any_more(tmp_path):
+    document = json.loads((CASES / "unschedulable" / "events.json").read_text())
+    freed = dict(document["items"][0], reason="NodeSchedulable")
+    freed["lastTimestamp"] = "2026-03-12T02:58:30Z"
+    (tmp_path / "events.json").write_text(json.dumps({"items": [*document["items"], freed]}))
+    shutil.copy(CASES / "unschedulable" / "ipamd.log", tmp_path)
+    why = {one.cause: one.why for one in diagnose(read_case([tmp_path])).ruled_out}
+    assert why["unschedulable node"] == "the node is schedulable again"
+
+
+def test_pod_refused_of_late_and_served_since_is_no_problem(tmp_path):
+    """A burst that waited for one look is over once addresses are free."""
+    text = (CASES / "healthy" / "ipamd.log").read_text()
+    refused = (CASES / "warm-zero" / "ipamd.log").read_text().splitlines()[-2]
+    assert "Send AddNetworkReply: Success: false" in refused
+    (tmp_path / "ipamd.log").write_text(text + refused + "\n")
+    diagnosis = diagnose(read_case([tmp_path]))
+    assert diagnosis.facts.refusals
+    assert diagnosis.healthy
+
+
+def test_attached_enis_of_a_full_custom_subnet_do_not_grow(tmp_path):
+    """They keep their subnet when the ENIConfig gets another."""
+    text = (CASES / "custom-networking-subnet" / "ipamd.log").read_text()
+    text = text.replace("total IPs: 14, assigned IPs: 14", "total IPs: 5, assigned IPs: 5")
+    text = text.replace("Prefixes = 14/0, AssignedIPs/CooldownIPs: 14/0", "Prefixes = 5/0, "
+                        "AssignedIPs/CooldownIPs: 5/0")  # fmt: skip
+    (tmp_path / "ipamd.log").write_text(text)
+    document = json.loads((CASES / "custom-networking-subnet" / "eni.out").read_text())
+    eni = document["0"]["ENIs"]["eni-0a11b22c33d44e502"]
+    eni["AvailableIPv4Cidrs"] = dict(list(eni["AvailableIPv4Cidrs"].items())[:5])
+    (tmp_path / "eni.out").write_text(json.dumps(document))
+    prognosis = diagnose(read_case([tmp_path])).found[0].prognosis
+    assert prognosis.as_it_is.waiting == 1
+    assert prognosis.serves == 5 + 2 * 14

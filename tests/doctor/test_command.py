@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from ipam_core.cli import doctor as command_module
 from ipam_core.cli._app import run
+from ipam_core.diagnosis.doctor import diagnose
+from ipam_core.diagnosis.inputs.collect import read_case
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "cases").iterdir())
@@ -123,3 +125,30 @@ def test_damaged_file_among_the_nodes_never_gives_a_traceback(tmp_path, capsys, 
     (node / name).write_bytes(content)
     assert run(["doctor", str(node)]) in (0, 1)  # the other files still tell something
     capsys.readouterr()
+
+
+DOC = (HERE.parent.parent / "docs" / "doctor.md").read_text()
+
+
+def fenced(language):
+    return [part.split("\n```")[0] for part in DOC.split(f"```{language}\n")[1:]]
+
+
+def test_document_shows_what_the_command_prints(command, monkeypatch):
+    monkeypatch.chdir(HERE.parent.parent)
+    (shell,), (shown,) = fenced("sh"), fenced("text")
+    _, out, _ = command(*shell.split()[2:])
+    assert out.rstrip() == shown
+
+
+def test_documents_example_of_the_library_runs(capsys, monkeypatch):
+    monkeypatch.chdir(HERE.parent.parent)
+    (example,) = fenced("python")
+    exec(example, {})
+    assert "minimum-only stall certain" in capsys.readouterr().out
+
+
+def test_document_names_every_cause():
+    diagnosis = diagnose(read_case([EXAMPLE]))
+    for finding in (*diagnosis.found, *diagnosis.ruled_out, *diagnosis.open):
+        assert f"| {finding.cause} " in DOC

@@ -99,7 +99,7 @@ def _tell(diagnosis: Diagnosis) -> None:
     _tell_causes("Not judged", diagnosis.open)
     notes = _notes(diagnosis)
     if notes:
-        _print("\nNotes", style="bold")
+        _print("Notes", style="bold", before=True)
         for note in notes:
             _print(note, indent="  ")
 
@@ -124,6 +124,8 @@ def _tell_finding(finding: Finding, told: set[Any]) -> None:
         _print("What it will do (simulated from this node's state)", style="bold", before=True)
         for line in _prognosis_lines(finding.prognosis):
             _print(line, indent="  ")
+    elif fix.change:
+        _print("Not simulated: that needs the node's ENIs and its type.", indent="  ")
 
 
 def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:

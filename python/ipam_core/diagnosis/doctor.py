@@ -47,16 +47,22 @@ class Diagnosis:
     open: tuple[Finding, ...]
 
     @property
+    def refused(self) -> bool:
+        """Whether pods are refused: lately, and with nothing that could be given now."""
+        pool = self.facts.pool
+        return bool(self.facts.refusals) and (pool is None or pool.assignable <= 0)
+
+    @property
     def healthy(self) -> bool:
         """Whether nothing is found and no pod is refused."""
-        return not self.found and not self.facts.refusals
+        return not self.found and not self.refused
 
     def verdict(self) -> str:
         """Return the diagnosis in one sentence."""
         pool = self.facts.pool
         if self.found:
             return self.found[0].title
-        if self.facts.refusals:
+        if self.refused:
             return "Pods are refused, and nothing given shows why"
         if pool is None:
             return "Nothing wrong in what was given; it does not tell the pool"

@@ -81,8 +81,13 @@ class Facts:
 
     @property
     def unmanaged(self) -> dict[str, Evidence]:
-        """ENIs that the agent leaves alone."""
-        return self.case.log.unmanaged if self.case.log else {}
+        """ENIs that the agent leaves alone, as it says since its last start."""
+        start = self.fact("version.version")
+        return {
+            eni: evidence
+            for eni, evidence in (self.case.log.unmanaged.items() if self.case.log else ())
+            if not (start and start.time and evidence.time and evidence.time < start.time)
+        }
 
     def knows(self, variable: str) -> bool:
         """Return whether a variable's value is told; a manifest tells that others are unset."""
@@ -127,13 +132,18 @@ class Facts:
 
     def failures(self) -> list[Failure]:
         """Return the failed calls that concern this node, throttled ones of all callers too."""
-        own = self.fact("instance.instance_id")
         found = list(self.case.log_failures.seen.values())
+        known = self.fact("instance.instance_id") is not None
         for failure in self.case.trail.seen.values() if self.case.trail else ():
-            others = failure.caller.startswith("i-") and own and failure.caller != own.value
+            others = failure.caller.startswith("i-") and known and not self.is_own(failure)
             if not others or failure.kind is ThrottledError:
                 found.append(failure)
         return found
+
+    def is_own(self, failure: Failure) -> bool:
+        """Return whether a failed call is surely this node's: from its log, or by its id."""
+        own = self.fact("instance.instance_id")
+        return failure.caller in ("", own.value if own else "")
 
     def fact(self, name: str) -> Evidence | None:
         """Return a fact of the log."""
@@ -170,7 +180,10 @@ def establish(
         assumed.append(f"maxPods is not told: {max_pods} is taken")
     now = case.now()
     enis = case.state.cards.get(0) if case.state else None
-    if case.state and enis is not None:
+    if settings.enable_ipv6:
+        assumed.append("IPv6 mode has no targets, and a /80 does not run out: not judged")
+        enis = pool = logged = None
+    elif case.state and enis is not None:
         pool = _pool_of(enis, settings, prefix_mode, case.state.evidence, now)
     elif logged:
         pool = _logged_pool(*logged)

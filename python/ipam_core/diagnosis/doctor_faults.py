@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
@@ -154,6 +156,7 @@ def missing_permission(facts: Facts) -> Finding:
         title=f"The agent's role may not call {', '.join(sorted(apis)) or 'EC2'}",
         why="EC2 refuses the call, whatever the subnet has",
         more=(event.last,) if event else (),
+        own=event is not None,
         fix=Fix(
             commands=(
                 (
@@ -180,17 +183,19 @@ def unschedulable(facts: Facts) -> Finding:
     cause = "unschedulable node"
     if facts.settings.manage_enis_non_schedulable:
         return ruled_out(cause, "AWS_MANAGE_ENIS_NON_SCHEDULABLE is true")
-    cordoned, freed = facts.event("NodeNotSchedulable"), facts.event("NodeSchedulable")
-    if cordoned and freed and _later(freed, cordoned):
-        cordoned = None
-    log = facts.sighting("unschedulable")
-    if (other := _unless_told(facts, cause, log or cordoned)) is not None:
+    seen = [facts.sighting("unschedulable"), facts.event("NodeNotSchedulable")]
+    told = [each for each in seen if facts.recent(each)] or seen
+    cordoned = max((each for each in told if each is not None), key=_when, default=None)
+    if (other := _unless_told(facts, cause, cordoned)) is not None:
         return other
+    freed = facts.event("NodeSchedulable")
+    if freed and cordoned and _when(freed) > _when(cordoned):
+        return ruled_out(cause, "the node is schedulable again")
     node = facts.node or "NODE"
     return found(
         facts,
         cause,
-        [seen.last for seen in (log, cordoned) if seen is not None],
+        [each.last for each in seen if each is not None],
         title=f"Node {facts.node} is unschedulable".replace("  ", " "),
         why="on such a node the agent attaches no address and no ENI",
         fix=Fix(
@@ -240,7 +245,9 @@ def unless_recent(facts: Facts, cause: str, failures: list[Failure]) -> Finding 
     if any(facts.recent(failure.sighting) for failure in failures):
         return None
     if failures:
-        return ruled_out(cause, _over(facts, max(failures, key=_time).sighting))
+        return ruled_out(
+            cause, _over(facts, max((failure.sighting for failure in failures), key=_when))
+        )
     if facts.case.log or facts.case.trail:
         return ruled_out(cause, "EC2 gave no such answer")
     return left_open(cause, _CALLS)
@@ -267,11 +274,21 @@ def found_failing(
     why: str,
     fix: Fix,
     more: tuple[Evidence, ...] = (),
+    own: bool = False,
 ) -> Finding:
-    """Return a cause found by failing calls: the latest of each kind is its evidence."""
+    """Return a cause found by failing calls: the latest of each kind is its evidence.
+
+    Sure only if a call is this node's `own`: CloudTrail shows the whole account's.
+    """
     recent = [failure for failure in failures if facts.recent(failure.sighting)]
-    evidence = [failure.sighting.counted() for failure in sorted(recent, key=_time, reverse=True)]
-    return found(facts, cause, [*evidence, *more], title=title, why=why, fix=fix)
+    evidence = [
+        failure.sighting.counted()
+        for failure in sorted(recent, key=lambda failure: _when(failure.sighting), reverse=True)
+    ]
+    finding = found(facts, cause, [*evidence, *more], title=title, why=why, fix=fix)
+    if own or any(facts.is_own(failure) for failure in recent):
+        return finding
+    return replace(finding, certainty=Certainty.LIKELY)
 
 
 def found(
@@ -285,7 +302,9 @@ def found(
         certainty=Certainty.CERTAIN if facts.low else Certainty.LIKELY,
         title=title,
         why=why,
-        rule=(*facts.decision.growth_rule()[:-1], "so it asks for more") if facts.decision else (),
+        rule=(*facts.decision.growth_rule()[:-1], "so it asks for more")
+        if facts.decision and facts.low
+        else (),
         evidence=(*evidence, *pool, *facts.refusals),
         fix=fix,
     )
@@ -297,13 +316,10 @@ def _failing(failures: list[Failure]) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _time(failure: Failure) -> str:
-    when = failure.sighting.last.time
-    return when.isoformat() if when else ""
-
-
-def _later(one: Sighting, other: Sighting) -> bool:
-    return bool(one.last.time and other.last.time and one.last.time > other.last.time)
+def _when(seen: Sighting) -> str:
+    """Return when something was last told, as what can be put in order; '' is unknown."""
+    when = seen.last.time
+    return when.astimezone(UTC).isoformat() if when else ""
 
 
 def _over(facts: Facts, seen: Sighting) -> str:

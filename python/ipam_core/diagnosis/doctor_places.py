@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud.codes import ATTACHMENT_LIMIT
 from ipam_core.diagnosis.doctor_facts import LEAK_RECENT
@@ -122,8 +122,8 @@ def leaked(facts: Facts) -> Finding:
             ),
             note="Simulated with one address each; they may hold more." if blocks else "",
             change=Change(
-                fault=({"op": "subnet", "free_ips": 0, "free_prefixes": 0},),
-                mend=({"op": "subnet", "free_ips": len(stay)},),
+                fault=(_room_of("primary", 0),),
+                mend=(_room_of("primary", len(stay)),),
             )
             if blocks and not facts.prefix_mode
             else None,
@@ -185,15 +185,9 @@ def custom_networking(facts: Facts) -> Finding:
                 ),
                 note="New ENIs come from the new subnet; attached ones keep theirs.",
                 change=Change(
-                    fault=({"op": "subnet", "id": "eniconfig", "free_ips": 0, "free_prefixes": 0},),
-                    mend=(
-                        {
-                            "op": "subnet",
-                            "id": "eniconfig",
-                            "free_ips": 1 << 16,
-                            "free_prefixes": 1 << 12,
-                        },
-                    ),
+                    # Attached ENIs stand in "primary" there, and stay in a full subnet.
+                    fault=(_room_of("primary", 0), _room_of("eniconfig", 0)),
+                    mend=(_room_of("eniconfig", 1 << 16),),
                 ),
             ),
         )
@@ -233,6 +227,11 @@ def _room(facts: Facts) -> str:
     if facts.enis is not None and facts.max_enis is not None and facts.case.state:
         return f"{len(facts.enis)} of {facts.max_enis} ENIs, with free slots or places"
     return "the log does not say so"
+
+
+def _room_of(subnet: str, n_addresses: int) -> dict[str, Any]:
+    """Return the scenario step that gives a subnet so many free addresses."""
+    return {"op": "subnet", "id": subnet, "free_ips": n_addresses, "free_prefixes": n_addresses}
 
 
 def _more_places(facts: Facts) -> Fix:

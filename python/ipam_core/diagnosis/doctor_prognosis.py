@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 WATCHED_S = 600
 """So long the node is watched as it is, and again with the fix."""
-MOST_ROUNDS = 64
-"""Rounds of further pods that are tried after the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +91,7 @@ def foresee(facts: Facts, change: Change) -> Prognosis | None:
         waiting=waiting,
         as_it_is=as_it_is,
         with_fix=with_fix,
-        serves=_fill(mended) if not mended.waiting else len(mended.running),
+        serves=_fill(mended),
     )
 
 
@@ -196,12 +194,7 @@ def _watch(player: Player) -> Outcome:
 
 def _fill(player: Player) -> int:
     """Let more pods ask, as many as are free and one, until some stay refused; count them."""
-    for _ in range(MOST_ROUNDS):
-        room = player.max_pods - len(player.running)
-        if room <= 0:
-            break
-        n_free = max(int(player.observe("free_ips")), 0)
+    while not player.waiting and (room := player.max_pods - len(player.running)) > 0:
+        n_free = int(player.observe("free_ips"))
         _play(player, {"op": "add_pods", "n": min(n_free + 1, room)}, {"op": "run", "seconds": 65})
-        if player.waiting:
-            break
     return len(player.running)

@@ -35,6 +35,7 @@ def is_trail(document: Any) -> bool:
 def read_trail(document: dict[str, Any], file: str, content: str, case: Case) -> None:
     """Add to the case what EC2 refused."""
     failures = case.trail = case.trail or Failures()
+    lines = dig.Lines(content)
     for record in _records(document, case, file):
         if record.get("eventSource") != _EC2:
             continue
@@ -51,7 +52,7 @@ def read_trail(document: dict[str, Any], file: str, content: str, case: Case) ->
         api, message = dig.text(record.get("eventName")), dig.text(record.get("errorMessage"))
         evidence = Evidence(
             file=file,
-            line=dig.line_of(content, dig.text(record.get("eventID")) or code),
+            line=lines.find(dig.text(record.get("eventID")) or code),
             value=f"{api}: {code}: {message}",
             time=when,
         )

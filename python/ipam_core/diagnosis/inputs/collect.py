@@ -149,7 +149,7 @@ class _Reader:
             if depth == DEEPEST:
                 return False
             plain = io.BufferedReader(_Unzipped(stream), _BUFFER)
-            return self._stream(plain, name.removesuffix(".gz"), depth + 1)
+            return self._stream(plain, name, depth + 1)
         if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
             return depth < DEEPEST and self._archive(stream, depth + 1)
         if any(map(is_log_line, head.split(b"\n", _HEAD_LINES)[:_HEAD_LINES])):

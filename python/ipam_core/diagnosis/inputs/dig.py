@@ -69,6 +69,27 @@ def line_of(document: str, *words: str) -> int | None:
     return None
 
 
+class Lines:
+    """Line numbers of words that come in order: each is sought from where the last one was.
+
+    So all of a document's cost one pass over it.
+    """
+
+    def __init__(self, document: str) -> None:
+        self._document = document
+        self._at = 0
+        self._line = 1
+
+    def find(self, word: str) -> int | None:
+        """Return the line of the next place that has the word, None where none has."""
+        at = self._document.find(word, self._at)
+        if at < 0:
+            return None
+        self._line += self._document.count("\n", self._at, at)
+        self._at = at
+        return self._line
+
+
 def _microseconds(value: str) -> str:
     """Return a time with at most six digits of a second: Go writes nine, Python reads six."""
     head, dot, rest = value.partition(".")

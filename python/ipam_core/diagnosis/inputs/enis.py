@@ -2,8 +2,9 @@
 
 Source: pkg/ipamd/introspect.go (eniV1RequestHandler) and
 pkg/ipamd/datastore/data_store.go (ENIInfos, ENI, CidrInfo, AddressInfo) of
-aws/amazon-vpc-cni-k8s. Today's form is by network card; before, one flat ENIInfos;
-before v1.7 its ENIs were `ENIIPPools`, and an address had a plain `Assigned`.
+aws/amazon-vpc-cni-k8s. Today's form is by network card; before, one flat ENIInfos; in
+the oldest its ENIs were `ENIIPPools`, and an address had a plain `Assigned` (as in
+issue 272).
 """
 
 from __future__ import annotations

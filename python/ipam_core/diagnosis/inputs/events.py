@@ -41,11 +41,17 @@ def read_events(document: dict[str, Any], file: str, content: str, case: Case) -
     """Add to the case what the events tell; a pod that started since is not refused."""
     summary = case.events = case.events or EventSummary()
     items = dig.sequence(document.get("items"), f"{file}: items") or [document]
-    for event in sorted(items, key=lambda event: str(_when(event) or "")):
-        _read(event, file, content, summary)
+    lines = dig.Lines(content)
+    told = []
+    for event in items:
+        metadata = dig.mapping(event.get("metadata"), f"{file}: an event's metadata")
+        line = lines.find(dig.text(metadata.get("uid")) or dig.text(event.get("message")))
+        told.append((str(_when(event) or ""), line, event))
+    for _, line, event in sorted(told, key=lambda one: one[0]):
+        _read(event, file, line, summary)
 
 
-def _read(event: dict[str, Any], file: str, content: str, summary: EventSummary) -> None:
+def _read(event: dict[str, Any], file: str, line: int | None, summary: EventSummary) -> None:
     reason, message = dig.text(event.get("reason")), dig.text(event.get("message"))
     where = f"{file}: an event's"
     about = dig.mapping(event.get("involvedObject", event.get("regarding")), f"{where} object")
@@ -53,25 +59,19 @@ def _read(event: dict[str, Any], file: str, content: str, summary: EventSummary)
     when = _when(event)
     if when and (summary.newest is None or when > summary.newest):
         summary.newest = when
-    node = dig.text(dig.mapping(event.get("source"), f"{where} source").get("host"))
-    node = node or dig.text(event.get("reportingInstance"))
-    if about.get("kind") == "Node":
-        node = name
-    uid = dig.text(dig.mapping(event.get("metadata"), f"{where} metadata").get("uid"))
-    evidence = Evidence(
-        file=file,
-        line=dig.line_of(content, uid or message),
-        value=f"{reason} {name}: {message}",
-        time=when,
-    )
+    evidence = Evidence(file=file, line=line, value=f"{reason} {name}: {message}", time=when)
     count = max(dig.whole(event.get("count"), 1), 1)
+    # The kubelet names its node; of other reporters only an event about a node has one.
+    source = dig.mapping(event.get("source"), f"{where} source")
+    kubelets = dig.text(source.get("host")) or dig.text(event.get("reportingInstance"))
+    refused = summary.refused.setdefault(kubelets, {})
     pod = f"{dig.text(about.get('namespace')) or 'default'}/{name}"
-    refused = summary.refused.setdefault(node, {})
     if reason == POD_EVENT_REASON and _NO_ADDRESS in message:
         _note(refused, pod, evidence, count)
     elif reason == STARTED:
         refused.pop(pod, None)
     elif reason in KEPT_REASONS:
+        node = name if about.get("kind") == "Node" else ""
         _note(summary.reasons, (reason, node), evidence, count)
     elif reason == "FailedScheduling" and TOO_MANY_PODS in message:
         _note(summary.reasons, (TOO_MANY_PODS, ""), evidence, count)
