@@ -262,6 +262,18 @@ def test_incident_grows_by_ten_and_one():
     )
 
 
+def test_cooling_addresses_cool_in_the_simulation_too():
+    """As it is the pod waits out the 30 s; cooling ends after them, at the next look."""
+    prognosis = diagnose(read_case([CASES / "cooling"])).found[0].prognosis
+    assert prognosis.as_it_is.served_after_s == 35
+    assert (prognosis.as_it_is.running, prognosis.as_it_is.total) == (20, 23)
+
+
+def test_pool_that_holds_max_pods_is_no_minimum_only_stall():
+    why = {one.cause: one.why for one in diagnose(read_case([EXAMPLE]), max_pods=25).ruled_out}
+    assert why["minimum-only stall"] == "the pool holds 25 of maxPods 25"
+
+
 def test_healthy_node_has_no_finding_and_old_throttling_is_over():
     diagnosis = diagnose(read_case([CASES / "healthy"]))
     assert diagnosis.healthy

@@ -112,7 +112,7 @@ def test_endless_line_is_cut_so_that_memory_is_bounded(tmp_path):
     good = stats("2026-03-12T02:00:00.000Z", 5, 5).encode()
     (tmp_path / "ipamd.log").write_bytes(good + b"x" * (3 * LONGEST_LINE) + b"\n" + good)
     log = read_case([tmp_path / "ipamd.log"]).log
-    assert log.n_lines - log.n_broken == 2
+    assert (log.n_lines, log.n_broken) == (5, 3)
 
 
 def test_number_of_thousands_of_digits_is_a_broken_line(tmp_path):
@@ -249,7 +249,7 @@ def test_evil_members_are_passed_over_and_nothing_is_written(tmp_path):
 
 def test_links_in_a_directory_are_not_followed(tmp_path):
     (tmp_path / "eni.out").write_bytes((EXAMPLE / "eni.out").read_bytes())
-    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "outside").symlink_to(EXAMPLE / "aws-node.yaml")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert read_case([tmp_path]).files == [("eni.out", "ENIs")]
 
