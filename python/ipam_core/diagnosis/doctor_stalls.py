@@ -132,7 +132,7 @@ def cooling(facts: Facts) -> Finding:
 
 
 def max_pods(facts: Facts) -> Finding:
-    """Judge maxPods: a pool of so many addresses does not grow (#2745; agent v1.16 and later)."""
+    """Judge maxPods: a pool of so many addresses does not grow (PR 2745, January 2024)."""
     cause, pool = "maxPods reached", facts.pool
     event = facts.event(TOO_MANY_PODS)
     scheduler = facts.recent(event)
