@@ -24,7 +24,12 @@ from ipam_core.cloud.simulated import (
 )
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.effects import CheckpointEntry
-from ipam_core.errors import InputError, PoolExhaustedError, UnknownSandboxError
+from ipam_core.errors import (
+    InputError,
+    NotReadyError,
+    PoolExhaustedError,
+    UnknownSandboxError,
+)
 from ipam_core.instances import InstanceLimits
 from ipam_core.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
@@ -306,6 +311,8 @@ class Player:
     def _ask(self, pod: Pod) -> bool:
         try:
             self.node.add_pod(pod.sandbox, f"default/{pod.name}")
+        except NotReadyError:
+            return False  # the kubelet's call is refused, and comes again
         except PoolExhaustedError:
             self.pod_error = NO_ADDRESS_ERROR
             return False
@@ -340,8 +347,8 @@ class Player:
         for pod in gone:
             try:
                 released = self.node.remove_pod(pod.sandbox)
-            except UnknownSandboxError:
-                continue  # its address went with its ENI
+            except (UnknownSandboxError, NotReadyError):
+                continue  # its address went with its ENI, or its node is down
             self._drive(self.node.drain(released))
 
     def subnet(self, step: ScenarioStep) -> None:
