@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
 from ipam_core.cloud.simulated import (
+    CHANGING_APIS,
     PRIMARY_SUBNET,
     Call,
     Fault,
@@ -24,7 +25,12 @@ from ipam_core.cloud.simulated import (
 )
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.effects import CheckpointEntry
-from ipam_core.errors import InputError, PoolExhaustedError, UnknownSandboxError
+from ipam_core.errors import (
+    InputError,
+    NotReadyError,
+    PoolExhaustedError,
+    UnknownSandboxError,
+)
 from ipam_core.instances import InstanceLimits
 from ipam_core.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
@@ -47,12 +53,6 @@ QUIET_STEPS = 37
 MOST_STEPS = 400
 """After so many pool steps (2,000 s) a pool has not settled."""
 TEN_MINUTES_NS = 600 * NS
-CHANGING_APIS = frozenset({
-    "AssignPrivateIpAddresses",
-    "UnassignPrivateIpAddresses",
-    "AttachNetworkInterface",
-    "DetachNetworkInterface",
-})  # fmt: skip
 REQUEST_APIS = frozenset({
     "AssignPrivateIpAddresses",
     "UnassignPrivateIpAddresses",
@@ -151,12 +151,13 @@ class Player:
             "eniconfig": CountedSubnet(NETWORKS[1]),
         }
         self.subnets["eniconfig"].tags["zone"] = "elsewhere"
-        self.region = SimulatedRegion(dict(self.subnets))
+        self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
         self.instance = SimulatedInstance(
             self.region,
             max_enis=scenario.max_enis,
             slots=self._limits.slots,
             on_call=self._note_call,
+            metadata_lag_s=scenario.metadata_lag_s,
         )
         self._fresh_instance()
         self.node = self._new_node()
@@ -217,7 +218,12 @@ class Player:
             self._n_changes += 1
 
     def _drive(self, step: Any) -> Any:
-        return drive(step, self.instance, sleep=_no_time)
+        return drive(step, self.instance, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait: no time passes, unless metadata lags, which the agent then waits out."""
+        if self.scenario.metadata_lag_s:
+            self.now_ns += round(seconds * NS)
 
     # --- steps of the timeline --------------------------------------------------
 
@@ -306,6 +312,8 @@ class Player:
     def _ask(self, pod: Pod) -> bool:
         try:
             self.node.add_pod(pod.sandbox, f"default/{pod.name}")
+        except NotReadyError:
+            return False  # the kubelet's call is refused, and comes again
         except PoolExhaustedError:
             self.pod_error = NO_ADDRESS_ERROR
             return False
@@ -340,8 +348,8 @@ class Player:
         for pod in gone:
             try:
                 released = self.node.remove_pod(pod.sandbox)
-            except UnknownSandboxError:
-                continue  # its address went with its ENI
+            except (UnknownSandboxError, NotReadyError):
+                continue  # its address went with its ENI, or its node is down
             self._drive(self.node.drain(released))
 
     def subnet(self, step: ScenarioStep) -> None:
@@ -413,6 +421,7 @@ class Player:
             return
         order = list(self.region.enis)
         self.region.delete_eni(max(candidates, key=order.index))
+        self.instance.publish_metadata()
 
     def state(self, step: ScenarioStep) -> None:
         """Put a new agent on a node whose ENIs are just these; nothing is grown."""
@@ -552,10 +561,6 @@ class Player:
 
 def _request(call: Call) -> str:
     return call.api if call.count is None else f"{call.api}({call.count})"
-
-
-def _no_time(_: float) -> None:
-    """Sleep of a world in which calls take no time."""
 
 
 def _described(step: ScenarioStep) -> str:

@@ -107,6 +107,7 @@ class Scenario:
     expect: Mapping[str, Any]
     nitro: bool = True
     unmanaged_enis: int = 0
+    metadata_lag_s: int = 0
     source: str = ""
     notes: str = ""
 
@@ -157,7 +158,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         raise InputError(f"instance_type is a name such as m5.large, not {_shown(instance_type)}")
     max_enis, ipv4_per_eni = _limits(raw.get("limits"), instance_type)
     node = _mapping(raw.get("node", {}), "node")
-    _known_keys(node, ("nitro", "unmanaged_enis"), "node")
+    _known_keys(node, ("nitro", "unmanaged_enis", "metadata_lag_s"), "node")
     steps = raw.get("steps")
     if not isinstance(steps, list) or not steps:
         raise InputError(f"steps is a list with at least one step, not {_shown(steps)}")
@@ -174,6 +175,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         expect=_expectations(raw.get("expect", {}), "expect"),
         nitro=_boolean(node.get("nitro", True), "node.nitro"),
         unmanaged_enis=_whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
+        metadata_lag_s=_whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
         source=str(raw.get("source", "")),
         notes=str(raw.get("notes", "")),
     )
