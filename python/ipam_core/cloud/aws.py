@@ -13,6 +13,7 @@ What EC2 may have done without saying so, because the reply was lost, is found a
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
@@ -149,6 +150,8 @@ class AwsCloud:
     # --- ENIs ---------------------------------------------------------------------
 
     def _create_eni(self, effect: fx.CreateEni) -> str:
+        # The primary ENI's subnet is the same one by name and by default.
+        effect = replace(effect, subnet_id=effect.subnet_id or self.instance.subnet_id)
         now = self._now()
         since, request = self._unanswered.pop(effect, (now, {}))
         if not request or now - since > ASKED_AGAIN_FOR:
@@ -173,7 +176,7 @@ class AwsCloud:
             "ClientToken": str(uuid.uuid4()),
             "Description": DESCRIPTION_PREFIX + self.instance.instance_id,
             "Groups": list(effect.security_groups or self.metadata.security_groups()),
-            "SubnetId": effect.subnet_id or self.instance.subnet_id,
+            "SubnetId": effect.subnet_id,
             "TagSpecifications": [{"ResourceType": "network-interface", "Tags": _aws_tags(tags)}],
             **{name: count for name, count in counts.items() if count},
         }
