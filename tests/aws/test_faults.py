@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
+from aws.clock import Clock
 from aws.servers import REQUEST_ID, Fault
 from ipam_core import Node, Sandbox, Settings, drive
 from ipam_core import effects as fx
@@ -22,19 +23,6 @@ from ipam_core.errors import (
 from ipam_core.instances import limits
 
 WARM_5 = Settings(warm_ip_target=5)
-
-
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self):
-        self.now_s = 1000.0
-
-    def __call__(self):
-        return round(self.now_s * 1e9)
-
-    def sleep(self, seconds):
-        self.now_s += seconds
 
 
 @pytest.fixture

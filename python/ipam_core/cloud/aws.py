@@ -24,7 +24,7 @@ from ipam_core.cloud.ec2 import Ec2, description_of, tags_of
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.errors import CloudError, NotFoundError, ThrottledError, UnreachableError
-from ipam_core.node.leaks import CREATED_AT_TAG, DESCRIPTION_PREFIX
+from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX
 from ipam_core.node.taking import NODE_TAG
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ipam_core.cloud.ec2 import Ec2Options
     from ipam_core.cloud.metadata import Instance, Metadata
 
-CLUSTER_TAG = "cluster.k8s.amazonaws.com/name"
 ASKED_AGAIN_FOR = timedelta(seconds=240)
 """How long a creation without an answer is repeated as it was: for less than the leak
 task lets its ENI live, with a minute left to attach it."""
