@@ -238,7 +238,14 @@ class Player:
                 self.env.pop(name, None)
             else:
                 self.env[name] = value
-        self.instance.checkpoint = self._checkpoint()
+        if self.node.ready:  # one that did not start has not written it
+            self.instance.checkpoint = self._checkpoint()
+        running = {pod.sandbox.container_id for pod in self.running}
+        self.instance.checkpoint = [
+            entry
+            for entry in self.instance.checkpoint
+            if entry.released_ago_s is not None or entry.container_id in running
+        ]
         self.node = self._new_node()
         self._start()
 
