@@ -188,7 +188,7 @@ class NotFoundError(CloudError):
 
 
 class UnreachableError(CloudError):
-    """No answer: connection refused, timed out, or cut off half way."""
+    """No answer that tells what was done: refused, timed out, cut off, a server's fault."""
 
 
 # --- durable state ------------------------------------------------------------
