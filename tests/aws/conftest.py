@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import boto3
 import pytest
+
 from aws import moto_ec2
 from aws.servers import FaultyEc2, InstanceMetadata, metadata_tree, serving
-
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.cloud.imds import Imds
 

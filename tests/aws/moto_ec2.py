@@ -18,12 +18,15 @@ from moto.server import ThreadedMotoServer
 @contextmanager
 def serve():
     """Run the server on a free port of the loopback; yield its URL."""
-    with mock.patch.multiple(
-        Responses,
-        create_network_interface=_create_once,
-        assign_private_ip_addresses=_reply_what_is_new,
-        delete_network_interface=_refuse_attached,
-    ), mock.patch.object(models, "random_private_ip", _Addresses()):
+    with (
+        mock.patch.multiple(
+            Responses,
+            create_network_interface=_create_once,
+            assign_private_ip_addresses=_reply_what_is_new,
+            delete_network_interface=_refuse_attached,
+        ),
+        mock.patch.object(models, "random_private_ip", _Addresses()),
+    ):
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()
         host, port = server.get_host_and_port()
