@@ -30,7 +30,7 @@ class World:
         subnets = {PRIMARY_SUBNET: self.subnet, "eniconfig": CountedSubnet("10.16.0.0/12")}
         self.region = SimulatedRegion(subnets)
         self.instance = SimulatedInstance(
-            self.region, max_enis=self.limits.max_enis, slots=self.limits.slots
+            self.region, enis_per_card=(self.limits.max_enis,), slots=self.limits.slots
         )
         self.instance.attach(self.region.place_eni("eni-primary", PRIMARY_SUBNET), 0)
         self.policy, self.seed, self.max_pods, self.env = policy, seed, max_pods, env

@@ -179,7 +179,7 @@ class SimulatedRegion:
 class SimulatedInstance:
     """One instance in a region: performs the effects of the node that runs on it.
 
-    `max_enis` and `slots` are what EC2 allows the type. `on_call` is told of each call.
+    `enis_per_card` and `slots` are what EC2 allows the type. `on_call` is told of each call.
     Instance metadata shows a change only `metadata_lag_s` after it was made.
     """
 
@@ -187,7 +187,7 @@ class SimulatedInstance:
         self,
         region: SimulatedRegion,
         *,
-        max_enis: int,
+        enis_per_card: tuple[int, ...],
         slots: int,
         instance_id: str = "i-00000000000000001",
         eni_config: fx.EniConfig | None = None,
@@ -197,7 +197,7 @@ class SimulatedInstance:
         self.region = region
         self.metadata_lag_s = metadata_lag_s
         self._metadata: deque[tuple[int, tuple[fx.AttachedEni, ...]]] = deque()
-        self.max_enis = max_enis
+        self.enis_per_card = enis_per_card
         self.slots = slots
         self.instance_id = instance_id
         self.eni_config = eni_config or fx.EniConfig(subnet_id="eniconfig")
@@ -338,8 +338,10 @@ class SimulatedInstance:
 
     def _attach_eni(self, effect: fx.AttachEni) -> str:
         eni = self._eni(effect.eni_id)
-        if len(self.attached()) >= self.max_enis:
-            raise _Refused(codes.ATTACHMENT_LIMIT, f"at most {self.max_enis} interfaces")
+        card = effect.network_card
+        most = self.enis_per_card[card] if card < len(self.enis_per_card) else 0
+        if sum(other.network_card == card for other in self.attached()) >= most:
+            raise _Refused(codes.ATTACHMENT_LIMIT, f"at most {most} interfaces on card {card}")
         self.attach(eni, effect.device_number, effect.network_card)
         return f"attach-{eni.eni_id}"
 

@@ -68,6 +68,7 @@ class Pod:
 
     name: str
     sandbox: Sandbox
+    all_cards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ class Player:
             ipv4_per_eni=scenario.ipv4_per_eni,
             hypervisor="nitro" if scenario.nitro else "xen",
             bare_metal=False,
-            enis_per_network_card=(scenario.max_enis,),
+            enis_per_network_card=scenario.enis_per_card,
             default_network_card=0,
             max_pods=scenario.max_pods,
         )
@@ -154,7 +155,7 @@ class Player:
         self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
         self.instance = SimulatedInstance(
             self.region,
-            max_enis=scenario.max_enis,
+            enis_per_card=scenario.enis_per_card,
             slots=self._limits.slots,
             on_call=self._note_call,
             metadata_lag_s=scenario.metadata_lag_s,
@@ -238,7 +239,14 @@ class Player:
                 self.env.pop(name, None)
             else:
                 self.env[name] = value
-        self.instance.checkpoint = self._checkpoint()
+        if self.node.ready:  # one that did not start has not written it
+            self.instance.checkpoint = self._checkpoint()
+        running = {pod.sandbox.container_id for pod in self.running}
+        self.instance.checkpoint = [
+            entry
+            for entry in self.instance.checkpoint
+            if entry.released_ago_s is not None or entry.container_id in running
+        ]
         self.node = self._new_node()
         self._start()
 
@@ -310,8 +318,9 @@ class Player:
             self.running.append(self.waiting.pop(0))
 
     def _ask(self, pod: Pod) -> bool:
+        ask = self.node.add_pod_to_all_cards if pod.all_cards else self.node.add_pod
         try:
-            self.node.add_pod(pod.sandbox, f"default/{pod.name}")
+            ask(pod.sandbox, f"default/{pod.name}")
         except NotReadyError:
             return False  # the kubelet's call is refused, and comes again
         except PoolExhaustedError:
@@ -328,6 +337,7 @@ class Player:
         """Let pods ask for addresses; those refused wait."""
         for _ in range(step.get("n")):
             pod = self._new_pod()
+            pod.all_cards = step.get("all_cards", False)
             (self.running if self._ask(pod) else self.waiting).append(pod)
             if step.get("each_settled", False):
                 self._settle()
@@ -530,6 +540,18 @@ class Player:
         )
         return sorted(counts, reverse=True)
 
+    def cards(self) -> list[dict[str, int]]:
+        """Return the counts of every network card's pool."""
+        return [
+            {
+                "enis": stats.enis,
+                "total_ips": stats.total,
+                "assigned_ips": stats.assigned,
+                "prefixes": stats.prefixes,
+            }
+            for stats in (store.stats(self.now_ns) for store in self.node.stores)
+        ]
+
     def requests(self) -> list[str]:
         """Return the requests since mark, failing ones too, in order."""
         return [_request(call) for call in self.calls if call.api in REQUEST_APIS]
@@ -609,6 +631,7 @@ _OBSERVE: dict[str, Callable[[Player], Any]] = {
     "requests": Player.requests,
     "insufficient_cidr_cooldown": lambda player: player.node.pausing(),
     "unsettled": lambda player: player.unsettled,
+    "cards": Player.cards,
 }
 
 _DECIDED: dict[str, Callable[[Any], Any]] = {
