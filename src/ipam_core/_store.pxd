@@ -173,11 +173,13 @@ cdef class DataStore:
     cdef list _listed(self, str eni_id, bint of_prefixes, bint only_idle, bint cooling,
                       object now_ns)
     cdef Py_ssize_t _n_missing(self, const uint64_t[:, ::1] wanted) except -1
-    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted) noexcept nogil
+    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted,
+                                     uint32_t[::1] numbers) noexcept nogil
     cdef int64_t _c_n_assignable(self) noexcept nogil
     cdef uint32_t _c_take(self, int handle, int kind, int slot, uint32_t offset,
-                          const uint64_t *digest, int64_t now_ns) noexcept nogil
-    cdef void _c_let_cool(self, uint32_t number, int64_t now_ns) noexcept nogil
+                          const uint64_t *digest, uint32_t position,
+                          int64_t now_ns) noexcept nogil
+    cdef void _c_let_cool(self, uint32_t position, int64_t now_ns) noexcept nogil
     cdef void _c_cool(self, uint32_t number, int64_t released_ns) noexcept nogil
     cdef void _c_cool_closed(self, uint32_t number, int64_t released_ns) noexcept nogil
     cdef void _c_expire(self, int64_t now_ns) noexcept nogil
@@ -201,9 +203,10 @@ cdef class DataStore:
     cdef bint _c_locate(self, int family, uint64_t high, uint64_t low, int *handle, int *kind,
                         int *slot, uint32_t *offset) noexcept nogil
     cdef int _widen(self, int handle, int slot, uint32_t offset) except -1
+    cdef uint32_t _c_probe(self, const uint64_t *digest) noexcept nogil
     cdef uint32_t _c_find(self, const uint64_t *digest) noexcept nogil
-    cdef void _c_hang(self, uint32_t number) noexcept nogil
-    cdef void _c_unhang(self, uint32_t number) noexcept nogil
+    cdef void _c_hang(self, uint32_t number, uint32_t position) noexcept nogil
+    cdef void _c_unhang(self, uint32_t hole) noexcept nogil
     cdef void _c_queue(self, uint32_t number) noexcept nogil
     cdef void _c_unqueue(self, uint32_t number) noexcept nogil
     cdef object _stats(self, int64_t now_ns, int network_card)

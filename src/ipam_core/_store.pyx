@@ -767,7 +767,7 @@ cdef class DataStore:
             return
         record = &self.records[number]
         if record.state == HELD:
-            self._c_unhang(number)
+            self._c_unhang(self._c_probe(record.digest))
             eni.n_held[record.kind] -= 1
         elif record.state == COOLING:
             self._c_unqueue(number)
@@ -872,7 +872,8 @@ cdef class DataStore:
         self._reserve(1)
         if kind == WIDE:
             self._widen(handle, slot, offset)
-        number = self._c_take(handle, kind, slot, offset, sandbox.c_digest, now)
+        number = self._c_take(handle, kind, slot, offset, sandbox.c_digest,
+                              self._c_probe(sandbox.c_digest), now)
         self._own(number, sandbox, pod)
         return self._assignment(number)
 
@@ -903,16 +904,17 @@ cdef class DataStore:
 
         Raises `UnknownSandboxError` where it holds nothing. Cost: constant.
         """
-        cdef uint32_t number
+        cdef uint32_t number, position
         cdef Assignment released
         cdef int64_t now = c_now(now_ns)
         if self.busy:
             self._wait()
-        number = self._c_find(sandbox.c_digest)
+        position = self._c_probe(sandbox.c_digest)
+        number = self.table[position] - 1
         if number == NONE:
             raise UnknownSandboxError(sandbox)
         released = self._assignment(number)
-        self._c_let_cool(number, now)
+        self._c_let_cool(position, now)
         c_forget(&self.records[number])
         return released
 
@@ -994,7 +996,8 @@ cdef class DataStore:
         self._hold()
         try:
             self._c_expire(now)
-            if not partial and self._n_missing(wanted) > self._c_n_assignable():
+            # Where there is one for every row, nobody needs to know who holds one already.
+            if not partial and n > self._c_n_assignable() < self._n_missing(wanted):
                 raise self._exhausted(now)
             with nogil:
                 for row in range(n):
@@ -1034,7 +1037,7 @@ cdef class DataStore:
         self._hold()
         try:
             if not partial:
-                row = self._c_first_unknown(wanted)
+                row = self._c_first_unknown(wanted, numbers)
                 if row < n:
                     raise UnknownSandboxError(Sandbox.from_digest(
                         PyBytes_FromStringAndSize(<const char*> &wanted[row, 0], 16)))
@@ -1054,27 +1057,22 @@ cdef class DataStore:
 
     cdef Py_ssize_t _n_missing(self, const uint64_t[:, ::1] wanted) except -1:
         """Return how many different sandboxes of a batch hold no address yet."""
-        cdef Py_ssize_t row, n = 0
-        with nogil:
-            for row in range(wanted.shape[0]):
-                n += self._c_find(&wanted[row, 0]) == NONE
-        if n <= self._c_n_assignable():
-            return n  # enough even if all are different
+        cdef Py_ssize_t row
         return len({(wanted[row, 0], wanted[row, 1]) for row in range(wanted.shape[0])
                     if self._c_find(&wanted[row, 0]) == NONE})
 
-    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted) noexcept nogil:
+    cdef Py_ssize_t _c_first_unknown(self, const uint64_t[:, ::1] wanted,
+                                     uint32_t[::1] numbers) noexcept nogil:
         """Return the first row that holds nothing or comes twice; n where there is none."""
-        cdef Py_ssize_t row, first = 0, n = wanted.shape[0]
-        cdef uint32_t number
-        while first < n:
-            number = self._c_find(&wanted[first, 0])
-            if number == NONE or self.records[number].state != HELD:
+        cdef Py_ssize_t row, first = 0
+        while first < wanted.shape[0]:
+            numbers[first] = self._c_find(&wanted[first, 0])
+            if numbers[first] == NONE or self.records[numbers[first]].state != HELD:
                 break
-            self.records[number].state = UNUSED   # seen; undone below
+            self.records[numbers[first]].state = UNUSED   # seen; undone below
             first += 1
         for row in range(first):
-            self.records[self._c_find(&wanted[row, 0])].state = HELD
+            self.records[numbers[row]].state = HELD
         return first
 
     cdef int64_t _c_n_assignable(self) noexcept nogil:
@@ -1095,7 +1093,8 @@ cdef class DataStore:
         """
         cdef int handle, kind, slot
         cdef int64_t offset
-        number[0] = self._c_find(digest)
+        cdef uint32_t position = self._c_probe(digest)
+        number[0] = self.table[position] - 1
         if number[0] != NONE:
             return KEPT
         if self.oldest != NONE:
@@ -1108,11 +1107,12 @@ cdef class DataStore:
         offset = self._c_choose_offset(self.ports[handle], kind, slot)
         if offset < 0:
             return NO_MEMORY
-        number[0] = self._c_take(handle, kind, slot, <uint32_t> offset, digest, now_ns)
+        number[0] = self._c_take(handle, kind, slot, <uint32_t> offset, digest, position, now_ns)
         return DONE
 
     cdef uint32_t _c_take(self, int handle, int kind, int slot, uint32_t offset,
-                          const uint64_t *digest, int64_t now_ns) noexcept nogil:
+                          const uint64_t *digest, uint32_t position,
+                          int64_t now_ns) noexcept nogil:
         """Give an address that nobody holds to a digest; return its record."""
         cdef uint32_t number = self._c_record_for(handle, kind, slot, offset)
         cdef Record *record = &self.records[number]
@@ -1127,7 +1127,7 @@ cdef class DataStore:
         record.assigned_ns = now_ns
         record.released_ns = 0
         record.state = HELD
-        self._c_hang(number)
+        self._c_hang(number, position)
         c_count_held(eni, kind, slot, 1)
         if not eni.open[kind]:
             self._c_refresh(handle)
@@ -1140,16 +1140,18 @@ cdef class DataStore:
         Returns DONE or UNKNOWN. The objects that the record owned stay with it until
         `c_forget`, which needs the GIL, or until it is assigned again.
         """
-        number[0] = self._c_find(digest)
+        cdef uint32_t position = self._c_probe(digest)
+        number[0] = self.table[position] - 1
         if number[0] == NONE:
             return UNKNOWN
-        self._c_let_cool(number[0], now_ns)
+        self._c_let_cool(position, now_ns)
         return DONE
 
-    cdef void _c_let_cool(self, uint32_t number, int64_t now_ns) noexcept nogil:
-        """Take a record from its sandbox, and let it cool."""
+    cdef void _c_let_cool(self, uint32_t position, int64_t now_ns) noexcept nogil:
+        """Take the record at a place of the table from its sandbox, and let it cool."""
+        cdef uint32_t number = self.table[position] - 1
         cdef Record *record = &self.records[number]
-        self._c_unhang(number)
+        self._c_unhang(position)
         c_count_held(self.ports[record.eni], record.kind, record.slot, -1)
         self._c_cool_closed(number, now_ns)
 
@@ -1172,6 +1174,7 @@ cdef class DataStore:
         cdef Record *record
         cdef EniSlots *eni
         cdef uint32_t number
+        cdef bint opens
         while self.oldest != NONE:
             number = self.oldest
             record = &self.records[number]
@@ -1181,8 +1184,10 @@ cdef class DataStore:
             record.state = COOLED
             eni = self.ports[record.eni]
             c_count_cooling(eni, record.kind, record.slot, -1)
+            opens = eni.open[record.kind] == 0
             c_open(eni, record.kind, record.slot, record.offset)
-            self._c_refresh(record.eni)
+            if opens:
+                self._c_refresh(record.eni)
 
     cdef object _exhausted(self, int64_t now_ns):
         cdef PoolStats stats = self._stats(now_ns, -1)
@@ -1346,7 +1351,7 @@ cdef class DataStore:
         self.n_held = 0
         for number in range(self.n_records):
             if self.records[number].state == HELD:
-                self._c_hang(number)
+                self._c_hang(number, self._c_probe(self.records[number].digest))
         return DONE
 
     cdef uint32_t _c_record_for(self, int handle, int kind, int slot,
@@ -1454,32 +1459,29 @@ cdef class DataStore:
 
     # --- the table of held records: linear probing, no tombstones ---------------------
 
-    cdef uint32_t _c_find(self, const uint64_t *digest) noexcept nogil:
-        """Return the record that a digest holds, or NONE."""
+    cdef uint32_t _c_probe(self, const uint64_t *digest) noexcept nogil:
+        """Return where a digest stands in the table, or the empty place where it would."""
         cdef uint32_t position = <uint32_t> digest[0] & self.mask
         cdef Record *record
         while self.table[position]:
             record = &self.records[self.table[position] - 1]
             if record.digest[0] == digest[0] and record.digest[1] == digest[1]:
-                return self.table[position] - 1
+                break
             position = (position + 1) & self.mask
-        return NONE
+        return position
 
-    cdef void _c_hang(self, uint32_t number) noexcept nogil:
-        """Put a record into the table."""
-        cdef uint32_t position = <uint32_t> self.records[number].digest[0] & self.mask
-        while self.table[position]:
-            position = (position + 1) & self.mask
+    cdef uint32_t _c_find(self, const uint64_t *digest) noexcept nogil:
+        """Return the record that a digest holds, or NONE: no entry is 0, which is NONE + 1."""
+        return self.table[self._c_probe(digest)] - 1
+
+    cdef void _c_hang(self, uint32_t number, uint32_t position) noexcept nogil:
+        """Put a record into the table, at the place that its probe found empty."""
         self.table[position] = number + 1
         self.n_held += 1
 
-    cdef void _c_unhang(self, uint32_t number) noexcept nogil:
-        """Take a record out; those behind it move up, so that no probe stops early."""
-        cdef uint32_t hole = <uint32_t> self.records[number].digest[0] & self.mask
-        cdef uint32_t position, home
-        while self.table[hole] != number + 1:
-            hole = (hole + 1) & self.mask
-        position = hole
+    cdef void _c_unhang(self, uint32_t hole) noexcept nogil:
+        """Empty a place; records behind it move up, so that no probe stops early."""
+        cdef uint32_t position = hole, home
         while True:
             position = (position + 1) & self.mask
             if not self.table[position]:
@@ -1884,7 +1886,7 @@ cdef class DataStore:
                     if eni.attached[kind] & bit(slot):
                         self._check_slot(eni, self.order[rank], kind, slot, states, totals)
                         if kind == PREFIX:
-                            levels[popcount(eni.prefixes.slot[slot].free)] |= 1 << slot
+                            levels[popcount(eni.prefixes.slot[slot].free)] |= bit(slot)
                             _holds(popcount(eni.prefixes.slot[slot].free)
                                    == eni.prefixes.slot[slot].n_free, "free addresses")
                 _holds(totals[HELD][kind] == eni.n_held[kind], "held addresses of an ENI")
