@@ -1,16 +1,16 @@
 """Durable assignments: nothing that was acknowledged is forgotten.
 
-    entry.py        what is kept of one address, and its checksum
-    schema.py       the tables, migrations, what damage shows
-    wal.py          damage in SQLite's log
-    lockfile.py     one process a checkpoint
-    database.py     the file: opening, writing, staying in its place
-    group.py        changes of many threads in one sync
-    checkpoint.py   `Checkpoint`: what is recorded and read
-    layout.py       a store's ENIs and prefixes as text
-    restoring.py    `restore`: what a restart takes over
-    durable.py      `DurableStore`: assign and release that return when durable
-    agent_file.py   the agent's own JSON files, to move a node here and back
+entry.py        what is kept of one address, and its checksum
+schema.py       the tables, migrations, what damage shows
+wal.py          damage in SQLite's log
+files.py        syncing, and a lock: one process a checkpoint
+database.py     the file: opening, writing, staying in its place
+group.py        changes of many threads in one sync
+checkpoint.py   `Checkpoint`: what is recorded and read
+layout.py       a store's ENIs and prefixes as text
+restoring.py    `restore`: what a restart takes over
+durable.py      `DurableStore`: assign and release that return when durable
+agent_file.py   the agent's own JSON files, to move a node here and back
 """
 
 from ipam_core.checkpoint.checkpoint import Checkpoint

@@ -118,9 +118,7 @@ class Checkpoint:
     ) -> None:
         """Make a release durable; the address cools from `wall_ns` (left out: now) on."""
         at_ns = self.wall_clock_ns() if wall_ns is None else wall_ns
-        self._commits.submit(
-            _release(assignment.address, network_card, assignment.eni_id, at_ns)
-        )
+        self._commits.submit(_release(assignment.address, network_card, assignment.eni_id, at_ns))
 
     def put(self, *entries: Entry) -> None:
         """Write entries as they are in one commit, over what was known of their addresses."""
@@ -161,12 +159,8 @@ class Checkpoint:
 
     def entries(self, network_card: int | None = None) -> list[Entry]:
         """Return what is known of each address, of one network card or of all."""
-        rows = self._commits.exclusively(
-            lambda: self._database.read("SELECT * FROM address ORDER BY address")
-        )
-        return [
-            Entry.of_row(row) for row in rows if network_card is None or row[1] == network_card
-        ]
+        rows = self._commits.exclusively(self._database.addresses)
+        return [Entry.of_row(row) for row in rows if network_card is None or row[1] == network_card]
 
     def load_layout(self, network_card: int = 0, now_ns: int | None = None) -> DataStore | None:
         """Return a store of the layout that was kept, nothing assigned; None: none was kept."""
@@ -196,9 +190,7 @@ class Checkpoint:
                 pod=entry.pod,
                 assigned_ago_s=age_ns(entry.assigned_ns, now_ns) / 1e9,
                 released_ago_s=(
-                    None
-                    if entry.released_ns is None
-                    else age_ns(entry.released_ns, now_ns) / 1e9
+                    None if entry.released_ns is None else age_ns(entry.released_ns, now_ns) / 1e9
                 ),
             )
             for entry in self.entries()

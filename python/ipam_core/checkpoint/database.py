@@ -12,11 +12,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipam_core.checkpoint import schema, wal
-from ipam_core.checkpoint.lockfile import LockFile
+from ipam_core.checkpoint.files import LockFile, sync
 from ipam_core.errors import (
     CheckpointBusyError,
     CheckpointDamagedError,
@@ -26,6 +25,7 @@ from ipam_core.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     Change = tuple[str, Sequence[Any]]
     """One SQL statement and its values."""
@@ -55,10 +55,14 @@ class Database:
         self._durability = durability
         self._path_text, self._wal_text = str(path), str(self._beside("-wal"))
         self._connection: sqlite3.Connection | None = None
+        self._addresses: list[tuple[Any, ...]] | None = None
+        """What was read to prove the file whole, until it is asked for or changes."""
+        if not create and not path.exists():
+            raise CheckpointError(path, "no such file")
         self._lock = LockFile(path, durability)
         try:
             with _translated(path):
-                self._find_or_create(create)
+                self._find_or_create()
                 if self._lock.last_durability in ("", "full") and (
                     damage := wal.find_damage(self._beside("-wal"))
                 ):
@@ -75,6 +79,11 @@ class Database:
             connection.close()
         self._lock.close()
 
+    def addresses(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the table `address`, in order of address."""
+        rows, self._addresses = self._addresses, None
+        return self.read("SELECT * FROM address") if rows is None else rows
+
     def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with _translated(self.path):
@@ -86,6 +95,7 @@ class Database:
         Raises `CheckpointWriteError`, with SQLite's or the system's error as its
         cause; none of the changes is then in the file.
         """
+        self._addresses = None
         try:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
@@ -103,7 +113,7 @@ class Database:
 
     # --- the file's place -------------------------------------------------------
 
-    def _find_or_create(self, create: bool) -> None:
+    def _find_or_create(self) -> None:
         """Make a new file, whole or not at all, where there is none."""
         try:
             size = self.path.stat().st_size
@@ -111,8 +121,6 @@ class Database:
             if self._beside("-wal").exists():
                 why = f"missing, but {self._beside('-wal').name} is there"
                 raise CheckpointDamagedError(self.path, (why,)) from None
-            if not create:
-                raise CheckpointError(self.path, "no such file") from None
             with self._replacement() as fresh:
                 schema.migrate(fresh)
             return
@@ -128,9 +136,9 @@ class Database:
         with closing(sqlite3.connect(path, isolation_level=None)) as fresh:
             yield fresh
             fresh.execute("PRAGMA journal_mode = WAL")
-        _sync(path)
+        sync(path)
         path.rename(self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
 
     def _stay_in_place(self, connection: sqlite3.Connection) -> None:
         """See that what was written is where the next process will look for it.
@@ -196,17 +204,12 @@ class Database:
 
     def _verify(self, connection: sqlite3.Connection) -> None:
         version = schema.read_version(connection, self.path)
-        if problems := schema.find_damage(connection, version):
+        problems, rows = schema.find_damage(connection, version)
+        if problems:
             raise CheckpointDamagedError(self.path, tuple(problems))
         schema.migrate(connection, version)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        if version == schema.VERSION:
+            self._addresses = rows["address"]
 
 
 @contextmanager

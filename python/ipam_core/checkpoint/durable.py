@@ -46,7 +46,9 @@ class DurableStore:
         self._turns = threading.Condition()
         self._changing: set[Sandbox] = set()
 
-    def assign(self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None) -> Assignment:
+    def assign(
+        self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
+    ) -> Assignment:
         """Assign an address durably; a sandbox that has one keeps it.
 
         Raises:

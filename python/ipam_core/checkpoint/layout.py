@@ -14,7 +14,7 @@ _ENI_FIELDS = (
 
 
 def layout_of(store: DataStore, *, epoch_ns: int) -> str:
-    """Return a store's layout as JSON; its monotonic clock was 0 at the wall-clock time `epoch_ns`."""
+    """Return a store's layout as JSON; its clock was 0 at the wall-clock time `epoch_ns`."""
     body = {
         "mode": store.mode,
         "cooldown_ns": store.cooldown_ns,

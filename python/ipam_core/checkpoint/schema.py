@@ -46,19 +46,21 @@ MIGRATIONS: tuple[str, ...] = (
 A step that changes columns seals the rows anew: `SET checksum = checksum(...)`.
 """
 
-SET_VERSION = "INSERT OR REPLACE INTO meta VALUES ('version', ?, ?)"
+VERSION = len(MIGRATIONS)
+
+_SET_VERSION = "INSERT OR REPLACE INTO meta VALUES ('version', ?, ?)"
 
 
 def migrate(connection: sqlite3.Connection, version: int = 0) -> None:
     """Bring a file of `version` up to date in one commit; nothing changes on error."""
-    if version == len(MIGRATIONS):
+    if version == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in MIGRATIONS[version:]:
             for statement in step.split(";"):
                 connection.execute(statement)
-        connection.execute(SET_VERSION, sealed("version", len(MIGRATIONS))[1:])
+        connection.execute(_SET_VERSION, sealed("version", VERSION)[1:])
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
@@ -81,37 +83,42 @@ def read_version(connection: sqlite3.Connection, path: Path) -> int:
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     if "meta" not in names:
         raise CheckpointError(path, "is a database, but not a checkpoint of ipam-core")
-    rows = dict(
-        (key, (value, kept)) for key, value, kept in connection.execute("SELECT * FROM meta")
-    )
+    rows = {key: (value, kept) for key, value, kept in connection.execute("SELECT * FROM meta")}
     version, kept = rows.get("version", (None, None))
     if not isinstance(version, int) or checksum("version", version) != kept:
         raise CheckpointDamagedError(path, ("meta version: checksum does not match",))
-    if version > len(MIGRATIONS):
-        raise CheckpointVersionError(path, version=version, newest=len(MIGRATIONS))
+    if version > VERSION:
+        raise CheckpointVersionError(path, version=version, newest=VERSION)
     return version
 
 
-def find_damage(connection: sqlite3.Connection, version: int) -> list[str]:
-    """Return what is wrong with a file of `version`: pages, tables, rows. Empty: nothing.
+def find_damage(
+    connection: sqlite3.Connection, version: int
+) -> tuple[list[str], dict[str, list[tuple[Any, ...]]]]:
+    """Return what is wrong with a file of `version`, and all rows of each table.
 
+    Looks at pages, at the tables' definitions, and at each row's checksum.
     Cost: one pass over the file, 20 ms at 11,000 addresses.
     """
-    found = [
-        line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"
-    ]
+    found = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
     if _tables(connection) != _expected_tables(version):
         found.append("the tables are not those of this version")
-    for (table,) in connection.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall():
-        for row in read_rows(connection, table):
-            if checksum(*row[:-1]) != row[-1]:
-                found.append(f"{table} {row[0]}: checksum does not match")
-    return found
+    rows = {
+        table: read_rows(connection, table)
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()
+    }
+    found += [
+        f"{table} {row[0]}: checksum does not match"
+        for table in rows
+        for row in rows[table]
+        if checksum(*row[:-1]) != row[-1]
+    ]
+    return found, rows
 
 
 def read_rows(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
     """Return all rows of a table; text that is not UTF-8 comes with replacement characters."""
-    query = f"SELECT * FROM {table}"  # noqa: S608 - the name is one of ours
+    query = f"SELECT * FROM {table}"
     try:
         return connection.execute(query).fetchall()
     except sqlite3.OperationalError:
