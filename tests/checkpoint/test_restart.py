@@ -28,9 +28,7 @@ def clocks():
 
 
 STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["assign", "release", "wait", "fail", "layout"]), st.integers(0, 40)
-    ),
+    st.tuples(st.sampled_from(["assign", "release", "wait", "fail", "layout"]), st.integers(0, 40)),
     max_size=40,
 )
 

@@ -59,15 +59,16 @@ class Database:
         """What was read to prove the file whole, until it is asked for or changes."""
         if not create and not path.exists():
             raise CheckpointError(path, "no such file")
-        self._lock = LockFile(path, durability)
+        self._lock = LockFile(path)
         try:
             with _translated(path):
                 self._find_or_create()
-                if self._lock.last_durability in ("", "full") and (
+                if self._lock.durability in ("", "full") and (
                     damage := wal.find_damage(self._beside("-wal"))
                 ):
                     raise CheckpointDamagedError(path, (damage,))
                 self._verify(self._connected())
+                self._lock.mark(durability)
         except BaseException:
             self.close()
             raise

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import CheckpointBusyError, CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -29,33 +31,41 @@ class LockFile:
     would let two processes each lock a file of that name.
     """
 
-    def __init__(self, path: Path, durability: str) -> None:
+    def __init__(self, path: Path) -> None:
         lock_path = path.with_name(path.name + ".lock")
-        try:
+        with _errors_of(path, lock_path):
             self._descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise CheckpointError(path, f"{lock_path.name}: {error.strerror}") from error
         try:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = self._read()[0] or "unknown"
-                raise CheckpointBusyError(path, f"in use by process {holder}") from error
-            self.last_durability = self._read()[1]
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()} {durability}\n".encode(), 0)
-        except OSError as error:
-            self.close()
-            raise CheckpointError(path, f"{lock_path.name}: {error.strerror}") from error
+            with _errors_of(path, lock_path):
+                try:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    why = f"in use by process {self._read()[0] or 'unknown'}"
+                    raise CheckpointBusyError(path, why) from error
+                self.durability = self._read()[1]
+                self.mark(self.durability)
         except BaseException:
             self.close()
             raise
 
+    def mark(self, durability: str) -> None:
+        """Note this process, and how durable it writes from now on."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()} {durability}\n".encode(), 0)
+
     def _read(self) -> tuple[str, str]:
-        """Return the process that last held the lock, and how durable it wrote."""
-        holder, _, durability = os.pread(self._descriptor, 100, 0).decode().strip().partition(" ")
+        content = os.pread(self._descriptor, 100, 0).decode(errors="replace")
+        holder, _, durability = content.strip().partition(" ")
         return holder, durability
 
     def close(self) -> None:
         """Let go of the lock."""
         os.close(self._descriptor)
+
+
+@contextmanager
+def _errors_of(path: Path, lock_path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(path, f"{lock_path.name}: {error.strerror}") from error

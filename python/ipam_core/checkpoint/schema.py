@@ -136,6 +136,7 @@ def _tables(connection: sqlite3.Connection) -> list[Any]:
 def _expected_tables(version: int) -> list[Any]:
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     try:
+        add_functions(fresh)
         for step in MIGRATIONS[:version]:
             fresh.executescript(step)
         return _tables(fresh)
