@@ -9,6 +9,7 @@ Beside the file are its log (-wal) and a lock (.lock).
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -55,6 +56,7 @@ class Database:
         self._durability = durability
         self._path_text, self._wal_text = str(path), str(self._beside("-wal"))
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
         self._addresses: list[tuple[Any, ...]] | None = None
         """What was read to prove the file whole, until it is asked for or changes."""
         if not create and not path.exists():
@@ -75,9 +77,11 @@ class Database:
 
     def close(self) -> None:
         """Move the log into the file and let go of both. Closing twice does nothing."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        if self._closed:
+            return
+        self._closed, self._addresses = True, None
+        if self._connection is not None:
+            self._connection.close()
         self._lock.close()
 
     def addresses(self) -> list[tuple[Any, ...]]:
@@ -125,6 +129,8 @@ class Database:
             with self._replacement() as fresh:
                 schema.migrate(fresh)
             return
+        if not os.access(self.path, os.R_OK | os.W_OK):  # opening it here would undo SQLite's lock
+            raise CheckpointError(self.path, os.strerror(errno.EACCES))
         if size == 0:
             raise CheckpointDamagedError(self.path, ("empty, which a checkpoint never is",))
 
@@ -179,13 +185,15 @@ class Database:
     # --- the connection -----------------------------------------------------------
 
     def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise CheckpointError(self.path, "closed")
         if self._connection is None:
             self._connection = self._open()
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode=rw",
+            f"{self.path.as_uri()}?mode=rw",
             uri=True,
             timeout=0,
             isolation_level=None,
