@@ -28,6 +28,7 @@ def _root() -> None:
 def _register() -> None:
     """Put every command under its name; each command imports the rest when it runs."""
     from ipam_core.cli.check import check
+    from ipam_core.cli.checkpoint import checkpoint
     from ipam_core.cli.demo import demo
     from ipam_core.cli.doctor import doctor
     from ipam_core.cli.instances import instances
@@ -35,6 +36,7 @@ def _register() -> None:
 
     for command in (demo, simulate, check, instances, doctor):
         app.command()(command)
+    app.add_typer(checkpoint, name="checkpoint")
 
 
 _register()
