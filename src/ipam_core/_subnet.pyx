@@ -39,7 +39,6 @@ Threads: every call holds the GIL from end to end.
 
 cimport cython
 from cpython.buffer cimport PyObject_CheckBuffer
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -117,6 +116,12 @@ cdef inline int c_count(uint32_t mask) noexcept nogil:
     mask = (mask & 0x3333) + (mask >> 2 & 0x3333)
     mask = mask + (mask >> 4) & 0x0F0F
     return mask + (mask >> 8) & 31
+
+
+cdef int c_placement(name) except -1:
+    if name not in PLACEMENTS:
+        raise ValueError(f"placement {name!r}: one of {', '.join(PLACEMENTS)}")
+    return PLACEMENTS.index(name)
 
 
 @cython.final
@@ -208,11 +213,9 @@ cdef class Subnet:
             raise ValueError(f"{cidr!r} is not an IPv4 subnet: {error}") from None
         if not 16 <= network.prefixlen <= 28:
             raise ValueError(f"{cidr!r}: AWS allows subnets of /16 to /28")
-        if placement not in PLACEMENTS:
-            raise ValueError(f"placement {placement!r}: one of {', '.join(PLACEMENTS)}")
-        self.cidr = str(network)
+        self._choice = c_placement(placement)
         self.placement = placement
-        self._choice = PLACEMENTS.index(placement)
+        self.cidr = str(network)
         self._random = seed & 0xFFFFFFFFFFFFFFFF
         self._reservations = []
         self._base = int(network.network_address)
@@ -249,18 +252,21 @@ cdef class Subnet:
             subnet.take_given_prefix(prefix)
         return subnet
 
-    def copy(self):
-        """Return a subnet of its own in the same state, random sequence included."""
+    def copy(self, *, placement=None, seed=None):
+        """Return a subnet of its own in the same state, random sequence included.
+
+        `placement` and `seed` are for it to go on with; None: as they are here.
+        """
         cdef Subnet other = Subnet.__new__(Subnet)
         other.cidr = self.cidr
-        other.placement = self.placement
-        other._choice = self._choice
+        other.placement = self.placement if placement is None else placement
+        other._choice = c_placement(other.placement)
         other._reservations = list(self._reservations)
         other._base = self._base
         other._n_blocks = self._n_blocks
         other._n_free = self._n_free
         other._n_open = self._n_open
-        other._random = self._random
+        other._random = self._random if seed is None else seed & 0xFFFFFFFFFFFFFFFF
         other._c_bind(bytearray(self._memory))
         memcpy(other._starts, self._starts, sizeof(self._starts))
         other._room = self._room
@@ -315,6 +321,36 @@ cdef class Subnet:
         """
         cdef int offset = self._c_offset(address, c_parse_address(address))
         return bool(self._free[offset >> 4] >> (offset & 15) & 1)
+
+    def offsets(self, addresses):
+        """Return where in the subnet addresses are, 0 the first: int64, shape (n,).
+
+        `addresses` is an array of uint32, shape (n,), or an iterable of texts. An offset's
+        block is `offset >> 4`. Cost: about 50 ns a text.
+
+        Raises:
+            ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
+        """
+        import numpy
+
+        cdef const uint32_t[::1] numbers = None
+        cdef int64_t[::1] found
+        cdef Py_ssize_t at
+        if isinstance(addresses, str):
+            raise TypeError(f"{addresses!r}: give the addresses in a list")
+        if PyObject_CheckBuffer(addresses):
+            numbers = addresses
+            offsets = numpy.empty(numbers.shape[0], numpy.int64)
+            found = offsets
+            for at in range(numbers.shape[0]):
+                found[at] = self._c_offset(None, numbers[at])
+            return offsets
+        texts = list(addresses)
+        offsets = numpy.empty(len(texts), numpy.int64)
+        found = offsets
+        for at, text in enumerate(texts):
+            found[at] = self._c_offset(text, c_parse_address(text))
+        return offsets
 
     def free_masks(self):
         """Return a live, read-only view: a bit for each free address, uint16, shape (n_blocks,).
@@ -554,45 +590,20 @@ cdef class Subnet:
         self._c_set_free(offset >> 4, self._free[offset >> 4] ^ 1 << (offset & 15))
         return 0
 
-    cdef int _flip(self, addresses, bint release) except -1:
+    def _flip(self, addresses, bint release):
         """Take named addresses, or give them back: all, or none and raise."""
-        cdef Py_ssize_t n, at = 0
-        cdef int offset = 0
-        cdef bint texts = not PyObject_CheckBuffer(addresses)
-        cdef const uint32_t[::1] numbers = None
-        cdef int *offsets
-        if isinstance(addresses, str):
-            raise TypeError(f"{addresses!r}: give the addresses in a list")
-        if texts:
-            addresses = list(addresses)
-        else:
-            numbers = addresses
-        n = len(addresses)
-        offsets = <int*> PyMem_Malloc(max(n, 1) * sizeof(int))
-        if offsets == NULL:
-            raise MemoryError
-        try:
-            # `offsets` are wholly read before anything changes; the masks are changed as far
-            # as they can be, and back if one cannot; the rest follows only from whole masks.
-            for at in range(n):
-                if texts:
-                    offset = self._c_offset(addresses[at], c_parse_address(addresses[at]))
-                else:
-                    offset = self._c_offset(None, numbers[at])
-                offsets[at] = offset
-            for at in range(n):
-                if not self._c_may_flip(offsets[at], release):
-                    offset = offsets[at]
-                    while at > 0:
-                        at -= 1
-                        self._free[offsets[at] >> 4] ^= 1 << (offsets[at] & 15)
-                    self._refuse(offset, release)
-                self._free[offsets[at] >> 4] ^= 1 << (offsets[at] & 15)
-            for at in range(n):
-                self._c_set_free(offsets[at] >> 4, self._free[offsets[at] >> 4])
-        finally:
-            PyMem_Free(offsets)
-        return 0
+        cdef const int64_t[::1] offsets = self.offsets(addresses)
+        cdef Py_ssize_t at, undone
+        # The masks are changed as far as they can be, and back if one cannot; all the rest
+        # follows only from masks that hold every change.
+        for at in range(offsets.shape[0]):
+            if not self._c_may_flip(<int> offsets[at], release):
+                for undone in range(at):
+                    self._free[offsets[undone] >> 4] ^= 1 << (offsets[undone] & 15)
+                self._refuse(<int> offsets[at], release)
+            self._free[offsets[at] >> 4] ^= 1 << (offsets[at] & 15)
+        for at in range(offsets.shape[0]):
+            self._c_set_free(<int> offsets[at] >> 4, self._free[offsets[at] >> 4])
 
     def _refuse(self, int offset, bint release):
         address = c_address_text(self._base + offset)
