@@ -114,7 +114,9 @@ def _print_map(report: SubnetReport) -> None:
         if count:
             shown = "1-f" if name == "fragmented" else mark
             legend.append(f"{shown} {name} {count}")
-    console().print(f"Each mark is a /28, 1-f its addresses in use: {', '.join(legend)}")
+    console().print("Each mark is a /28, 1-f its addresses in use:")
+    for at in range(0, len(legend), 4):
+        console().print(f"  {', '.join(legend[at : at + 4])}")
 
 
 def _print_owners(report: SubnetReport) -> None:
@@ -173,23 +175,23 @@ def _print_reservation(plan: ReservationPlan) -> None:
 
 
 def _print_fits(advice: Advice) -> None:
-    shown = [
-        ("now", [fit.now for fit in advice.fits]),
-        ("drained", [fit.after_drains for fit in advice.fits]),
-        ("reserved", [fit.after_reservation for fit in advice.fits]),
-        ("both", [fit.after_both for fit in advice.fits]),
-    ]
-    shown = [(name, counts) for name, counts in shown if None not in counts]
+    columns: dict[str, list[int | None]] = {
+        "Now": [fit.now for fit in advice.fits],
+        "Drained": [fit.after_drains for fit in advice.fits],
+        "Reserved": [fit.after_reservation for fit in advice.fits],
+        "Both": [fit.after_both for fit in advice.fits],
+    }
+    shown = {name: counts for name, counts in columns.items() if None not in counts}
     table = Table(box=None, pad_edge=False, title_justify="left", title_style="bold")
     table.title = f"More nodes of {advice.instance_type} that fit, before the first refusal"
     table.add_column("Mode")
     table.add_column("Pods", justify="right")
     table.add_column("Each draws")
-    for name, _ in shown:
-        table.add_column(name.capitalize(), justify="right")
+    for name in shown:
+        table.add_column(name, justify="right")
     for at, fit in enumerate(advice.fits):
         table.add_row(
-            fit.mode, str(fit.pods), _draw(fit), *(str(counts[at]) for _, counts in shown)
+            fit.mode, str(fit.pods), _draw(fit), *(str(counts[at]) for counts in shown.values())
         )
     console().print(table)
 

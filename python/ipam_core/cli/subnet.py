@@ -94,24 +94,22 @@ def report(
         chosen = inventory.choose(subnet_id or ())
     else:
         inventory, chosen = _live(subnet_id or [], cluster)
-    limits = limits or instances.limits(usual_instance_type(inventory))
 
     nodes = inventory.nodes()
     reports = [report_on(inventory, each, nodes) for each in chosen]
-    advices = []
     with _waiting("Looking for the best drains"):
-        for each in reports:
-            advices.append(
-                advise(
-                    each,
-                    limits,
-                    settings,
-                    wanted=win,
-                    reservation_size=reservation_size,
-                    pods_per_node=pods_per_node,
-                    time_limit_s=solve_seconds,
-                )
+        advices = [
+            advise(
+                each,
+                limits or instances.limits(usual_instance_type(inventory, each)),
+                settings,
+                wanted=win,
+                reservation_size=reservation_size,
+                pods_per_node=pods_per_node,
+                time_limit_s=solve_seconds,
             )
+            for each in reports
+        ]
     if plot is not None:
         from ipam_core.subnet.plot import plot_blocks
 

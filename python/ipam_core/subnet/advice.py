@@ -87,8 +87,8 @@ def advise(
 
     Raises `InputError`: a reservation of that size does not fit the subnet.
     """
-    drains = plan_drains(report, wanted, time_limit_s=time_limit_s)
     reservation = plan_reservation(report, reservation_size)
+    drains = plan_drains(report, wanted, time_limit_s=time_limit_s)
     now = report.subnet
     drained = drain(report, drains.nodes) if drains.nodes else None
     reserved = reserve(now, reservation) if reservation else None
@@ -116,12 +116,9 @@ def advise(
     )
 
 
-def usual_instance_type(inventory: Inventory) -> str:
-    """Return the type that most nodes of an inventory have; m5.large where none is known."""
-    nodes = inventory.nodes()
+def usual_instance_type(inventory: Inventory, report: SubnetReport) -> str:
+    """Return the type that most nodes of a subnet have; m5.large where none is known."""
     types = Counter(
-        instance.get("InstanceType", DEFAULT_INSTANCE_TYPE)
-        for name, instance in inventory.instances.items()
-        if name in nodes
+        inventory.instances[node] for node in report.nodes if node in inventory.instances
     )
     return min(types, key=lambda name: (-types[name], name)) if types else DEFAULT_INSTANCE_TYPE

@@ -69,15 +69,18 @@ class _Problem:
     cost: NDArray[np.int64]
     n_blocks: int
 
+    def sums(self, of_node: NDArray[Any]) -> NDArray[np.float64]:
+        """Return, by block, the sum over its nodes."""
+        found = np.bincount(self.block, of_node[self.node], minlength=self.n_blocks)
+        return found.astype(np.float64)
+
     def block_costs(self, drained: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return what it costs to free each block beyond what is drained."""
-        cost = np.where(drained, 0, self.cost)
-        return np.bincount(self.block, cost[self.node], minlength=self.n_blocks)
+        return self.sums(np.where(drained, 0, self.cost))
 
     def freed(self, drained: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which blocks become free."""
-        held = np.bincount(self.block, ~drained[self.node], minlength=self.n_blocks)
-        return held == 0
+        return np.asarray(self.sums(~drained) == 0)
 
     def within(self, most: float) -> _Problem:
         """Return the problem without blocks that cost more than `most` on their own."""
@@ -151,10 +154,8 @@ def _problem_of(report: SubnetReport) -> _Problem:
 def _can_be_picked(subnet: Subnet) -> NDArray[np.bool_]:
     """Return the blocks that EC2 can pick as a /28 when they are empty."""
     empty = type(subnet)(subnet.cidr, reservations=subnet.reservations)
-    states = empty.block_states()
-    return (states == BLOCK_STATES.index("free")) | (
-        states == BLOCK_STATES.index("prefix-reserved")
-    )
+    pickable = [BLOCK_STATES.index(state) for state in ("free", "prefix-reserved")]
+    return np.isin(empty.block_states(), pickable)
 
 
 def _greedy(problem: _Problem, target: int) -> tuple[NDArray[np.bool_], int]:
@@ -170,9 +171,7 @@ def _greedy(problem: _Problem, target: int) -> tuple[NDArray[np.bool_], int]:
         return drained, 0
     alone = problem.block_costs(drained)
     degree = np.maximum(np.bincount(problem.node, minlength=len(problem.cost)), 1)
-    shares = np.bincount(
-        problem.block, (problem.cost / degree)[problem.node], minlength=problem.n_blocks
-    )
+    shares = problem.sums(problem.cost / degree)
     dearest = np.partition(alone, target - 1)[target - 1]
     spread = np.sort(shares)[:target].sum()
     # A little less than the sum, so that rounding cannot lift the bound past the truth.

@@ -73,8 +73,7 @@ class Forecast:
             "cidr": self.cidr,
             "placements": {
                 placement: [
-                    {name: getattr(sample, name) for name in Sample.__slots__}
-                    for sample in samples
+                    {name: getattr(sample, name) for name in Sample.__slots__} for sample in samples
                 ]
                 for placement, samples in self.samples.items()
             },
@@ -105,7 +104,7 @@ def forecast(
     What the subnet holds at the start stays. Cost: about 10 microseconds an event, which
     is a pod or node that comes or goes.
     """
-    samples = {}
+    samples: dict[str, list[Sample]] = {}
     for placement in placements:
         copy = subnet.copy(placement=placement, seed=seed)
         life = _Life(copy, limits, settings, churn, prefix_mode, seed)
@@ -131,7 +130,7 @@ class _Life:
     ) -> None:
         self.subnet = subnet
         self.churn = churn
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.most_pods = limits.max_pods - HOST_NETWORK_PODS
         self.draw_of = [
             resting_draw(limits, settings, pods, prefix_mode=prefix_mode)

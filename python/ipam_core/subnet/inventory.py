@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class Inventory:
         subnets: by id.
         interfaces: of all subnets, by the subnet's id; each interface once.
         reservations: (cidr, type) pairs of IPv4, by the subnet's id.
-        instances: by id; empty where describe-instances is missing.
+        instances: types by id; empty where describe-instances is missing.
         pods: addresses of pods that a drain evicts; None where kubectl's list is missing.
         notices: what a reader should know of the input.
     """
@@ -39,10 +40,11 @@ class Inventory:
     subnets: dict[str, dict[str, Any]] = field(default_factory=dict)
     interfaces: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     reservations: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
-    instances: dict[str, dict[str, Any]] = field(default_factory=dict)
+    instances: dict[str, str] = field(default_factory=dict)
     pods: list[str] | None = None
     notices: list[str] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)  # interfaces
+    _tagged: set[str] = field(default_factory=set)  # instances, as nodes
 
     def add(self, document: Any, source: str) -> None:
         """Take over one document; `source` is what messages call it.
@@ -62,7 +64,9 @@ class Inventory:
                 getattr(self, f"_add_{key.lower()}")(entries)
             except (KeyError, TypeError, AttributeError) as error:
                 told = f"no {error}" if isinstance(error, KeyError) else str(error)
-                raise InputError(f"{source}: an entry of {key} is not as AWS writes it: {told}") from None
+                raise InputError(
+                    f"{source}: an entry of {key} is not as AWS writes it: {told}"
+                ) from None
 
     def _add_subnets(self, entries: list[Any]) -> None:
         for subnet in entries:
@@ -86,7 +90,10 @@ class Inventory:
     def _add_reservations(self, entries: list[Any]) -> None:
         for reservation in entries:
             for instance in reservation["Instances"]:
-                self.instances[instance["InstanceId"]] = instance
+                instance_id = instance["InstanceId"]
+                self.instances[instance_id] = instance["InstanceType"]
+                if is_node(instance):
+                    self._tagged.add(instance_id)
 
     def _add_items(self, entries: list[Any]) -> None:
         self.pods = self.pods or []
@@ -101,14 +108,15 @@ class Inventory:
 
     def nodes(self) -> set[str]:
         """Return the ids of the instances that are nodes of a cluster."""
-        tagged = {name for name, instance in self.instances.items() if is_node(instance)}
-        shown = {
-            instance
-            for interfaces in self.interfaces.values()
-            for interface in interfaces
-            if (instance := instance_of(interface)) and is_of_a_node(interface)
-        }
-        return tagged | shown
+        found = set(self._tagged)
+        for interfaces in self.interfaces.values():
+            for interface in interfaces:
+                # One that is not as AWS writes it is a report's to tell of.
+                with suppress(AttributeError, TypeError):
+                    instance = instance_of(interface)
+                    if instance and is_of_a_node(interface):
+                        found.add(instance)
+        return found
 
     def choose(self, wanted: Iterable[str]) -> list[str]:
         """Return the ids of the subnets to look at: those wanted, else all that have IPv4.
@@ -119,10 +127,14 @@ class Inventory:
         chosen = list(dict.fromkeys(wanted))
         for subnet_id in chosen:
             if subnet_id not in self.subnets:
-                raise InputError(f"subnet {subnet_id!r} is not in the input; there: {known or 'none'}")
+                raise InputError(
+                    f"subnet {subnet_id!r} is not in the input; there: {known or 'none'}"
+                )
         ipv6_only = [name for name in chosen or self.subnets if _is_ipv6_only(self.subnets[name])]
         if ipv6_only and (chosen or len(ipv6_only) == len(self.subnets)):
-            raise InputError(f"subnet {ipv6_only[0]} is IPv6-only: it has no IPv4 addresses to report")
+            raise InputError(
+                f"subnet {ipv6_only[0]} is IPv6-only: it has no IPv4 addresses to report"
+            )
         if not self.subnets:
             raise InputError(f"no subnet in the input; {KNOWN['Subnets']} prints them")
         self.notices += [f"subnet {name} is IPv6-only and left out" for name in ipv6_only]

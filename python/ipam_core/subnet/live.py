@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import DeniedError, InputError, MissingExtraError, NotFoundError, UnreachableError
+from ipam_core.errors import (
+    CloudError,
+    DeniedError,
+    InputError,
+    MissingExtraError,
+    NotFoundError,
+    UnreachableError,
+)
 from ipam_core.subnet.inventory import Inventory
 
 if TYPE_CHECKING:
@@ -91,9 +98,7 @@ class _Reader:
         found: list[Any] = []
         token: dict[str, str] = {}
         while True:
-            page = self.call(
-                "ec2", "get_subnet_cidr_reservations", SubnetId=subnet_id, **token
-            )
+            page = self.call("ec2", "get_subnet_cidr_reservations", SubnetId=subnet_id, **token)
             found += page.get(key, ())
             if not page.get("NextToken"):
                 return {key: found}
@@ -104,7 +109,8 @@ class _Reader:
             pages = self.client(service).get_paginator(method).paginate(**arguments)
             return [entry for page in pages for entry in page[key]]
 
-        return self.told(method, read)
+        found: list[Any] = self.told(method, read)
+        return found
 
     def call(self, service: str, method: str, **arguments: Any) -> Any:
         return self.told(method, lambda: getattr(self.client(service), method)(**arguments))
@@ -117,8 +123,6 @@ class _Reader:
     def told(self, method: str, read: Any) -> Any:
         """Read, and turn boto's errors into the package's own."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        from ipam_core.errors import CloudError  # noqa: PLC0415
 
         api = "".join(word.capitalize() for word in method.split("_"))
         try:

@@ -72,7 +72,9 @@ def owner_of(interface: dict[str, Any], nodes: set[str]) -> str:
     instance = instance_of(interface)
     kind = _BY_TYPE.get(interface.get("InterfaceType", "interface"))
     if kind is None and not description.startswith(AGENT_DESCRIPTION):
-        kind = next((kind for start, kind in _BY_DESCRIPTION if description.startswith(start)), None)
+        kind = next(
+            (kind for start, kind in _BY_DESCRIPTION if description.startswith(start)), None
+        )
     if interface.get("Status") == "available" and not interface.get("RequesterManaged"):
         return ORPHAN
     if kind is not None:

@@ -90,9 +90,9 @@ def plan_reservation(report: SubnetReport, size: int | None = None) -> Reservati
     possible = np.ones(n_ranges, np.bool_)
     for reserved, _ in subnet.reservations:
         taken = IPv4Network(reserved)
-        start = int(taken.network_address) - int(network.network_address)
+        offset = int(taken.network_address) - int(network.network_address)
         step = n_blocks * ADDRESSES_PER_PREFIX
-        possible[start // step : (start + taken.num_addresses - 1) // step + 1] = False
+        possible[offset // step : (offset + taken.num_addresses - 1) // step + 1] = False
     inner = possible.copy()
     inner[[0, -1]] = False
     choice = np.flatnonzero(inner if inner.any() else possible)

@@ -55,7 +55,9 @@ def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
         colours[: len(used)] = warm(used / ADDRESSES_PER_PREFIX)[:, :3]
         for state, colour in _COLOURS.items():
             colours[: len(used)][states == BLOCK_STATES.index(state)] = to_rgb(colour)
-        axis.imshow(colours.reshape(n_rows, BLOCKS_PER_ROW, 3), aspect="auto", interpolation="nearest")
+        axis.imshow(
+            colours.reshape(n_rows, BLOCKS_PER_ROW, 3), aspect="auto", interpolation="nearest"
+        )
         found = report.fragmentation
         axis.set_title(
             f"{report.subnet_id}  {report.subnet.cidr}  score {found.score} ({found.band}), "

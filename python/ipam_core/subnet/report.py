@@ -131,9 +131,7 @@ class SubnetReport:
             OwnerCount(owner=owner, enis=enis, addresses=addresses, prefixes=prefixes)
             for owner, (enis, addresses, prefixes) in counts.items()
         ]
-        return sorted(
-            found, key=lambda each: (-each.addresses - 16 * each.prefixes, each.owner)
-        )
+        return sorted(found, key=lambda each: (-each.addresses - 16 * each.prefixes, each.owner))
 
     @cached_property
     def nodes(self) -> list[str]:
@@ -172,9 +170,9 @@ class SubnetReport:
         A holder is a place in `nodes`, or -1: not of a node.
         """
         place = {node: at for at, node in enumerate(self.nodes)}
-        holders = [place.get(each.node or "", -1) for each in self.interfaces]
-        counts = [len(each.addresses) for each in self.interfaces]
-        n_prefixes = [len(each.prefixes) for each in self.interfaces]
+        holders = np.array([place.get(each.node or "", -1) for each in self.interfaces], np.int64)
+        counts = np.array([len(each.addresses) for each in self.interfaces], np.int64)
+        n_prefixes = np.array([len(each.prefixes) for each in self.interfaces], np.int64)
         held = self.subnet.offsets([a for each in self.interfaces for a in each.addresses])
         prefixes = self.subnet.offsets(
             [p.removesuffix("/28") for each in self.interfaces for p in each.prefixes]
@@ -197,9 +195,7 @@ class SubnetReport:
                 "available_ip_address_count": self.available,
                 "agrees": self.agrees,
             },
-            "blocks": {
-                name: getattr(states, name.replace("-", "_")) for name in BLOCK_STATES
-            },
+            "blocks": {name: getattr(states, name.replace("-", "_")) for name in BLOCK_STATES},
             "free_prefixes": self.subnet.n_free_prefixes,
             "longest_free_run": states.longest_free_run,
             "used_per_block": self.subnet.histogram().tolist(),
