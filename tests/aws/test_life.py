@@ -24,7 +24,7 @@ class Simulated:
         self.calls = []
         self.cloud = SimulatedInstance(
             self.region,
-            max_enis=TYPE.max_enis,
+            enis_per_card=(TYPE.max_enis,),
             slots=TYPE.slots,
             on_call=lambda call: self.calls.append(call.api),
         )
