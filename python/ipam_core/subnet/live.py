@@ -1,0 +1,141 @@
+"""The same input as the files, read from AWS: read-only calls, page by page.
+
+Permissions: ec2:DescribeSubnets, ec2:DescribeNetworkInterfaces, ec2:GetSubnetCidrReservations
+and ec2:DescribeInstances; for a cluster eks:DescribeCluster too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import (
+    CloudError,
+    DeniedError,
+    InputError,
+    MissingExtraError,
+    NotFoundError,
+    UnreachableError,
+)
+from ipam_core.subnet.inventory import Inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_DENIED = frozenset(
+    (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    )
+)
+
+
+def read_live(
+    subnet_ids: Iterable[str] = (), *, cluster: str | None = None, session: Any = None
+) -> tuple[Inventory, list[str]]:
+    """Read subnets by id, and those of an EKS cluster; return all, and the ids to report on.
+
+    A cluster's subnets are those its control plane was given, and those its instances are
+    in. `session` is a `boto3.Session`; without one, the usual places decide about
+    credentials and region.
+
+    Raises:
+        MissingExtraError: boto3 is not installed.
+        DeniedError, NotFoundError, UnreachableError, CloudError: AWS refused, or was not reached.
+    """
+    reader = _Reader(session)
+    wanted = list(subnet_ids)
+    if cluster is not None:
+        wanted += reader.subnets_of(cluster)
+    wanted = list(dict.fromkeys(wanted))
+    if not wanted:
+        raise InputError(f"no subnet to read: cluster {cluster!r} has none")
+    inventory = Inventory()
+    in_subnets = [{"Name": "subnet-id", "Values": wanted}]
+    for method, key, arguments in (
+        ("describe_subnets", "Subnets", {"SubnetIds": wanted}),
+        ("describe_network_interfaces", "NetworkInterfaces", {"Filters": in_subnets}),
+        ("describe_instances", "Reservations", {"Filters": in_subnets}),
+    ):
+        inventory.add({key: reader.pages("ec2", method, key, **arguments)}, method)
+    for subnet_id in wanted:
+        inventory.add(reader.reservations(subnet_id), "get_subnet_cidr_reservations")
+    return inventory, wanted
+
+
+class _Reader:
+    def __init__(self, session: Any) -> None:
+        try:
+            import boto3  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtraError("aws", "reading from AWS") from None
+        self.session = session or boto3.Session()
+        self.clients: dict[str, Any] = {}
+
+    def subnets_of(self, cluster: str) -> list[str]:
+        described = self.call("eks", "describe_cluster", name=cluster)
+        tagged = [{"Name": "tag-key", "Values": [f"kubernetes.io/cluster/{cluster}"]}]
+        reservations = self.pages("ec2", "describe_instances", "Reservations", Filters=tagged)
+        return [
+            *described["cluster"]["resourcesVpcConfig"]["subnetIds"],
+            *(
+                interface["SubnetId"]
+                for reservation in reservations
+                for instance in reservation["Instances"]
+                for interface in instance.get("NetworkInterfaces", ())
+            ),
+        ]
+
+    def reservations(self, subnet_id: str) -> dict[str, Any]:
+        """Return GetSubnetCidrReservations; it has pages and no paginator in botocore."""
+        key = "SubnetIpv4CidrReservations"
+        found: list[Any] = []
+        token: dict[str, str] = {}
+        while True:
+            page = self.call("ec2", "get_subnet_cidr_reservations", SubnetId=subnet_id, **token)
+            found += page.get(key, ())
+            if not page.get("NextToken"):
+                return {key: found}
+            token = {"NextToken": page["NextToken"]}
+
+    def pages(self, service: str, method: str, key: str, **arguments: Any) -> list[Any]:
+        def read() -> list[Any]:
+            pages = self.client(service).get_paginator(method).paginate(**arguments)
+            return [entry for page in pages for entry in page[key]]
+
+        found: list[Any] = self.told(method, read)
+        return found
+
+    def call(self, service: str, method: str, **arguments: Any) -> Any:
+        return self.told(method, lambda: getattr(self.client(service), method)(**arguments))
+
+    def client(self, service: str) -> Any:
+        if service not in self.clients:
+            self.clients[service] = self.session.client(service)
+        return self.clients[service]
+
+    def told(self, method: str, read: Any) -> Any:
+        """Read, and turn boto's errors into the package's own."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        api = "".join(word.capitalize() for word in method.split("_"))
+        try:
+            return read()
+        except ClientError as error:
+            code = error.response["Error"].get("Code", "")
+            message = error.response["Error"].get("Message", "")
+            kind = CloudError
+            if code in _DENIED:
+                kind = DeniedError
+            elif code.endswith("NotFound") or code == "ResourceNotFoundException":
+                kind = NotFoundError
+            raise kind(api, code, message) from None
+        except BotoCoreError as error:
+            kind = DeniedError if "Credentials" in type(error).__name__ else UnreachableError
+            raise kind(api, type(error).__name__, str(error)) from None
