@@ -24,7 +24,7 @@ class Simulated:
         self.calls = []
         self.cloud = SimulatedInstance(
             self.region,
-            enis_per_card=(TYPE.max_enis,),
+            enis_per_card=TYPE.enis_per_network_card,
             slots=TYPE.slots,
             on_call=lambda call: self.calls.append(call.api),
         )

@@ -231,7 +231,8 @@ def test_a_free_device_is_sought_on_its_own_network_card(cloud, stub):
         {"DeviceIndex": device, "NetworkCardIndex": card}
         for card, device in ((0, 0), (0, 1), (0, 3), (1, 0), (1, 1), (1, 2))
     ]
-    instance = {"NetworkInterfaces": [{"Attachment": each} for each in attachments]}
+    enis = [{"Attachment": each} for each in attachments]
+    instance = {"VpcId": "vpc-1", "NetworkInterfaces": enis}
     for _ in range(3):
         stub.add_response(
             "describe_instances",
@@ -239,6 +240,16 @@ def test_a_free_device_is_sought_on_its_own_network_card(cloud, stub):
             {"InstanceIds": ["i-1"]},
         )
     assert [cloud.perform(fx.FindFreeDevice(card)) for card in (0, 1, 2)] == [2, 3, 0]
+
+
+@pytest.mark.parametrize(
+    "reservations",
+    [[], [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "terminated"}}]}]],
+)
+def test_a_terminated_instance_is_not_found(cloud, stub, reservations):
+    stub.add_response("describe_instances", {"Reservations": reservations})
+    with pytest.raises(NotFoundError, match="i-1 is terminated"):
+        Ec2Metadata(cloud.ec2, "i-1").instance()
 
 
 # EC2 API reference, "Error codes for the Amazon EC2 API".
