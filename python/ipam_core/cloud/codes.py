@@ -41,6 +41,8 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "ExpiredTokenException": DeniedError,
     "RequestExpired": DeniedError,
     "InvalidClientTokenId": DeniedError,
+    "UnrecognizedClientException": DeniedError,  # what EKS calls it
+    "ResourceNotFoundException": NotFoundError,  # EKS
 }
 
 
