@@ -247,6 +247,7 @@ def test_of_two_addresses_of_a_sandbox_the_later_was_acknowledged(tmp_path, cloc
     with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
         for address, at in (("10.0.0.5", 7), ("10.0.0.4", 8)):
             checkpoint.put(Entry(address=address, sandbox=sandbox(1), assigned_ns=at))
+        assert [e.address for e in checkpoint.perform(ReadCheckpoint())] == ["10.0.0.4"]
         restored = restore(checkpoint, small_store(), now_ns=clocks.now_ns)
         assert [a.address for a in restored.adopted] == ["10.0.0.4"]
         assert [entry.address for entry in restored.superseded] == ["10.0.0.5"]

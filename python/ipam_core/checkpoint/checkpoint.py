@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, get_args
 from ipam_core import effects
 from ipam_core.checkpoint import layout
 from ipam_core.checkpoint.database import Database, Durability
-from ipam_core.checkpoint.entry import Entry, checksum, sealed
+from ipam_core.checkpoint.entry import Entry, checksum, sealed, split_latest
 from ipam_core.checkpoint.group import GroupCommit
 
 if TYPE_CHECKING:
@@ -181,20 +181,10 @@ class Checkpoint:
             self.settle(forgotten=effect.addresses)
             return None
         now_ns = self.wall_clock_ns()
-        return tuple(
-            effects.CheckpointEntry(
-                container_id=entry.sandbox.container_id if entry.sandbox else "",
-                ifname=entry.sandbox.ifname if entry.sandbox else "",
-                network=entry.sandbox.network if entry.sandbox else "",
-                address=entry.address,
-                pod=entry.pod,
-                assigned_ago_s=age_ns(entry.assigned_ns, now_ns) / 1e9,
-                released_ago_s=(
-                    None if entry.released_ns is None else age_ns(entry.released_ns, now_ns) / 1e9
-                ),
-            )
-            for entry in self.entries()
-        )
+        entries = self.entries()
+        held, _ = split_latest(entries)
+        released = [entry for entry in entries if entry.sandbox is None]
+        return tuple(_as_effect(entry, now_ns) for entry in (*held, *released))
 
 
 def age_ns(time_ns: int, now_ns: int) -> int:
@@ -211,3 +201,19 @@ def _release(address: str, network_card: int, eni_id: str, at_ns: int) -> Change
     """Return the change that lets an address cool, known before or not."""
     unknown = (address, network_card, "", "", "", None, 0, eni_id, at_ns, at_ns)
     return _RELEASE, (address, network_card, eni_id, at_ns, checksum(*unknown))
+
+
+def _as_effect(entry: Entry, now_ns: int) -> effects.CheckpointEntry:
+    """Return an entry as a node reads it: times as ages."""
+    holder = entry.sandbox
+    return effects.CheckpointEntry(
+        container_id=holder.container_id if holder else "",
+        ifname=holder.ifname if holder else "",
+        network=holder.network if holder else "",
+        address=entry.address,
+        pod=entry.pod,
+        assigned_ago_s=age_ns(entry.assigned_ns, now_ns) / 1e9,
+        released_ago_s=(
+            None if entry.released_ns is None else age_ns(entry.released_ns, now_ns) / 1e9
+        ),
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ipam_core.checkpoint.checkpoint import age_ns, monotonic_ns
+from ipam_core.checkpoint.entry import split_latest
 from ipam_core.errors import (
     CheckpointError,
     IpamError,
@@ -17,7 +18,7 @@ from ipam_core.errors import (
 from ipam_core.policy import IPAM_CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from ipam_core._store import Assignment, DataStore, Sandbox
     from ipam_core.checkpoint.checkpoint import Checkpoint
@@ -83,7 +84,7 @@ def restore(
     if next(iter(store.assignments()), None) is not None:
         raise ValueError("restore needs a store in which nothing is assigned")
     entries = checkpoint.entries(network_card)
-    held, superseded = _latest(entries)
+    held, superseded = split_latest(entries)
     gone = [entry for entry in held if live is not None and entry.sandbox not in live]
     released = [entry for entry in entries if entry.released_ns is not None]
     cooling = [
@@ -143,22 +144,6 @@ def unassign(store: DataStore, assignment: Assignment) -> None:
     """Take back an assignment that nobody was told of: its address does not cool."""
     with suppress(UnknownSandboxError):  # removed with its ENI meanwhile
         store.release(assignment.sandbox, assignment.assigned_ns - store.cooldown_ns - 1)
-
-
-def _latest(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Return the one entry that each sandbox holds, and those that came before it.
-
-    A sandbox has two when the first could not be acknowledged and could not be struck
-    either: it would have kept its address otherwise.
-    """
-    held: dict[Sandbox, Entry] = {}
-    before: list[Entry] = []
-    for entry in sorted(entries, key=lambda entry: entry.assigned_ns):
-        if entry.sandbox is not None:
-            if entry.sandbox in held:
-                before.append(held[entry.sandbox])
-            held[entry.sandbox] = entry
-    return list(held.values()), before
 
 
 def _cool(store: DataStore, address: str, released_ns: int) -> bool:
