@@ -27,10 +27,9 @@ cdef enum:
     UNUSED = 3                # a record of no address, beside the states of an address
 
 
-cdef struct Record:           # a cache line
+cdef struct Record:
     uint64_t digest[2]        # of the sandbox that holds it, or held it last
-    PyObject *sandbox         # owned while held; NULL where only the digest is known
-    PyObject *pod             # owned while held; NULL: not told
+    PyObject *assignment      # owned while held; NULL where only the digest is known
     int64_t assigned_ns
     int64_t released_ns       # 0: never
     uint32_t before
@@ -67,10 +66,9 @@ cdef inline int ledger_init(Ledger *ledger) noexcept nogil:
 
 
 cdef inline void record_forget(Record *record) noexcept:
-    """Give up the objects of a record. Needs the GIL."""
-    Py_XDECREF(record.sandbox)
-    Py_XDECREF(record.pod)
-    record.sandbox = record.pod = NULL
+    """Give up the assignment of a record. Needs the GIL."""
+    Py_XDECREF(record.assignment)
+    record.assignment = NULL
 
 
 cdef inline void ledger_close(Ledger *ledger) noexcept:

@@ -49,13 +49,14 @@ from ipam_core._slots cimport (
     Group,
     slot_base,
     slot_cell,
-    slot_count,
+    slot_cool,
     slot_detach,
     slot_extent,
     slot_find,
-    slot_move,
+    slot_open,
     slot_pick,
     slot_room,
+    slot_take,
 )
 
 cdef enum:
@@ -219,33 +220,55 @@ cdef inline void pool_address(const Pool *pool, uint32_t number, uint64_t *high,
     low[0] += record.offset
 
 
-cdef inline void pool_move(Pool *pool, uint32_t number, int state) noexcept nogil:
-    """Take an address to another state; its table entry and times are the caller's."""
+cdef inline void pool_take(Pool *pool, uint32_t number) noexcept nogil:
+    """Take an address from free to held; table and times are the caller's."""
     cdef Record *record = &pool.ledger.records[number]
     cdef EniState *eni = pool.enis[record.eni]
-    if record.state == COOLING:
-        ledger_unqueue(&pool.ledger, number)
-    slot_move(eni, record.kind, record.slot, record.offset, record.state, state)
-    record.state = state
-    if state == COOLING:
-        ledger_queue(&pool.ledger, number)
-    pool_refresh(pool, eni, record.kind)
+    slot_take(eni, record.kind, record.slot, record.offset)
+    record.state = HELD
+    if not eni.groups[record.kind].open:
+        pool.open_ranks[record.kind] &= ~bit(eni.rank)
+
+
+cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
+    """Take an address, which the table holds no longer, from held to cooling."""
+    cdef Record *record = &pool.ledger.records[number]
+    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
+    record.state = COOLING
+    record.released_ns = released_ns
+    ledger_queue(&pool.ledger, number)
+
+
+cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
+    """Take an address from cooling to free."""
+    cdef Record *record = &pool.ledger.records[number]
+    cdef EniState *eni = pool.enis[record.eni]
+    ledger_unqueue(&pool.ledger, number)
+    slot_open(eni, record.kind, record.slot, record.offset)
+    record.state = FREE
+    if not eni.excluded:
+        pool.open_ranks[record.kind] |= bit(eni.rank)
 
 
 cdef inline void pool_hold(Pool *pool, uint32_t number, uint32_t position,
                            const uint64_t *digest, int64_t now_ns) noexcept nogil:
-    """Let a digest, whose position in the table this is, hold an address nobody holds."""
+    """Let a digest, whose position in the table this is, hold a free address."""
     cdef Record *record = &pool.ledger.records[number]
-    pool_move(pool, number, HELD)
+    pool_take(pool, number)
     record.digest[0], record.digest[1] = digest[0], digest[1]
     record.assigned_ns, record.released_ns = now_ns, 0
     ledger_hang(&pool.ledger, position, number)
 
 
-cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
-    """Let an address cool that is not in the table, or no longer."""
-    pool.ledger.records[number].released_ns = released_ns
-    pool_move(pool, number, COOLING)
+cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
+    """Give up the record of an address, in whatever state. Needs the GIL."""
+    cdef Record *record = &pool.ledger.records[number]
+    if record.state == HELD:
+        ledger_unhang(&pool.ledger, ledger_seek(&pool.ledger, record.digest))
+        pool_cool(pool, number, 0)
+    if record.state == COOLING:
+        pool_open(pool, number)
+    ledger_drop_record(&pool.ledger, number)
 
 
 cdef inline void pool_expire(Pool *pool, int64_t now_ns) noexcept nogil:
@@ -253,7 +276,7 @@ cdef inline void pool_expire(Pool *pool, int64_t now_ns) noexcept nogil:
     cdef uint32_t number = pool.ledger.oldest
     while (number != NONE
            and now_ns - pool.ledger.records[number].released_ns > pool.cooldown_ns):
-        pool_move(pool, number, FREE)
+        pool_open(pool, number)
         number = pool.ledger.oldest
 
 
@@ -261,18 +284,13 @@ cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind
                                  int slot) noexcept:
     """Empty a slot with its records, those held or cooling too. Needs the GIL."""
     cdef Place place = Place(number, kind, slot, 0)
-    cdef Record *record
     cdef Cell *cell
-    cdef uint32_t offset, extent = slot_extent(eni, kind, slot)
+    cdef uint32_t offset, record, extent = slot_extent(eni, kind, slot)
     for offset in range(extent):
         place.offset = offset
-        number = pool_record_at(pool, place)
-        if <uint32_t> number != NONE:
-            record = &pool.ledger.records[number]
-            if record.state == HELD:
-                ledger_unhang(&pool.ledger, ledger_seek(&pool.ledger, record.digest))
-            pool_move(pool, number, FREE)
-            ledger_drop_record(&pool.ledger, number)
+        record = pool_record_at(pool, place)
+        if record != NONE:
+            pool_forget(pool, record)
     for offset in range(0, extent, PER_CELL):
         cell = slot_cell(eni, kind, slot, offset)
         if cell != NULL and cell.block != NONE:
@@ -387,13 +405,13 @@ cdef inline int pool_release(Pool *pool, const uint64_t *digest, int64_t now_ns,
                              uint32_t *number) noexcept nogil:
     """Release what a digest holds and let it cool; `number` is its record.
 
-    Returns DONE or UNKNOWN. Takes the GIL only where the record owns objects.
+    Returns DONE or UNKNOWN. Takes the GIL only where the record owns an assignment.
     """
     cdef uint32_t position = ledger_seek(&pool.ledger, digest)
     number[0] = ledger_at(&pool.ledger, position)
     if number[0] == NONE:
         return UNKNOWN
-    if pool.ledger.records[number[0]].sandbox != NULL:
+    if pool.ledger.records[number[0]].assignment != NULL:
         with gil:
             record_forget(&pool.ledger.records[number[0]])
     ledger_unhang(&pool.ledger, position)

@@ -23,8 +23,8 @@ doubles when it is full: `open` has the cells with a free address, `reuse` those
 one that was used before. Nothing else is allocated for a free address; a secondary IP
 is 8 bytes and a /28 is 16.
 
-`slot_move` is the one place where an address changes state: every word and count that
-follows from it is brought up to date there.
+An address goes round: free, held (`slot_take`), cooling (`slot_cool`), free
+(`slot_open`). These three keep every word and count; all other changes are made of them.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -32,7 +32,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from ipam_core._bits cimport BitSet, bit, bitset_lowest, bitset_put, first_set, popcount, put
+from ipam_core._bits cimport BitSet, bit, bitset_lowest, bitset_put, first_set, popcount
 
 cdef enum:
     LONE = 0                  # kinds: a secondary IP,
@@ -174,7 +174,8 @@ cdef inline void level_move(Levels *levels, int slot, int before, int after) noe
     """
     if before:
         levels.level[before] &= ~bit(slot)
-        levels.levels = <uint32_t> put(levels.levels, before, levels.level[before] != 0)
+        if not levels.level[before]:
+            levels.levels &= ~<uint32_t> bit(before)
     if after:
         levels.level[after] |= bit(slot)
         levels.levels |= <uint32_t> bit(after)
@@ -285,40 +286,75 @@ cdef inline int slot_count(const EniState *eni, int kind, int slot, int state) n
     return popcount(bits)
 
 
-cdef inline void slot_move(EniState *eni, int kind, int slot, uint32_t offset,
-                           int before, int after) noexcept nogil:
-    """Take an address from one state to another, and all that follows from it along."""
+cdef inline void window_refresh(Wide *wide, const Cell *cell) noexcept nogil:
+    """Say in a window's sets what a cell of it has, after that changed."""
+    bitset_put(&wide.open, cell.base, cell.free != 0)
+    bitset_put(&wide.reuse, cell.base, cell.free & cell.used != 0)
+
+
+cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
+    """Take an address from free to held."""
     cdef Group *group = &eni.groups[kind]
-    cdef int more_held = (after == HELD) - (before == HELD)
-    cdef int more_cooling = (after == COOLING) - (before == COOLING)
-    cdef int more_free = -more_held - more_cooling
-    cdef bint is_open, is_idle
+    cdef uint16_t address = <uint16_t> bit(offset % PER_CELL)
     cdef Cell *cell
     cdef Wide *wide
-    group.n_held += more_held
-    group.n_cooling += more_cooling
-    if kind == LONE:
-        is_open, is_idle = after == FREE, after != HELD
-    else:
+    cdef bint is_open = False
+    if kind != LONE:
         cell = slot_cell(eni, kind, slot, offset)
-        cell.free = <uint16_t> put(cell.free, offset % PER_CELL, after == FREE)
-        cell.held = <uint16_t> put(cell.held, offset % PER_CELL, after == HELD)
-        cell.used |= <uint16_t> bit(offset % PER_CELL)
-        cell.n_free += more_free
+        cell.free &= ~address
+        cell.held |= address
+        cell.used |= address
+        cell.n_free -= 1
         if kind == PREFIX:
-            if more_free:
-                level_move(eni.levels, slot, cell.n_free - more_free, cell.n_free)
-            is_open, is_idle = cell.free != 0, cell.held == 0
+            level_move(eni.levels, slot, cell.n_free + 1, cell.n_free)
+            is_open = cell.n_free != 0
         else:
             wide = &eni.wides[slot]
-            wide.n_held += more_held
-            wide.n_cooling += more_cooling
-            bitset_put(&wide.open, cell.base, cell.free != 0)
-            bitset_put(&wide.reuse, cell.base, cell.free & cell.used != 0)
+            wide.n_held += 1
+            window_refresh(wide, cell)
             is_open = wide.open.top != 0 or wide.n_cells < N_CELLS
+    if not is_open:
+        group.open &= ~bit(slot)
+    group.idle &= ~bit(slot)
+    group.n_held += 1
+
+
+cdef inline void slot_cool(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
+    """Take an address from held to cooling."""
+    cdef Group *group = &eni.groups[kind]
+    cdef Cell *cell
+    cdef Wide *wide
+    cdef bint is_idle = True
+    if kind != LONE:
+        cell = slot_cell(eni, kind, slot, offset)
+        cell.held &= ~<uint16_t> bit(offset % PER_CELL)
+        is_idle = cell.held == 0
+        if kind == WIDE:
+            wide = &eni.wides[slot]
+            wide.n_held -= 1
+            wide.n_cooling += 1
             is_idle = wide.n_held == 0
-    group.open = put(group.open, slot, is_open)
-    group.idle = put(group.idle, slot, is_idle)
+    if is_idle:
+        group.idle |= bit(slot)
+    group.n_held -= 1
+    group.n_cooling += 1
+
+
+cdef inline void slot_open(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
+    """Take an address from cooling to free."""
+    cdef Group *group = &eni.groups[kind]
+    cdef Cell *cell
+    if kind != LONE:
+        cell = slot_cell(eni, kind, slot, offset)
+        cell.free |= <uint16_t> bit(offset % PER_CELL)
+        cell.n_free += 1
+        if kind == PREFIX:
+            level_move(eni.levels, slot, cell.n_free - 1, cell.n_free)
+        else:
+            eni.wides[slot].n_cooling -= 1
+            window_refresh(&eni.wides[slot], cell)
+    group.open |= bit(slot)
+    group.n_cooling -= 1
 
 
 cdef inline int64_t slot_pick(EniState *eni, int kind, int slot, bint reuse) noexcept nogil:

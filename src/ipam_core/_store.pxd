@@ -48,8 +48,8 @@ cdef class DataStore:
     cdef list _texts(self, str eni_id, int kinds, bint only_idle, bint cooling, object now_ns)
     cdef Place _place_of(self, str address) except *
     cdef int _reserve(self, Place place) except -1
-    cdef void _own(self, uint32_t number, Sandbox sandbox, str pod) noexcept
-    cdef int _describe(self, uint32_t number, Assignment value) except -1
+    cdef Assignment _own(self, uint32_t number, Assignment given, Sandbox sandbox, str pod)
+    cdef void _describe(self, uint32_t number, Assignment value) noexcept
     cdef object _refused(self, int answer, int64_t now_ns)
     cdef int _enough_for(self, const uint64_t[:, ::1] digest) noexcept nogil
     cdef Py_ssize_t _first_unknown(self, const uint64_t[:, ::1] digest) noexcept nogil

@@ -55,14 +55,15 @@ from ipam_core._pool cimport (
     pool_expire,
     pool_hold,
     pool_locate,
-    pool_move,
     pool_n_assignable,
+    pool_open,
     pool_ranked,
     pool_record_at,
     pool_record_for,
     pool_refresh,
     pool_release,
     pool_remove,
+    pool_take,
 )
 from ipam_core._proof cimport prove
 from ipam_core._slots cimport (
@@ -155,10 +156,15 @@ cdef int64_t within(object value, int64_t least, int64_t most, str name) except?
 cdef inline int64_t read_now(object now_ns) except? -1:
     """Return the time that a caller gave, or the coarse monotonic clock's."""
     cdef timespec now
+    cdef int overflow
+    cdef int64_t number
     if now_ns is None:
         clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
         return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
-    return within(now_ns, 1 - MOST_NS, MOST_NS - 1, "now_ns")
+    number = PyLong_AsLongLongAndOverflow(now_ns, &overflow)
+    if overflow or not -MOST_NS < number < MOST_NS:
+        raise ValueError(f"now_ns {now_ns}: within 2**62 nanoseconds")
+    return number
 
 
 cdef object one_of(dict names, object name, str what):
@@ -597,17 +603,17 @@ cdef class DataStore:
         Source: pool-rules section 3.
         """
         cdef int64_t now = read_now(now_ns)
-        cdef Assignment given = Assignment.__new__(Assignment)
+        cdef Assignment given
         cdef uint32_t number
         cdef int answer
         self.wait()
+        given = Assignment.__new__(Assignment)
         answer = pool_assign(&self.pool, sandbox.c_digest, now, &number)
-        if answer == DONE:
-            self._own(number, sandbox, pod)
-        elif answer != ALREADY:
+        if answer == ALREADY:
+            return self.assignment_of(number)
+        if answer != DONE:
             raise self._refused(answer, now)
-        self._describe(number, given)
-        return given
+        return self._own(number, given, sandbox, pod)
 
     def adopt(self, Sandbox sandbox not None, str address not None, str pod=None, now_ns=None):
         """Assign a given address, of any kind, cooling or not: what a restart takes over.
@@ -621,6 +627,7 @@ cdef class DataStore:
         cdef Place place = self._place_of(address)
         cdef uint32_t number = pool_record_at(&self.pool, place)
         cdef uint32_t position, other
+        cdef Assignment given
         self._reserve(place)
         position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
         other = ledger_at(&self.pool.ledger, position)
@@ -630,10 +637,12 @@ cdef class DataStore:
             return self.assignment_of(number)
         if number != NONE and self.pool.ledger.records[number].state == HELD:
             raise AddressInUseError(address)
+        given = Assignment.__new__(Assignment)
         number = pool_record_for(&self.pool, place)
+        if self.pool.ledger.records[number].state == COOLING:
+            pool_open(&self.pool, number)
         pool_hold(&self.pool, number, position, sandbox.c_digest, now)
-        self._own(number, sandbox, pod)
-        return self.assignment_of(number)
+        return self._own(number, given, sandbox, pod)
 
     def cool(self, str address not None, released_ns):
         """Let a free address cool from `released_ns` on: what a restart may take over.
@@ -647,7 +656,9 @@ cdef class DataStore:
         if number != NONE and self.pool.ledger.records[number].state in (HELD, COOLING):
             raise AddressInUseError(address)
         self._reserve(place)
-        pool_cool(&self.pool, pool_record_for(&self.pool, place), released)
+        number = pool_record_for(&self.pool, place)
+        pool_take(&self.pool, number)
+        pool_cool(&self.pool, number, released)
 
     def release(self, Sandbox sandbox not None, now_ns=None):
         """Release what a sandbox holds and let it cool; return what it held.
@@ -655,14 +666,14 @@ cdef class DataStore:
         Raises `UnknownSandboxError` where it holds nothing. Cost: constant.
         """
         cdef int64_t now = read_now(now_ns)
-        cdef Assignment released = Assignment.__new__(Assignment)
+        cdef Assignment released
         cdef uint32_t position, number
         self.wait()
         position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
         number = ledger_at(&self.pool.ledger, position)
         if number == NONE:
             raise UnknownSandboxError(sandbox)
-        self._describe(number, released)
+        released = self.assignment_of(number)
         record_forget(&self.pool.ledger.records[number])
         ledger_unhang(&self.pool.ledger, position)
         pool_cool(&self.pool, number, now)
@@ -762,34 +773,32 @@ cdef class DataStore:
             raise MemoryError
         return 0
 
-    cdef inline void _own(self, uint32_t number, Sandbox sandbox, str pod) noexcept:
-        """Let a record that is newly held keep the objects of its sandbox and pod."""
+    cdef inline Assignment _own(self, uint32_t number, Assignment given, Sandbox sandbox,
+                                str pod):
+        """Fill in the assignment of a record that is newly held; the record keeps it."""
         cdef Record *record = &self.pool.ledger.records[number]
-        Py_INCREF(sandbox)
-        record.sandbox = <PyObject*> sandbox
-        if pod is not None:
-            Py_INCREF(pod)
-            record.pod = <PyObject*> pod
+        given.sandbox, given.pod = sandbox, pod
+        self._describe(number, given)
+        Py_INCREF(given)
+        record.assignment = <PyObject*> given
+        return given
 
-    cdef inline int _describe(self, uint32_t number, Assignment value) except -1:
-        """Fill in the assignment, or the former one, of a record."""
+    cdef inline void _describe(self, uint32_t number, Assignment value) noexcept:
+        """Fill in what a record says of its address."""
         cdef Record *record = &self.pool.ledger.records[number]
         cdef EniState *eni = self.pool.enis[record.eni]
-        if record.sandbox == NULL:
-            value.sandbox = sandbox_of(record.digest)
-        else:
-            value.sandbox = <Sandbox> record.sandbox
-        if record.pod != NULL:
-            value.pod = <str> record.pod
-        value.eni_id = <str> eni.eni_id
-        value.device_number = eni.device_number
-        value.assigned_ns = record.assigned_ns
-        value.c_kind = record.kind
+        value.eni_id, value.device_number = <str> eni.eni_id, eni.device_number
+        value.assigned_ns, value.c_kind = record.assigned_ns, record.kind
         pool_address(&self.pool, number, &value.c_high, &value.c_low)
-        return 0
 
     cdef Assignment assignment_of(self, uint32_t number):
-        cdef Assignment value = Assignment.__new__(Assignment)
+        """Return the assignment, or the former one, of a record; a batch made none yet."""
+        cdef Record *record = &self.pool.ledger.records[number]
+        cdef Assignment value
+        if record.assignment != NULL:
+            return <Assignment> record.assignment
+        value = Assignment.__new__(Assignment)
+        value.sandbox = sandbox_of(record.digest)
         self._describe(number, value)
         return value
 
@@ -1155,12 +1164,11 @@ cdef class DataStore:
         cdef uint32_t number = pool_record_at(&self.pool, place)
         cdef Record *record = &self.pool.ledger.records[number]
         cdef Assignment held
-        cdef object sandbox = None
+        cdef object sandbox = None, pod = None
         if record.state == HELD:
             held = self.assignment_of(number)
-            sandbox = names_of(held.sandbox)
-        return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox,
-                <object> record.pod if record.pod != NULL else None]
+            sandbox, pod = names_of(held.sandbox), held.pod
+        return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
 
     @classmethod
     def restore(cls, bytes snapshot not None):
@@ -1216,13 +1224,13 @@ cdef class DataStore:
             if ledger_at(&self.pool.ledger, position) != NONE:
                 raise ValueError(f"two addresses of {sandbox!r}")
             pool_hold(&self.pool, number, position, sandbox.c_digest, assigned_ns)
-            self._own(number, sandbox, pod)
-        elif state == COOLING:
-            pool_cool(&self.pool, number, released_ns)
+            self._own(number, Assignment.__new__(Assignment), sandbox, pod)
         else:
-            pool_move(&self.pool, number, FREE)
-        self.pool.ledger.records[number].assigned_ns = assigned_ns
-        self.pool.ledger.records[number].released_ns = released_ns
+            pool_take(&self.pool, number)    # marks it as used
+            pool_cool(&self.pool, number, released_ns)
+            self.pool.ledger.records[number].assigned_ns = assigned_ns
+        if state == FREE:
+            pool_open(&self.pool, number)
         return 0
 
     def _check(self):
