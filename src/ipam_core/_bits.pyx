@@ -1,5 +1,7 @@
 """Bit primitives, with a Python face so that tests can reach each of them."""
 
+cimport cython
+
 
 def py_first_set(uint64_t word):
     """Return the position of the lowest set bit, -1 for 0."""
@@ -28,6 +30,7 @@ def py_nth_set(uint64_t word, int n):
     return nth_set(word, n) if 0 <= n < popcount(word) else -1
 
 
+@cython.final
 cdef class PyBitSet:
     """A set of numbers from 0 to 4,095."""
 

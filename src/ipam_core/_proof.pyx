@@ -5,7 +5,7 @@ slots, levels, windows, counts, ranks, table, list of the cooling) must follow f
 them. Slow and plain on purpose: what it proves is what makes the quick code right.
 """
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from ipam_core._bits cimport BitSet, bit, popcount
 from ipam_core._ledger cimport UNUSED, Ledger, Record, ledger_find
