@@ -1,11 +1,11 @@
 """Types of the compiled DataStore (src/ipam_core/_store.pyx holds the docstrings)."""
 
-from collections.abc import Iterator
-from typing import ClassVar, Literal, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ipam_core._pods import Pods
 from ipam_core._values import Assignment as Assignment
 from ipam_core._values import Eni as Eni
 from ipam_core._values import EniStats as EniStats
@@ -14,94 +14,10 @@ from ipam_core._values import PoolStats as PoolStats
 from ipam_core._values import Sandbox as Sandbox
 from ipam_core._values import UsedAddress as UsedAddress
 
-_Mode = Literal["secondary-ip", "prefix", "mixed", "ipv6"]
-_Placement = Literal["pack", "first", "spread", "arbitrary"]
-
 @final
-class DataStore:
+class DataStore(Pods):
     """One network card's ENIs and their addresses."""
 
-    MAX_ENIS: ClassVar[int]
-    MAX_SLOTS: ClassVar[int]
-
-    def __init__(
-        self,
-        mode: _Mode = "secondary-ip",
-        *,
-        cooldown_s: float = 30,
-        placement: _Placement = "pack",
-        seed: int = 0,
-    ) -> None: ...
-    @property
-    def mode(self) -> _Mode: ...
-    @mode.setter
-    def mode(self, mode: _Mode) -> None: ...  # the other kind drains (section 3)
-    @property
-    def cooldown_ns(self) -> int: ...
-    @property
-    def placement(self) -> _Placement: ...
-
-    # ENIs
-    def add_eni(
-        self,
-        eni_id: str,
-        *,
-        device_number: int,
-        network_card: int = 0,
-        primary: bool = False,
-        trunk: bool = False,
-        efa: bool = False,
-        excluded: bool = False,
-        created_ns: int | None = None,  # monotonic; None: now
-        subnet_id: str = "",
-        route_table: int = 0,
-    ) -> None: ...
-    def remove_eni(self, eni_id: str, *, force: bool = False) -> list[Assignment]: ...
-    def exclude_eni(self, eni_id: str) -> None: ...
-    def include_eni(self, eni_id: str) -> None: ...
-    def eni(self, eni_id: str) -> Eni: ...
-    def enis(self) -> tuple[Eni, ...]: ...  # by device number
-    def __contains__(self, eni_id: object, /) -> bool: ...
-
-    # addresses and prefixes
-    def add_address(self, eni_id: str, address: str) -> None: ...
-    def add_prefix(self, eni_id: str, prefix: str) -> None: ...
-    def remove_address(
-        self, eni_id: str, address: str, *, force: bool = False
-    ) -> list[Assignment]: ...
-    def remove_prefix(
-        self, eni_id: str, prefix: str, *, force: bool = False
-    ) -> list[Assignment]: ...
-    def addresses(self, eni_id: str) -> list[str]: ...
-    def prefixes(self, eni_id: str) -> list[str]: ...
-    def freeable_addresses(
-        self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
-    ) -> list[str]: ...
-    def freeable_prefixes(
-        self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
-    ) -> list[str]: ...
-
-    # pods
-    def assign(
-        self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
-    ) -> Assignment: ...
-    def adopt(
-        self, sandbox: Sandbox, address: str, pod: str | None = None, now_ns: int | None = None
-    ) -> Assignment: ...  # a given address, of either kind; what a restart takes over
-    def cool(self, address: str, released_ns: int) -> None: ...  # a restart that keeps cooldowns
-    def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment: ...
-    def find(self, sandbox: Sandbox) -> Assignment | None: ...
-    def find_address(self, address: str) -> Assignment | None: ...
-    def assignments(self) -> Iterator[Assignment]: ...
-    def used_addresses(self, eni_id: str) -> list[UsedAddress]: ...
-    def assign_many(
-        self, digests: NDArray[np.uint64], now_ns: int | None = None, *, partial: bool = False
-    ) -> NDArray[np.uint64]: ...
-    def release_many(
-        self, digests: NDArray[np.uint64], now_ns: int | None = None, *, partial: bool = False
-    ) -> NDArray[np.uint64]: ...
-
-    # questions
     def stats(self, now_ns: int | None = None, network_card: int | None = None) -> PoolStats: ...
     def eni_stats(self, eni_id: str, now_ns: int | None = None) -> EniStats: ...
     def next_cool_ns(self, now_ns: int | None = None) -> int | None: ...  # when the first one ends

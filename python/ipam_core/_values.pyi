@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import final
 
-__all__: list[str]
+__all__ = [
+    "Assignment",
+    "Eni",
+    "EniStats",
+    "FreeEniAnswer",
+    "PoolStats",
+    "Sandbox",
+    "UsedAddress",
+]
 
 @final
 class Sandbox:

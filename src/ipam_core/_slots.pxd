@@ -130,6 +130,14 @@ cdef inline void eni_free(EniState *eni) noexcept nogil:
     PyMem_RawFree(eni)
 
 
+cdef inline int eni_n_slots(const EniState *eni) noexcept nogil:
+    """Return how many slots of an ENI hold something, of whatever kind."""
+    cdef int kind, n = 0
+    for kind in range(N_KINDS):
+        n += popcount(eni.groups[kind].attached)
+    return n
+
+
 cdef inline int slot_reserve(EniState *eni, int kind, int slot) noexcept nogil:
     """Make the array of a kind reach a slot; -1 where there is no memory."""
     cdef int capacity = slot // 8 * 8 + 8
