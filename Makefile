@@ -5,13 +5,37 @@ BIN := $(VENV)/bin
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench sanitize soak lint clean
 
 demo: $(VENV)/.built
 	$(BIN)/ipam-core demo
 
 test: $(VENV)/.built
 	$(BIN)/python -m pytest --numprocesses auto
+
+# BENCH_SHORT=1 measures each for less time: enough to see that all of it runs.
+bench: $(VENV)/.built
+	$(BIN)/python -m pytest benchmarks/bench_*.py -q --benchmark-disable-gc \
+		--benchmark-max-time=$(if $(BENCH_SHORT),0.05,0.5) --benchmark-json=bench.json > bench.log \
+		|| (cat bench.log; exit 1)
+	$(BIN)/python benchmarks/report.py bench.json --memory
+
+# The core built with checks and sanitizers, in an environment of its own: any
+# finding ends the run, and so does a sanitizer that is not there.
+SANITIZE := .venv-sanitize
+ASAN := $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
+sanitize: $(VENV)/.ready
+	@test -e "$(firstword $(ASAN))" -a -e "$(lastword $(ASAN))" || \
+		{ echo "no sanitizer libraries with $(CC)"; exit 1; }
+	$(PYTHON) -m venv $(SANITIZE)
+	$(SANITIZE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(SANITIZE)/bin/python -m pip install --quiet --group build --group test
+	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
+		$(SANITIZE)/bin/python -m pip install --quiet --no-build-isolation --force-reinstall \
+		--no-deps --config-settings cmake.build-type=Debug --config-settings build-dir=build/sanitize .
+	$(SANITIZE)/bin/python -m pip install --quiet numpy
+	LD_PRELOAD="$(ASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
+		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core -q -p no:cacheprovider
 
 lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
 lint: $(VENV)/.built
@@ -33,5 +57,9 @@ $(VENV)/.built: $(VENV)/.ready $(SOURCES)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[aws,plan,plot]"
 	touch $@
 
+# What is too long for CI: more examples, more lives, more kills.
+soak: $(VENV)/.built
+	HYPOTHESIS_PROFILE=soak IPAM_CORE_SOAK=1 $(BIN)/python -m pytest -q --numprocesses auto
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf bench.json bench.log $(VENV) $(SANITIZE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

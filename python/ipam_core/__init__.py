@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ipam_core._store import PoolStats as PoolStats
     from ipam_core._store import Sandbox as Sandbox
     from ipam_core.cloud import drive as drive
+    from ipam_core.cloud.aws import AwsCloud as AwsCloud
     from ipam_core.node import Node as Node
     from ipam_core.policy import IPAM_CORE as IPAM_CORE
     from ipam_core.policy import VPC_CNI as VPC_CNI
@@ -32,6 +33,7 @@ _HOMES = {
     "DataStore": "_store",
     "PoolStats": "_store",
     "Sandbox": "_store",
+    "AwsCloud": "cloud.aws",
     "drive": "cloud",
     "Node": "node",
     "IPAM_CORE": "policy",

@@ -27,6 +27,13 @@ class PoolExhaustedError(IpamError):
         self.cooling = cooling
 
 
+class NotReadyError(IpamError):
+    """The node has not started: nobody answers a pod yet. The kubelet asks again."""
+
+    def __init__(self) -> None:
+        super().__init__("the node has not started: its assignments are not restored yet")
+
+
 class UnknownSandboxError(IpamError):
     """The sandbox holds no address."""
 
@@ -181,7 +188,7 @@ class NotFoundError(CloudError):
 
 
 class UnreachableError(CloudError):
-    """No answer: connection refused, timed out, or cut off half way."""
+    """No answer that tells what was done: refused, timed out, cut off, a server's fault."""
 
 
 # --- durable state ------------------------------------------------------------

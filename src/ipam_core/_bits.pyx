@@ -18,6 +18,13 @@ def py_popcount(uint64_t word):
     return popcount(word)
 
 
+def py_bit(int position):
+    """Return the word with one bit set. Raises `ValueError` outside 0 to 63."""
+    if not 0 <= position < 64:
+        raise ValueError(f"position {position}: from 0 to 63")
+    return bit(position)
+
+
 def py_put(uint64_t word, int position, bint is_set):
     """Return `word` with one bit set or cleared."""
     if not 0 <= position < 64:

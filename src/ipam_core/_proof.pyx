@@ -69,7 +69,7 @@ cdef _prove_ranks(const Pool *pool):
         _holds(rank == 0 or pool_ranked(pool, rank - 1).device_number <= eni.device_number,
                "ENIs are in order of device number")
     for kind in range(N_KINDS):
-        open_ranks = sum([1 << rank for rank in range(pool.n_enis)
+        open_ranks = sum([bit(rank) for rank in range(pool.n_enis)
                           if pool_ranked(pool, rank).groups[kind].open
                           and not pool_ranked(pool, rank).excluded])
         _holds(pool.open_ranks[kind] == open_ranks, "ranks are open whose ENI has an open slot")
@@ -176,7 +176,7 @@ cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict stat
 
 cdef int _word(list states, object state):
     """Return the word with a bit for each address in a state."""
-    return sum([1 << position for position in range(len(states)) if states[position] == state])
+    return sum([bit(position) for position in range(len(states)) if states[position] == state])
 
 
 cdef bint _is_in(const BitSet *numbers, int number):
@@ -200,7 +200,7 @@ cdef _prove_levels(const EniState *eni):
     expected = [0] * (PER_CELL + 1)
     for slot in range(64):
         if eni.groups[PREFIX].attached & bit(slot) and eni.cells[slot].free:
-            expected[popcount(eni.cells[slot].free)] |= 1 << slot
+            expected[popcount(eni.cells[slot].free)] |= bit(slot)
     for level in range(PER_CELL + 1):
         _holds(eni.levels.level[level] == expected[level], "prefixes of a level")
         _holds(eni.levels.levels >> level & 1 == (expected[level] != 0), "levels in use")

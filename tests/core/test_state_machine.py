@@ -25,7 +25,7 @@ WHY = {
 NOBODY = np.uint64(2**64 - 1)
 
 enis = st.sampled_from([f"eni-{n}" for n in range(4)])
-lone = st.integers(0, 47).map(lambda n: f"10.0.0.{n}")
+lone = st.integers(0, 40).map(lambda n: f"10.0.0.{n}")
 slash28 = st.integers(0, 5).map(lambda n: f"10.0.0.{16 * n}/28")
 slash80 = st.integers(0, 2).map(lambda n: f"2001:db8:0:0:{n}::/80")
 addresses = st.one_of(
@@ -45,11 +45,24 @@ modes = st.sampled_from(sorted(OWN_KINDS))
 
 
 class StoreAndModel(RuleBasedStateMachine):
-    @initialize(mode=modes, placement=placements, seed=st.integers(0, 9))
-    def begin(self, mode, placement, seed):
+    @initialize(
+        mode=modes,
+        placement=placements,
+        seed=st.integers(0, 9),
+        attached=st.lists(st.tuples(enis, cidrs), min_size=2, max_size=12),
+        n_pods=st.integers(0, 30),
+    )
+    def begin(self, mode, placement, seed, attached, n_pods):
+        """Begin with ENIs that hold something, so that most steps find something to do."""
         self.store = DataStore(mode, cooldown_s=COOLDOWN_S, placement=placement, seed=seed)
         self.model = Model(mode, COOLDOWN_S * SECOND, placement)
         self.now = 1000 * SECOND
+        for number in range(3):
+            self.add_eni(f"eni-{number}", number, number % 2, "", False)
+        for eni, cidr in attached:
+            self.add_cidr(eni, cidr)
+        for number in range(n_pods):
+            self.assign(Sandbox(f"c{number}"), None)
 
     def both(self, act, expect):
         """Do a thing to both; refused by one, it is refused by both, and changes nothing."""

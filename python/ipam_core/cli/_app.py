@@ -29,10 +29,11 @@ def _register() -> None:
     """Put every command under its name; each command imports the rest when it runs."""
     from ipam_core.cli.check import check
     from ipam_core.cli.demo import demo
+    from ipam_core.cli.doctor import doctor
     from ipam_core.cli.instances import instances
     from ipam_core.cli.simulate import simulate
 
-    for command in (demo, simulate, check, instances):
+    for command in (demo, simulate, check, instances, doctor):
         app.command()(command)
 
 

@@ -1,0 +1,196 @@
+"""Assign and release, side by side with a floor and peers; `make bench` prints ratios.
+
+Every group is one table row; the subject "floor" is what the others are measured by.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import pytest
+
+from subjects import (
+    Bitarray,
+    Floor,
+    IpaddressSet,
+    Roaring,
+    ScanAndRewrite,
+    SecondaryIps,
+    Store,
+    build,
+    cidrs,
+    new_store,
+    sandboxes,
+)
+
+N_STEPS = 1000
+SECOND = 1_000_000_000
+PODS = [29, 110, 232, 737, 1000, 3712, 11000]
+
+
+SHORT = bool(os.environ.get("BENCH_SHORT"))
+
+
+def later():
+    """Return a clock of millisecond ticks, long after whatever made the subject."""
+    return iter(range(SECOND * 10**6, 10**18, 10**6))
+
+
+def measure_pairs(benchmark, group, name, subject, n_steps=N_STEPS):
+    """Measure rounds of pairs; time goes on from round to round, as it does."""
+    benchmark.group = group
+    benchmark.extra_info.update(subject=name, per_call=n_steps)
+    pods, clock = sandboxes(n_steps, "step"), later()
+    benchmark.pedantic(
+        subject.run,
+        setup=lambda: (([(pod, next(clock)) for pod in pods],), {}),
+        rounds=20 if SHORT else 200,
+        warmup_rounds=2,
+    )
+
+
+def measure(benchmark, group, name, per_call, function, *arguments):
+    benchmark.group = group
+    benchmark.extra_info.update(subject=name, per_call=per_call)
+    benchmark(function, *arguments)
+
+
+SUBJECTS = {
+    "floor": Floor,
+    "ipam_core": Store,
+    "ipaddress": IpaddressSet,
+    "bitarray": Bitarray,
+    "pyroaring": Roaring,
+}
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize("pods", PODS)
+def test_pair(benchmark, pods, name):
+    """One assign and release with so many pods held, out of 10 % more addresses."""
+    subject = SUBJECTS[name](pods * 11 // 10 + 16, sandboxes(pods))
+    measure_pairs(benchmark, f"pair, {pods} pods", name, subject)
+
+
+@pytest.mark.parametrize("pods", [pods for pods in PODS if pods <= 3300])
+def test_pair_secondary_ips(benchmark, pods):
+    subject = SecondaryIps(pods * 11 // 10 + 16, sandboxes(pods))
+    measure_pairs(benchmark, f"pair, {pods} pods", "secondary IPs", subject)
+
+
+@pytest.mark.parametrize("pods", [110, 1000])
+def test_scan_and_rewrite(benchmark, pods, tmp_path):
+    subject = ScanAndRewrite(pods * 11 // 10 + 16, sandboxes(pods), tmp_path / "ipam.json")
+    measure_pairs(benchmark, f"pair, {pods} pods", "scan + JSON", subject, n_steps=1)
+
+
+@pytest.mark.parametrize("name", ["floor", "ipam_core"])
+@pytest.mark.parametrize("full", [50, 90, 99])
+def test_churn(benchmark, full, name):
+    """Pairs in a pool of 11,136 addresses that is so many per cent full."""
+    subject = SUBJECTS[name](11136, sandboxes(11136 * full // 100))
+    measure_pairs(benchmark, f"churn, {full} % full", name, subject)
+
+
+@pytest.mark.parametrize("name", ["floor", "ipam_core"])
+def test_fill(benchmark, name):
+    """Fill 3,712 addresses from empty, as a burst does."""
+    pods = sandboxes(3712)
+    if name == "floor":
+
+        def fill(subject):
+            free, held = subject.free, subject.held
+            for sandbox in pods:
+                held[sandbox] = free.pop()
+    else:
+
+        def fill(subject):
+            assign = subject.store.assign
+            for sandbox in pods:
+                assign(sandbox, None, 1)
+
+    benchmark.group = "fill 3,712"
+    benchmark.extra_info.update(subject=name, per_call=len(pods))
+    benchmark.pedantic(fill, setup=lambda: ((SUBJECTS[name](3712, []),), {}), rounds=20)
+
+
+@pytest.mark.parametrize("name", ["floor", "ipam_core"])
+def test_release_in_random_order(benchmark, name):
+    pods = sandboxes(3712)
+    order = random.Random(7).sample(pods, len(pods))
+    if name == "floor":
+
+        def empty(subject):
+            free, held = subject.free, subject.held
+            for sandbox in order:
+                free.append(held.pop(sandbox))
+    else:
+
+        def empty(subject):
+            release = subject.store.release
+            for sandbox in order:
+                release(sandbox, 2)
+
+    benchmark.group = "release 3,712 in random order"
+    benchmark.extra_info.update(subject=name, per_call=len(pods))
+    benchmark.pedantic(empty, setup=lambda: ((SUBJECTS[name](3712, pods),), {}), rounds=20)
+
+
+def test_one_pod_in_every_prefix(benchmark):
+    """The worst shape: 696 prefixes, each with one pod."""
+    subject = Store(11136, pods := sandboxes(11136))
+    for number, sandbox in enumerate(pods):
+        if number % 16:
+            subject.store.release(sandbox, 2)
+    subject.store.stats(SECOND)
+    measure_pairs(benchmark, "pair, 1000 pods", "pod per prefix", subject)
+
+
+def test_full_cooldown_queue(benchmark):
+    """Each pair expires one address of 9,900 that cool, and adds one."""
+    store = new_store("prefix", 11136, cooldown_s=9.9)
+    start = SECOND * 10**6
+    for number, sandbox in enumerate(sandboxes(9900, "past")):
+        store.assign(sandbox, None, start + number)
+        store.release(sandbox, start + 10**6 * number)
+    clock = iter(range(start + 10**6 * 9900, 10**18, 10**6))
+    pods = sandboxes(N_STEPS, "step")
+
+    def run():
+        assign, release = store.assign, store.release
+        for sandbox in pods:
+            now_ns = next(clock)
+            assign(sandbox, None, now_ns)
+            release(sandbox, now_ns)
+
+    measure(benchmark, "pair, 1000 pods", "full cooldown", N_STEPS, run)
+
+
+@pytest.mark.parametrize("pods", [1000, 11000])
+def test_batch(benchmark, pods):
+    """assign_many and release_many of a thousand sandboxes, without the GIL."""
+    store = Store(11136 if pods == 1000 else 12100, sandboxes(pods)).store
+    joined = b"".join(sandbox.digest for sandbox in sandboxes(N_STEPS, "batch"))
+    digests = np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
+    clock = later()
+
+    def run():
+        now_ns = next(clock)
+        store.assign_many(digests, now_ns)
+        store.release_many(digests, now_ns)
+
+    measure(benchmark, f"pair, {pods} pods", "batch", N_STEPS, run)
+
+
+def test_stats(benchmark):
+    store = Store(12100, sandboxes(11000)).store
+    measure(benchmark, "statistics, 11,000 pods", "ipam_core", 1, store.stats, SECOND)
+
+
+def test_build(benchmark):
+    """A node with 8 ENIs of 29 prefixes, from nothing."""
+    group = "build 8 x 29 prefixes"
+    attached = cidrs("prefix", 8 * 29 * 16)
+    measure(benchmark, group, "ipam_core", 1, build, "prefix", attached)

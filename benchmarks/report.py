@@ -1,0 +1,82 @@
+"""Print a run of the benchmarks as ratios: `python report.py bench.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tracemalloc
+from pathlib import Path
+
+
+def rows(path: Path) -> dict[str, dict[str, float]]:
+    """Return median nanoseconds an operation, by group and subject."""
+    found: dict[str, dict[str, float]] = {}
+    for bench in json.loads(path.read_text())["benchmarks"]:
+        facts = bench["extra_info"]
+        if "subject" not in facts:
+            continue
+        median_ns = bench["stats"]["median"] * 1e9 / facts["per_call"]
+        found.setdefault(bench["group"], {})[facts["subject"]] = median_ns
+    return found
+
+
+def memory() -> dict[str, tuple[float, float]]:
+    """Return traced and resident bytes a free address and an assigned one.
+
+    Beyond the caller's own strings, and over many stores at once, so that the
+    allocator's steps and pages do not show.
+    """
+    from subjects import build, cidrs, sandboxes  # noqa: PLC0415 - loads NumPy and the peers
+
+    n_stores = 100
+    sizes = {}
+    for mode, n in (("secondary-ip", 1624), ("prefix", 3712)):
+        attached = cidrs(mode, n)
+        pods = sandboxes(n)
+        for measure in (resident, traced):
+            tracemalloc.start() if measure is traced else tracemalloc.stop()
+            before = measure()
+            stores = [build(mode, attached) for _ in range(n_stores)]
+            between = measure()
+            for store in stores:
+                for pod in pods:
+                    store.assign(pod, None, 1)
+            after = measure()
+            for what, size in (("free", between - before), ("assigned", after - between)):
+                sizes.setdefault(f"{what} address, {mode}", []).append(size / n / n_stores)
+            del stores, store
+        tracemalloc.stop()
+    return {what: tuple(pair) for what, pair in sizes.items()}
+
+
+def traced() -> int:
+    """Return the bytes that Python's allocators have given; the store asks them too."""
+    return tracemalloc.get_traced_memory()[0]
+
+
+def resident() -> int:
+    """Return this process's resident bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def main() -> None:
+    table = rows(Path(sys.argv[1]))
+    print(f"{'':34}{'ns':>9}{'x floor':>10}")
+    for group, subjects in table.items():
+        print(group)
+        floor = subjects.get("floor")
+        for subject, ns in sorted(subjects.items(), key=lambda entry: entry[1]):
+            ratio = f"{ns / floor:10.2f}" if floor else ""
+            print(f"  {subject:32}{ns:9.0f}{ratio}")
+    few, many = (table.get(f"pair, {n} pods", {}).get("ipam_core") for n in (29, 11000))
+    if few and many:
+        print(f"{'11,000 pods against 29':34}{many / few:19.2f}")
+    if "--memory" in sys.argv:
+        print(f"{'bytes':34}{'resident':>9}{'traced':>10}")
+        for what, (size, counted) in memory().items():
+            print(f"  {what:32}{size:9.1f}{counted:10.1f}")
+
+
+if __name__ == "__main__":
+    main()

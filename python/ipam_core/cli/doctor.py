@@ -1,0 +1,293 @@
+"""`ipam-core doctor`: why a node is stuck, by what it leaves behind."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ipam_core.cli._options import JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ipam_core.diagnosis.doctor import Diagnosis
+    from ipam_core.diagnosis.doctor_finding import Finding
+    from ipam_core.diagnosis.doctor_prognosis import Outcome, Prognosis
+    from ipam_core.diagnosis.inputs.case import Evidence
+
+WORTH_A_BAR = 20 << 20
+"""Fewer bytes than this are read in less than a second."""
+WIDTH = 80
+
+
+def doctor(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files, directories or archives of the node.")
+    ],
+    instance: Annotated[
+        str, typer.Option(help="The instance type, where no log tells it: m8g.4xlarge.")
+    ] = "",
+    max_pods: Annotated[
+        int | None, typer.Option(min=1, help="The kubelet's maxPods, where no log tells it.")
+    ] = None,
+    node: Annotated[
+        str, typer.Option(help="The node's name, where events are of several nodes.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> int:
+    """Say why pods get no address on a node, by its files, and what mends it.
+
+    Give any of: /v1/enis and /v1/ipamd-env-settings of the agent, ipamd.log (also
+    rotated and gzipped), the aws-node DaemonSet, CloudTrail events, kubectl get events
+    -o json; or a directory or .tar.gz of them, such as aws-cni-support makes.
+
+    Exits 1 if something is wrong.
+
+    Example: ipam-core doctor examples/stuck-node/
+    """
+    from ipam_core.cli._out import print_json
+    from ipam_core.diagnosis.doctor import diagnose
+    from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
+
+    with _progress(total_bytes(paths)) as advance:
+        case = read_case(paths, advance)
+    diagnosis = diagnose(case, instance_type=instance, max_pods=max_pods, node=node)
+    if as_json:
+        print_json(_plain(diagnosis))
+    else:
+        _tell(diagnosis)
+    return 0 if diagnosis.healthy else 1
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """Yield what to tell of bytes read: a bar on the error stream, where that is worth it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if total < WORTH_A_BAR or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=total)
+        yield lambda n_bytes: bar.advance(task, n_bytes)
+
+
+# --- for people ---------------------------------------------------------------------------
+
+
+def _tell(diagnosis: Diagnosis) -> None:
+    _print(_node_line(diagnosis), style="dim")
+    certainty = f"  [{diagnosis.found[0].certainty}]" if diagnosis.found else ""
+    _print(
+        f"{diagnosis.verdict()}{certainty}", style="bold green" if diagnosis.healthy else "bold red"
+    )
+    told: set[Any] = set()
+    for number, finding in enumerate(diagnosis.found):
+        if number:
+            _print(f"Also: {finding.title}  [{finding.certainty}]", style="bold", before=True)
+        _tell_finding(finding, told)
+    if not diagnosis.found:
+        _tell_evidence(diagnosis.facts.refusals)
+    _tell_causes("Ruled out", diagnosis.ruled_out)
+    _tell_causes("Not judged", diagnosis.open)
+    notes = _notes(diagnosis)
+    if notes:
+        _print("Notes", style="bold", before=True)
+        for note in notes:
+            _print(note, indent="  ")
+
+
+def _tell_finding(finding: Finding, told: set[Any]) -> None:
+    """Tell a finding, but not again what is `told`; add to that."""
+    rule = () if finding.rule in told else finding.rule
+    _print(f"{finding.why}:" if rule else finding.why)
+    for line in rule:
+        _print(line, indent="  ")
+    _tell_evidence(tuple(each for each in finding.evidence if each not in told))
+    told |= {finding.rule, *finding.evidence}
+    fix = finding.fix
+    if fix is None:
+        return
+    _print("Fix", style="bold", before=True)
+    for command in fix.commands:
+        _print(command, indent="  ", style="green", whole=True)
+    if fix.note:
+        _print(fix.note, indent="  ")
+    if finding.prognosis:
+        _print("What it will do (simulated from this node's state)", style="bold", before=True)
+        for line in _prognosis_lines(finding.prognosis):
+            _print(line, indent="  ")
+    elif fix.change:
+        _print("Not simulated: that needs the node's ENIs and its type.", indent="  ")
+
+
+def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:
+    if evidence:
+        _print("Evidence", style="bold", before=True)
+    for each in evidence:
+        _print(f"{_place(each)}  {_short(each.value)}", indent="  ")
+
+
+def _tell_causes(heading: str, findings: tuple[Finding, ...]) -> None:
+    if not findings:
+        return
+    _print(heading, style="bold", before=True)
+    causes: dict[str, list[str]] = {}
+    for finding in findings:
+        causes.setdefault(finding.why, []).append(finding.cause)
+    for why, named in causes.items():
+        _print(f"{', '.join(named)}: {why}", indent="  ")
+
+
+def _node_line(diagnosis: Diagnosis) -> str:
+    facts = diagnosis.facts
+    parts = [facts.node, facts.limits.instance_type if facts.limits else ""]
+    if facts.enis is not None and facts.case.state:
+        parts.append(f"{len(facts.enis)} of {facts.max_enis or '?'} ENIs")
+    if facts.pool:
+        pool = facts.pool
+        parts.append(
+            f"{pool.total} addresses: {pool.assigned} assigned, {pool.cooling} cooling, "
+            f"{max(pool.assignable, 0)} to give"
+        )
+    return ", ".join(part for part in parts if part) or "a node of which the pool is not told"
+
+
+def _notes(diagnosis: Diagnosis) -> list[str]:
+    facts = diagnosis.facts
+    case = facts.case
+    notes = [*facts.assumed, *(str(warning) for warning in facts.settings.warnings), *case.notes]
+    if case.log and case.log.n_broken:
+        notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
+    if case.state and len(case.state.cards) > 1:
+        notes.append("only network card 0 is judged")
+    notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
+    return notes
+
+
+def _prognosis_lines(prognosis: Prognosis) -> list[str]:
+    lines = [
+        f"as it is: {_outcome(prognosis.as_it_is, prognosis.waiting)}",
+        f"with it:  {_outcome(prognosis.with_fix, prognosis.waiting)}",
+    ]
+    if prognosis.with_fix.waiting == 0:
+        lines.append(f"then more pods start, until {prognosis.serves} run")
+    return lines
+
+
+def _outcome(outcome: Outcome, waiting: int) -> str:
+    if outcome.served_after_s is None:
+        what = f"after 10 min {_count(outcome.waiting, 'pod')} of {waiting} waiting"
+    elif outcome.served_after_s == 0:
+        what = f"{_count(waiting, 'pod')} served at once"
+    else:
+        what = f"{_count(waiting, 'pod')} served within {outcome.served_after_s:g} s"
+    shown = list(outcome.requests[:3])
+    if len(outcome.requests) > len(shown):
+        shown.append(f"{len(outcome.requests) - len(shown)} more")
+    calls = ", ".join(shown) or "no EC2 call"
+    held = f"{_count(outcome.total, 'address', 'es')} on {_count(outcome.enis, 'ENI')}"
+    return f"{what}; {held}; {calls}"
+
+
+def _count(n: int, what: str, plural: str = "s") -> str:
+    return f"{n} {what}{'' if n == 1 else plural}"
+
+
+def _place(evidence: Evidence) -> str:
+    return evidence.file if evidence.line is None else f"{evidence.file}:{evidence.line}"
+
+
+def _short(value: str) -> str:
+    """Return a value in one line; of a long one, the start and the end, where the reason is."""
+    line = " ".join(value.split())
+    return line if len(line) <= 200 else f"{line[:90]} ... {line[-105:]}"
+
+
+def _print(
+    text: str, *, indent: str = "", style: str = "", before: bool = False, whole: bool = False
+) -> None:
+    """Print text within 80 columns; a command stays `whole`, broken by backslashes."""
+    import textwrap
+
+    from rich.text import Text
+
+    from ipam_core.cli._out import console
+
+    if before:
+        console().print()
+    # What files hold may move a terminal's cursor, or be no text at all.
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    lines = (
+        textwrap.wrap(
+            text,
+            WIDTH - 2,
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
+            break_on_hyphens=False,
+            drop_whitespace=True,
+            replace_whitespace=False,
+        )
+        if len(indent + text) > WIDTH
+        else [indent + text]
+    )
+    for number, line in enumerate(lines, 1):
+        end = " \\" if whole and number < len(lines) else ""
+        console().print(Text(line + end, style=style), soft_wrap=True)
+
+
+# --- for machines -------------------------------------------------------------------------
+
+
+def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
+    facts = diagnosis.facts
+    return {
+        "verdict": diagnosis.verdict(),
+        "healthy": diagnosis.healthy,
+        "node": facts.node or None,
+        "instance_type": facts.limits.instance_type if facts.limits else None,
+        "max_pods": facts.max_pods,
+        "pool": None
+        if facts.pool is None
+        else {
+            "total": facts.pool.total,
+            "assigned": facts.pool.assigned,
+            "cooling": facts.pool.cooling,
+            "assignable": max(facts.pool.assignable, 0),
+        },
+        "found": [_plain_finding(finding) for finding in diagnosis.found],
+        "ruled_out": {finding.cause: finding.why for finding in diagnosis.ruled_out},
+        "not_judged": {finding.cause: finding.why for finding in diagnosis.open},
+        "refusals": [_plain_evidence(each) for each in facts.refusals],
+        "notes": _notes(diagnosis),
+    }
+
+
+def _plain_finding(finding: Finding) -> dict[str, Any]:
+    fix = finding.fix
+    return {
+        "cause": finding.cause,
+        "title": finding.title,
+        "certainty": finding.certainty,
+        "why": finding.why,
+        "rule": list(finding.rule),
+        "evidence": [_plain_evidence(each) for each in finding.evidence],
+        "fix": None if fix is None else {"commands": list(fix.commands), "note": fix.note},
+        "prognosis": asdict(finding.prognosis) if finding.prognosis else None,
+    }
+
+
+def _plain_evidence(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "file": evidence.file,
+        "line": evidence.line,
+        "value": evidence.value,
+        "time": evidence.time.isoformat() if evidence.time else None,
+    }

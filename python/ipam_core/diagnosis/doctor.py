@@ -1,0 +1,111 @@
+"""Why is this node stuck? Judge every cause by the node's files, and foresee the fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis import doctor_faults, doctor_places, doctor_stalls
+from ipam_core.diagnosis.doctor_facts import establish
+from ipam_core.diagnosis.doctor_finding import Certainty, Status
+from ipam_core.diagnosis.doctor_prognosis import foresee
+from ipam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam_core.diagnosis.doctor_facts import Facts
+    from ipam_core.diagnosis.doctor_finding import Finding
+    from ipam_core.diagnosis.inputs.case import Case
+
+CAUSES: tuple[Callable[[Facts], Finding], ...] = (
+    doctor_faults.missing_permission,
+    doctor_faults.throttled,
+    doctor_faults.unschedulable,
+    doctor_faults.not_in_metadata,
+    doctor_places.custom_networking,
+    doctor_faults.subnet_full,
+    doctor_faults.no_free_prefix,
+    doctor_places.unmanaged,
+    doctor_places.eni_limit,
+    doctor_stalls.max_pods,
+    doctor_stalls.minimum_only,
+    doctor_stalls.cooling,
+    doctor_stalls.warm_zero,
+    doctor_places.leaked,
+)
+"""In the order in which they are told where several are found and equally sure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Every cause, judged; those found first, the surest first, each with its prognosis."""
+
+    facts: Facts
+    found: tuple[Finding, ...]
+    ruled_out: tuple[Finding, ...]
+    open: tuple[Finding, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether pods are refused: lately, and with nothing that could be given now."""
+        pool = self.facts.pool
+        return bool(self.facts.refusals) and (pool is None or pool.assignable <= 0)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is found and no pod is refused."""
+        return not self.found and not self.refused
+
+    def verdict(self) -> str:
+        """Return the diagnosis in one sentence."""
+        pool = self.facts.pool
+        if self.found:
+            return self.found[0].title
+        if self.refused:
+            return "Pods are refused, and nothing given shows why"
+        if pool is None:
+            return "Nothing wrong in what was given; it does not tell the pool"
+        if pool.assignable > 0:
+            return f"Nothing wrong: {pool.assignable} addresses can be given now"
+        if self.facts.low:
+            return "Nothing wrong: nothing is free, and the agent grows at its next look"
+        return "Nothing wrong: every address is used, and no pod is refused"
+
+
+def diagnose(
+    case: Case, *, instance_type: str = "", max_pods: int | None = None, node: str = ""
+) -> Diagnosis:
+    """Judge every cause for a node and simulate the fix of each that is found.
+
+    What is given wins over what the files tell. Cost: up to seconds, for the simulations.
+
+    Raises:
+        InputError: nothing in the case tells of the node's state, or an unknown type.
+    """
+    if not (case.state or case.log or case.events or case.trail):
+        read = ", ".join(name for name, _ in case.files)
+        raise InputError(
+            f"{read}: settings alone do not show why a node is stuck; "
+            "give /v1/enis or ipamd.log too"
+        )
+    facts = establish(case, instance_type=instance_type, max_pods=max_pods, node=node)
+    findings = [cause(facts) for cause in CAUSES]
+    surest = list(Certainty)
+    found = sorted(
+        (finding for finding in findings if finding.status is Status.FOUND),
+        key=lambda finding: surest.index(finding.certainty or Certainty.POSSIBLE),
+    )
+    return Diagnosis(
+        facts=facts,
+        found=tuple(_with_prognosis(finding, facts) for finding in found),
+        ruled_out=tuple(each for each in findings if each.status is Status.RULED_OUT),
+        open=tuple(each for each in findings if each.status is Status.OPEN),
+    )
+
+
+def _with_prognosis(finding: Finding, facts: Facts) -> Finding:
+    finding = replace(finding, evidence=tuple(dict.fromkeys(finding.evidence)))
+    if finding.fix is None or finding.fix.change is None:
+        return finding
+    return replace(finding, prognosis=foresee(facts, finding.fix.change))

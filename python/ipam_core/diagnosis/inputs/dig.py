@@ -1,0 +1,99 @@
+"""Take values out of parsed JSON that may hold anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ipam_core.errors import InputError
+
+_NEVER_YEAR = 1
+
+
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """Return a mapping, {} for null. Raises `InputError`."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is a mapping, not {shown(value)}")
+    return value
+
+
+def sequence(value: Any, where: str) -> list[Any]:
+    """Return a list, [] for null. Raises `InputError`."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise InputError(f"{where} is a list, not {shown(value)}")
+    return value
+
+
+def text(value: Any) -> str:
+    """Return a string, '' for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def whole(value: Any, default: int = 0) -> int:
+    """Return a whole number, the default for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def time(value: Any) -> datetime | None:
+    """Return a time written as RFC 3339 or as zap does (`+0000`), None for Go's zero time.
+
+    None, too, for what is no time: a damaged file is read for what else it says.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(_microseconds(value))
+    except ValueError:
+        return None
+    if found.year == _NEVER_YEAR:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error quotes it: its first 60 characters."""
+    quoted = repr(value)
+    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
+
+
+def line_of(document: str, *words: str) -> int | None:
+    """Return the number of the first line that has one of the words, the first word first."""
+    for word in words:
+        at = document.find(word)
+        if at >= 0:
+            return document.count("\n", 0, at) + 1
+    return None
+
+
+class Lines:
+    """Line numbers of words that come in order: each is sought from where the last one was.
+
+    So all of a document's cost one pass over it.
+    """
+
+    def __init__(self, document: str) -> None:
+        self._document = document
+        self._at = 0
+        self._line = 1
+
+    def find(self, word: str) -> int | None:
+        """Return the line of the next place that has the word, None where none has."""
+        at = self._document.find(word, self._at)
+        if at < 0:
+            return None
+        self._line += self._document.count("\n", self._at, at)
+        self._at = at
+        return self._line
+
+
+def _microseconds(value: str) -> str:
+    """Return a time with at most six digits of a second: Go writes nine, Python reads six."""
+    head, dot, rest = value.partition(".")
+    if not dot:
+        return value
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return f"{head}.{digits[:6]}{rest[len(digits) :]}"
