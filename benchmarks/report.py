@@ -20,6 +20,15 @@ def rows(path: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def written(path: Path) -> list[tuple[str, float]]:
+    """Return the bytes that an operation writes, of the benchmarks that count them."""
+    return [
+        (f"{bench['group']}: {bench['extra_info']['subject']}", bench["extra_info"]["bytes"])
+        for bench in json.loads(path.read_text())["benchmarks"]
+        if "bytes" in bench["extra_info"]
+    ]
+
+
 def memory() -> dict[str, tuple[float, float]]:
     """Return traced and resident bytes a free address and an assigned one.
 
@@ -72,6 +81,8 @@ def main() -> None:
     few, many = (table.get(f"pair, {n} pods", {}).get("ipam_core") for n in (29, 11000))
     if few and many:
         print(f"{'11,000 pods against 29':34}{many / few:19.2f}")
+    for what, size in written(Path(sys.argv[1])):
+        print(f"bytes written, {what:50}{size:11.0f}")
     if "--memory" in sys.argv:
         print(f"{'bytes':34}{'resident':>9}{'traced':>10}")
         for what, (size, counted) in memory().items():
