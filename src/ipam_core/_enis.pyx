@@ -21,6 +21,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from ipam_core._arguments cimport MOST_SECONDS, read_now, within
 from ipam_core._bits cimport bit, first_set
+from ipam_core._ipv4 cimport c_parse_address
 from ipam_core._ledger cimport Record, ledger_close, ledger_init
 from ipam_core._pool cimport (
     ARBITRARY,
@@ -58,7 +59,7 @@ from ipam_core._slots cimport (
     slot_find,
     slot_reserve,
 )
-from ipam_core._text cimport address_text, prefix_text, read_ipv4, read_prefix
+from ipam_core._text cimport address_text, prefix_text, read_prefix
 from ipam_core._values cimport Assignment, Eni, sandbox_of
 
 from ipam_core.errors import (
@@ -296,9 +297,7 @@ cdef class Enis:
         an attached prefix; beyond 63 slots `CapacityError`; `ValueError` where it is not
         an IPv4 address. Cost: one pass over the store's slots.
         """
-        cdef uint64_t low
-        read_ipv4(address, &low)
-        self.attach(eni_id, LONE, 0, low, address, -1)
+        self.attach(eni_id, LONE, 0, <uint64_t> c_parse_address(address), address, -1)
 
     def add_prefix(self, str eni_id not None, str prefix not None):
         """Attach an IPv4 /28 or an IPv6 /80 to an ENI. Raises and costs as `add_address`."""
@@ -354,9 +353,7 @@ cdef class Enis:
         Raises `UnknownEniError`, `UnknownAddressError`; without `force`
         `AddressInUseError` where a sandbox holds it. Cost: one pass over the ENI's slots.
         """
-        cdef uint64_t low
-        read_ipv4(address, &low)
-        return self.detach(eni_id, LONE, 0, low, address, force)
+        return self.detach(eni_id, LONE, 0, <uint64_t> c_parse_address(address), address, force)
 
     def remove_prefix(self, str eni_id not None, str prefix not None, *, bint force=False):
         """Detach a prefix; return the assignments that went with it. As `remove_address`."""

@@ -4,6 +4,5 @@ from libc.stdint cimport uint64_t
 
 cdef str address_text(int kind, uint64_t high, uint64_t low)
 cdef str prefix_text(int kind, uint64_t high, uint64_t low)
-cdef int read_ipv4(str text, uint64_t *address) except -1
 cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) except -1
 cdef int read_prefix(str text, int *kind, uint64_t *high, uint64_t *low) except -1
