@@ -5,6 +5,8 @@ from libc.string cimport memcpy
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 largest)
+    bint PyUnicode_IS_ASCII(object text) noexcept
+    Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
     void *PyUnicode_DATA(object text) noexcept  # of ASCII text: its bytes
 
 
@@ -84,8 +86,8 @@ cdef inline int64_t c_parse_address(object text) except -1:
     cdef int64_t address = -1
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is not the text of an IPv4 address")
-    if text.isascii():
-        address = c_read_address(<const char*> PyUnicode_DATA(text), len(text))
+    if PyUnicode_IS_ASCII(text):
+        address = c_read_address(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
     if address < 0:
         raise ValueError(f"{text!r} is not an IPv4 address")
     return address

@@ -145,7 +145,7 @@ def test_nodes_are_known_by_tag_and_by_what_they_hold():
         },
         "test",
     )
-    assert inventory.nodes() == {"i-held", "i-tagged"}
+    assert inventory.nodes == {"i-held", "i-tagged"}
     assert report_on(inventory, "subnet-1").nodes == ["i-held", "i-tagged"]
 
 

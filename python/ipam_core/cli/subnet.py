@@ -95,8 +95,7 @@ def report(
     else:
         inventory, chosen = _live(subnet_id or [], cluster)
 
-    nodes = inventory.nodes()
-    reports = [report_on(inventory, each, nodes) for each in chosen]
+    reports = [report_on(inventory, each) for each in chosen]
     with _waiting("Looking for the best drains"):
         advices = [
             advise(

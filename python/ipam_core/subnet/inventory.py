@@ -33,6 +33,7 @@ class Inventory:
         interfaces: of all subnets, by the subnet's id; each interface once.
         reservations: (cidr, type) pairs of IPv4, by the subnet's id.
         instances: types by id; empty where describe-instances is missing.
+        nodes: ids of the instances that are nodes of a cluster, by tag or by what they hold.
         pods: addresses of pods that a drain evicts; None where kubectl's list is missing.
         notices: what a reader should know of the input.
     """
@@ -41,10 +42,10 @@ class Inventory:
     interfaces: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     reservations: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
     pods: list[str] | None = None
     notices: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)  # interfaces
-    _tagged: set[str] = field(default_factory=set)  # instances, as nodes
 
     def add(self, document: Any, source: str) -> None:
         """Take over one document; `source` is what messages call it.
@@ -79,6 +80,11 @@ class Inventory:
             if eni_id not in seen:
                 seen.add(eni_id)
                 self.interfaces.setdefault(interface["SubnetId"], []).append(interface)
+                # One that is not as AWS writes it is a report's to tell of.
+                with suppress(AttributeError, TypeError):
+                    instance = instance_of(interface)
+                    if instance and is_of_a_node(interface):
+                        self.nodes.add(instance)
 
     def _add_subnetipv4cidrreservations(self, entries: list[Any]) -> None:
         for entry in entries:
@@ -93,7 +99,7 @@ class Inventory:
                 instance_id = instance["InstanceId"]
                 self.instances[instance_id] = instance["InstanceType"]
                 if is_node(instance):
-                    self._tagged.add(instance_id)
+                    self.nodes.add(instance_id)
 
     def _add_items(self, entries: list[Any]) -> None:
         self.pods = self.pods or []
@@ -105,18 +111,6 @@ class Inventory:
             )
             if not stays and status.get("phase") in ("Running", "Pending") and "podIP" in status:
                 self.pods.append(status["podIP"])
-
-    def nodes(self) -> set[str]:
-        """Return the ids of the instances that are nodes of a cluster."""
-        found = set(self._tagged)
-        for interfaces in self.interfaces.values():
-            for interface in interfaces:
-                # One that is not as AWS writes it is a report's to tell of.
-                with suppress(AttributeError, TypeError):
-                    instance = instance_of(interface)
-                    if instance and is_of_a_node(interface):
-                        found.add(instance)
-        return found
 
     def choose(self, wanted: Iterable[str]) -> list[str]:
         """Return the ids of the subnets to look at: those wanted, else all that have IPv4.

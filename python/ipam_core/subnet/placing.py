@@ -78,12 +78,11 @@ def plan_reservation(report: SubnetReport, size: int | None = None) -> Reservati
     n_blocks = 1 << (28 - size)
     n_ranges = subnet.n_blocks // n_blocks
 
-    blocks, holders = report.holdings
-    is_prefix = np.zeros(len(blocks), np.bool_)
-    is_prefix[len(blocks) - sum(len(each.prefixes) for each in report.interfaces) :] = True
-    held = np.bincount(blocks[~is_prefix] // n_blocks, minlength=n_ranges)
-    by_nodes = np.bincount(blocks[~is_prefix & (holders >= 0)] // n_blocks, minlength=n_ranges)
-    prefixes = np.bincount(blocks[is_prefix] // n_blocks, minlength=n_ranges)
+    offsets, holders = report.singles
+    ranges = offsets // (n_blocks * ADDRESSES_PER_PREFIX)
+    held = np.bincount(ranges, minlength=n_ranges)
+    by_nodes = np.bincount(ranges[holders >= 0], minlength=n_ranges)
+    prefixes = np.bincount(report.delegated[0] // n_blocks, minlength=n_ranges)
     free = subnet.free_counts().reshape(n_ranges, n_blocks)
     whole = (free == ADDRESSES_PER_PREFIX).sum(axis=1)
 
