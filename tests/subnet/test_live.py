@@ -128,6 +128,35 @@ def test_a_clusters_subnets_are_its_own_and_its_nodes(account, aws):
     assert [each.owner for each in report.owners] == ["nodes' primary ENIs"]
 
 
+def test_no_region_is_the_callers_to_say(aws, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(InputError, match="region"):
+        read_live(["subnet-1"], session=boto3.Session())
+
+
+def test_more_subnets_than_a_filter_takes(aws, monkeypatch):
+    asked = []
+
+    def answer(self, operation, arguments):
+        asked.append((operation, arguments))
+        wanted = arguments.get("SubnetIds") or arguments.get("Filters", [{}])[0].get("Values", [])
+        return {
+            "DescribeSubnets": {"Subnets": [{"SubnetId": each} for each in wanted]},
+            "DescribeNetworkInterfaces": {"NetworkInterfaces": []},
+            "GetSubnetCidrReservations": {"SubnetIpv4CidrReservations": []},
+        }[operation]
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", answer)
+    subnet_ids = [f"subnet-{at}" for at in range(250)]
+    inventory, _ = read_live(subnet_ids, session=boto3.Session())
+    filters = [
+        len(arguments["Filters"][0]["Values"])
+        for operation, arguments in asked
+        if operation == "DescribeNetworkInterfaces"
+    ]
+    assert (len(inventory.subnets), filters) == (250, [200, 50])
+
+
 def test_pages_are_put_together(aws):
     def page(number, **more):
         return {
@@ -137,7 +166,6 @@ def test_pages_are_put_together(aws):
     session = Session(
         describe_subnets={"Subnets": [{"SubnetId": "subnet-1", "CidrBlock": "10.0.0.0/24"}]},
         describe_network_interfaces=[page(1, NextToken="more"), page(2)],
-        describe_instances={"Reservations": []},
         get_subnet_cidr_reservations={"SubnetIpv4CidrReservations": []},
     )
     inventory, _ = read_live(["subnet-1"], session=session)

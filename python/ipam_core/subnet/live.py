@@ -8,32 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import (
-    CloudError,
-    DeniedError,
-    InputError,
-    MissingExtraError,
-    NotFoundError,
-    UnreachableError,
-)
+from ipam_core.cloud.codes import error_for
+from ipam_core.errors import DeniedError, InputError, MissingExtraError, UnreachableError
 from ipam_core.subnet.inventory import Inventory
+from ipam_core.subnet.owners import instance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-_DENIED = frozenset(
-    (
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "RequestExpired",
-        "UnauthorizedOperation",
-        "UnrecognizedClientException",
-    )
-)
+MOST_FILTER_VALUES = 200
+"""EC2 takes no more values in one filter of a Describe call."""
 
 
 def read_live(
@@ -57,13 +41,18 @@ def read_live(
     if not wanted:
         raise InputError(f"no subnet to read: cluster {cluster!r} has none")
     inventory = Inventory()
-    in_subnets = [{"Name": "subnet-id", "Values": wanted}]
-    for method, key, arguments in (
-        ("describe_subnets", "Subnets", {"SubnetIds": wanted}),
-        ("describe_network_interfaces", "NetworkInterfaces", {"Filters": in_subnets}),
-        ("describe_instances", "Reservations", {"Filters": in_subnets}),
-    ):
-        inventory.add({key: reader.pages("ec2", method, key, **arguments)}, method)
+    # By id, not by filter: one that does not exist is an error.
+    subnets = reader.pages("describe_subnets", "Subnets", SubnetIds=wanted)
+    inventory.add({"Subnets": subnets}, "describe_subnets")
+    reader.add(inventory, "describe_network_interfaces", "NetworkInterfaces", "subnet-id", wanted)
+    # Under custom networking a node's instance is in another subnet than its pods' ENIs.
+    instances = {
+        instance
+        for interfaces in inventory.interfaces.values()
+        for interface in interfaces
+        if (instance := instance_of(interface))
+    }
+    reader.add(inventory, "describe_instances", "Reservations", "instance-id", sorted(instances))
     for subnet_id in wanted:
         inventory.add(reader.reservations(subnet_id), "get_subnet_cidr_reservations")
     return inventory, wanted
@@ -78,10 +67,18 @@ class _Reader:
         self.session = session or boto3.Session()
         self.clients: dict[str, Any] = {}
 
+    def add(
+        self, inventory: Inventory, method: str, key: str, name: str, values: list[str]
+    ) -> None:
+        """Read all whose `name` is one of `values`, and add them."""
+        for at in range(0, len(values), MOST_FILTER_VALUES):
+            chosen = [{"Name": name, "Values": values[at : at + MOST_FILTER_VALUES]}]
+            inventory.add({key: self.pages(method, key, Filters=chosen)}, method)
+
     def subnets_of(self, cluster: str) -> list[str]:
         described = self.call("eks", "describe_cluster", name=cluster)
         tagged = [{"Name": "tag-key", "Values": [f"kubernetes.io/cluster/{cluster}"]}]
-        reservations = self.pages("ec2", "describe_instances", "Reservations", Filters=tagged)
+        reservations = self.pages("describe_instances", "Reservations", Filters=tagged)
         return [
             *described["cluster"]["resourcesVpcConfig"]["subnetIds"],
             *(
@@ -104,9 +101,11 @@ class _Reader:
                 return {key: found}
             token = {"NextToken": page["NextToken"]}
 
-    def pages(self, service: str, method: str, key: str, **arguments: Any) -> list[Any]:
+    def pages(self, method: str, key: str, **arguments: Any) -> list[Any]:
+        """Return the entries of all pages of an EC2 call."""
+
         def read() -> list[Any]:
-            pages = self.client(service).get_paginator(method).paginate(**arguments)
+            pages = self.client("ec2").get_paginator(method).paginate(**arguments)
             return [entry for page in pages for entry in page[key]]
 
         found: list[Any] = self.told(method, read)
@@ -120,22 +119,18 @@ class _Reader:
             self.clients[service] = self.session.client(service)
         return self.clients[service]
 
-    def told(self, method: str, read: Any) -> Any:
-        """Read, and turn boto's errors into the package's own."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    def told(self, method: str, read: Callable[[], Any]) -> Any:
+        """Read, and turn botocore's errors into the package's own."""
+        from botocore import exceptions  # noqa: PLC0415
 
-        api = "".join(word.capitalize() for word in method.split("_"))
+        api = "".join(map(str.capitalize, method.split("_")))
         try:
             return read()
-        except ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            message = error.response["Error"].get("Message", "")
-            kind = CloudError
-            if code in _DENIED:
-                kind = DeniedError
-            elif code.endswith("NotFound") or code == "ResourceNotFoundException":
-                kind = NotFoundError
-            raise kind(api, code, message) from None
-        except BotoCoreError as error:
-            kind = DeniedError if "Credentials" in type(error).__name__ else UnreachableError
+        except exceptions.ClientError as error:
+            said = error.response["Error"]
+            raise error_for(api, said.get("Code", ""), said.get("Message", "")) from None
+        except exceptions.NoRegionError as error:
+            raise InputError(f"{api}: {error}") from None
+        except exceptions.BotoCoreError as error:
+            kind = DeniedError if "Credential" in type(error).__name__ else UnreachableError
             raise kind(api, type(error).__name__, str(error)) from None
