@@ -220,7 +220,7 @@ def test_a_cluster_without_subnets(aws):
         describe_cluster={"cluster": {"resourcesVpcConfig": {"subnetIds": []}}},
     )
     original = session.client
-    session.client = lambda service: (
+    session.client = lambda service, **_: (
         original(service)
         if service == "eks"
         else Session(describe_instances={"Reservations": []}).client(service)
