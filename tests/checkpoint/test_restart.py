@@ -288,6 +288,7 @@ def test_cards_are_kept_apart(tmp_path, clocks):
             durable = DurableStore(store, checkpoint, network_card=card)
             durable.save_layout(clocks.now_ns)
             durable.assign(sandbox(1), "default/a", clocks.now_ns)  # one address on each
+        assert len(checkpoint.perform(ReadCheckpoint())) == 2
         for card in range(2):
             restored = restore(checkpoint, network_card=card, now_ns=clocks.now_ns)
             assert [a.address for a in restored.adopted] == [f"10.0.{card}.1"]

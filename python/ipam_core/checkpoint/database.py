@@ -142,8 +142,7 @@ class Database:
             leftover.unlink(missing_ok=True)
         with closing(sqlite3.connect(path, isolation_level=None)) as fresh:
             yield fresh
-            fresh.execute("PRAGMA journal_mode = WAL")
-        sync(path)
+            fresh.execute("PRAGMA journal_mode = WAL")  # a commit of its own: SQLite syncs it
         path.rename(self.path)
         sync(self.path.parent)
 
@@ -233,5 +232,7 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _BUSY:
             raise CheckpointBusyError(path, "in use by another process") from error
         raise CheckpointError(path, str(error)) from error
+    except UnicodeDecodeError as error:  # of the tables' names, or of SQLite's own message
+        raise CheckpointDamagedError(path, (f"text that is not UTF-8: {error}",)) from error
     except OSError as error:
         raise CheckpointError(path, error.strerror or str(error)) from error
