@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ipam_core._store import DataStore as DataStore
     from ipam_core._store import PoolStats as PoolStats
     from ipam_core._store import Sandbox as Sandbox
+    from ipam_core._subnet import Fragmentation as Fragmentation
+    from ipam_core._subnet import Subnet as Subnet
     from ipam_core.checkpoint import Checkpoint as Checkpoint
     from ipam_core.checkpoint import DurableStore as DurableStore
     from ipam_core.cloud import drive as drive
@@ -38,6 +40,8 @@ _HOMES = {
     "PoolStats": "_store",
     "Sandbox": "_store",
     "AwsCloud": "cloud.aws",
+    "Fragmentation": "_subnet",
+    "Subnet": "_subnet",
     "drive": "cloud",
     "Node": "node",
     "IPAM_CORE": "policy",

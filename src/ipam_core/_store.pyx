@@ -666,7 +666,7 @@ cdef class DataStore:
 
     cdef bint _c_is_taken(self, int kind, uint64_t high, uint64_t low) noexcept nogil:
         """Return whether any of these addresses is attached to some ENI."""
-        cdef int rank, slot
+        cdef int rank
         cdef uint64_t slots
         cdef EniSlots *eni
         for rank in range(self.n_enis):
@@ -1089,7 +1089,8 @@ cdef class DataStore:
                       uint32_t *number) noexcept nogil:
         """Assign to a digest; `number` is its record. Needs `c_reserve` before.
 
-        Returns DONE, KEPT where the digest holds one already, EXHAUSTED, or NO_MEMORY where an IPv6 window cannot grow.
+        Returns DONE, KEPT where the digest holds one already, EXHAUSTED, or NO_MEMORY
+        where an IPv6 window cannot grow.
         """
         cdef int handle, kind, slot
         cdef int64_t offset
@@ -1814,7 +1815,6 @@ cdef class DataStore:
                 c_count_cooling(self.ports[handle], kind, slot, -1)
                 c_open(self.ports[handle], kind, slot, offset)
                 self._c_refresh(handle)
-
 
     # --- proof --------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ keeps its own queue.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ipam_core.effects import Effect, Step
 
 T = TypeVar("T")
+
+# A library's log goes where the application sends it, and nowhere by itself.
+logging.getLogger("ipam_core").addHandler(logging.NullHandler())
 
 
 class Cloud(Protocol):

@@ -13,6 +13,7 @@ What EC2 may have done without saying so, because the reply was lost, is found a
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,7 +24,7 @@ from ipam_core.cloud.ec2 import Ec2, description_of, tags_of
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.errors import CloudError, NotFoundError, ThrottledError, UnreachableError
-from ipam_core.node.leaks import CREATED_AT_TAG, DESCRIPTION_PREFIX
+from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX
 from ipam_core.node.taking import NODE_TAG
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from ipam_core.cloud.ec2 import Ec2Options
     from ipam_core.cloud.metadata import Instance, Metadata
 
-CLUSTER_TAG = "cluster.k8s.amazonaws.com/name"
 ASKED_AGAIN_FOR = timedelta(seconds=240)
 """How long a creation without an answer is repeated as it was: for less than the leak
 task lets its ENI live, with a minute left to attach it."""
@@ -149,6 +149,8 @@ class AwsCloud:
     # --- ENIs ---------------------------------------------------------------------
 
     def _create_eni(self, effect: fx.CreateEni) -> str:
+        # The primary ENI's subnet is the same one by name and by default.
+        effect = replace(effect, subnet_id=effect.subnet_id or self.instance.subnet_id)
         now = self._now()
         since, request = self._unanswered.pop(effect, (now, {}))
         if not request or now - since > ASKED_AGAIN_FOR:
@@ -173,7 +175,7 @@ class AwsCloud:
             "ClientToken": str(uuid.uuid4()),
             "Description": DESCRIPTION_PREFIX + self.instance.instance_id,
             "Groups": list(effect.security_groups or self.metadata.security_groups()),
-            "SubnetId": effect.subnet_id or self.instance.subnet_id,
+            "SubnetId": effect.subnet_id,
             "TagSpecifications": [{"ResourceType": "network-interface", "Tags": _aws_tags(tags)}],
             **{name: count for name, count in counts.items() if count},
         }

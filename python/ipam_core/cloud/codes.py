@@ -51,6 +51,8 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "SignatureDoesNotMatch": DeniedError,
     "OptInRequired": DeniedError,
     "Blocked": DeniedError,
+    "UnrecognizedClientException": DeniedError,  # what EKS calls it
+    "ResourceNotFoundException": NotFoundError,  # EKS
 }
 
 

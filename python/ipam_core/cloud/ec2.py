@@ -16,6 +16,7 @@ from ipam_core.errors import (
     DeniedError,
     InputError,
     MissingExtraError,
+    NotFoundError,
     UnreachableError,
 )
 
@@ -123,11 +124,20 @@ class Ec2:
             return [item for page in pages for item in page[key]]
 
     def describe_instance(self, instance_id: str) -> dict[str, Any]:
-        """Return an instance as DescribeInstances shows it. Raises `CloudError`."""
-        reply = self.call("DescribeInstances", InstanceIds=[instance_id])
-        (instance,) = reply["Reservations"][0]["Instances"]
-        found: dict[str, Any] = instance
-        return found
+        """Return an instance as DescribeInstances shows it.
+
+        Raises:
+            NotFoundError: it is terminated, or in no VPC.
+            CloudError: the call failed.
+        """
+        api = "DescribeInstances"
+        reservations = self.call(api, InstanceIds=[instance_id])["Reservations"]
+        found: list[dict[str, Any]] = [
+            instance for reservation in reservations for instance in reservation["Instances"]
+        ]
+        if not found or "VpcId" not in found[0]:
+            raise NotFoundError(api, "NoNetwork", f"{instance_id} is terminated, or in no VPC")
+        return found[0]
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ipam_core import effects as fx
 from ipam_core.cloud import codes
 from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.subnets import SimulatedSubnet, SubnetFullSignal
-from ipam_core.node.leaks import CREATED_AT_TAG
+from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG
 from ipam_core.node.taking import NODE_TAG
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ipam_core.errors import CloudError
 
 PRIMARY_SUBNET = "primary"
-CLUSTER_TAG = "cluster.k8s.amazonaws.com/name"
 CHANGING_APIS = frozenset({
     "AssignPrivateIpAddresses",
     "AssignIpv6Addresses",

@@ -8,16 +8,8 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
-from ipam_core.diagnosis.doctor_finding import (
-    Certainty,
-    Finding,
-    Fix,
-    Status,
-    left_open,
-    ruled_out,
-)
-from ipam_core.diagnosis.doctor_prognosis import Change
-from ipam_core.diagnosis.doctor_stalls import SPARE
+from ipam_core.diagnosis.doctor_finding import Certainty, Finding, Status, left_open, ruled_out
+from ipam_core.diagnosis.fixes import SPARE, Change, Fix
 from ipam_core.diagnosis.inputs.case import Evidence
 from ipam_core.errors import DeniedError, SubnetFullError, ThrottledError
 

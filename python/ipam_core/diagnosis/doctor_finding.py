@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.doctor_prognosis import Change
-
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor_prognosis import Prognosis
+    from ipam_core.diagnosis.fixes import Fix
     from ipam_core.diagnosis.inputs.case import Evidence
 
 
@@ -27,15 +26,6 @@ class Certainty(StrEnum):
     CERTAIN = "certain"
     LIKELY = "likely"
     POSSIBLE = "possible"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """The commands that mend a cause, what to know of them, and the change to simulate."""
-
-    commands: tuple[str, ...]
-    note: str = ""
-    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +51,3 @@ def ruled_out(cause: str, why: str) -> Finding:
 def left_open(cause: str, needs: str) -> Finding:
     """Return a cause of which the inputs say nothing, and which would."""
     return Finding(cause=cause, status=Status.OPEN, why=f"needs {needs}")
-
-
-def set_env(**variables: str | None) -> Fix:
-    """Return the fix that sets variables of the agent (None: unset), which restarts it."""
-    words = [
-        f"{name}-" if value is None else f"{name}={value}" for name, value in variables.items()
-    ]
-    return Fix(
-        commands=(f"kubectl -n kube-system set env ds/aws-node {' '.join(words)}",),
-        change=Change(env=dict(variables)),
-    )

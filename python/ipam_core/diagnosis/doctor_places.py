@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud.codes import ATTACHMENT_LIMIT
 from ipam_core.diagnosis.doctor_facts import LEAK_RECENT
 from ipam_core.diagnosis.doctor_faults import CONTENT, found, found_failing
-from ipam_core.diagnosis.doctor_finding import Certainty, Fix, left_open, ruled_out, set_env
-from ipam_core.diagnosis.doctor_prognosis import Change
+from ipam_core.diagnosis.doctor_finding import Certainty, left_open, ruled_out
 from ipam_core.diagnosis.doctor_stalls import SETTINGS, told
+from ipam_core.diagnosis.fixes import Change, Fix, set_env
 from ipam_core.errors import SubnetFullError
 
 if TYPE_CHECKING:

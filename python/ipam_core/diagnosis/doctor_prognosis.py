@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ipam_core.diagnosis.doctor_facts import Facts
+    from ipam_core.diagnosis.fixes import Change
     from ipam_core.diagnosis.inputs.case import HeldEni
     from ipam_core.simulation.player import Player
     from ipam_core.simulation.scenario import ScenarioStep
@@ -43,24 +44,6 @@ class Prognosis:
     as_it_is: Outcome
     with_fix: Outcome
     serves: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What a simulation changes: the fault that stays as it is, and what the fix does.
-
-    `fault` and `mend` are steps of a scenario; `env` is merged in by a restart, None
-    takes a variable away. The fix goes on from where pods still wait. It starts from the
-    state again, without the fault, where that is `anew`, another `max_pods` or with
-    `freed_places` for ENIs, or where they were served in the end.
-    """
-
-    fault: tuple[dict[str, Any], ...] = ()
-    mend: tuple[dict[str, Any], ...] = ()
-    env: dict[str, str | None] | None = None
-    max_pods: int | None = None
-    freed_places: int = 0
-    anew: bool = False
 
 
 def foresee(facts: Facts, change: Change) -> Prognosis | None:

@@ -5,24 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.doctor_finding import (
-    Certainty,
-    Finding,
-    Fix,
-    Status,
-    left_open,
-    ruled_out,
-    set_env,
-)
-from ipam_core.diagnosis.doctor_prognosis import Change
+from ipam_core.diagnosis.doctor_finding import Certainty, Finding, Status, left_open, ruled_out
+from ipam_core.diagnosis.fixes import SPARE, Change, Fix, set_env
 from ipam_core.diagnosis.inputs.events import TOO_MANY_PODS
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor_facts import Facts
     from ipam_core.diagnosis.inputs.case import Evidence
 
-SPARE = 10
-"""Free addresses that a fix asks for: so many pods may start within one look of 5 s."""
 _STATE = "/v1/enis or ipamd.log"
 SETTINGS = "the settings: the DaemonSet's manifest or ipamd.log"
 

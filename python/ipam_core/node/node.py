@@ -15,6 +15,7 @@ from ipam_core.errors import (
     SubnetFullError,
     UnknownSandboxError,
 )
+from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import PoolView, decide
@@ -40,8 +41,6 @@ SHRINK_INTERVAL_S = 30
 """Shrinking is more than this apart."""
 RECONCILE_INTERVAL_S = 60
 """A reconcile comes when more than this passed since the pool last changed."""
-
-_FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
 
 
 class Node:
@@ -296,7 +295,7 @@ class Node:
         """Return whether the policy takes an error for "the subnet is full"."""
         if isinstance(error, SubnetFullError):
             return True
-        return self.policy.know_full_subnet and _FULL_SUBNET_WORDING in error.message.lower()
+        return self.policy.know_full_subnet and FULL_SUBNET_WORDING in error.message.lower()
 
     # --- what the steps note ------------------------------------------------------
 

@@ -1,0 +1,47 @@
+"""What mends a node: the commands, and the change that a simulation of them makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+SPARE = 10
+"""Free addresses that a fix asks for: so many pods may start within one look of 5 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a simulation changes: the fault that stays as it is, and what the fix does.
+
+    `fault` and `mend` are steps of a scenario; `env` is merged in by a restart, None
+    takes a variable away. The fix goes on from where pods still wait. It starts from the
+    state again, without the fault, where that is `anew`, another `max_pods` or with
+    `freed_places` for ENIs, or where they were served in the end.
+    """
+
+    fault: tuple[dict[str, Any], ...] = ()
+    mend: tuple[dict[str, Any], ...] = ()
+    env: dict[str, str | None] | None = None
+    max_pods: int | None = None
+    freed_places: int = 0
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """The commands that mend a cause, what to know of them, and the change to simulate."""
+
+    commands: tuple[str, ...]
+    note: str = ""
+    change: Change | None = None
+
+
+def set_env(**variables: str | None) -> Fix:
+    """Return the fix that sets variables of the agent (None: unset), which restarts it."""
+    words = [
+        f"{name}-" if value is None else f"{name}={value}" for name, value in variables.items()
+    ]
+    return Fix(
+        commands=(f"kubectl -n kube-system set env ds/aws-node {' '.join(words)}",),
+        change=Change(env=dict(variables)),
+    )
