@@ -30,10 +30,11 @@ def _register() -> None:
     from ipam_core.cli.check import check
     from ipam_core.cli.demo import demo
     from ipam_core.cli.doctor import doctor
+    from ipam_core.cli.explain import explain
     from ipam_core.cli.instances import instances
     from ipam_core.cli.simulate import simulate
 
-    for command in (demo, simulate, check, instances, doctor):
+    for command in (demo, simulate, check, instances, doctor, explain):
         app.command()(command)
 
 
