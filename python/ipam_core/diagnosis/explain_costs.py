@@ -78,7 +78,7 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
         "MINIMUM_IP_TARGET and WARM_IP_TARGET the larger wins."
     ),
     change="nothing, or take the variable away so that nobody counts on it",
-    source=f"ipTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
+    source=f"warmIPTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _setting_ignored(facts: Facts) -> Iterator[Found]:
     play = facts.play
@@ -226,7 +226,7 @@ def _idle_addresses(facts: Facts) -> Iterator[Found]:
         f"settings say (agents from v1.20, PR 3347 of {UPSTREAM}, July 2025)."
     ),
     change="nothing: what is told here is card 0",
-    source="pool-rules section 1, network cards",
+    source=f"{UPSTREAM} PR 3347",
 )
 def _network_cards(facts: Facts) -> Iterator[Found]:
     cards = facts.case.limits.enis_per_network_card
