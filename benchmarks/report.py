@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 
@@ -19,10 +20,20 @@ def rows(path: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def memory() -> dict[str, float]:
-    """Return resident bytes a free address and an assigned one, beyond the caller's strings.
+def written(path: Path) -> list[tuple[str, float]]:
+    """Return the bytes that an operation writes, of the benchmarks that count them."""
+    return [
+        (f"{bench['group']}: {bench['extra_info']['subject']}", bench["extra_info"]["bytes"])
+        for bench in json.loads(path.read_text())["benchmarks"]
+        if "bytes" in bench["extra_info"]
+    ]
 
-    Many stores at once, so that the allocator's steps and pages do not show.
+
+def memory() -> dict[str, tuple[float, float]]:
+    """Return traced and resident bytes a free address and an assigned one.
+
+    Beyond the caller's own strings, and over many stores at once, so that the
+    allocator's steps and pages do not show.
     """
     from subjects import build, cidrs, sandboxes  # noqa: PLC0415 - loads NumPy and the peers
 
@@ -31,19 +42,29 @@ def memory() -> dict[str, float]:
     for mode, n in (("secondary-ip", 1624), ("prefix", 3712)):
         attached = cidrs(mode, n)
         pods = sandboxes(n)
-        before = resident()
-        stores = [build(mode, attached) for _ in range(n_stores)]
-        sizes[f"a free address, {mode}"] = (resident() - before) / n / n_stores
-        before = resident()
-        for store in stores:
-            for pod in pods:
-                store.assign(pod, None, 1)
-        sizes[f"an assigned address, {mode}"] = (resident() - before) / n / n_stores
-    return sizes
+        for measure in (resident, traced):
+            tracemalloc.start() if measure is traced else tracemalloc.stop()
+            before = measure()
+            stores = [build(mode, attached) for _ in range(n_stores)]
+            between = measure()
+            for store in stores:
+                for pod in pods:
+                    store.assign(pod, None, 1)
+            after = measure()
+            for what, size in (("free", between - before), ("assigned", after - between)):
+                sizes.setdefault(f"{what} address, {mode}", []).append(size / n / n_stores)
+            del stores, store
+        tracemalloc.stop()
+    return {what: tuple(pair) for what, pair in sizes.items()}
+
+
+def traced() -> int:
+    """Return the bytes that Python's allocators have given; the store asks them too."""
+    return tracemalloc.get_traced_memory()[0]
 
 
 def resident() -> int:
-    """Return this process's resident bytes; the store's own memory is not Python's."""
+    """Return this process's resident bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
 
@@ -60,9 +81,12 @@ def main() -> None:
     few, many = (table.get(f"pair, {n} pods", {}).get("ipam_core") for n in (29, 11000))
     if few and many:
         print(f"{'11,000 pods against 29':34}{many / few:19.2f}")
+    for what, size in written(Path(sys.argv[1])):
+        print(f"bytes written, {what:50}{size:11.0f}")
     if "--memory" in sys.argv:
-        for what, size in memory().items():
-            print(f"bytes, {what:34}{size:9.1f}")
+        print(f"{'bytes':34}{'resident':>9}{'traced':>10}")
+        for what, (size, counted) in memory().items():
+            print(f"  {what:32}{size:9.1f}{counted:10.1f}")
 
 
 if __name__ == "__main__":

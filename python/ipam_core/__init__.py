@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from ipam_core._store import DataStore as DataStore
     from ipam_core._store import PoolStats as PoolStats
     from ipam_core._store import Sandbox as Sandbox
+    from ipam_core._subnet import Fragmentation as Fragmentation
+    from ipam_core._subnet import Subnet as Subnet
+    from ipam_core.checkpoint import Checkpoint as Checkpoint
+    from ipam_core.checkpoint import DurableStore as DurableStore
     from ipam_core.cloud import drive as drive
+    from ipam_core.cloud.aws import AwsCloud as AwsCloud
     from ipam_core.node import Node as Node
     from ipam_core.policy import IPAM_CORE as IPAM_CORE
     from ipam_core.policy import VPC_CNI as VPC_CNI
@@ -29,9 +34,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Assignment": "_store",
+    "Checkpoint": "checkpoint",
     "DataStore": "_store",
+    "DurableStore": "checkpoint",
     "PoolStats": "_store",
     "Sandbox": "_store",
+    "AwsCloud": "cloud.aws",
+    "Fragmentation": "_subnet",
+    "Subnet": "_subnet",
     "drive": "cloud",
     "Node": "node",
     "IPAM_CORE": "policy",

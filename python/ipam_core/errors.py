@@ -27,6 +27,13 @@ class PoolExhaustedError(IpamError):
         self.cooling = cooling
 
 
+class NotReadyError(IpamError):
+    """The node has not started: nobody answers a pod yet. The kubelet asks again."""
+
+    def __init__(self) -> None:
+        super().__init__("the node has not started: its assignments are not restored yet")
+
+
 class UnknownSandboxError(IpamError):
     """The sandbox holds no address."""
 
@@ -181,11 +188,45 @@ class NotFoundError(CloudError):
 
 
 class UnreachableError(CloudError):
-    """No answer: connection refused, timed out, or cut off half way."""
+    """No answer that tells what was done: refused, timed out, cut off, a server's fault."""
 
 
 # --- durable state ------------------------------------------------------------
 
 
 class CheckpointError(IpamError):
-    """The checkpoint cannot be read or written."""
+    """The checkpoint cannot be read or written; `path` says which."""
+
+    def __init__(self, path: object, why: str) -> None:
+        super().__init__(f"checkpoint {path}: {why}")
+        self.path = path
+        self.why = why
+
+
+class CheckpointWriteError(CheckpointError):
+    """A change could not be made durable and was undone; the cause is `__cause__`.
+
+    The next call works again once the cause is gone.
+    """
+
+
+class CheckpointBusyError(CheckpointError):
+    """Another process has the checkpoint open."""
+
+
+class CheckpointDamagedError(CheckpointError):
+    """What was read is not what was written; `problems` names every place found."""
+
+    def __init__(self, path: object, problems: tuple[str, ...]) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(path, f"damaged: {problems[0]}{more}")
+        self.problems = problems
+
+
+class CheckpointVersionError(CheckpointError):
+    """The checkpoint was written by a newer ipam-core."""
+
+    def __init__(self, path: object, *, version: int, newest: int) -> None:
+        super().__init__(path, f"is of version {version}, this ipam-core knows up to {newest}")
+        self.version = version
+        self.newest = newest

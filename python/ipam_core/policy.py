@@ -30,6 +30,8 @@ class Policy:
     """Understand every wording with which EC2 says that a subnet is full (#3105)."""
     keep_cooldown: bool = False
     """Cooldown survives a restart (#1188)."""
+    keep_unattached: bool = False
+    """A checkpoint's assignment of an address that is not attached is kept aside (#3876)."""
 
 
 VPC_CNI = Policy(name="vpc-cni")
@@ -45,5 +47,6 @@ IPAM_CORE = Policy(
     release_delay_s=60.0,
     know_full_subnet=True,
     keep_cooldown=True,
+    keep_unattached=True,
 )
 """All the better rules at once."""

@@ -42,6 +42,7 @@ which raise `busy` while they run without it; other calls then wait at the lock.
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
 from cpython.pythread cimport (
     PyThread_acquire_lock,
@@ -54,7 +55,6 @@ from cpython.pythread cimport (
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_FromStringAndSize
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove, memset
 
 from ipam_core._bits cimport bit, first_set, popcount
@@ -385,7 +385,7 @@ cdef class DataStore:
     def __cinit__(self):
         self.unused = self.oldest = self.newest = self.unused_block = NONE
         self.mask = 63
-        self.table = <uint32_t*> calloc(64, sizeof(uint32_t))
+        self.table = <uint32_t*> PyMem_RawCalloc(64, sizeof(uint32_t))
         self.lock = PyThread_allocate_lock()
         self._by_id = {}
         if self.table == NULL or self.lock == NULL:
@@ -413,9 +413,9 @@ cdef class DataStore:
             Py_XDECREF(self.records[number].pod)
         for rank in range(self.n_enis):
             c_free_eni(self.ports[self.order[rank]])
-        free(self.records)
-        free(self.table)
-        free(self.blocks)
+        PyMem_RawFree(self.records)
+        PyMem_RawFree(self.table)
+        PyMem_RawFree(self.blocks)
         if self.lock != NULL:
             PyThread_free_lock(<PyThread_type_lock> self.lock)
 
@@ -489,7 +489,7 @@ cdef class DataStore:
         if device_number < 0 or network_card < 0:
             raise ValueError(f"device_number {device_number} and network_card {network_card}: "
                              "0 or more")
-        eni = <EniSlots*> calloc(1, sizeof(EniSlots))
+        eni = <EniSlots*> PyMem_RawCalloc(1, sizeof(EniSlots))
         if eni == NULL:
             raise MemoryError
         while self.ports[handle] != NULL:
@@ -666,7 +666,7 @@ cdef class DataStore:
 
     cdef bint _c_is_taken(self, int kind, uint64_t high, uint64_t low) noexcept nogil:
         """Return whether any of these addresses is attached to some ENI."""
-        cdef int rank, slot
+        cdef int rank
         cdef uint64_t slots
         cdef EniSlots *eni
         for rank in range(self.n_enis):
@@ -1089,7 +1089,8 @@ cdef class DataStore:
                       uint32_t *number) noexcept nogil:
         """Assign to a digest; `number` is its record. Needs `c_reserve` before.
 
-        Returns DONE, KEPT where the digest holds one already, EXHAUSTED, or NO_MEMORY where an IPv6 window cannot grow.
+        Returns DONE, KEPT where the digest holds one already, EXHAUSTED, or NO_MEMORY
+        where an IPv6 window cannot grow.
         """
         cdef int handle, kind, slot
         cdef int64_t offset
@@ -1310,7 +1311,7 @@ cdef class DataStore:
         cdef void *grown
         if self.n_unused < n:
             capacity = self.n_records + self.n_records // 2 + n + 8
-            grown = realloc(self.records, capacity * sizeof(Record))
+            grown = PyMem_RawRealloc(self.records, capacity * sizeof(Record))
             if grown == NULL:
                 return NO_MEMORY
             self.records = <Record*> grown
@@ -1325,7 +1326,7 @@ cdef class DataStore:
             self.n_records = capacity
         if self.n_unused_blocks < min(n, <uint32_t> N_ENIS * N_SLOTS):
             capacity = self.n_blocks + self.n_blocks // 2 + min(n, 64) + 8
-            grown = realloc(self.blocks, capacity * sizeof(self.blocks[0]))
+            grown = PyMem_RawRealloc(self.blocks, capacity * sizeof(self.blocks[0]))
             if grown == NULL:
                 return NO_MEMORY
             self.blocks = <uint32_t (*)[PER_PREFIX]> grown
@@ -1341,11 +1342,11 @@ cdef class DataStore:
         return DONE if size == self.mask + 1 else self._c_rehash(size)
 
     cdef int _c_rehash(self, uint32_t size) noexcept nogil:
-        cdef uint32_t *table = <uint32_t*> calloc(size, sizeof(uint32_t))
+        cdef uint32_t *table = <uint32_t*> PyMem_RawCalloc(size, sizeof(uint32_t))
         cdef uint32_t number
         if table == NULL:
             return NO_MEMORY
-        free(self.table)
+        PyMem_RawFree(self.table)
         self.table = table
         self.mask = size - 1
         self.n_held = 0
@@ -1815,7 +1816,6 @@ cdef class DataStore:
                 c_open(self.ports[handle], kind, slot, offset)
                 self._c_refresh(handle)
 
-
     # --- proof --------------------------------------------------------------------------------
 
     def _check(self):
@@ -2099,8 +2099,8 @@ cdef int c_new_lone(EniSlots *eni, int slot, uint32_t base) noexcept:
     cdef int capacity
     cdef void *grown
     if slot >= eni.capacity:
-        capacity = slot + 1 + slot // 2
-        grown = realloc(eni.lone, capacity * sizeof(Lone))
+        capacity = slot + 2  # not twice as many: memory is what a free address costs
+        grown = PyMem_RawRealloc(eni.lone, capacity * sizeof(Lone))
         if grown == NULL:
             return -1
         eni.lone = <Lone*> grown
@@ -2115,12 +2115,12 @@ cdef int c_new_prefix(EniSlots *eni, int slot, uint32_t base) noexcept:
     cdef uint32_t capacity
     cdef void *grown
     if eni.prefixes == NULL:
-        eni.prefixes = <Prefixes*> calloc(1, sizeof(Prefixes))
+        eni.prefixes = <Prefixes*> PyMem_RawCalloc(1, sizeof(Prefixes))
         if eni.prefixes == NULL:
             return -1
     if slot >= <int> eni.prefixes.capacity:
         capacity = slot + 4 + slot // 2
-        grown = realloc(eni.prefixes.slot, capacity * sizeof(Prefix))
+        grown = PyMem_RawRealloc(eni.prefixes.slot, capacity * sizeof(Prefix))
         if grown == NULL:
             return -1
         eni.prefixes.slot = <Prefix*> grown
@@ -2141,11 +2141,11 @@ cdef int c_new_wide(EniSlots *eni, int slot, uint64_t high, uint64_t low) noexce
     """Make a slot for a /80, its window empty; -1 where there is no memory."""
     cdef void *grown
     if eni.wides == NULL:
-        eni.wides = <Wides*> calloc(1, sizeof(Wides))
+        eni.wides = <Wides*> PyMem_RawCalloc(1, sizeof(Wides))
         if eni.wides == NULL:
             return -1
     if slot >= <int> eni.wides.capacity:
-        grown = realloc(eni.wides.slot, (slot + 1) * sizeof(Wide))
+        grown = PyMem_RawRealloc(eni.wides.slot, (slot + 1) * sizeof(Wide))
         if grown == NULL:
             return -1
         eni.wides.slot = <Wide*> grown
@@ -2157,9 +2157,9 @@ cdef int c_new_wide(EniSlots *eni, int slot, uint64_t high, uint64_t low) noexce
 
 
 cdef void c_free_wide(Wide *wide) noexcept:
-    free(wide.free)
-    free(wide.open)
-    free(wide.record)
+    PyMem_RawFree(wide.free)
+    PyMem_RawFree(wide.open)
+    PyMem_RawFree(wide.record)
     memset(wide, 0, sizeof(Wide))
 
 
@@ -2169,15 +2169,15 @@ cdef int c_double(Wide *wide) noexcept nogil:
     cdef void *grown
     if n_words > MOST_WORDS:
         return -1
-    grown = realloc(wide.record, n_words * 64 * sizeof(uint32_t))
+    grown = PyMem_RawRealloc(wide.record, n_words * 64 * sizeof(uint32_t))
     if grown == NULL:
         return -1
     wide.record = <uint32_t*> grown
-    grown = realloc(wide.open, (n_words + 63) // 64 * sizeof(uint64_t))
+    grown = PyMem_RawRealloc(wide.open, (n_words + 63) // 64 * sizeof(uint64_t))
     if grown == NULL:
         return -1
     wide.open = <uint64_t*> grown
-    grown = realloc(wide.free, n_words * sizeof(uint64_t))
+    grown = PyMem_RawRealloc(wide.free, n_words * sizeof(uint64_t))
     if grown == NULL:
         return -1
     wide.free = <uint64_t*> grown
@@ -2244,17 +2244,17 @@ cdef void c_free_eni(EniSlots *eni) noexcept:
     cdef uint64_t slots = eni.attached[WIDE]
     Py_XDECREF(eni.eni_id)
     Py_XDECREF(eni.subnet_id)
-    free(eni.lone)
+    PyMem_RawFree(eni.lone)
     if eni.prefixes != NULL:
-        free(eni.prefixes.slot)
-        free(eni.prefixes)
+        PyMem_RawFree(eni.prefixes.slot)
+        PyMem_RawFree(eni.prefixes)
     if eni.wides != NULL:
         while slots:
             c_free_wide(&eni.wides.slot[first_set(slots)])
             slots &= slots - 1
-        free(eni.wides.slot)
-        free(eni.wides)
-    free(eni)
+        PyMem_RawFree(eni.wides.slot)
+        PyMem_RawFree(eni.wides)
+    PyMem_RawFree(eni)
 
 
 cdef object c_rows(object np, object digests):

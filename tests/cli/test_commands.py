@@ -200,6 +200,17 @@ def test_help_has_an_example_for_every_command(command):
         assert "Example" in text or "Commands" in text, name
 
 
+def test_files_named_in_the_help_exist(command):
+    root = CASES.parent.parent
+    _, out, _ = command("--help")
+    names = re.findall(r"^│ ([a-z]+) ", out.partition("Commands")[2], re.MULTILINE)
+    pages = [command(name, "--help")[1] for name in names]
+    files = {file for page in pages for file in re.findall(r"examples/[\w./*-]+", page)}
+    assert files
+    for file in files:
+        assert list(root.glob(file)), file
+
+
 def test_importing_the_package_is_quick_and_light():
     """`import ipam_core` loads neither NumPy nor anything else that is heavy."""
     code = (

@@ -3,6 +3,11 @@
     codes.py        AWS error codes to typed errors
     subnets.py      subnets of the simulated region: counted, or address by address
     simulated.py    a simulated region and its instances
+    aws.py          EC2 itself
+    ec2.py          its calls through botocore, errors and replies
+    metadata.py     what an instance knows of itself: the port, and EC2's own answers
+    imds.py         the same from the instance metadata service
+    dry_run.py      another cloud, asked but never changed
 
 `drive` runs one step against a cloud that answers at once; a simulator with latency
 keeps its own queue.
@@ -10,6 +15,7 @@ keeps its own queue.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
     from ipam_core.effects import Effect, Step
 
 T = TypeVar("T")
+
+# A library's log goes where the application sends it, and nowhere by itself.
+logging.getLogger("ipam_core").addHandler(logging.NullHandler())
 
 
 class Cloud(Protocol):

@@ -12,6 +12,7 @@ from ipam_core.errors import (
     NotFoundError,
     SubnetFullError,
     ThrottledError,
+    UnreachableError,
 )
 
 INSUFFICIENT_ADDRESSES = "InsufficientFreeAddressesInSubnet"
@@ -33,6 +34,12 @@ _BY_CODE: dict[str, type[CloudError]] = {
     REQUEST_LIMIT: ThrottledError,
     "Throttling": ThrottledError,
     "ThrottlingException": ThrottledError,
+    "EC2ThrottledException": ThrottledError,
+    # Server errors: as with no answer at all, the call may have done its work.
+    "InternalError": UnreachableError,
+    "InternalFailure": UnreachableError,
+    "ServiceUnavailable": UnreachableError,
+    "Unavailable": UnreachableError,
     "UnauthorizedOperation": DeniedError,
     "AuthFailure": DeniedError,
     "AccessDenied": DeniedError,
@@ -41,6 +48,11 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "ExpiredTokenException": DeniedError,
     "RequestExpired": DeniedError,
     "InvalidClientTokenId": DeniedError,
+    "SignatureDoesNotMatch": DeniedError,
+    "OptInRequired": DeniedError,
+    "Blocked": DeniedError,
+    "UnrecognizedClientException": DeniedError,  # what EKS calls it
+    "ResourceNotFoundException": NotFoundError,  # EKS
 }
 
 

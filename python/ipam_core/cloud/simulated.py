@@ -7,14 +7,16 @@ section 6). Everything is deterministic: the same calls give the same answers.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import effects as fx
 from ipam_core.cloud import codes
 from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.subnets import SimulatedSubnet, SubnetFullSignal
+from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG
 from ipam_core.node.taking import NODE_TAG
 
 if TYPE_CHECKING:
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from ipam_core.errors import CloudError
 
 PRIMARY_SUBNET = "primary"
+CHANGING_APIS = frozenset({
+    "AssignPrivateIpAddresses",
+    "AssignIpv6Addresses",
+    "UnassignPrivateIpAddresses",
+    "AttachNetworkInterface",
+    "DetachNetworkInterface",
+})  # fmt: skip
+"""The calls that change what an instance has attached."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,12 +102,26 @@ class Fault:
     message: str = ""
 
 
-class SimulatedRegion:
-    """EC2 of one account and region. `subnets` are by id; the nodes' own is "primary"."""
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""The wall-clock time at which a simulated region's clock is 0."""
 
-    def __init__(self, subnets: dict[str, SimulatedSubnet], *, cluster: str = "") -> None:
+
+class SimulatedRegion:
+    """EC2 of one account and region. `subnets` are by id; the nodes' own is "primary".
+
+    `clock_ns` gives virtual nanoseconds since `EPOCH`: it dates tags and lets metadata lag.
+    """
+
+    def __init__(
+        self,
+        subnets: dict[str, SimulatedSubnet],
+        *,
+        cluster: str = "",
+        clock_ns: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.subnets = subnets
         self.cluster = cluster
+        self.clock_ns = clock_ns
         self.enis: dict[str, SimulatedEni] = {}
         self.faults: list[Fault] = []
         self._next_eni = 0
@@ -131,6 +155,10 @@ class SimulatedRegion:
         self.enis[eni_id] = eni
         return eni
 
+    def wall_time(self) -> datetime:
+        """Return the wall-clock time."""
+        return EPOCH + timedelta(microseconds=self.clock_ns() // 1000)
+
     def delete_eni(self, eni_id: str) -> None:
         """Delete an ENI; what it held is free again."""
         eni = self.enis.pop(eni_id)
@@ -151,21 +179,25 @@ class SimulatedRegion:
 class SimulatedInstance:
     """One instance in a region: performs the effects of the node that runs on it.
 
-    `max_enis` and `slots` are what EC2 allows the type. `on_call` is told of each call.
+    `enis_per_card` and `slots` are what EC2 allows the type. `on_call` is told of each call.
+    Instance metadata shows a change only `metadata_lag_s` after it was made.
     """
 
     def __init__(
         self,
         region: SimulatedRegion,
         *,
-        max_enis: int,
+        enis_per_card: tuple[int, ...],
         slots: int,
         instance_id: str = "i-00000000000000001",
         eni_config: fx.EniConfig | None = None,
         on_call: Callable[[Call], None] | None = None,
+        metadata_lag_s: float = 0.0,
     ) -> None:
         self.region = region
-        self.max_enis = max_enis
+        self.metadata_lag_s = metadata_lag_s
+        self._metadata: deque[tuple[int, tuple[fx.AttachedEni, ...]]] = deque()
+        self.enis_per_card = enis_per_card
         self.slots = slots
         self.instance_id = instance_id
         self.eni_config = eni_config or fx.EniConfig(subnet_id="eniconfig")
@@ -186,7 +218,7 @@ class SimulatedInstance:
             fx.DetachEni: self._detach_eni,
             fx.DeleteEni: self._delete_eni,
             fx.TagEni: self._tag_eni,
-            fx.TagCreatedAt: self._require_eni,
+            fx.TagCreatedAt: self._tag_created_at,
             fx.DescribeEnis: self._describe_enis,
             fx.FindNodelessEnis: self._find_nodeless_enis,
             fx.DescribeSubnets: self._describe_subnets,
@@ -211,6 +243,8 @@ class SimulatedInstance:
                 error = error_for(api, full.code)
             except _Refused as refused:
                 error = error_for(api, refused.code, refused.message)
+        if error is None and api in CHANGING_APIS:
+            self.publish_metadata()
         if self.on_call is not None:
             self.on_call(Call(api=api, instance_id=self.instance_id, effect=effect, error=error))
         if error is not None:
@@ -244,8 +278,11 @@ class SimulatedInstance:
             message = f"The networkInterface ID '{eni_id}' does not exist"
             raise _Refused(codes.ENI_NOT_FOUND, message) from None
 
-    def _require_eni(self, effect: fx.DeleteWithInstance | fx.TagCreatedAt) -> None:
+    def _require_eni(self, effect: fx.DeleteWithInstance) -> None:
         self._eni(effect.eni_id)
+
+    def _tag_created_at(self, effect: fx.TagCreatedAt) -> None:
+        self._eni(effect.eni_id).tags[CREATED_AT_TAG] = self.region.wall_time().isoformat()
 
     def _room(self, eni: SimulatedEni, count: int) -> None:
         if len(eni.addresses) + len(eni.prefixes) + count > self.slots:
@@ -291,6 +328,9 @@ class SimulatedInstance:
         )
         eni.description = f"aws-K8S-{self.instance_id}"
         eni.tags[NODE_TAG] = self.instance_id
+        eni.tags[CREATED_AT_TAG] = self.region.wall_time().isoformat()
+        if self.region.cluster:
+            eni.tags[CLUSTER_TAG] = self.region.cluster
         return eni.eni_id
 
     def _find_free_device(self, effect: fx.FindFreeDevice) -> int:
@@ -298,8 +338,10 @@ class SimulatedInstance:
 
     def _attach_eni(self, effect: fx.AttachEni) -> str:
         eni = self._eni(effect.eni_id)
-        if len(self.attached()) >= self.max_enis:
-            raise _Refused(codes.ATTACHMENT_LIMIT, f"at most {self.max_enis} interfaces")
+        card = effect.network_card
+        most = self.enis_per_card[card] if card < len(self.enis_per_card) else 0
+        if sum(other.network_card == card for other in self.attached()) >= most:
+            raise _Refused(codes.ATTACHMENT_LIMIT, f"at most {most} interfaces on card {card}")
         self.attach(eni, effect.device_number, effect.network_card)
         return f"attach-{eni.eni_id}"
 
@@ -325,7 +367,7 @@ class SimulatedInstance:
             for eni in self.region.enis.values()
             if eni.instance_id is None
             and NODE_TAG in eni.tags
-            and (not cluster or eni.tags.get("cluster.k8s.amazonaws.com/name") == cluster)
+            and (not cluster or eni.tags.get(CLUSTER_TAG) == cluster)
         )
 
     def _describe_subnets(self, _: fx.DescribeSubnets) -> tuple[fx.SubnetDescription, ...]:
@@ -340,7 +382,20 @@ class SimulatedInstance:
 
     # --- metadata ---------------------------------------------------------------
 
+    def publish_metadata(self) -> None:
+        """Let metadata show, after its lag, what is attached now."""
+        if self.metadata_lag_s:
+            self._metadata.append((self.region.clock_ns(), self._metadata_now()))
+
     def _read_attached_enis(self, _: fx.ReadAttachedEnis) -> tuple[fx.AttachedEni, ...]:
+        if not self._metadata:
+            return self._metadata_now()
+        shown_ns = self.region.clock_ns() - round(self.metadata_lag_s * 1e9)
+        while len(self._metadata) > 1 and self._metadata[1][0] <= shown_ns:
+            self._metadata.popleft()
+        return self._metadata[0][1]
+
+    def _metadata_now(self) -> tuple[fx.AttachedEni, ...]:
         hide = self.metadata_hides_addresses
         return tuple(
             fx.AttachedEni(

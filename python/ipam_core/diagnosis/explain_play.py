@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
-from ipam_core.cloud.simulated import count_calls
+from ipam_core.cloud.simulated import CHANGING_APIS, count_calls
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.node.node import LOOK_INTERVAL_S, NS
 from ipam_core.policy import VPC_CNI
-from ipam_core.simulation.player import CHANGING_APIS, Player
+from ipam_core.simulation.player import Player
 from ipam_core.simulation.scenario import Scenario, ScenarioStep
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ipam_core.effects import EniDescription, Step
 
 CREATED_AT_TAG = "node.k8s.amazonaws.com/createdAt"
+CLUSTER_TAG = "cluster.k8s.amazonaws.com/name"
 DESCRIPTION_PREFIX = "aws-K8S-"
 LEAKED_AFTER_S = 300
 """An ENI is leaked when it was created longer ago than this."""

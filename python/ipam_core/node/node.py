@@ -8,7 +8,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipam_core._store import DataStore
-from ipam_core.errors import CloudError, PoolExhaustedError, SubnetFullError, UnknownSandboxError
+from ipam_core.errors import (
+    CloudError,
+    NotReadyError,
+    PoolExhaustedError,
+    SubnetFullError,
+    UnknownSandboxError,
+)
+from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import PoolView, decide
@@ -34,8 +41,6 @@ SHRINK_INTERVAL_S = 30
 """Shrinking is more than this apart."""
 RECONCILE_INTERVAL_S = 60
 """A reconcile comes when more than this passed since the pool last changed."""
-
-_FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
 
 
 class Node:
@@ -107,9 +112,10 @@ class Node:
 
         Idempotent for a sandbox. Cost: constant, no call. Raises `PoolExhaustedError`
         when nothing can be given; the pod then counts as waiting until it is served
-        or removed. Source: pool-rules sections 1 and 3.
+        or removed. Raises `NotReadyError` before the start is done: what the checkpoint
+        holds would be given away. Source: pool-rules sections 1 and 3.
         """
-        now_ns = self.clock_ns()
+        now_ns = self._answering()
         if len(self.stores) > 1:
             for store in self.stores:
                 if (held := store.find(sandbox)) is not None:
@@ -132,10 +138,10 @@ class Node:
     def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
         """Assign one address out of every network card, or none at all.
 
-        Raises `PoolExhaustedError` when a card has none; nothing is kept then. Source:
-        pool-rules section 1, network cards.
+        Raises `PoolExhaustedError` when a card has none; nothing is kept then; and
+        `NotReadyError`. Source: pool-rules section 1, network cards.
         """
-        now_ns = self.clock_ns()
+        now_ns = self._answering()
         taken: list[Assignment] = []
         for store in self.stores:
             held = store.find(sandbox)
@@ -152,10 +158,11 @@ class Node:
     def remove_pod(self, sandbox: Sandbox) -> list[Assignment]:
         """Release what a sandbox holds, on every card; its addresses cool.
 
-        Raises `UnknownSandboxError`, and changes nothing, when it holds none. A store
-        with addresses of the other mode may now have some to drain: see `drain`.
+        Raises `UnknownSandboxError`, and changes nothing, when it holds none, and
+        `NotReadyError`. A store with addresses of the other mode may now have some to
+        drain: see `drain`.
         """
-        now_ns = self.clock_ns()
+        now_ns = self._answering()
         self.waiting.discard(sandbox)
         released = [
             store.release(sandbox, now_ns)
@@ -165,6 +172,12 @@ class Node:
         if not released:
             raise UnknownSandboxError(sandbox)
         return released
+
+    def _answering(self) -> int:
+        """Return the time, if the node answers pods."""
+        if not self.ready:
+            raise NotReadyError
+        return self.clock_ns()
 
     # --- steps --------------------------------------------------------------
 
@@ -282,7 +295,7 @@ class Node:
         """Return whether the policy takes an error for "the subnet is full"."""
         if isinstance(error, SubnetFullError):
             return True
-        return self.policy.know_full_subnet and _FULL_SUBNET_WORDING in error.message.lower()
+        return self.policy.know_full_subnet and FULL_SUBNET_WORDING in error.message.lower()
 
     # --- what the steps note ------------------------------------------------------
 

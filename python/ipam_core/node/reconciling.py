@@ -36,7 +36,8 @@ def reconcile(node: Node) -> Step[None]:
         excluded: frozenset[str] = frozenset()
         if any(eni.eni_id not in known for eni in attached):
             described = yield from taking.describe(attached)
-            attached = tuple(taking.managed_enis(node, attached, described))
+            there = [eni for eni in attached if eni.eni_id in described]
+            attached = tuple(taking.managed_enis(node, there, described))
             excluded = yield from taking.excluded_subnets(node)
     except CloudError as error:
         node.last_error = error

@@ -37,7 +37,8 @@ def start(node: Node) -> Step[None]:
         attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
         described = yield from taking.describe(attached)
         excluded = yield from taking.excluded_subnets(node)
-        for eni in taking.managed_enis(node, attached, described):
+        there = [eni for eni in attached if eni.eni_id in described]
+        for eni in taking.managed_enis(node, there, described):
             yield from taking.tag_eni(node, eni, described[eni.eni_id])
             yield from taking.take_eni(node, eni, described[eni.eni_id], excluded)
     except CloudError as error:

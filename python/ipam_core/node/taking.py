@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import AssignIpv6Prefix, DescribeEnis, DescribeSubnets, TagEni
-from ipam_core.errors import CloudError, DuplicateError, IpamError
+from ipam_core.errors import CloudError, DuplicateError, IpamError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from ipam_core._store import DataStore
     from ipam_core.effects import AttachedEni, EniDescription, Step
     from ipam_core.node.node import Node
+
+DESCRIBE_TRIES = 12
+"""How often ENIs are described at most, for one answer."""
+_QUOTED = re.compile(r"'([A-Za-z0-9-]+)'")
 
 NO_MANAGE_TAG = "node.k8s.amazonaws.com/no_manage"
 NODE_TAG = "node.k8s.amazonaws.com/instance_id"
@@ -105,9 +110,26 @@ def tag_eni(node: Node, attached: AttachedEni, described: EniDescription) -> Ste
 
 
 def describe(attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
-    """Ask EC2 about ENIs; return the descriptions by id."""
-    found: tuple[EniDescription, ...] = yield DescribeEnis(tuple(eni.eni_id for eni in attached))
-    return {description.eni_id: description for description in found}
+    """Ask EC2 about ENIs; return the descriptions by id.
+
+    Metadata lags: an ENI that EC2 says is gone is left out and the others asked for again;
+    other failures are tried again too. Raises the `CloudError` of the last try. Source:
+    DescribeAllENIs of pkg/awsutils/awsutils.go.
+    """
+    wanted = [eni.eni_id for eni in attached]
+    tries = DESCRIBE_TRIES
+    while wanted:
+        tries -= 1
+        try:
+            found: tuple[EniDescription, ...] = yield DescribeEnis(tuple(wanted))
+        except CloudError as error:
+            if not tries:
+                raise
+            gone = _QUOTED.search(error.message) if isinstance(error, NotFoundError) else None
+            wanted = [eni_id for eni_id in wanted if not gone or eni_id != gone[1]]
+        else:
+            return {description.eni_id: description for description in found}
+    return {}
 
 
 def excluded_subnets(node: Node) -> Step[frozenset[str]]:

@@ -50,6 +50,8 @@ def _meets(expected: Any, met: Any) -> bool:
     if isinstance(expected, dict):
         if "one_of" in expected:
             return any(_meets(choice, met) for choice in expected["one_of"])
+        if not set(expected) <= {"min", "max"}:  # some fields of a mapping
+            return all(_meets(value, met.get(key)) for key, value in expected.items())
         return bool(expected.get("min", met) <= met <= expected.get("max", met))
     if isinstance(expected, list):
         return (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
 from ipam_core.cloud.simulated import (
+    CHANGING_APIS,
     PRIMARY_SUBNET,
     Call,
     Fault,
@@ -24,7 +25,12 @@ from ipam_core.cloud.simulated import (
 )
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.effects import CheckpointEntry
-from ipam_core.errors import InputError, PoolExhaustedError, UnknownSandboxError
+from ipam_core.errors import (
+    InputError,
+    NotReadyError,
+    PoolExhaustedError,
+    UnknownSandboxError,
+)
 from ipam_core.instances import InstanceLimits
 from ipam_core.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
@@ -47,12 +53,6 @@ QUIET_STEPS = 37
 MOST_STEPS = 400
 """After so many pool steps (2,000 s) a pool has not settled."""
 TEN_MINUTES_NS = 600 * NS
-CHANGING_APIS = frozenset({
-    "AssignPrivateIpAddresses",
-    "UnassignPrivateIpAddresses",
-    "AttachNetworkInterface",
-    "DetachNetworkInterface",
-})  # fmt: skip
 REQUEST_APIS = frozenset({
     "AssignPrivateIpAddresses",
     "UnassignPrivateIpAddresses",
@@ -68,6 +68,7 @@ class Pod:
 
     name: str
     sandbox: Sandbox
+    all_cards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ class Player:
             ipv4_per_eni=scenario.ipv4_per_eni,
             hypervisor="nitro" if scenario.nitro else "xen",
             bare_metal=False,
-            enis_per_network_card=(scenario.max_enis,),
+            enis_per_network_card=scenario.enis_per_card,
             default_network_card=0,
             max_pods=scenario.max_pods,
         )
@@ -151,12 +152,13 @@ class Player:
             "eniconfig": CountedSubnet(NETWORKS[1]),
         }
         self.subnets["eniconfig"].tags["zone"] = "elsewhere"
-        self.region = SimulatedRegion(dict(self.subnets))
+        self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
         self.instance = SimulatedInstance(
             self.region,
-            max_enis=scenario.max_enis,
+            enis_per_card=scenario.enis_per_card,
             slots=self._limits.slots,
             on_call=self._note_call,
+            metadata_lag_s=scenario.metadata_lag_s,
         )
         self._fresh_instance()
         self.node = self._new_node()
@@ -217,7 +219,12 @@ class Player:
             self._n_changes += 1
 
     def _drive(self, step: Any) -> Any:
-        return drive(step, self.instance, sleep=_no_time)
+        return drive(step, self.instance, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait: no time passes, unless metadata lags, which the agent then waits out."""
+        if self.scenario.metadata_lag_s:
+            self.now_ns += round(seconds * NS)
 
     # --- steps of the timeline --------------------------------------------------
 
@@ -232,7 +239,14 @@ class Player:
                 self.env.pop(name, None)
             else:
                 self.env[name] = value
-        self.instance.checkpoint = self._checkpoint()
+        if self.node.ready:  # one that did not start has not written it
+            self.instance.checkpoint = self._checkpoint()
+        running = {pod.sandbox.container_id for pod in self.running}
+        self.instance.checkpoint = [
+            entry
+            for entry in self.instance.checkpoint
+            if entry.released_ago_s is not None or entry.container_id in running
+        ]
         self.node = self._new_node()
         self._start()
 
@@ -304,8 +318,11 @@ class Player:
             self.running.append(self.waiting.pop(0))
 
     def _ask(self, pod: Pod) -> bool:
+        ask = self.node.add_pod_to_all_cards if pod.all_cards else self.node.add_pod
         try:
-            self.node.add_pod(pod.sandbox, f"default/{pod.name}")
+            ask(pod.sandbox, f"default/{pod.name}")
+        except NotReadyError:
+            return False  # the kubelet's call is refused, and comes again
         except PoolExhaustedError:
             self.pod_error = NO_ADDRESS_ERROR
             return False
@@ -320,6 +337,7 @@ class Player:
         """Let pods ask for addresses; those refused wait."""
         for _ in range(step.get("n")):
             pod = self._new_pod()
+            pod.all_cards = step.get("all_cards", False)
             (self.running if self._ask(pod) else self.waiting).append(pod)
             if step.get("each_settled", False):
                 self._settle()
@@ -340,8 +358,8 @@ class Player:
         for pod in gone:
             try:
                 released = self.node.remove_pod(pod.sandbox)
-            except UnknownSandboxError:
-                continue  # its address went with its ENI
+            except (UnknownSandboxError, NotReadyError):
+                continue  # its address went with its ENI, or its node is down
             self._drive(self.node.drain(released))
 
     def subnet(self, step: ScenarioStep) -> None:
@@ -413,6 +431,7 @@ class Player:
             return
         order = list(self.region.enis)
         self.region.delete_eni(max(candidates, key=order.index))
+        self.instance.publish_metadata()
 
     def state(self, step: ScenarioStep) -> None:
         """Put a new agent on a node whose ENIs are just these; nothing is grown."""
@@ -521,6 +540,18 @@ class Player:
         )
         return sorted(counts, reverse=True)
 
+    def cards(self) -> list[dict[str, int]]:
+        """Return the counts of every network card's pool."""
+        return [
+            {
+                "enis": stats.enis,
+                "total_ips": stats.total,
+                "assigned_ips": stats.assigned,
+                "prefixes": stats.prefixes,
+            }
+            for stats in (store.stats(self.now_ns) for store in self.node.stores)
+        ]
+
     def requests(self) -> list[str]:
         """Return the requests since mark, failing ones too, in order."""
         return [_request(call) for call in self.calls if call.api in REQUEST_APIS]
@@ -552,10 +583,6 @@ class Player:
 
 def _request(call: Call) -> str:
     return call.api if call.count is None else f"{call.api}({call.count})"
-
-
-def _no_time(_: float) -> None:
-    """Sleep of a world in which calls take no time."""
 
 
 def _described(step: ScenarioStep) -> str:
@@ -604,6 +631,7 @@ _OBSERVE: dict[str, Callable[[Player], Any]] = {
     "requests": Player.requests,
     "insufficient_cidr_cooldown": lambda player: player.node.pausing(),
     "unsettled": lambda player: player.unsettled,
+    "cards": Player.cards,
 }
 
 _DECIDED: dict[str, Callable[[Any], Any]] = {

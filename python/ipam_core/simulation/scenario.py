@@ -59,6 +59,7 @@ EXPECT_KEYS = frozenset({
     "deleted",
     "tagged_created_at",
     "unsettled",
+    "cards",
     "docs",
 })  # fmt: skip
 """What an `expect` may ask; `docs` is for people and not checked."""
@@ -107,6 +108,8 @@ class Scenario:
     expect: Mapping[str, Any]
     nitro: bool = True
     unmanaged_enis: int = 0
+    metadata_lag_s: int = 0
+    enis_per_card: tuple[int, ...] = ()
     source: str = ""
     notes: str = ""
 
@@ -157,7 +160,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         raise InputError(f"instance_type is a name such as m5.large, not {_shown(instance_type)}")
     max_enis, ipv4_per_eni = _limits(raw.get("limits"), instance_type)
     node = _mapping(raw.get("node", {}), "node")
-    _known_keys(node, ("nitro", "unmanaged_enis"), "node")
+    _known_keys(node, ("nitro", "unmanaged_enis", "metadata_lag_s", "enis_per_card"), "node")
     steps = raw.get("steps")
     if not isinstance(steps, list) or not steps:
         raise InputError(f"steps is a list with at least one step, not {_shown(steps)}")
@@ -174,6 +177,8 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         expect=_expectations(raw.get("expect", {}), "expect"),
         nitro=_boolean(node.get("nitro", True), "node.nitro"),
         unmanaged_enis=_whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
+        metadata_lag_s=_whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
+        enis_per_card=tuple(_wholes(node.get("enis_per_card", [max_enis]), "node.enis_per_card")),
         source=str(raw.get("source", "")),
         notes=str(raw.get("notes", "")),
     )
@@ -355,7 +360,7 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "restart": {"env": _env_changes},
     "settle": {"never": _boolean},
     "run": {"seconds": _positive},
-    "add_pods": {"n": _positive, "each_settled": _boolean},
+    "add_pods": {"n": _positive, "each_settled": _boolean, "all_cards": _boolean},
     "del_pods": {"n": _positive, "order": _one_of("oldest", "newest"), "which": _wholes},
     "subnet": {"id": _text, "free_ips": _whole, "free_prefixes": _whole, "tag": _tag},
     "ec2_fail": {"api": _one_of(*EC2_APIS), "code": _text, "times": _positive},

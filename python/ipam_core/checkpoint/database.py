@@ -1,0 +1,237 @@
+"""The checkpoint file: opening it, writing it, and putting it back when it is deleted.
+
+SQLite in write-ahead mode: a commit appends a page or two to the log and syncs the log
+once. Every thousand pages SQLite moves the log into the file; that is a page a change
+at most, so the bytes of a change stay constant however many pods there are.
+
+Beside the file are its log (-wal) and a lock (.lock).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from ipam_core.checkpoint import schema, wal
+from ipam_core.checkpoint.files import LockFile, sync
+from ipam_core.errors import (
+    CheckpointBusyError,
+    CheckpointDamagedError,
+    CheckpointError,
+    CheckpointWriteError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    Change = tuple[str, Sequence[Any]]
+    """One SQL statement and its values."""
+
+Durability = Literal["full", "normal", "off"]
+"""What a power cut, or a crash of the kernel, can cost. The end of the process costs
+nothing under any of them.
+
+full      nothing: every commit is synced before it is acknowledged
+normal    the last commits, thousands at most; never the file
+off       everything: nothing is ever synced, the file may be unreadable
+"""
+
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+class Database:
+    """An open checkpoint file, for one thread at a time."""
+
+    def __init__(self, path: Path, durability: Durability, *, create: bool) -> None:
+        """Open the file, or make it; prove it whole; bring it up to date.
+
+        Raises `CheckpointError` or one of its kinds, and leaves the file as it was.
+        """
+        self.path = path
+        self._durability = durability
+        self._path_text, self._wal_text = str(path), str(self._beside("-wal"))
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        self._addresses: list[tuple[Any, ...]] | None = None
+        """What was read to prove the file whole, until it is asked for or changes."""
+        if not create and not path.exists():
+            raise CheckpointError(path, "no such file")
+        self._lock = LockFile(path)
+        try:
+            with _translated(path):
+                self._find_or_create()
+                if self._lock.durability in ("", "full") and (
+                    damage := wal.find_damage(self._beside("-wal"))
+                ):
+                    raise CheckpointDamagedError(path, (damage,))
+                self._verify(self._connected())
+                self._lock.mark(durability)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Move the log into the file and let go of both. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed, self._addresses = True, None
+        if self._connection is not None:
+            self._connection.close()
+        self._lock.close()
+
+    def addresses(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the table `address`, in order of address."""
+        rows, self._addresses = self._addresses, None
+        return self.read("SELECT * FROM address") if rows is None else rows
+
+    def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with _translated(self.path):
+            return self._connected().execute(query, values).fetchall()
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Commit all changes or none; return when they are as durable as was asked.
+
+        Raises `CheckpointWriteError`, with SQLite's or the system's error as its
+        cause; none of the changes is then in the file.
+        """
+        self._addresses = None
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for statement, values in changes:
+                    connection.execute(statement, values)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.rollback()
+                raise
+            self._stay_in_place(connection)
+        except (sqlite3.Error, OSError, CheckpointError) as error:
+            why = error.why if isinstance(error, CheckpointError) else str(error)
+            raise CheckpointWriteError(self.path, f"not written: {why}") from error
+
+    # --- the file's place -------------------------------------------------------
+
+    def _find_or_create(self) -> None:
+        """Make a new file, whole or not at all, where there is none."""
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            if self._beside("-wal").exists():
+                why = f"missing, but {self._beside('-wal').name} is there"
+                raise CheckpointDamagedError(self.path, (why,)) from None
+            with self._replacement() as fresh:
+                schema.migrate(fresh)
+            return
+        if not os.access(self.path, os.R_OK | os.W_OK):  # opening it here would undo SQLite's lock
+            raise CheckpointError(self.path, os.strerror(errno.EACCES))
+        if size == 0:
+            raise CheckpointDamagedError(self.path, ("empty, which a checkpoint never is",))
+
+    @contextmanager
+    def _replacement(self) -> Iterator[sqlite3.Connection]:
+        """Yield a new database that takes its place at the path, synced, at the end."""
+        path = self._beside(".new")
+        for leftover in (path, self._beside(".new-journal"), self._beside(".new-wal")):
+            leftover.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path, isolation_level=None)) as fresh:
+            yield fresh
+            fresh.execute("PRAGMA journal_mode = WAL")
+        sync(path)
+        path.rename(self.path)
+        sync(self.path.parent)
+
+    def _stay_in_place(self, connection: sqlite3.Connection) -> None:
+        """See that what was written is where the next process will look for it.
+
+        A file deleted under a running process takes writes all the same, and they die
+        with the process. What is open still is put back in its place; nothing is lost.
+        """
+        if self._places() == self._opened:
+            return
+        try:
+            here = self.path.stat()
+        except FileNotFoundError:
+            with self._replacement() as fresh:
+                connection.backup(fresh)
+        else:
+            if (here.st_dev, here.st_ino) != self._opened[0]:
+                raise CheckpointError(self.path, "another file was put in its place")
+        connection.close()  # moves the log into the file
+        self._connection = None
+        self._connected()
+
+    def _places(self) -> tuple[tuple[int, int] | None, ...]:
+        """Return which files are at the two paths."""
+        found: list[tuple[int, int] | None] = []
+        for path in (self._path_text, self._wal_text):
+            try:
+                stat = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, at each commit
+            except FileNotFoundError:
+                found.append(None)
+            else:
+                found.append((stat.st_dev, stat.st_ino))
+        return tuple(found)
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+    # --- the connection -----------------------------------------------------------
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise CheckpointError(self.path, "closed")
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the first read
+            connection.execute(f"PRAGMA synchronous = {self._durability.upper()}")
+            schema.add_functions(connection)
+            connection.execute("BEGIN IMMEDIATE")  # makes the log and takes the lock
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        self._opened = self._places()
+        return connection
+
+    def _verify(self, connection: sqlite3.Connection) -> None:
+        version = schema.read_version(connection, self.path)
+        problems, rows = schema.find_damage(connection, version)
+        if problems:
+            raise CheckpointDamagedError(self.path, tuple(problems))
+        schema.migrate(connection, version)
+        if version == schema.VERSION:
+            self._addresses = rows["address"]
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Raise SQLite's and the system's errors as this package's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGE:
+            raise CheckpointDamagedError(path, (str(error),)) from error
+        if code in _BUSY:
+            raise CheckpointBusyError(path, "in use by another process") from error
+        raise CheckpointError(path, str(error)) from error
+    except OSError as error:
+        raise CheckpointError(path, error.strerror or str(error)) from error

@@ -1,0 +1,48 @@
+"""A store's layout as text: its mode, its ENIs, and what each of them holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ipam_core._store import DataStore
+
+_ENI_FIELDS = (
+    "eni_id", "device_number", "network_card", "primary", "trunk", "efa", "excluded",
+    "subnet_id", "route_table",
+)  # fmt: skip
+
+
+def layout_of(store: DataStore, *, epoch_ns: int) -> str:
+    """Return a store's layout as JSON; its clock was 0 at the wall-clock time `epoch_ns`."""
+    body = {
+        "mode": store.mode,
+        "cooldown_ns": store.cooldown_ns,
+        "placement": store.placement,
+        "enis": [
+            {
+                **{name: getattr(eni, name) for name in _ENI_FIELDS},
+                "created_ns": eni.created_ns + epoch_ns,
+                "addresses": store.addresses(eni.eni_id),
+                "prefixes": store.prefixes(eni.eni_id),
+            }
+            for eni in store.enis()
+        ],
+    }
+    return json.dumps(body, separators=(",", ":"))
+
+
+def store_of(layout: str, *, epoch_ns: int) -> DataStore:
+    """Return a store of this layout, nothing assigned; its clock was 0 at `epoch_ns`."""
+    body = json.loads(layout)
+    store = DataStore(
+        body["mode"], cooldown_s=body["cooldown_ns"] / 1e9, placement=body["placement"]
+    )
+    for eni in body["enis"]:
+        fields: dict[str, Any] = {name: eni[name] for name in _ENI_FIELDS}
+        store.add_eni(**fields, created_ns=eni["created_ns"] - epoch_ns)
+        for address in eni["addresses"]:
+            store.add_address(eni["eni_id"], address)
+        for prefix in eni["prefixes"]:
+            store.add_prefix(eni["eni_id"], prefix)
+    return store

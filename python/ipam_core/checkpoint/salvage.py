@@ -1,0 +1,43 @@
+"""What can still be read of a damaged checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from ipam_core.checkpoint import schema, wal
+from ipam_core.checkpoint.entry import Entry, checksum
+from ipam_core.errors import CheckpointError
+
+
+def salvage(path: Path) -> tuple[list[Entry], list[str]]:
+    """Return the entries whose rows are as they were written, and what is wrong.
+
+    Works on a copy: the file, its log and its lock are left alone, so that nothing is
+    lost that a better tool might save. Raises `CheckpointError` where it cannot be read.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "copy"
+        try:
+            shutil.copyfile(path, copy)
+            log = path.with_name(f"{path.name}-wal")
+            if log.exists():
+                shutil.copyfile(log, copy.with_name("copy-wal"))
+        except OSError as error:
+            raise CheckpointError(path, error.strerror or str(error)) from error
+        damage = wal.find_damage(copy.with_name("copy-wal"))
+        problems = [damage] if damage else []
+        entries = []
+        with closing(sqlite3.connect(copy)) as connection:
+            try:
+                for row in schema.read_rows(connection, "address"):
+                    if checksum(*row[:-1]) == row[-1]:
+                        entries.append(Entry.of_row(row))
+                    else:
+                        problems.append(f"address {row[0]}: checksum does not match")
+            except sqlite3.Error as error:
+                problems.append(str(error))
+        return entries, problems

@@ -1,0 +1,144 @@
+"""The tables of a checkpoint, how old files are brought up to date, and what damage shows.
+
+    meta      key, value                  'version': how many migrations were applied
+    address   one row an address          who holds it, or when it was released
+    layout    one row a network card      the store's mode, ENIs, addresses and prefixes
+
+Each row ends with the checksum of its other columns: SQLite's own check looks at the
+tree of pages, not at what the rows say. `address` is a tree by address without a
+second index, so that one change writes one page, however many pods there are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.checkpoint.entry import checksum, sealed
+from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value, checksum INTEGER) WITHOUT ROWID;
+    CREATE TABLE address (
+        address TEXT PRIMARY KEY,
+        network_card INTEGER,
+        network TEXT,
+        container_id TEXT,
+        ifname TEXT,
+        pod TEXT,
+        interfaces_count INTEGER,
+        eni_id TEXT,
+        assigned_ns INTEGER,
+        released_ns INTEGER,
+        checksum INTEGER
+    ) WITHOUT ROWID;
+    CREATE TABLE layout (
+        network_card INTEGER PRIMARY KEY, body TEXT, checksum INTEGER
+    ) WITHOUT ROWID;
+    """,
+)
+"""Step n brings a file of version n to version n + 1; a new file is of version 0.
+
+A step that changes columns seals the rows anew: `SET checksum = checksum(...)`.
+"""
+
+VERSION = len(MIGRATIONS)
+
+_SET_VERSION = "INSERT OR REPLACE INTO meta VALUES ('version', ?, ?)"
+
+
+def migrate(connection: sqlite3.Connection, version: int = 0) -> None:
+    """Bring a file of `version` up to date in one commit; nothing changes on error."""
+    if version == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        connection.execute(_SET_VERSION, sealed("version", VERSION)[1:])
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Give SQL the function `checksum(...)`."""
+    connection.create_function("checksum", -1, checksum, deterministic=True)
+
+
+def read_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return a file's version.
+
+    Raises:
+        CheckpointVersionError: it is newer than this program.
+        CheckpointDamagedError: the version does not match its checksum.
+        CheckpointError: it is a database of something else.
+    """
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if "meta" not in names:
+        raise CheckpointError(path, "is a database, but not a checkpoint of ipam-core")
+    rows = {key: (value, kept) for key, value, kept in connection.execute("SELECT * FROM meta")}
+    version, kept = rows.get("version", (None, None))
+    if not isinstance(version, int) or checksum("version", version) != kept:
+        raise CheckpointDamagedError(path, ("meta version: checksum does not match",))
+    if version > VERSION:
+        raise CheckpointVersionError(path, version=version, newest=VERSION)
+    return version
+
+
+def find_damage(
+    connection: sqlite3.Connection, version: int
+) -> tuple[list[str], dict[str, list[tuple[Any, ...]]]]:
+    """Return what is wrong with a file of `version`, and all rows of each table.
+
+    Looks at pages, at the tables' definitions, and at each row's checksum.
+    Cost: one pass over the file, 20 ms at 11,000 addresses.
+    """
+    found = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
+    if _tables(connection) != _expected_tables(version):
+        found.append("the tables are not those of this version")
+    rows = {
+        table: read_rows(connection, table)
+        for (table,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()
+    }
+    found += [
+        f"{table} {row[0]}: checksum does not match"
+        for table in rows
+        for row in rows[table]
+        if checksum(*row[:-1]) != row[-1]
+    ]
+    return found, rows
+
+
+def read_rows(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    """Return all rows of a table; text that is not UTF-8 comes with replacement characters."""
+    query = f"SELECT * FROM {table}"
+    try:
+        return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        connection.text_factory = lambda text: text.decode(errors="replace")
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.text_factory = str
+
+
+def _tables(connection: sqlite3.Connection) -> list[Any]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+def _expected_tables(version: int) -> list[Any]:
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        add_functions(fresh)
+        for step in MIGRATIONS[:version]:
+            fresh.executescript(step)
+        return _tables(fresh)
+    finally:
+        fresh.close()

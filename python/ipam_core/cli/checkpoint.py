@@ -1,0 +1,192 @@
+"""`ipam-core checkpoint`: look at durable state, and move a node here and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ipam_core.cli._options import JsonOption
+
+if TYPE_CHECKING:
+    from ipam_core.checkpoint import Checkpoint, Entry
+
+checkpoint = typer.Typer(
+    no_args_is_help=True, help="Show and verify a checkpoint; move the agent's ipam.json."
+)
+
+PathOption = Annotated[Path, typer.Option("--checkpoint", help="The checkpoint's file.")]
+DEFAULT = Path("ipam.db")
+
+
+@checkpoint.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="The agent's ipam.json.")],
+    path: PathOption = DEFAULT,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Forget what the checkpoint held before.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Take over the agent's allocations, of all network cards, into a checkpoint.
+
+    FILE is card 0's; ipam-nic-1.json and so on beside it are read too. One bad entry,
+    or one that contradicts the checkpoint, and the checkpoint stays as it was.
+
+    Example: ipam-core checkpoint import examples/ipam.json
+    """
+    from ipam_core.checkpoint import Checkpoint, agent_file
+    from ipam_core.cli._out import console, print_json
+
+    files = agent_file.card_files(file)
+    for card, card_file in files.items():  # bad input makes no checkpoint
+        agent_file.read(card_file, card)
+    with Checkpoint(path) as opened:
+        entries = agent_file.import_node(opened, file, replace=replace)
+        held = sum(entry.sandbox is not None for entry in opened.entries())
+    if as_json:
+        print_json({"files": [str(f) for f in files.values()], "imported": len(entries)})
+    else:
+        for card_file in files.values():
+            console().print(f"read {card_file}", markup=False, soft_wrap=True)
+        console().print(f"{len(entries)} allocations imported; {path} holds {held}", markup=False)
+    return 0
+
+
+@checkpoint.command("export")
+def export(
+    path: PathOption = DEFAULT,
+    output: Annotated[
+        Path | None, typer.Option(help="Write here and, for other cards, to -nic-N beside it.")
+    ] = None,
+    card: Annotated[int, typer.Option(min=0, help="The network card to print.")] = 0,
+    intact: Annotated[
+        bool, typer.Option("--intact", help="Of a damaged checkpoint, what is whole of it.")
+    ] = False,
+) -> int:
+    """Write allocations as the agent's JSON: one card's to the screen, or all to files.
+
+    Exits 1 with --intact where anything had to be left out.
+
+    Example: ipam-core checkpoint export --output /var/run/aws-node/ipam.json
+    """
+    import sys
+
+    from ipam_core.checkpoint import agent_file
+    from ipam_core.checkpoint.salvage import salvage
+    from ipam_core.cli._out import print_json
+
+    problems: list[str] = []
+    if intact:
+        entries, problems = salvage(path)
+    else:
+        with _opened(path) as opened:
+            entries = opened.entries()
+    if output is not None:
+        for written in agent_file.export_node(entries, output):
+            print(f"wrote {written}")
+    else:
+        print_json(agent_file.as_document(e for e in entries if e.network_card == card))
+        if left := {e.network_card for e in entries if e.sandbox} - {card}:
+            cards = ", ".join(map(str, sorted(left)))
+            print(f"ipam-core: not shown: network cards {cards}", file=sys.stderr)
+    for problem in problems:
+        print(f"ipam-core: left out: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+@checkpoint.command("show")
+def show(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
+    """List what a checkpoint holds: each address, who holds it, since when.
+
+    Example: ipam-core checkpoint show --checkpoint ipam.db
+    """
+    from rich.table import Table
+
+    from ipam_core.cli._out import console, print_json
+
+    with _opened(path) as opened:
+        entries = opened.entries()
+    if as_json:
+        print_json([_plain(entry) for entry in entries])
+        return 0
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Address", no_wrap=True)
+    table.add_column("Pod", overflow="fold")
+    for heading in ("Container", "Since (UTC)"):
+        table.add_column(heading, no_wrap=True)
+    for entry in entries:
+        held = entry.sandbox
+        card = f" (card {entry.network_card})" if entry.network_card else ""
+        table.add_row(
+            entry.address,
+            (entry.pod or "-" if held else "released") + card,
+            held.container_id[:12] if held else "-",
+            _time(entry.assigned_ns if held else entry.released_ns or 0),
+        )
+    console().print(table)
+    n_held = sum(entry.sandbox is not None for entry in entries)
+    console().print(f"{n_held} held, {len(entries) - n_held} released")
+    return 0
+
+
+@checkpoint.command("verify")
+def verify(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
+    """Prove a checkpoint whole: its pages, its log, and the checksum of every row.
+
+    Exits 1 if it is damaged, and says where.
+
+    Example: ipam-core checkpoint verify --checkpoint ipam.db
+    """
+    from ipam_core.cli._out import console, print_json
+    from ipam_core.errors import CheckpointDamagedError
+
+    problems: tuple[str, ...] = ()
+    n_entries = 0
+    try:
+        with _opened(path) as opened:
+            n_entries = len(opened.entries())
+    except CheckpointDamagedError as error:
+        problems = error.problems
+    if as_json:
+        print_json({"whole": not problems, "problems": problems, "addresses": n_entries})
+    elif problems:
+        console().print(f"{path} is damaged:", markup=False)
+        for problem in problems:
+            console().print(f"  {problem}", markup=False)
+        console().print("Save what is whole: ipam-core checkpoint export --intact --output FILE")
+    else:
+        console().print(f"{path} is whole: {n_entries} addresses", markup=False)
+    return 1 if problems else 0
+
+
+def _opened(path: Path) -> Checkpoint:
+    from ipam_core.checkpoint import Checkpoint
+
+    return Checkpoint(path, create=False)
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    held = entry.sandbox
+    return {
+        "address": entry.address,
+        "network_card": entry.network_card,
+        "eni_id": entry.eni_id,
+        "pod": entry.pod,
+        "network": held.network if held else None,
+        "container_id": held.container_id if held else None,
+        "ifname": held.ifname if held else None,
+        "assigned_ns": entry.assigned_ns,
+        "released_ns": entry.released_ns,
+    }
+
+
+def _time(ns: int) -> str:
+    """Return a wall-clock time to the second; "-" where none is known."""
+    from datetime import UTC, datetime
+
+    try:
+        return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}" if ns > 0 else "-"
+    except (OverflowError, ValueError):
+        return "-"

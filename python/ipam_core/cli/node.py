@@ -1,0 +1,199 @@
+"""`ipam-core node`: a real node as EC2 shows it, and what its next look would call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
+from ipam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from ipam_core.cloud.aws import AwsCloud
+    from ipam_core.diagnosis.plan import ObservedNode, PlannedCall
+    from ipam_core.settings import Settings
+
+app = typer.Typer(help="Look at a real node through EC2; nothing is changed.", no_args_is_help=True)
+
+InstanceOption = Annotated[
+    str, typer.Option("--instance-id", metavar="ID", help="The node's EC2 instance: i-...")
+]
+ManifestOption = Annotated[
+    Path | None, typer.Option(help="The aws-node DaemonSet, as kubectl -o yaml prints it.")
+]
+EnvOption = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="A variable of the agent; may be repeated."),
+]
+EndpointOption = Annotated[str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")]
+ProfileOption = Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")]
+RegionOption = Annotated[str | None, typer.Option(help="The AWS region.")]
+
+
+@app.command()
+def plan(
+    instance_id: InstanceOption,
+    pods: Annotated[
+        int, typer.Option(min=0, help="Pods with an address: EC2 does not know them.")
+    ] = 0,
+    max_pods: Annotated[int | None, typer.Option(min=1, help="The kubelet's maxPods.")] = None,
+    manifest: ManifestOption = None,
+    env: EnvOption = None,
+    policy: PolicyOption = "vpc-cni",
+    endpoint_url: EndpointOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Print the EC2 calls that the next look would make and why, making no change.
+
+    The node is taken to have been quiet for ten minutes, and not to be cordoned.
+
+    Example: ipam-core node plan --instance-id i-0123456789abcdef0 --pods 25
+    --env MINIMUM_IP_TARGET=25 --env WARM_IP_TARGET=10
+    """
+    from ipam_core.cli._out import console, print_json
+    from ipam_core.diagnosis.plan import ObservedNode
+
+    settings = _settings(manifest, env or [])
+    observed = ObservedNode(
+        _cloud(instance_id, endpoint_url, profile, region),
+        settings,
+        policy=policy_named(policy),
+        max_pods=max_pods,
+        n_pods=pods,
+    )
+    heading = _heading(observed)
+    planned = observed.plan()
+    if as_json:
+        calls = [
+            {"api": call.api, "changes": call.changes, "arguments": call.arguments}
+            for call in planned.calls
+        ]
+        print_json(
+            {"instance_id": instance_id, "pods": pods, "calls": calls, "why": planned.reasons}
+        )
+        return 0
+    out = console()
+    out.print(heading, markup=False)
+    out.print(f"{pods} pods taken to hold an address (--pods)", markup=False)
+    for line in ("", "Why:", *(f"  {reason}" for reason in planned.reasons), ""):
+        out.print(line, markup=False)
+    n_changes = sum(call.changes for call in planned.calls)
+    out.print(f"The next look: {len(planned.calls)} EC2 calls, {n_changes} of them changes")
+    out.print(_call_table(planned.calls))
+    return 0
+
+
+@app.command()
+def enis(
+    instance_id: InstanceOption,
+    manifest: ManifestOption = None,
+    env: EnvOption = None,
+    endpoint_url: EndpointOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Print the node's ENIs as the library sees them; with --json as /v1/enis does.
+
+    EC2 does not know which addresses pods hold, so none is shown as held.
+
+    Example: ipam-core node enis --instance-id i-0123456789abcdef0 --region eu-west-1
+    """
+    from datetime import UTC, datetime
+
+    from ipam_core.cli._out import console, print_json
+    from ipam_core.diagnosis.plan import ObservedNode
+    from ipam_core.introspection import enis_document
+
+    settings = _settings(manifest, env or [])
+    observed = ObservedNode(_cloud(instance_id, endpoint_url, profile, region), settings)
+    if as_json:
+        print_json(enis_document(observed.node.stores, datetime.now(UTC)))
+        return 0
+    console().print(_heading(observed), markup=False)
+    console().print(_eni_table(observed))
+    if observed.node.unmanaged:
+        left = ", ".join(sorted(observed.node.unmanaged))
+        console().print(f"left alone, as their tags say: {left}", markup=False)
+    return 0
+
+
+def _settings(manifest: Path | None, env: list[str]) -> Settings:
+    """Return the settings of a manifest, single variables set otherwise."""
+    from ipam_core.manifests import Environment, read_daemonset
+    from ipam_core.settings import Settings
+
+    given = dict(pair.partition("=")[::2] for pair in env)
+    for pair in env:
+        if "=" not in pair:
+            raise InputError(f"--env {pair!r}: NAME=VALUE, as in WARM_IP_TARGET=5")
+    found = read_daemonset(manifest.read_text("utf-8")) if manifest else Environment({}, {})
+    unknown = {name: where for name, where in found.unknown.items() if name not in given}
+    return Settings.from_env(found.variables | given, unknown=unknown)
+
+
+def _cloud(
+    instance_id: str, endpoint_url: str | None, profile: str | None, region: str | None
+) -> AwsCloud:
+    from ipam_core.cloud.aws import AwsCloud
+    from ipam_core.cloud.ec2 import open_session
+
+    session = open_session(profile, region)
+    return AwsCloud(session, instance_id=instance_id, endpoint_url=endpoint_url)
+
+
+def _heading(observed: ObservedNode) -> str:
+    node, instance = observed.node, observed.instance
+    n_enis = sum(len(store.enis()) for store in node.stores)
+    total = sum(store.stats(0).total for store in node.stores)
+    lines = [
+        f"{instance.instance_id}  {instance.instance_type}  {instance.zone}  {node.mode} mode",
+        f"{n_enis} of {node.max_enis} ENIs, {total} addresses for pods, max pods {node.max_pods}",
+        *(f"warning: {warning}" for warning in node.settings.warnings),
+    ]
+    return "\n".join(lines)
+
+
+def _call_table(calls: tuple[PlannedCall, ...]) -> Any:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right")
+    for number, call in enumerate(calls, 1):
+        arguments = (f"{name} {_short(value)}" for name, value in call.arguments.items())
+        table.add_row(str(number), call.api, ", ".join(arguments))
+    return table
+
+
+def _short(value: Any) -> str:
+    """Return a value, a long list of them by number."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return " ".join(value) if len(value) == 1 else f"({len(value)})"
+
+
+def _eni_table(observed: ObservedNode) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("ENI", "subnet"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("kind")
+    for name in ("card", "dev", "IPs", "/28s", "free"):
+        table.add_column(name, justify="right")
+    for store in observed.node.stores:
+        for eni in store.enis():
+            held = store.eni_stats(eni.eni_id, 0)
+            kinds = ("primary", "trunk", "efa", "excluded")
+            table.add_row(
+                eni.eni_id,
+                eni.subnet_id,
+                " ".join(kind for kind in kinds if getattr(eni, kind)),
+                *map(str, (eni.network_card, eni.device_number, held.addresses, held.prefixes)),
+                str(observed.node.slots - held.slots_used),
+            )
+    return table

@@ -1,0 +1,270 @@
+"""`ipam-core subnet`: what is in a subnet, what to do about it, how it will go on."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ipam_core.cli._options import JsonOption, SeedOption
+from ipam_core.cli._out import console, print_json
+from ipam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ipam_core.settings import Settings
+    from ipam_core.subnet.inventory import Inventory
+
+subnet = typer.Typer(
+    name="subnet",
+    help="See how a subnet is used and fragmented, and what to do about it.",
+    no_args_is_help=True,
+)
+
+FilesArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="FILE",
+        help="What aws ec2 describe-subnets, describe-network-interfaces, "
+        "get-subnet-cidr-reservations and describe-instances print (JSON; the last two "
+        "optional), and kubectl get pods -A -o json, in any order.",
+    ),
+]
+EnvOption = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="A variable of the agent on such a node."),
+]
+PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
+
+
+@subnet.command()
+def report(
+    files: FilesArgument = None,
+    subnet_id: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these subnets; without files, read them from AWS."),
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Read the subnets of this EKS cluster from AWS.")
+    ] = None,
+    win: Annotated[int, typer.Option(min=0, help="Free /28s that drains should win.")] = 8,
+    reserve: Annotated[
+        str | None,
+        typer.Option(metavar="/BITS", help="Size of a CIDR reservation; none: an eighth."),
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(help="Type of nodes to fit in; none: what most nodes are.")
+    ] = None,
+    env: EnvOption = None,
+    pods_per_node: Annotated[
+        int | None, typer.Option(min=0, help="Pods on such a node; none: idle, and full.")
+    ] = None,
+    solve_seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long to look for the best drains.")
+    ] = 5.0,
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show blocks, fragmentation and owners of subnets, and advise.
+
+    Free /28s are what prefix mode needs; the advice says which nodes to drain to win some,
+    where a CIDR reservation costs least, and how many nodes still fit. AWS is only read.
+    The exit status is 1 where a subnet is critical or exhausted, or the input is doubtful.
+
+    Example: ipam-core subnet report subnets.json interfaces.json --plot map.png
+    """
+    from ipam_core import instances
+    from ipam_core.cli._subnet_text import print_report
+    from ipam_core.subnet.advice import advise, usual_instance_type
+    from ipam_core.subnet.inventory import read_inventory
+    from ipam_core.subnet.report import report_on
+
+    settings = _settings(env)
+    reservation_size = _bits(reserve)
+    limits = instances.limits(instance_type) if instance_type else None
+    if plot is not None:
+        _check_plot(plot)
+    if files:
+        if cluster is not None:
+            raise InputError(f"--cluster {cluster!r} reads from AWS: leave the files out")
+        inventory = read_inventory(files)
+        chosen = inventory.choose(subnet_id or ())
+    else:
+        inventory, chosen = _live(subnet_id or [], cluster)
+
+    reports = [report_on(inventory, each) for each in chosen]
+    with _waiting("Looking for the best drains"):
+        advices = [
+            advise(
+                each,
+                limits or instances.limits(usual_instance_type(inventory, each)),
+                settings,
+                wanted=win,
+                reservation_size=reservation_size,
+                pods_per_node=pods_per_node,
+                time_limit_s=solve_seconds,
+            )
+            for each in reports
+        ]
+    if plot is not None:
+        from ipam_core.subnet.plot import plot_blocks
+
+        plot_blocks(reports, plot)
+    if as_json:
+        print_json(
+            {
+                "subnets": [
+                    each.to_json() | {"advice": advice.to_json()}
+                    for each, advice in zip(reports, advices, strict=True)
+                ],
+                "notices": inventory.notices,
+            }
+        )
+    else:
+        for notice in inventory.notices:
+            console().print(f"Note: {notice}\n")
+        for each, advice in zip(reports, advices, strict=True):
+            print_report(each, advice)
+    doubtful = any(
+        each.skipped or not each.agrees or each.fragmentation.band in ("critical", "exhausted")
+        for each in reports
+    )
+    return 1 if doubtful else 0
+
+
+@subnet.command()
+def forecast(
+    files: FilesArgument = None,
+    cidr: Annotated[
+        str | None, typer.Option(help="An empty subnet to start with, instead of files.")
+    ] = None,
+    subnet_id: Annotated[str | None, typer.Option(help="Which subnet of the files.")] = None,
+    instance_type: Annotated[str, typer.Option(help="Type of the nodes.")] = "m5.large",
+    env: EnvOption = None,
+    prefix_mode: Annotated[
+        bool, typer.Option("--prefixes", help="Nodes draw /28s, not secondary IPs.")
+    ] = False,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes, on average.")] = 30,
+    node_life: Annotated[float, typer.Option(help="Hours that a node stays.")] = 24.0,
+    pods_per_node: Annotated[float, typer.Option(min=0, help="Pods, on average.")] = 12.0,
+    pod_life: Annotated[float, typer.Option(help="Hours that a pod runs.")] = 2.0,
+    hours: Annotated[float, typer.Option(help="How far to look ahead.")] = 48.0,
+    seed: SeedOption = 0,
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show free /28s over time under each placement of addresses.
+
+    Pods and nodes come and go at random, at the mean rates that the options give. EC2
+    places addresses at random; `lowest` and `densest` show what other ways would keep whole.
+
+    Example: ipam-core subnet forecast --cidr 10.0.0.0/20 --nodes 60 --plot churn.svg
+    """
+    from ipam_core import instances
+    from ipam_core._subnet import Subnet
+    from ipam_core.cli._subnet_text import print_forecast
+    from ipam_core.subnet.forecast import Churn
+    from ipam_core.subnet.forecast import forecast as look_ahead
+
+    for name, hours_given in (("node-life", node_life), ("pod-life", pod_life), ("hours", hours)):
+        if not hours_given > 0:
+            raise InputError(f"--{name} {hours_given}: more than 0 hours")
+    settings = _settings(env)
+    limits = instances.limits(instance_type)
+    if prefix_mode and not limits.nitro:
+        raise InputError(f"--prefixes: {instance_type} cannot have prefixes")
+    if plot is not None:
+        _check_plot(plot)
+    if bool(files) == (cidr is not None):
+        raise InputError("give either files or --cidr to start with")
+    if cidr is not None:
+        try:
+            start = Subnet(cidr)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+    else:
+        start = _subnet_of(files or [], subnet_id)
+    churn = Churn(
+        nodes=nodes,
+        node_life_h=node_life,
+        pods_per_node=pods_per_node,
+        pod_life_h=pod_life,
+        hours=hours,
+    )
+    with _waiting("Looking ahead"):
+        found = look_ahead(start, limits, settings, churn, prefix_mode=prefix_mode, seed=seed)
+    if plot is not None:
+        from ipam_core.subnet.plot import plot_forecast
+
+        plot_forecast(found, plot)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_forecast(found)
+    return 0
+
+
+def _subnet_of(files: list[Path], subnet_id: str | None) -> Any:
+    from ipam_core.subnet.inventory import read_inventory
+    from ipam_core.subnet.report import report_on
+
+    inventory = read_inventory(files)
+    chosen = inventory.choose([subnet_id] if subnet_id else ())
+    if len(chosen) != 1:
+        raise InputError(f"{len(chosen)} subnets in the files: choose one with --subnet-id")
+    return report_on(inventory, chosen[0]).subnet
+
+
+def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[str]]:
+    from ipam_core.subnet.live import read_live
+
+    if not subnet_ids and cluster is None:
+        raise InputError("no input: give files, or --subnet-id or --cluster to read from AWS")
+    with _waiting("Reading from AWS"):
+        inventory, wanted = read_live(subnet_ids, cluster=cluster)
+    # Those of a cluster may be IPv6-only; those asked for by name may not.
+    return inventory, inventory.choose(wanted if cluster is None else ())
+
+
+def _settings(env: list[str] | None) -> Settings:
+    from ipam_core.settings import Settings
+
+    variables = {}
+    for each in env or ():
+        name, equals, value = each.partition("=")
+        if not (name and equals):
+            raise InputError(f"--env {each!r}: NAME=VALUE, as WARM_IP_TARGET=5")
+        variables[name] = value
+    settings = Settings.from_env(variables)
+    if settings.warnings:
+        raise InputError(f"--env {settings.warnings[0]}")
+    return settings
+
+
+def _bits(size: str | None) -> int | None:
+    if size is None:
+        return None
+    bits = size.removeprefix("/")
+    if not (bits.isascii() and bits.isdigit()):
+        raise InputError(f"--reserve {size!r}: a prefix length, as /24")
+    return int(bits)
+
+
+def _check_plot(path: Path) -> None:
+    from ipam_core.subnet.plot import check_path
+
+    check_path(path)
+
+
+def _waiting(what: str) -> AbstractContextManager[Any]:
+    """Show on the error stream, if that is a terminal, that something takes its time."""
+    import sys
+
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)

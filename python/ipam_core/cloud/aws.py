@@ -1,0 +1,305 @@
+"""A node's effects against the real EC2.
+
+What EC2 may have done without saying so, because the reply was lost, is found again:
+
+- CreateNetworkInterface carries a client token. Asked for again, an ENI whose
+  creation got no answer is the same request with the same token, and one ENI.
+- An attachment that got no answer is looked up before it counts as failed.
+- Every ENI is born with the tags by which the leak task (node/leaks.py) finds it.
+- AssignPrivateIpAddresses has no token: what was assigned in silence, a reconcile
+  takes over.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Unpack
+
+from ipam_core import effects as fx
+from ipam_core.cloud.codes import ENI_NOT_FOUND, error_for
+from ipam_core.cloud.ec2 import Ec2, description_of, tags_of
+from ipam_core.cloud.imds import Imds
+from ipam_core.cloud.metadata import Ec2Metadata
+from ipam_core.errors import CloudError, NotFoundError, ThrottledError, UnreachableError
+from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX
+from ipam_core.node.taking import NODE_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import boto3
+
+    from ipam_core.cloud import Cloud
+    from ipam_core.cloud.ec2 import Ec2Options
+    from ipam_core.cloud.metadata import Instance, Metadata
+
+ASKED_AGAIN_FOR = timedelta(seconds=240)
+"""How long a creation without an answer is repeated as it was: for less than the leak
+task lets its ENI live, with a minute left to attach it."""
+
+
+class AwsCloud:
+    """Performs the effects of the node on one instance.
+
+    `session` left out is boto3's default one; `options` are those of `Ec2`.
+    `metadata` left out is this instance's metadata service, or with `instance_id` EC2
+    itself. `cluster` and `tags` go on every ENI created or taken over, beside the
+    instance's id. `unschedulable` tells whether the node is cordoned and `eni_config`
+    where its ENIs go under custom networking: Kubernetes knows. `checkpoint` performs
+    `ReadCheckpoint` and `ForgetAssignments`; without one there is nothing to restore.
+    `now` gives wall-clock time with a zone.
+
+    Source of what is asked: pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session | None = None,
+        *,
+        instance_id: str = "",
+        metadata: Metadata | None = None,
+        cluster: str = "",
+        tags: Mapping[str, str] | None = None,
+        unschedulable: Callable[[], bool] = lambda: False,
+        eni_config: Callable[[], fx.EniConfig] | None = None,
+        checkpoint: Cloud | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        **options: Unpack[Ec2Options],
+    ) -> None:
+        self.ec2 = Ec2(session, **options)
+        self.metadata = metadata or (Ec2Metadata(self.ec2, instance_id) if instance_id else Imds())
+        self._cluster = cluster
+        self._tags = dict(tags or {})
+        self._now = now
+        self._unanswered: dict[fx.CreateEni, tuple[datetime, dict[str, Any]]] = {}
+        self._perform: dict[type[fx.Effect], Callable[[Any], Any]] = {
+            fx.AssignPrivateIps: self._assign_private_ips,
+            fx.AssignPrefixes: self._assign_prefixes,
+            fx.AssignIpv6Prefix: self._assign_ipv6_prefix,
+            fx.UnassignPrivateIps: self._unassign_private_ips,
+            fx.UnassignPrefixes: self._unassign_prefixes,
+            fx.CreateEni: self._create_eni,
+            fx.FindFreeDevice: self._find_free_device,
+            fx.AttachEni: self._attach_eni,
+            fx.DeleteWithInstance: self._delete_with_instance,
+            fx.DetachEni: self._detach_eni,
+            fx.DeleteEni: self._delete_eni,
+            fx.TagEni: self._tag_eni,
+            fx.TagCreatedAt: self._tag_created_at,
+            fx.DescribeEnis: self._describe_enis,
+            fx.FindNodelessEnis: self._find_nodeless_enis,
+            fx.DescribeSubnets: self._describe_subnets,
+            fx.ReadAttachedEnis: lambda _: self.metadata.attached_enis(),
+            fx.ReadUnschedulable: lambda _: unschedulable(),
+            fx.ReadEniConfig: lambda _: (eni_config or _no_eni_config)(),
+            fx.ReadCheckpoint: checkpoint.perform if checkpoint else lambda _: (),
+            fx.ForgetAssignments: checkpoint.perform if checkpoint else lambda _: None,
+        }
+
+    def perform(self, effect: fx.Effect) -> Any:
+        """Carry one effect out and return its reply. Raises `CloudError`, logged once."""
+        return self._perform[type(effect)](effect)
+
+    @cached_property
+    def instance(self) -> Instance:
+        """What does not change of the instance; read once."""
+        return self.metadata.instance()
+
+    # --- addresses ----------------------------------------------------------------
+
+    def _assign_private_ips(self, effect: fx.AssignPrivateIps) -> tuple[str, ...]:
+        reply = self.ec2.call(
+            "AssignPrivateIpAddresses",
+            NetworkInterfaceId=effect.eni_id,
+            SecondaryPrivateIpAddressCount=effect.count,
+        )
+        return tuple(each["PrivateIpAddress"] for each in reply["AssignedPrivateIpAddresses"])
+
+    def _assign_prefixes(self, effect: fx.AssignPrefixes) -> tuple[str, ...]:
+        reply = self.ec2.call(
+            "AssignPrivateIpAddresses",
+            NetworkInterfaceId=effect.eni_id,
+            Ipv4PrefixCount=effect.count,
+        )
+        return tuple(each["Ipv4Prefix"] for each in reply["AssignedIpv4Prefixes"])
+
+    def _assign_ipv6_prefix(self, effect: fx.AssignIpv6Prefix) -> tuple[str, ...]:
+        reply = self.ec2.call(
+            "AssignIpv6Addresses", NetworkInterfaceId=effect.eni_id, Ipv6PrefixCount=1
+        )
+        return tuple(reply["AssignedIpv6Prefixes"])
+
+    def _unassign_private_ips(self, effect: fx.UnassignPrivateIps) -> None:
+        self.ec2.call(
+            "UnassignPrivateIpAddresses",
+            NetworkInterfaceId=effect.eni_id,
+            PrivateIpAddresses=list(effect.addresses),
+        )
+
+    def _unassign_prefixes(self, effect: fx.UnassignPrefixes) -> None:
+        self.ec2.call(
+            "UnassignPrivateIpAddresses",
+            NetworkInterfaceId=effect.eni_id,
+            Ipv4Prefixes=list(effect.prefixes),
+        )
+
+    # --- ENIs ---------------------------------------------------------------------
+
+    def _create_eni(self, effect: fx.CreateEni) -> str:
+        # The primary ENI's subnet is the same one by name and by default.
+        effect = replace(effect, subnet_id=effect.subnet_id or self.instance.subnet_id)
+        now = self._now()
+        since, request = self._unanswered.pop(effect, (now, {}))
+        if not request or now - since > ASKED_AGAIN_FOR:
+            since, request = now, self._creation(effect, now)
+        try:
+            reply = self.ec2.call("CreateNetworkInterface", **request)
+        except (UnreachableError, ThrottledError):  # an earlier try may have created it
+            self._unanswered[effect] = since, request
+            raise
+        eni_id: str = reply["NetworkInterface"]["NetworkInterfaceId"]
+        return eni_id
+
+    def _creation(self, effect: fx.CreateEni, now: datetime) -> dict[str, Any]:
+        """Return the parameters of CreateNetworkInterface, its client token among them."""
+        counts = {
+            "SecondaryPrivateIpAddressCount": effect.n_addresses,
+            "Ipv4PrefixCount": effect.n_prefixes,
+            "Ipv6PrefixCount": int(effect.ipv6),
+        }
+        tags = {CREATED_AT_TAG: _rfc3339(now), **self._own_tags()}
+        return {
+            "ClientToken": str(uuid.uuid4()),
+            "Description": DESCRIPTION_PREFIX + self.instance.instance_id,
+            "Groups": list(effect.security_groups or self.metadata.security_groups()),
+            "SubnetId": effect.subnet_id,
+            "TagSpecifications": [{"ResourceType": "network-interface", "Tags": _aws_tags(tags)}],
+            **{name: count for name, count in counts.items() if count},
+        }
+
+    def _find_free_device(self, effect: fx.FindFreeDevice) -> int:
+        attachments = [
+            eni["Attachment"]
+            for eni in self.ec2.describe_instance(self.instance.instance_id)["NetworkInterfaces"]
+        ]
+        taken = {
+            each["DeviceIndex"]
+            for each in attachments
+            if each.get("NetworkCardIndex", 0) == effect.network_card
+        }
+        return next(number for number in range(len(taken) + 1) if number not in taken)
+
+    def _attach_eni(self, effect: fx.AttachEni) -> str:
+        attachment_id: str
+        try:
+            reply = self.ec2.call(
+                "AttachNetworkInterface",
+                InstanceId=self.instance.instance_id,
+                NetworkInterfaceId=effect.eni_id,
+                DeviceIndex=effect.device_number,
+                NetworkCardIndex=effect.network_card,
+            )
+            attachment_id = reply["AttachmentId"]
+        except CloudError:
+            # It may be attached: a try whose reply was lost, then refused as done already.
+            found = self._attachment_of(effect.eni_id)
+            if found is None:
+                raise
+            attachment_id = found
+        return attachment_id
+
+    def _attachment_of(self, eni_id: str) -> str | None:
+        """Return the id of an ENI's attachment to this instance; None where EC2 shows none."""
+        try:
+            (eni,) = self._describe((eni_id,))
+        except CloudError:
+            return None
+        attachment = eni.get("Attachment", {})
+        here = attachment.get("InstanceId") == self.instance.instance_id
+        return attachment["AttachmentId"] if here else None
+
+    def _delete_with_instance(self, effect: fx.DeleteWithInstance) -> None:
+        self.ec2.call(
+            "ModifyNetworkInterfaceAttribute",
+            NetworkInterfaceId=effect.eni_id,
+            Attachment={"AttachmentId": effect.attachment_id, "DeleteOnTermination": True},
+        )
+
+    def _detach_eni(self, effect: fx.DetachEni) -> None:
+        try:
+            self.ec2.call("DetachNetworkInterface", AttachmentId=effect.attachment_id)
+        except NotFoundError:  # detached is what was asked for
+            return
+
+    def _delete_eni(self, effect: fx.DeleteEni) -> None:
+        self.ec2.call("DeleteNetworkInterface", NetworkInterfaceId=effect.eni_id)
+
+    def _tag_eni(self, effect: fx.TagEni) -> None:
+        self._tag(effect.eni_id, self._own_tags())
+
+    def _tag_created_at(self, effect: fx.TagCreatedAt) -> None:
+        self._tag(effect.eni_id, {CREATED_AT_TAG: _rfc3339(self._now())})
+
+    def _tag(self, eni_id: str, tags: Mapping[str, str]) -> None:
+        self.ec2.call("CreateTags", Resources=[eni_id], Tags=_aws_tags(tags))
+
+    def _own_tags(self) -> dict[str, str]:
+        cluster = {CLUSTER_TAG: self._cluster} if self._cluster else {}
+        return {**self._tags, **cluster, NODE_TAG: self.instance.instance_id}
+
+    # --- what EC2 shows -----------------------------------------------------------
+
+    def _describe_enis(self, effect: fx.DescribeEnis) -> tuple[fx.EniDescription, ...]:
+        return tuple(map(description_of, self._describe(effect.eni_ids)))
+
+    def _describe(self, eni_ids: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Return ENIs by id, in that order; asked for none, EC2 would return all there are."""
+        if not eni_ids:
+            return []
+        api = "DescribeNetworkInterfaces"
+        found = self.ec2.call(api, NetworkInterfaceIds=list(eni_ids))["NetworkInterfaces"]
+        by_id = {eni["NetworkInterfaceId"]: eni for eni in found}
+        for eni_id in eni_ids:
+            if eni_id not in by_id:
+                raise error_for(api, ENI_NOT_FOUND, f"{eni_id} is not in the reply")
+        return [by_id[eni_id] for eni_id in eni_ids]
+
+    def _find_nodeless_enis(self, _: fx.FindNodelessEnis) -> tuple[fx.EniDescription, ...]:
+        filters = {"tag-key": NODE_TAG, "status": "available", "vpc-id": self.instance.vpc_id}
+        if self._cluster:
+            filters[f"tag:{CLUSTER_TAG}"] = self._cluster
+        found = self.ec2.pages(
+            "DescribeNetworkInterfaces", "NetworkInterfaces", Filters=_aws_filters(filters)
+        )
+        return tuple(map(description_of, found))
+
+    def _describe_subnets(self, _: fx.DescribeSubnets) -> tuple[fx.SubnetDescription, ...]:
+        filters = {"vpc-id": self.instance.vpc_id, "availability-zone": self.instance.zone}
+        found = self.ec2.pages("DescribeSubnets", "Subnets", Filters=_aws_filters(filters))
+        return tuple(
+            fx.SubnetDescription(
+                subnet_id=subnet["SubnetId"],
+                available_addresses=subnet["AvailableIpAddressCount"],
+                tags=tags_of(subnet),
+            )
+            for subnet in found
+        )
+
+
+def _no_eni_config() -> fx.EniConfig:
+    raise CloudError("ENIConfig", "NotGiven", "custom networking needs to be told the node's own")
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _aws_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _aws_filters(filters: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"Name": name, "Values": [value]} for name, value in filters.items()]

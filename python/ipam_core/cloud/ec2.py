@@ -1,0 +1,212 @@
+"""EC2's API through botocore: typed errors, each failure logged once, replies as values.
+
+Retrying is botocore's: what leaves here has failed as often as the retry mode allows.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from ipam_core.cloud.codes import error_for
+from ipam_core.effects import AttachedEni, EniDescription
+from ipam_core.errors import (
+    CloudError,
+    DeniedError,
+    InputError,
+    MissingExtraError,
+    NotFoundError,
+    UnreachableError,
+)
+
+try:
+    import boto3
+    import botocore.exceptions as aws
+    from botocore import xform_name
+    from botocore.config import Config
+    from botocore.parsers import ResponseParserError
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("aws", "AwsCloud") from missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PAGE_SIZE = 1000
+"""Items a page: the most that EC2's Describe calls allow."""
+
+_NO_ANSWER = (
+    aws.ConnectionError,  # refused, unknown host, TLS, time-out while connecting
+    aws.HTTPClientError,  # closed, time-out while reading
+    aws.IncompleteReadError,
+    ResponseParserError,  # cut off: botocore holds no reply to its Content-Length
+)
+_NO_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+)
+_log = logging.getLogger(__name__)
+
+
+class Ec2Options(TypedDict, total=False):
+    """What `Ec2` takes beside a session."""
+
+    endpoint_url: str | None
+    attempts: int | None
+    retry_mode: str | None
+    user_agent: str
+    connect_timeout_s: float
+    read_timeout_s: float
+
+
+def open_session(profile: str | None = None, region: str | None = None) -> boto3.Session:
+    """Return a session of a named profile. Raises `InputError` where there is none such."""
+    try:
+        return boto3.Session(profile_name=profile, region_name=region)
+    except aws.BotoCoreError as error:
+        raise InputError(str(error)) from error
+
+
+class Ec2:
+    """EC2 of one account and region.
+
+    `session` left out is boto3's default one: environment, profile, instance role.
+    `attempts` (the first included) and `retry_mode` left out are what the AWS
+    configuration says, else botocore's defaults. `user_agent` goes after the package's
+    own. A call ends within attempts x (connect_timeout_s + read_timeout_s) plus
+    botocore's back-off between them.
+
+    Raises:
+        InputError: no region, no such endpoint, no such retry mode.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session | None = None,
+        *,
+        endpoint_url: str | None = None,
+        attempts: int | None = None,
+        retry_mode: str | None = None,
+        user_agent: str = "",
+        connect_timeout_s: float = 5,
+        read_timeout_s: float = 30,
+    ) -> None:
+        from ipam_core import __version__  # noqa: PLC0415  (the package imports this)
+
+        retries = {"total_max_attempts": attempts, "mode": retry_mode}
+        try:
+            config = Config(
+                user_agent_extra=f"ipam-core/{__version__} {user_agent}".rstrip(),
+                retries={name: value for name, value in retries.items() if value is not None},
+                connect_timeout=connect_timeout_s,
+                read_timeout=read_timeout_s,
+            )
+            self.client = (session or boto3.Session()).client(
+                "ec2", endpoint_url=endpoint_url, config=config
+            )
+        except (aws.BotoCoreError, ValueError) as error:
+            raise InputError(f"EC2: {error}") from error
+
+    def call(self, api: str, **parameters: Any) -> dict[str, Any]:
+        """Call one operation and return its reply. Raises `CloudError`, logged once."""
+        with _typed(api):
+            reply: dict[str, Any] = getattr(self.client, xform_name(api))(**parameters)
+        return reply
+
+    def pages(self, api: str, key: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Call an operation for all its pages and return their items under `key`."""
+        paginator = self.client.get_paginator(xform_name(api))
+        pages = paginator.paginate(**parameters, PaginationConfig={"PageSize": PAGE_SIZE})
+        with _typed(api):
+            return [item for page in pages for item in page[key]]
+
+    def describe_instance(self, instance_id: str) -> dict[str, Any]:
+        """Return an instance as DescribeInstances shows it.
+
+        Raises:
+            NotFoundError: it is terminated, or in no VPC.
+            CloudError: the call failed.
+        """
+        api = "DescribeInstances"
+        reservations = self.call(api, InstanceIds=[instance_id])["Reservations"]
+        found: list[dict[str, Any]] = [
+            instance for reservation in reservations for instance in reservation["Instances"]
+        ]
+        if not found or "VpcId" not in found[0]:
+            raise NotFoundError(api, "NoNetwork", f"{instance_id} is terminated, or in no VPC")
+        return found[0]
+
+
+@contextmanager
+def _typed(api: str) -> Iterator[None]:
+    """Turn what botocore raises into a `CloudError`, and log it."""
+    try:
+        yield
+    except (aws.ClientError, aws.BotoCoreError, ResponseParserError) as error:
+        typed = _typed_error(api, error)
+        facts = {"api": api, "code": typed.code, "request_id": typed.request_id}
+        _log.warning("%s", typed, extra=facts)
+        raise typed from error
+
+
+def _typed_error(api: str, error: Exception) -> CloudError:
+    if isinstance(error, aws.ClientError):
+        said = error.response.get("Error", {})
+        request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
+        return error_for(api, said.get("Code", ""), said.get("Message", ""), request_id)
+    kind = CloudError
+    if isinstance(error, _NO_ANSWER):
+        kind = UnreachableError
+    elif isinstance(error, _NO_CREDENTIALS):
+        kind = DeniedError
+    return kind(api, type(error).__name__, " ".join(str(error).split()))
+
+
+# --- replies ----------------------------------------------------------------------
+
+
+def tags_of(described: Mapping[str, Any], key: str = "Tags") -> dict[str, str]:
+    """Return the tags of a described resource."""
+    return {tag["Key"]: tag["Value"] for tag in described.get(key, ())}
+
+
+def description_of(eni: Mapping[str, Any]) -> EniDescription:
+    """Return an ENI of DescribeNetworkInterfaces as a value."""
+    return EniDescription(
+        eni_id=eni["NetworkInterfaceId"],
+        attachment_id=eni.get("Attachment", {}).get("AttachmentId"),
+        interface_type=eni["InterfaceType"],
+        status=eni["Status"],
+        description=eni.get("Description", ""),
+        tags=tags_of(eni, "TagSet"),
+        **_held(eni),
+    )
+
+
+def attached_eni_of(eni: Mapping[str, Any]) -> AttachedEni:
+    """Return an attached ENI of DescribeNetworkInterfaces as metadata would show it."""
+    attachment = eni["Attachment"]
+    return AttachedEni(
+        eni_id=eni["NetworkInterfaceId"],
+        device_number=attachment["DeviceIndex"],
+        network_card=attachment.get("NetworkCardIndex", 0),
+        primary_address=eni.get("PrivateIpAddress", ""),
+        subnet_id=eni["SubnetId"],
+        **_held(eni),
+    )
+
+
+def _held(eni: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the secondary addresses and prefixes of an ENI; an EFA-only one has none."""
+    return {
+        "addresses": tuple(
+            each["PrivateIpAddress"]
+            for each in eni.get("PrivateIpAddresses", ())
+            if not each["Primary"]
+        ),
+        "prefixes": tuple(each["Ipv4Prefix"] for each in eni.get("Ipv4Prefixes", ())),
+        "ipv6_prefixes": tuple(each["Ipv6Prefix"] for each in eni.get("Ipv6Prefixes", ())),
+    }

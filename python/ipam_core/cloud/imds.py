@@ -1,0 +1,161 @@
+"""The instance metadata service, version 2, over HTTP.
+
+A token is fetched by PUT and sent with every GET. Paths: the EC2 user guide,
+"Instance metadata categories". `local-ipv4s` has the primary address first, and an
+ENI without `network-card` is on card 0 (pkg/awsutils/imds.go of
+aws/amazon-vpc-cni-k8s).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ipam_core.cloud.metadata import Instance
+from ipam_core.effects import AttachedEni
+from ipam_core.errors import (
+    CloudError,
+    DeniedError,
+    MissingExtraError,
+    NotFoundError,
+    UnreachableError,
+)
+
+try:
+    import urllib3
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("aws", "instance metadata") from missing
+
+ENDPOINT = "http://169.254.169.254"
+API = "instance metadata"
+"""What its errors name instead of an EC2 call."""
+TOKEN_TTL_S = 21600
+"""How long a token is good: six hours, the most that may be asked for."""
+_MACS = "network/interfaces/macs"
+_log = logging.getLogger(__name__)
+
+
+class Imds:
+    """The instance that it runs on, as its metadata service tells.
+
+    `endpoint` is another one under IPv6 (http://[fd00:ec2::254]) and in tests. Each
+    request is tried `attempts` times, `timeout_s` each, with back-off between. An
+    expired token is fetched anew. Not to be shared by threads.
+    """
+
+    def __init__(
+        self, endpoint: str = ENDPOINT, *, attempts: int = 3, timeout_s: float = 1.0
+    ) -> None:
+        retries = urllib3.Retry(
+            total=attempts - 1,
+            backoff_factor=0.1,
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=None,
+            raise_on_status=False,
+            redirect=False,
+        )
+        self._endpoint = endpoint.rstrip("/")
+        self._http = urllib3.PoolManager(timeout=timeout_s, retries=retries)
+        self._token: str | None = None
+
+    def instance(self) -> Instance:
+        """Return what does not change."""
+        primary = self._primary()
+        return Instance(
+            instance_id=self._text("instance-id"),
+            instance_type=self._text("instance-type"),
+            zone=self._text("placement/availability-zone"),
+            vpc_id=self._text(f"{primary}/vpc-id"),
+            subnet_id=self._text(f"{primary}/subnet-id"),
+        )
+
+    def security_groups(self) -> tuple[str, ...]:
+        """Return the security groups of the primary ENI as they are now."""
+        return self._list(f"{self._primary()}/security-group-ids")
+
+    def attached_enis(self) -> tuple[AttachedEni, ...]:
+        """Return the ENIs that are attached, by network card and device number.
+
+        One that goes while it is read is left out. Cost: about seven requests an ENI.
+        """
+        enis = []
+        for mac in self._list(_MACS):
+            try:
+                enis.append(self._eni(f"{_MACS}/{mac.rstrip('/')}"))
+            except NotFoundError:
+                continue
+        return tuple(sorted(enis, key=lambda eni: (eni.network_card, eni.device_number)))
+
+    def _eni(self, path: str) -> AttachedEni:
+        # What an ENI need not have comes first: had it gone, what it must have would miss.
+        addresses = self._list(f"{path}/local-ipv4s", optional=True)
+        prefixes = self._list(f"{path}/ipv4-prefix", optional=True)
+        ipv6_prefixes = self._list(f"{path}/ipv6-prefix", optional=True)
+        return AttachedEni(
+            network_card=self._number(f"{path}/network-card", optional=True),
+            eni_id=self._text(f"{path}/interface-id"),
+            device_number=self._number(f"{path}/device-number"),
+            subnet_id=self._text(f"{path}/subnet-id"),
+            primary_address=addresses[0] if addresses else "",
+            addresses=addresses[1:],
+            prefixes=prefixes,
+            ipv6_prefixes=ipv6_prefixes,
+        )
+
+    def _primary(self) -> str:
+        return f"{_MACS}/{self._text('mac')}"
+
+    # --- values -------------------------------------------------------------------
+
+    def _text(self, path: str, *, optional: bool = False) -> str:
+        """Return what is at a path; "" where nothing is, if that may be."""
+        found = self._get(path)
+        if found is None and not optional:
+            raise _logged(NotFoundError(API, "404", path))
+        return (found or "").strip()
+
+    def _list(self, path: str, *, optional: bool = False) -> tuple[str, ...]:
+        return tuple(self._text(path, optional=optional).split())
+
+    def _number(self, path: str, *, optional: bool = False) -> int:
+        text = self._text(path, optional=optional)
+        try:
+            return int(text or 0)
+        except ValueError:
+            raise _logged(CloudError(API, "BadReply", f"{path}: {text!r} is no number")) from None
+
+    # --- HTTP ---------------------------------------------------------------------
+
+    def _get(self, path: str) -> str | None:
+        """Return what is at a path, None where nothing is."""
+        for token in (self._token, None):
+            self._token = token or self._new_token()
+            headers = {"X-aws-ec2-metadata-token": self._token}
+            status, text = self._request("GET", f"meta-data/{path}", headers)
+            if status != 401:
+                break
+        if status == 404:
+            return None
+        return _accepted(status, text, path)
+
+    def _new_token(self) -> str:
+        headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_TTL_S)}
+        return _accepted(*self._request("PUT", "api/token", headers), "api/token")
+
+    def _request(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        try:
+            reply = self._http.request(method, f"{self._endpoint}/latest/{path}", headers=headers)
+            return reply.status, reply.data.decode()
+        except (urllib3.exceptions.HTTPError, UnicodeDecodeError) as error:
+            raise _logged(UnreachableError(API, type(error).__name__, str(error))) from error
+
+
+def _accepted(status: int, text: str, path: str) -> str:
+    if status == 200:
+        return text
+    kind = DeniedError if status in (401, 403) else CloudError
+    raise _logged(kind(API, str(status), path))
+
+
+def _logged(error: CloudError) -> CloudError:
+    _log.warning("%s", error, extra={"api": error.api, "code": error.code})
+    return error

@@ -1,0 +1,129 @@
+"""What the next look at a real node would call, and why, without calling it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ipam_core._store import Sandbox
+from ipam_core.cloud import drive
+from ipam_core.cloud.dry_run import QUESTIONS, DryRun
+from ipam_core.errors import InputError, PoolExhaustedError
+from ipam_core.instances import limits
+from ipam_core.node import Node
+from ipam_core.policy import VPC_CNI
+
+if TYPE_CHECKING:
+    from ipam_core.cloud.aws import AwsCloud
+    from ipam_core.effects import Effect, Step
+    from ipam_core.policy import Policy
+    from ipam_core.settings import Settings
+
+QUIET_S = 600
+"""How long ago the node is taken to have changed last: no ENI is young, no pause runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCall:
+    """One EC2 call of a plan. `changes` is false for a question, which was asked."""
+
+    api: str
+    arguments: dict[str, Any]
+    changes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The calls of one look, in order, and the rules that lead to them, line by line."""
+
+    calls: tuple[PlannedCall, ...]
+    reasons: tuple[str, ...]
+
+
+class ObservedNode:
+    """A node as EC2 and metadata show it, in a `Node` that changes nothing.
+
+    EC2 does not know which addresses pods hold: `n_pods` of them are taken to be held;
+    those for which there is no address wait.
+
+    Raises:
+        CloudError: a question failed.
+        InputError: the instance has no ENI, or its type is unknown.
+    """
+
+    def __init__(
+        self,
+        cloud: AwsCloud,
+        settings: Settings,
+        *,
+        policy: Policy = VPC_CNI,
+        max_pods: int | None = None,
+        n_pods: int = 0,
+    ) -> None:
+        self._cloud = cloud
+        self._now_ns = 0
+        self.instance = cloud.instance
+        self.node = Node(
+            limits(self.instance.instance_type),
+            settings,
+            policy=policy,
+            max_pods=max_pods,
+            clock_ns=lambda: self._now_ns,
+        )
+        self._run(self.node.reconcile())
+        if not any(store.enis() for store in self.node.stores):
+            raise InputError(f"instance {self.instance.instance_id!r} has no ENI that is attached")
+        self.node.ready = True
+        for number in range(n_pods):
+            try:
+                self.node.add_pod(Sandbox(f"pod-{number + 1}"))
+            except PoolExhaustedError:
+                continue
+        self._now_ns += QUIET_S * 1_000_000_000
+
+    def plan(self) -> Plan:
+        """Return what the next look would do; the node is then as after it.
+
+        Raises the `CloudError` of a question that failed.
+        """
+        node = self.node
+        if node.mode == "ipv6":
+            return Plan(calls=(), reasons=("IPv6: the /80 of an ENI serves all its pods",))
+        if node.settings.disable_network_resource_provisioning:
+            return Plan(calls=(), reasons=("DISABLE_NETWORK_RESOURCE_PROVISIONING is set",))
+        cards = range(len(node.stores))
+        decisions = [node.decide(card) for card in cards]
+        before = [{eni.eni_id for eni in store.enis()} for store in node.stores]
+        calls = self._run(node.look())
+        changes = [call for call in calls if not isinstance(call, QUESTIONS)]
+        reasons: list[str] = []
+        for card, decision in enumerate(decisions):
+            prefix = f"network card {card}: " if len(cards) > 1 else ""
+            reasons += [prefix + line for line in decision.growth_rule()]
+            if decision.low and not changes:
+                reasons.append(prefix + self._full(card))
+            if decision.high:
+                kind = "prefixes" if node.prefix_mode else "addresses"
+                reasons.append(f"{prefix}{decision.give_back} {kind} are over the targets")
+            for eni_id in sorted(before[card] - {eni.eni_id for eni in node.stores[card].enis()}):
+                reasons.append(f"{eni_id} goes: no pod is on it, the targets hold without it")
+        return Plan(calls=tuple(map(_planned, calls)), reasons=tuple(reasons))
+
+    def _full(self, card: int) -> str:
+        attached = len(self.node.stores[card].enis()) + self.node.n_unmanaged[card]
+        return f"no ENI has room, and {attached} of {self.node.max_enis} ENIs are attached"
+
+    def _run(self, step: Step[Any]) -> list[Effect]:
+        """Run a step dry and return its EC2 calls."""
+        dry = DryRun(self._cloud)
+        drive(step, dry, sleep=lambda _: None)
+        if self.node.last_error is not None:
+            raise self.node.last_error
+        return dry.calls
+
+
+def _planned(effect: Effect) -> PlannedCall:
+    arguments = {name: value for name, value in asdict(effect).items() if value}  # type: ignore[call-overload]
+    return PlannedCall(
+        api=effect.api or "", arguments=arguments, changes=not isinstance(effect, QUESTIONS)
+    )

@@ -1,0 +1,12 @@
+"""The operator's questions about subnets: what is in them, and what to do about it.
+
+inventory   what the AWS command line prints, read and put together
+owners      whom a network interface belongs to
+report      one subnet: its blocks, addresses and owners
+drains      which nodes to drain for whole free /28s
+placing     where a CIDR reservation costs least
+capacity    how many nodes still fit
+forecast    how a subnet fragments over time
+plot        pictures of blocks and forecasts
+live        the same input, read from AWS
+"""

@@ -1,0 +1,198 @@
+"""`ipam-core node plan` and `node enis` against moto: what they tell, and change nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ipam_core import effects as fx
+from ipam_core.cli._app import run
+from ipam_core.node.taking import NODE_TAG
+
+READS = {"DescribeInstances", "DescribeNetworkInterfaces", "DescribeSubnets"}
+
+
+@pytest.fixture
+def command(world, capsys, monkeypatch):
+    """Run a node command on the world's instance; return (status, output, error output)."""
+    monkeypatch.setattr("ipam_core.cloud.ec2.open_session", lambda *_: world.session)
+
+    def call(verb, *arguments):
+        access = ["--instance-id", world.instance_id, "--endpoint-url", world.proxy_url]
+        status = run(["node", verb, *access, *map(str, arguments)])
+        captured = capsys.readouterr()
+        assert set(world.proxy.calls()) <= READS
+        return status, captured.out, captured.err
+
+    return call
+
+
+def tag(world, eni_id, key=NODE_TAG, value="i-1"):
+    world.direct.create_tags(Resources=[eni_id], Tags=[{"Key": key, "Value": value}])
+
+
+def attach(world, device, n_addresses):
+    eni = world.direct.create_network_interface(
+        SubnetId=world.subnet_id, SecondaryPrivateIpAddressCount=n_addresses
+    )["NetworkInterface"]["NetworkInterfaceId"]
+    world.direct.attach_network_interface(
+        NetworkInterfaceId=eni, InstanceId=world.instance_id, DeviceIndex=device
+    )
+    tag(world, eni)
+    return eni
+
+
+def test_enis_as_the_library_sees_them(world, command):
+    second = attach(world, 2, 5)
+    left_alone = attach(world, 1, 3)
+    tag(world, left_alone, "node.k8s.amazonaws.com/no_manage", "true")
+    status, out, err = command("enis")
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "m5.xlarge" in out
+    assert "2 of 4 ENIs, 5 addresses for pods" in out
+    (row,) = [line for line in out.splitlines() if line.startswith(second)]
+    assert row.split()[-5:] == ["0", "2", "5", "0", "9"]
+    assert f"left alone, as their tags say: {left_alone}" in " ".join(out.split())
+    status, out, _ = command("enis", "--json")
+    (card,) = json.loads(out).values()
+    assert card["TotalIPs"] == 5
+    assert set(card["ENIs"]) == {world.primary(), second}
+    assert len(card["ENIs"][second]["AvailableIPv4Cidrs"]) == 5
+
+
+def test_plan_of_a_low_pool(world, command):
+    tag(world, world.primary())
+    world.direct.assign_private_ip_addresses(
+        NetworkInterfaceId=world.primary(), SecondaryPrivateIpAddressCount=14
+    )
+    arguments = ("--pods", 14, "--env", "WARM_IP_TARGET=5")
+    status, out, err = command("plan", *arguments)
+    assert (status, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "short = max(WARM_IP_TARGET 5 - available 0," in out
+    assert "5 EC2 calls, 3 of them changes" in out
+    told = [line.split()[1:] for line in out.splitlines() if line[:1].isdigit()][2:]
+    assert [call for call, *_ in told] == [
+        "DescribeSubnets",
+        "CreateNetworkInterface",
+        "DescribeInstances",
+        "AttachNetworkInterface",
+        "ModifyNetworkInterfaceAttribute",
+    ]
+    assert "n_addresses 5" in out
+    status, out, _ = command("plan", *arguments, "--json")
+    planned = json.loads(out)
+    assert [call["api"] for call in planned["calls"]] == [call for call, *_ in told]
+    assert [call["changes"] for call in planned["calls"]] == [False, True, False, True, True]
+
+
+def test_plan_of_a_high_pool_with_an_eni_to_spare(world, command):
+    tag(world, world.primary())
+    world.direct.assign_private_ip_addresses(
+        NetworkInterfaceId=world.primary(), SecondaryPrivateIpAddressCount=14
+    )
+    spare = attach(world, 1, 8)
+    _, out, _ = command("plan", "--pods", 0, "--env", "WARM_IP_TARGET=5")
+    assert "17 addresses are over the targets" in out
+    assert "UnassignPrivateIpAddresses" in out
+    _, out, _ = command("plan", "--pods", 0, "--env", "WARM_ENI_TARGET=0")
+    assert f"{spare} goes: no pod is on it" in " ".join(out.split())
+    assert "DetachNetworkInterface" in out
+    assert "DeleteNetworkInterface" in out
+
+
+def test_plan_where_nothing_can_be_had(world, command):
+    tag(world, world.primary())
+    for device in (1, 2, 3):
+        attach(world, device, 14)
+    primary = world.primary()
+    world.direct.assign_private_ip_addresses(
+        NetworkInterfaceId=primary, SecondaryPrivateIpAddressCount=14
+    )
+    _, out, _ = command("plan", "--pods", 56, "--env", "WARM_IP_TARGET=1")
+    assert "no ENI has room, and 4 of 4 ENIs are attached" in out
+    assert "0 EC2 calls" in out
+    _, out, _ = command("plan", "--env", "DISABLE_NETWORK_RESOURCE_PROVISIONING=true")
+    assert "DISABLE_NETWORK_RESOURCE_PROVISIONING is set" in out
+    assert "0 EC2 calls" in out
+
+
+MANIFEST = """
+kind: DaemonSet
+metadata: {name: aws-node}
+spec:
+  template:
+    spec:
+      containers:
+      - name: aws-node
+        env:
+        - {name: WARM_IP_TARGET, value: "4"}
+        - {name: MINIMUM_IP_TARGET, value: "6"}
+"""
+
+
+def test_settings_are_those_of_the_manifest_and_of_single_variables(world, command, tmp_path):
+    tag(world, world.primary())
+    manifest = tmp_path / "aws-node.yaml"
+    manifest.write_text(MANIFEST)
+    _, out, _ = command("plan", "--manifest", manifest)
+    assert "WARM_IP_TARGET 4" in out
+    assert "MINIMUM_IP_TARGET 6" in out
+    _, out, _ = command("plan", "--manifest", manifest, "--env", "WARM_IP_TARGET=9")
+    assert "WARM_IP_TARGET 9" in out
+    assert "MINIMUM_IP_TARGET 6" in out
+    _, out, _ = command("plan", "--env", "WARM_IP_TARGET=lots")
+    assert "warning: WARM_IP_TARGET='lots'" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan"], "Missing option '--instance-id'"),
+        (["enis", "--instance-id", "i-0bad", "--endpoint-url", "URL"], "InvalidInstanceID"),
+        (["enis", "--instance-id", "i-1", "--profile", "nobody"], "nobody"),
+        (["enis", "--instance-id", "i-1", "--endpoint-url", "nowhere"], "nowhere"),
+        (["enis", "--instance-id", "i-1", "--endpoint-url", "http://127.0.0.1:1"], "127.0.0.1:1"),
+        (["plan", "--instance-id", "i-1", "--env", "WARM_IP_TARGET"], "NAME=VALUE"),
+        (["plan", "--instance-id", "i-1", "--policy", "best"], "unknown policy 'best'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(world, capsys, monkeypatch, arguments, message):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    status = run(["node", *(world.proxy_url if each == "URL" else each for each in arguments)])
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert len(captured.err.splitlines()) == 1
+    assert message in captured.err
+
+
+def test_no_region_is_one_line_and_status_2(capsys, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert run(["node", "enis", "--instance-id", "i-1"]) == 2
+    assert "region" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["plan", "enis"])
+def test_without_the_extra_the_commands_name_it(verb):
+    code = (
+        "import sys; sys.modules['boto3'] = None\n"
+        "from ipam_core.cli._app import run\n"
+        f"sys.exit(run(['node', '{verb}', '--instance-id', 'i-1']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "ipam-core: AwsCloud needs the extra 'aws': pip install 'ipam-core[aws]'\n"
+    )
+
+
+def test_describing_a_plan_changes_nothing_on_ec2(world, command):
+    """An untagged ENI would be tagged by the agent's next reconcile: here it stays as it is."""
+    before = world.enis()
+    command("plan", "--env", "WARM_IP_TARGET=14")
+    assert world.enis() == before
+    assert world.cloud().perform(fx.ReadAttachedEnis())[0].addresses == ()

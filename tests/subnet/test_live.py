@@ -1,0 +1,233 @@
+"""Reading from AWS: a simulated account for the whole way, stubs for pages and refusals."""
+
+import sys
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from ipam_core.errors import (
+    CloudError,
+    DeniedError,
+    InputError,
+    MissingExtraError,
+    NotFoundError,
+    UnreachableError,
+)
+from ipam_core.subnet.live import read_live
+from ipam_core.subnet.report import report_on
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    """An account in memory, and the variables that keep boto3 from any other."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield boto3.client("ec2")
+
+
+@pytest.fixture
+def account(aws):
+    """A VPC with two subnets, and an interface of three addresses in the first."""
+    vpc = aws.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        aws.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]
+        for cidr in ("10.0.0.0/24", "10.0.1.0/24")
+    ]
+    aws.create_network_interface(
+        SubnetId=subnets[0],
+        Description="aws-K8S-i-gone",
+        PrivateIpAddresses=[
+            {"Primary": at == 0, "PrivateIpAddress": f"10.0.0.{20 + at}"} for at in range(3)
+        ],
+    )
+    return subnets
+
+
+class Session:
+    """A session whose clients are stubbed; reservations are missing from moto."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+
+    def client(self, service):
+        client = boto3.client(service, config=Config(retries={"max_attempts": 1}))
+        stub = Stubber(client)
+        for method, answer in self.answers.items():
+            for each in answer if isinstance(answer, list) else [answer]:
+                if isinstance(each, str):
+                    stub.add_client_error(method, each, "told why", 400)
+                else:
+                    stub.add_response(method, each)
+        stub.activate()
+        return client
+
+
+class Account:
+    """A session on the account in memory that adds reservations, which moto has not."""
+
+    def __init__(self, reservations=()):
+        self.reservations = list(reservations)
+
+    def client(self, service):
+        client = boto3.client(service)
+        if service == "ec2":
+            pages = [self.reservations[:1], self.reservations[1:]]
+
+            def get_subnet_cidr_reservations(SubnetId, NextToken=None):  # noqa: N803
+                page = pages[1 if NextToken else 0]
+                found = [each for each in page if each["SubnetId"] == SubnetId]
+                more = {} if NextToken else {"NextToken": "second"}
+                return {"SubnetIpv4CidrReservations": found} | more
+
+            client.get_subnet_cidr_reservations = get_subnet_cidr_reservations
+        return client
+
+
+def test_a_subnet_is_read_with_its_reservations_of_every_page(account):
+    reservations = [
+        {"SubnetId": account[0], "Cidr": f"10.0.0.{start}/28", "ReservationType": "prefix"}
+        for start in (64, 80)
+    ]
+    inventory, wanted = read_live([account[0]], session=Account(reservations))
+    assert wanted == [account[0]]
+    report = report_on(inventory, account[0])
+    assert report.n_used == 3
+    assert report.fragmentation.prefix_reserved == 2
+    assert [each.owner for each in report.owners] == ["orphaned"]
+
+
+def test_a_clusters_subnets_are_its_own_and_its_nodes(account, aws):
+    eks = boto3.client("eks")
+    eks.create_cluster(
+        name="prod",
+        roleArn="arn:aws:iam::123456789012:role/eks",
+        resourcesVpcConfig={"subnetIds": [account[0]]},
+    )
+    image = aws.describe_images()["Images"][0]["ImageId"]
+    aws.run_instances(
+        ImageId=image,
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=account[1],
+        TagSpecifications=[
+            {
+                "ResourceType": "instance",
+                "Tags": [{"Key": "kubernetes.io/cluster/prod", "Value": "owned"}],
+            }
+        ],
+    )
+    inventory, wanted = read_live(cluster="prod", session=Account())
+    assert wanted == account
+    report = report_on(inventory, account[1])
+    assert [each.owner for each in report.owners] == ["nodes' primary ENIs"]
+
+
+def test_no_region_is_the_callers_to_say(aws, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(InputError, match="region"):
+        read_live(["subnet-1"], session=boto3.Session())
+
+
+def test_more_subnets_than_a_filter_takes(aws, monkeypatch):
+    asked = []
+
+    def answer(self, operation, arguments):
+        asked.append((operation, arguments))
+        wanted = arguments.get("SubnetIds") or arguments.get("Filters", [{}])[0].get("Values", [])
+        return {
+            "DescribeSubnets": {"Subnets": [{"SubnetId": each} for each in wanted]},
+            "DescribeNetworkInterfaces": {"NetworkInterfaces": []},
+            "GetSubnetCidrReservations": {"SubnetIpv4CidrReservations": []},
+        }[operation]
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", answer)
+    subnet_ids = [f"subnet-{at}" for at in range(250)]
+    inventory, _ = read_live(subnet_ids, session=boto3.Session())
+    filters = [
+        len(arguments["Filters"][0]["Values"])
+        for operation, arguments in asked
+        if operation == "DescribeNetworkInterfaces"
+    ]
+    assert (len(inventory.subnets), filters) == (250, [200, 50])
+
+
+def test_pages_are_put_together(aws):
+    def page(number, **more):
+        return {
+            "NetworkInterfaces": [{"NetworkInterfaceId": f"eni-{number}", "SubnetId": "subnet-1"}]
+        } | more
+
+    session = Session(
+        describe_subnets={"Subnets": [{"SubnetId": "subnet-1", "CidrBlock": "10.0.0.0/24"}]},
+        describe_network_interfaces=[page(1, NextToken="more"), page(2)],
+        get_subnet_cidr_reservations={"SubnetIpv4CidrReservations": []},
+    )
+    inventory, _ = read_live(["subnet-1"], session=session)
+    assert [each["NetworkInterfaceId"] for each in inventory.interfaces["subnet-1"]] == [
+        "eni-1",
+        "eni-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("UnauthorizedOperation", DeniedError),
+        ("ExpiredToken", DeniedError),
+        ("InvalidSubnetID.NotFound", NotFoundError),
+        ("InternalError", CloudError),
+    ],
+)
+def test_refusals_are_told_in_one_line(aws, code, error):
+    with pytest.raises(error) as caught:
+        read_live(["subnet-1"], session=Session(describe_subnets=code))
+    assert type(caught.value) is error
+    assert str(caught.value).startswith(f"DescribeSubnets: {code}")
+    assert "told why" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (NoCredentialsError(), DeniedError),
+        (EndpointConnectionError(endpoint_url="https://ec2.example"), UnreachableError),
+    ],
+)
+def test_no_credentials_and_no_answer(aws, monkeypatch, raised, error):
+    def fail(self, *_, **__):
+        raise raised
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", fail)
+    with pytest.raises(error, match="DescribeSubnets"):
+        read_live(["subnet-1"], session=boto3.Session())
+
+
+def test_a_cluster_that_there_is_not(account):
+    with pytest.raises(NotFoundError, match="DescribeCluster"):
+        read_live(cluster="none", session=Account())
+
+
+def test_a_cluster_without_subnets(aws):
+    session = Session(
+        describe_cluster={"cluster": {"resourcesVpcConfig": {"subnetIds": []}}},
+    )
+    original = session.client
+    session.client = lambda service: (
+        original(service)
+        if service == "eks"
+        else Session(describe_instances={"Reservations": []}).client(service)
+    )
+    with pytest.raises(InputError, match="cluster 'bare' has none"):
+        read_live(cluster="bare", session=session)
+
+
+def test_without_boto3_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(MissingExtraError, match=r"ipam-core\[aws\]"):
+        read_live(["subnet-1"])

@@ -1,0 +1,91 @@
+"""Every conformance case is met, and each would fail with any other expected value.
+
+The cases were recorded from the real agent (aws/amazon-vpc-cni-k8s v1.23.1); CI plays
+each under a few seeds of what the agent leaves to chance, `make soak` under fifty.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+
+from ipam_core.simulation.checking import compare
+from ipam_core.simulation.player import Player, play
+from ipam_core.simulation.scenario import read_scenarios
+
+CASES = Path(__file__).parent / "conformance"
+SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 4
+SCENARIOS = {
+    scenario.scenario_id: scenario
+    for file in sorted(CASES.glob("*.json"))
+    for scenario in read_scenarios(file)
+}
+
+
+def test_all_cases_are_here():
+    recorded = [name for name in SCENARIOS if name.startswith(("random-", "faults-"))]
+    assert len(recorded) == 135
+    assert len(SCENARIOS) - len(recorded) >= 47
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_case_is_met_under_every_seed(name):
+    for seed in range(SEEDS):
+        result = play(SCENARIOS[name], seed=seed, record=False)
+        assert [str(mismatch) for mismatch in result.mismatches] == [], f"seed {seed}"
+
+
+class Witness(Player):
+    """Plays a scenario and keeps, at each comparison, what was expected and what was met."""
+
+    def __init__(self, scenario):
+        super().__init__(scenario, record=False)
+        self.seen = []
+
+    def _compare(self, expected, where):
+        super()._compare(expected, where)
+        met = {key: copy.deepcopy(self.observe(key)) for key in expected if key != "docs"}
+        self.seen.append((expected, met))
+
+
+def others(value, met):
+    """Return values near an expected one that what was met does not meet."""
+    if isinstance(value, dict) and "one_of" in value:
+        return [{"one_of": [other]} for other in others(met, met)]
+    if isinstance(value, dict) and set(value) <= {"min", "max"}:
+        return [{"min": met + 1, "max": met + 2}, {"min": met - 2, "max": met - 1}]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value - 1]
+    if isinstance(value, str):
+        return [value + "x", None]
+    if value is None:
+        return ["something"]
+    if isinstance(value, list):
+        changed = [
+            [*value[:n], other, *value[n + 1 :]]
+            for n, part in enumerate(value)
+            for other in others(part, met[n])
+        ]
+        return [*changed, [*value, 0], *([value[:-1]] if value else [])]
+    return [{**value, key: other} for key, part in value.items()
+            for other in others(part, met.get(key, 0))]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_any_other_expected_value_fails(name):
+    witness = Witness(SCENARIOS[name])
+    witness.play()
+    n_changed = 0
+    for expected, met in witness.seen:
+        for key, value in expected.items():
+            if key == "docs":
+                continue
+            for other in others(value, met[key]):
+                n_changed += 1
+                assert compare({key: other}, met.__getitem__, "changed"), (key, value, other)
+    assert n_changed > 0
