@@ -32,13 +32,7 @@ if TYPE_CHECKING:
     """One SQL statement and its values."""
 
 Durability = Literal["full", "normal", "off"]
-"""What a power cut, or a crash of the kernel, can cost. The end of the process costs
-nothing under any of them.
-
-full      nothing: every commit is synced before it is acknowledged
-normal    the last commits, thousands at most; never the file
-off       everything: nothing is ever synced, the file may be unreadable
-"""
+"""What a commit waits for: SQLite's `synchronous`. `Checkpoint` says what each can cost."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -80,9 +74,11 @@ class Database:
         if self._closed:
             return
         self._closed, self._addresses = True, None
-        if self._connection is not None:
-            self._connection.close()
-        self._lock.close()
+        try:
+            if self._connection is not None:
+                self._connection.close()
+        finally:
+            self._lock.close()
 
     def addresses(self) -> list[tuple[Any, ...]]:
         """Return the rows of the table `address`, in order of address."""
@@ -142,8 +138,7 @@ class Database:
             leftover.unlink(missing_ok=True)
         with closing(sqlite3.connect(path, isolation_level=None)) as fresh:
             yield fresh
-            fresh.execute("PRAGMA journal_mode = WAL")
-        sync(path)
+            fresh.execute("PRAGMA journal_mode = WAL")  # a commit of its own: SQLite syncs it
         path.rename(self.path)
         sync(self.path.parent)
 
@@ -233,5 +228,7 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _BUSY:
             raise CheckpointBusyError(path, "in use by another process") from error
         raise CheckpointError(path, str(error)) from error
+    except UnicodeDecodeError as error:  # of the tables' names, or of SQLite's own message
+        raise CheckpointDamagedError(path, (f"text that is not UTF-8: {error}",)) from error
     except OSError as error:
         raise CheckpointError(path, error.strerror or str(error)) from error
