@@ -17,5 +17,3 @@ cdef class Pods(Enis):
     cdef Assignment own(self, uint32_t number, Assignment given, Sandbox sandbox, str pod)
     cdef object refused(self, int answer, int64_t now_ns)
     cdef PoolStats count(self, int64_t now_ns, int card)
-    cdef int enough_for(self, const uint64_t[:, ::1] digest) noexcept nogil
-    cdef Py_ssize_t first_unknown(self, const uint64_t[:, ::1] digest) noexcept nogil

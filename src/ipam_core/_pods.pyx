@@ -1,15 +1,13 @@
 """Pods and the addresses they hold: the part of the DataStore that the kubelet decides."""
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport qsort
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from ipam_core._arguments cimport read_now
-from ipam_core._bits cimport first_set, popcount
+from ipam_core._batch cimport batch_assign, batch_fits, batch_release, batch_unknown
+from ipam_core._bits cimport bit, first_set, popcount
 from ipam_core._ledger cimport (
-    UNUSED,
     Record,
     ledger_at,
     ledger_find,
@@ -21,7 +19,6 @@ from ipam_core._ledger cimport (
 from ipam_core._pool cimport (
     ALREADY,
     DONE,
-    EXHAUSTED,
     NO_MEMORY,
     Place,
     pool_address,
@@ -31,7 +28,6 @@ from ipam_core._pool cimport (
     pool_expire,
     pool_hold,
     pool_locate,
-    pool_n_assignable,
     pool_open,
     pool_ranked,
     pool_record_at,
@@ -66,8 +62,6 @@ from ipam_core.errors import (
     UnknownSandboxError,
 )
 
-cdef uint64_t NOTHING = 0xFFFF_FFFF_FFFF_FFFF
-
 
 cdef tuple batch_of(object digests):
     """Return a batch's digests, copied, and an array for addresses, as arrays."""
@@ -79,14 +73,6 @@ cdef tuple batch_of(object digests):
     if rows.ndim != 2 or rows.shape[1] != 2:
         raise ValueError(f"digests have shape (n, 2), not {rows.shape}")
     return rows, np.empty_like(rows)
-
-
-cdef int by_words(const void *one, const void *other) noexcept nogil:
-    """Order digests, for qsort."""
-    cdef const uint64_t *a = <const uint64_t*> one
-    cdef const uint64_t *b = <const uint64_t*> other
-    cdef int by_first = (a[0] > b[0]) - (a[0] < b[0])
-    return by_first if by_first else (a[1] > b[1]) - (a[1] < b[1])
 
 
 cdef class Pods(Enis):
@@ -138,10 +124,9 @@ cdef class Pods(Enis):
         if number != NONE and self.pool.ledger.records[number].state == HELD:
             raise AddressInUseError(address)
         given = Assignment.__new__(Assignment)
-        number = pool_record_for(&self.pool, place)
-        if self.pool.ledger.records[number].state == COOLING:
+        if number != NONE and self.pool.ledger.records[number].state == COOLING:
             pool_open(&self.pool, number)
-        pool_hold(&self.pool, number, position, sandbox.c_digest, now)
+        number = pool_hold(&self.pool, place, position, sandbox.c_digest, now)
         return self.own(number, given, sandbox, pod)
 
     def cool(self, str address not None, released_ns):
@@ -157,7 +142,7 @@ cdef class Pods(Enis):
             raise AddressInUseError(address)
         self.reserve(place)
         number = pool_record_for(&self.pool, place)
-        pool_take(&self.pool, number)
+        pool_take(&self.pool, place, <uint16_t> bit(place.offset % PER_CELL))
         pool_cool(&self.pool, number, released)
 
     def release(self, Sandbox sandbox not None, now_ns=None):
@@ -351,23 +336,21 @@ cdef class Pods(Enis):
         cdef tuple batch = batch_of(digests)
         cdef const uint64_t[:, ::1] digest = batch[0]
         cdef uint64_t[:, ::1] address = batch[1]
-        cdef Py_ssize_t row
+        cdef Py_ssize_t n = digest.shape[0]
         cdef int answer = DONE
+        if n == 0:
+            return batch[1]
         self.hold()
         try:
             with nogil:
                 pool_expire(&self.pool, now)
                 if not partial:
-                    answer = self.enough_for(digest)
-                for row in range(digest.shape[0] if answer == DONE else 0):
-                    answer = self.c_assign(&digest[row, 0], now, &address[row, 0])
-                    if answer == NO_MEMORY:
-                        break
-                    if answer == EXHAUSTED:
-                        address[row, 0] = address[row, 1] = NOTHING
+                    answer = batch_fits(&self.pool, &digest[0, 0], n)
+                if answer == DONE:
+                    answer = batch_assign(&self.pool, &digest[0, 0], n, now, &address[0, 0])
         finally:
             self.let_go()
-        if answer == NO_MEMORY or answer == EXHAUSTED and not partial:
+        if answer != DONE:
             raise self.refused(answer, now)
         return batch[1]
 
@@ -382,56 +365,18 @@ cdef class Pods(Enis):
         cdef tuple batch = batch_of(digests)
         cdef const uint64_t[:, ::1] digest = batch[0]
         cdef uint64_t[:, ::1] address = batch[1]
-        cdef Py_ssize_t row, n = digest.shape[0], unknown = n
+        cdef Py_ssize_t n = digest.shape[0], unknown = n
+        if n == 0:
+            return batch[1]
         self.hold()
         try:
             with nogil:
                 if not partial:
-                    unknown = self.first_unknown(digest)
-                for row in range(n if unknown == n else 0):
-                    if self.c_release(&digest[row, 0], now, &address[row, 0]) != DONE:
-                        address[row, 0] = address[row, 1] = NOTHING
+                    unknown = batch_unknown(&self.pool, &digest[0, 0], n)
+                if unknown == n:
+                    batch_release(&self.pool, &digest[0, 0], n, now, &address[0, 0])
         finally:
             self.let_go()
         if unknown < n:
             raise UnknownSandboxError(sandbox_of(&digest[unknown, 0]))
         return batch[1]
-
-    cdef int enough_for(self, const uint64_t[:, ::1] digest) noexcept nogil:
-        """Return DONE where each row that holds nothing can be given an address."""
-        cdef int64_t n_free = pool_n_assignable(&self.pool), n_new = 0
-        cdef Py_ssize_t row
-        cdef uint64_t *new
-        for row in range(digest.shape[0]):
-            n_new += ledger_find(&self.pool.ledger, &digest[row, 0]) == NONE
-        if n_new <= n_free:
-            return DONE
-        # Too many, unless some come twice: sort them to count each once.
-        new = <uint64_t*> PyMem_RawMalloc(n_new * 2 * sizeof(uint64_t))
-        if new == NULL:
-            return NO_MEMORY
-        n_new = 0
-        for row in range(digest.shape[0]):
-            if ledger_find(&self.pool.ledger, &digest[row, 0]) == NONE:
-                new[2 * n_new], new[2 * n_new + 1] = digest[row, 0], digest[row, 1]
-                n_new += 1
-        qsort(new, n_new, 2 * sizeof(uint64_t), by_words)
-        for row in range(1, n_new):
-            n_free += by_words(&new[2 * row - 2], &new[2 * row]) == 0
-        PyMem_RawFree(new)
-        return DONE if n_new <= n_free else EXHAUSTED
-
-    cdef Py_ssize_t first_unknown(self, const uint64_t[:, ::1] digest) noexcept nogil:
-        """Return the first row that holds nothing or comes twice; n where there is none."""
-        cdef Py_ssize_t row, first = 0
-        cdef uint32_t number
-        while first < digest.shape[0]:
-            number = ledger_find(&self.pool.ledger, &digest[first, 0])
-            if number == NONE or self.pool.ledger.records[number].state != HELD:
-                break
-            self.pool.ledger.records[number].state = UNUSED    # seen; undone below
-            first += 1
-        for row in range(first):
-            number = ledger_find(&self.pool.ledger, &digest[row, 0])
-            self.pool.ledger.records[number].state = HELD
-        return first

@@ -12,7 +12,7 @@ so that the next address is three steps of find-first-set away: the ENI, the slo
 (under `pack` the level first), the address.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from ipam_core._bits cimport bit, first_set, nth_set, popcount, put
@@ -220,14 +220,22 @@ cdef inline void pool_address(const Pool *pool, uint32_t number, uint64_t *high,
     low[0] += record.offset
 
 
-cdef inline void pool_take(Pool *pool, uint32_t number) noexcept nogil:
-    """Take an address from free to held; table and times are the caller's."""
+cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept nogil:
+    """Take addresses of the cell of a place from free to held; the rest is the caller's."""
+    cdef EniState *eni = pool.enis[place.eni]
+    slot_take(eni, place.kind, place.slot, place.offset, addresses)
+    if not eni.groups[place.kind].open:
+        pool.open_ranks[place.kind] &= ~bit(eni.rank)
+
+
+cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
+                           const uint64_t *digest, int64_t now_ns) noexcept nogil:
+    """Write down who holds an address that was taken, and hang it into the table."""
     cdef Record *record = &pool.ledger.records[number]
-    cdef EniState *eni = pool.enis[record.eni]
-    slot_take(eni, record.kind, record.slot, record.offset)
     record.state = HELD
-    if not eni.groups[record.kind].open:
-        pool.open_ranks[record.kind] &= ~bit(eni.rank)
+    record.digest[0], record.digest[1] = digest[0], digest[1]
+    record.assigned_ns, record.released_ns = now_ns, 0
+    ledger_hang(&pool.ledger, position, number)
 
 
 cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
@@ -250,14 +258,16 @@ cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
         pool.open_ranks[record.kind] |= bit(eni.rank)
 
 
-cdef inline void pool_hold(Pool *pool, uint32_t number, uint32_t position,
-                           const uint64_t *digest, int64_t now_ns) noexcept nogil:
-    """Let a digest, whose position in the table this is, hold a free address."""
-    cdef Record *record = &pool.ledger.records[number]
-    pool_take(pool, number)
-    record.digest[0], record.digest[1] = digest[0], digest[1]
-    record.assigned_ns, record.released_ns = now_ns, 0
-    ledger_hang(&pool.ledger, position, number)
+cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
+                               const uint64_t *digest, int64_t now_ns) noexcept nogil:
+    """Let a digest, whose position in the table this is, hold a free address.
+
+    Returns its record. Needs room for it.
+    """
+    cdef uint32_t number = pool_record_for(pool, place)
+    pool_take(pool, place, <uint16_t> bit(place.offset % PER_CELL))
+    pool_sign(pool, number, position, digest, now_ns)
+    return number
 
 
 cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
@@ -396,8 +406,7 @@ cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
     pool_expire(pool, now_ns)
     answer = pool_next(pool, &place)
     if answer == DONE:
-        number[0] = pool_record_for(pool, place)
-        pool_hold(pool, number[0], position, digest, now_ns)
+        number[0] = pool_hold(pool, place, position, digest, now_ns)
     return answer
 
 

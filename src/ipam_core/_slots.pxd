@@ -300,31 +300,35 @@ cdef inline void window_refresh(Wide *wide, const Cell *cell) noexcept nogil:
     bitset_put(&wide.reuse, cell.base, cell.free & cell.used != 0)
 
 
-cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
-    """Take an address from free to held."""
+cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset,
+                           uint16_t addresses) noexcept nogil:
+    """Take addresses of the cell that has `offset` from free to held, all at once.
+
+    `addresses` has a bit for each; of a secondary IP it is 1.
+    """
     cdef Group *group = &eni.groups[kind]
-    cdef uint16_t address = <uint16_t> bit(offset % PER_CELL)
+    cdef int n = popcount(addresses) if addresses & (addresses - 1) else 1
     cdef Cell *cell
     cdef Wide *wide
     cdef bint is_open = False
     if kind != LONE:
         cell = slot_cell(eni, kind, slot, offset)
-        cell.free &= ~address
-        cell.held |= address
-        cell.used |= address
-        cell.n_free -= 1
+        cell.free &= ~addresses
+        cell.held |= addresses
+        cell.used |= addresses
+        cell.n_free -= n
         if kind == PREFIX:
-            level_move(eni.levels, slot, cell.n_free + 1, cell.n_free)
+            level_move(eni.levels, slot, cell.n_free + n, cell.n_free)
             is_open = cell.n_free != 0
         else:
             wide = &eni.wides[slot]
-            wide.n_held += 1
+            wide.n_held += n
             window_refresh(wide, cell)
             is_open = wide.open.top != 0 or wide.n_cells < N_CELLS
     if not is_open:
         group.open &= ~bit(slot)
     group.idle &= ~bit(slot)
-    group.n_held += 1
+    group.n_held += n
 
 
 cdef inline void slot_cool(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:

@@ -5,7 +5,7 @@ are the questions that the rules of the pool ask, and the whole state as bytes.
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from ipam_core._arguments cimport MOST_SECONDS, most_ns, read_now, within
 from ipam_core._bits cimport bit, first_set, last_set, popcount
@@ -371,15 +371,15 @@ cdef class DataStore(Pods):
                 pool_record_at(&self.pool, place) != NONE):
             raise ValueError(f"state {state} of an address")
         self.reserve(place)
-        number = pool_record_for(&self.pool, place)
         if state == HELD:
             position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
             if ledger_at(&self.pool.ledger, position) != NONE:
                 raise ValueError(f"two addresses of {sandbox!r}")
-            pool_hold(&self.pool, number, position, sandbox.c_digest, assigned_ns)
+            number = pool_hold(&self.pool, place, position, sandbox.c_digest, assigned_ns)
             self.own(number, Assignment.__new__(Assignment), sandbox, pod)
         else:
-            pool_take(&self.pool, number)    # marks it as used
+            number = pool_record_for(&self.pool, place)
+            pool_take(&self.pool, place, <uint16_t> bit(place.offset % PER_CELL))
             pool_cool(&self.pool, number, released_ns)
             self.pool.ledger.records[number].assigned_ns = assigned_ns
         if state == FREE:
