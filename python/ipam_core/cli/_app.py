@@ -31,12 +31,13 @@ def _register() -> None:
     from ipam_core.cli.checkpoint import checkpoint
     from ipam_core.cli.demo import demo
     from ipam_core.cli.doctor import doctor
+    from ipam_core.cli.explain import explain
     from ipam_core.cli.instances import instances
     from ipam_core.cli.node import app as node
     from ipam_core.cli.simulate import simulate
     from ipam_core.cli.subnet import subnet
 
-    for command in (demo, simulate, check, instances, doctor):
+    for command in (demo, simulate, check, instances, doctor, explain):
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")

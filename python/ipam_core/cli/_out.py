@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WIDTH = 80
+
 
 @cache
 def console() -> Console:
@@ -21,7 +23,41 @@ def console() -> Console:
     from rich.console import Console
 
     found = Console(highlight=False)
-    return Console(highlight=False, width=80) if found.width > 80 else found
+    return Console(highlight=False, width=WIDTH) if found.width > WIDTH else found
+
+
+def print_text(
+    text: str, *, indent: str = "", style: str = "", before: bool = False, whole: bool = False
+) -> None:
+    """Print text within 80 columns, an empty line `before`; a command stays `whole`.
+
+    What follows the first line is indented by two more; a command's lines end in
+    backslashes.
+    """
+    import textwrap
+
+    from rich.text import Text
+
+    if before:
+        console().print()
+    # What files hold may move a terminal's cursor, or be no text at all.
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    lines = (
+        textwrap.wrap(
+            text,
+            WIDTH - 2,
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
+            break_on_hyphens=False,
+            drop_whitespace=True,
+            replace_whitespace=False,
+        )
+        if len(indent + text) > WIDTH
+        else [indent + text]
+    )
+    for number, line in enumerate(lines, 1):
+        end = " \\" if whole and number < len(lines) else ""
+        console().print(Text(line + end, style=style), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption
+from ipam_core.cli._out import print_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 WORTH_A_BAR = 20 << 20
 """Fewer bytes than this are read in less than a second."""
-WIDTH = 80
 
 
 def doctor(
@@ -83,15 +83,15 @@ def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
 
 
 def _tell(diagnosis: Diagnosis) -> None:
-    _print(_node_line(diagnosis), style="dim")
+    print_text(_node_line(diagnosis), style="dim")
     certainty = f"  [{diagnosis.found[0].certainty}]" if diagnosis.found else ""
-    _print(
+    print_text(
         f"{diagnosis.verdict()}{certainty}", style="bold green" if diagnosis.healthy else "bold red"
     )
     told: set[Any] = set()
     for number, finding in enumerate(diagnosis.found):
         if number:
-            _print(f"Also: {finding.title}  [{finding.certainty}]", style="bold", before=True)
+            print_text(f"Also: {finding.title}  [{finding.certainty}]", style="bold", before=True)
         _tell_finding(finding, told)
     if not diagnosis.found:
         _tell_evidence(diagnosis.facts.refusals)
@@ -99,51 +99,51 @@ def _tell(diagnosis: Diagnosis) -> None:
     _tell_causes("Not judged", diagnosis.open)
     notes = _notes(diagnosis)
     if notes:
-        _print("Notes", style="bold", before=True)
+        print_text("Notes", style="bold", before=True)
         for note in notes:
-            _print(note, indent="  ")
+            print_text(note, indent="  ")
 
 
 def _tell_finding(finding: Finding, told: set[Any]) -> None:
     """Tell a finding, but not again what is `told`; add to that."""
     rule = () if finding.rule in told else finding.rule
-    _print(f"{finding.why}:" if rule else finding.why)
+    print_text(f"{finding.why}:" if rule else finding.why)
     for line in rule:
-        _print(line, indent="  ")
+        print_text(line, indent="  ")
     _tell_evidence(tuple(each for each in finding.evidence if each not in told))
     told |= {finding.rule, *finding.evidence}
     fix = finding.fix
     if fix is None:
         return
-    _print("Fix", style="bold", before=True)
+    print_text("Fix", style="bold", before=True)
     for command in fix.commands:
-        _print(command, indent="  ", style="green", whole=True)
+        print_text(command, indent="  ", style="green", whole=True)
     if fix.note:
-        _print(fix.note, indent="  ")
+        print_text(fix.note, indent="  ")
     if finding.prognosis:
-        _print("What it will do (simulated from this node's state)", style="bold", before=True)
+        print_text("What it will do (simulated from this node's state)", style="bold", before=True)
         for line in _prognosis_lines(finding.prognosis):
-            _print(line, indent="  ")
+            print_text(line, indent="  ")
     elif fix.change:
-        _print("Not simulated: that needs the node's ENIs and its type.", indent="  ")
+        print_text("Not simulated: that needs the node's ENIs and its type.", indent="  ")
 
 
 def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:
     if evidence:
-        _print("Evidence", style="bold", before=True)
+        print_text("Evidence", style="bold", before=True)
     for each in evidence:
-        _print(f"{_place(each)}  {_short(each.value)}", indent="  ")
+        print_text(f"{_place(each)}  {_short(each.value)}", indent="  ")
 
 
 def _tell_causes(heading: str, findings: tuple[Finding, ...]) -> None:
     if not findings:
         return
-    _print(heading, style="bold", before=True)
+    print_text(heading, style="bold", before=True)
     causes: dict[str, list[str]] = {}
     for finding in findings:
         causes.setdefault(finding.why, []).append(finding.cause)
     for why, named in causes.items():
-        _print(f"{', '.join(named)}: {why}", indent="  ")
+        print_text(f"{', '.join(named)}: {why}", indent="  ")
 
 
 def _node_line(diagnosis: Diagnosis) -> str:
@@ -209,38 +209,6 @@ def _short(value: str) -> str:
     """Return a value in one line; of a long one, the start and the end, where the reason is."""
     line = " ".join(value.split())
     return line if len(line) <= 200 else f"{line[:90]} ... {line[-105:]}"
-
-
-def _print(
-    text: str, *, indent: str = "", style: str = "", before: bool = False, whole: bool = False
-) -> None:
-    """Print text within 80 columns; a command stays `whole`, broken by backslashes."""
-    import textwrap
-
-    from rich.text import Text
-
-    from ipam_core.cli._out import console
-
-    if before:
-        console().print()
-    # What files hold may move a terminal's cursor, or be no text at all.
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    lines = (
-        textwrap.wrap(
-            text,
-            WIDTH - 2,
-            initial_indent=indent,
-            subsequent_indent=indent + "  ",
-            break_on_hyphens=False,
-            drop_whitespace=True,
-            replace_whitespace=False,
-        )
-        if len(indent + text) > WIDTH
-        else [indent + text]
-    )
-    for number, line in enumerate(lines, 1):
-        end = " \\" if whole and number < len(lines) else ""
-        console().print(Text(line + end, style=style), soft_wrap=True)
 
 
 # --- for machines -------------------------------------------------------------------------

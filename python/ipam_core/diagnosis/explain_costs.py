@@ -60,8 +60,8 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
                 f"{met.longest_wait_s:g} s ({uncooled.longest_wait_s:g} s if nothing cooled)"
             ),
             (
-                f"at worst {met.most_waiting} pods wait, {met.cooling} addresses cool, and the "
-                f"agent counts {met.available} available"
+                f"at worst: pods waiting {met.most_waiting}, addresses cooling {met.cooling}, "
+                f"to the agent available {met.available}"
             ),
         ),
         fix=fix,
@@ -78,7 +78,7 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
         "MINIMUM_IP_TARGET and WARM_IP_TARGET the larger wins."
     ),
     change="nothing, or take the variable away so that nobody counts on it",
-    source=f"ipTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
+    source=f"warmIPTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _setting_ignored(facts: Facts) -> Iterator[Found]:
     play = facts.play
@@ -177,7 +177,7 @@ def _max_pods_stops_growth(facts: Facts) -> Iterator[Found]:
     source=f"docs/eni-and-ip-target.md of {UPSTREAM}",
 )
 def _calls_per_pod(facts: Facts) -> Iterator[Found]:
-    if facts.play.init_error or not facts.play.served:
+    if not facts.play.served or not facts.play.top.targets_defined:
         return
     play = facts.play
     up, back = _address_calls(play.up), _address_calls(play.back)
@@ -226,7 +226,7 @@ def _idle_addresses(facts: Facts) -> Iterator[Found]:
         f"settings say (agents from v1.20, PR 3347 of {UPSTREAM}, July 2025)."
     ),
     change="nothing: what is told here is card 0",
-    source="pool-rules section 1, network cards",
+    source=f"{UPSTREAM} PR 3347",
 )
 def _network_cards(facts: Facts) -> Iterator[Found]:
     cards = facts.case.limits.enis_per_network_card
@@ -251,7 +251,8 @@ def _warmer(facts: Facts, surge: int) -> tuple[Fix | None, str]:
         assert fix.change is not None
         met = rolling_update(facts.case.with_env(fix.change.env or {}))
         if met is not None and met.longest_wait_s <= _SHORT_WAIT_S:
-            return fix, f"pods wait up to {met.longest_wait_s:g} s"
+            waits = f"pods wait up to {met.longest_wait_s:g} s"
+            return fix, waits if met.longest_wait_s else "none waits"
     return None, ""
 
 

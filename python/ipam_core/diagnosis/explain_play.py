@@ -53,8 +53,8 @@ _GROWING = frozenset({"AssignPrivateIpAddresses", "AttachNetworkInterface"})
 class NodeCase:
     """One node to play. `env` are its variables as set; `max_pods` is the kubelet's maxPods.
 
-    `subnet_free` addresses are free in the subnet that the node's ENIs come from, /28s
-    as whole as can be; None: without end. `seed` decides what the agent leaves to chance.
+    `subnet_free` addresses are free in the subnet that the node's ENIs come from, in whole
+    /28s as far as they go; None: without end. `seed` decides what the agent leaves to chance.
     """
 
     limits: InstanceLimits
@@ -280,7 +280,7 @@ class _World:
         )
         if case.subnet_free is not None:
             for subnet in self.player.subnets.values():
-                subnet.set_free(case.subnet_free, case.subnet_free // 16)
+                subnet.set_free(case.subnet_free)
         self.player.boot(ScenarioStep(op="boot"))
         self.init_error = self.player.init_error or ""
         self.running: list[Sandbox] = []

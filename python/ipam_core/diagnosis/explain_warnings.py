@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         "The agent takes a value that it cannot read for the default, and a variable whose "
         "name differs in case for none; it says so in its log at most."
     ),
-    change="the value: integers as -3, +7, 12, booleans as true, false, 1, 0",
+    change="the value: integers as 7 or +12, booleans as true, false, 1, 0",
     source=f"strconv.Atoi and strconv.ParseBool, as {UPSTREAM} calls them",
 )
 def _value_not_read(facts: Facts) -> Iterator[Found]:

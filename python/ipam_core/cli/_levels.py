@@ -1,0 +1,154 @@
+"""The levels of a played node as few rows as tell them, of 80 columns, and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.cli._timeline import SHORT_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from ipam_core.diagnosis.explain_play import Level, Play
+
+MOST_ROWS = 12
+"""With more rows for one way, there is one for each number of ENIs."""
+_SHOWN = (
+    "AssignPrivateIpAddresses",
+    "UnassignPrivateIpAddresses",
+    "CreateNetworkInterface",
+    "DeleteNetworkInterface",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Levels told in one row; after every `period` pods the same calls come again."""
+
+    levels: tuple[Level, ...]
+    period: int | None = None
+
+    @property
+    def calls(self) -> Counter[str]:
+        """The calls of all its levels, or of one period."""
+        told = self.levels if self.period is None else self.levels[: self.period]
+        return sum((level.calls for level in told), Counter())
+
+
+def unchanging(levels: Sequence[Level]) -> list[Row]:
+    """Return a row for each stretch of levels in which the node holds the same."""
+    stretches = groupby(levels, key=lambda level: (level.per_eni, level.settled))
+    return [Row(levels=tuple(stretch)) for _, stretch in stretches]
+
+
+def fold(levels: Sequence[Level]) -> list[Row]:
+    """Return rows in which what repeats is told once; where they are many, one for each ENI."""
+    rows = []
+    for _, group in groupby(unchanging(levels), key=_pattern):
+        alike = list(group)
+        told = tuple(level for row in alike for level in row.levels)
+        rows.append(Row(levels=told, period=len(alike[0].levels) if len(alike) > 1 else None))
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return [Row(levels=tuple(group)) for _, group in groupby(levels, key=lambda at: at.enis)]
+
+
+def _pattern(row: Row) -> Any:
+    """Return what rows that repeat have in common."""
+    return (
+        row.levels[0].enis,
+        row.levels[0].settled,
+        tuple(level.free for level in row.levels),
+        _shown_calls(row.calls),
+    )
+
+
+def levels_table(play: Play) -> Table:
+    """Return the table of a play, up and back, as AWS's documents print it by hand."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    slots = "prefixes" if play.node.prefix_mode else "addresses"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("pods", "ENIs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(f"{slots} of each", no_wrap=True)
+    table.add_column("unused", justify="right", no_wrap=True)
+    table.add_column("EC2 calls", overflow="fold")
+    for row in fold(play.up):
+        table.add_row(*_cells(row))
+    if not play.serves_all:
+        top = play.up[-1]
+        error = f"{play.top_error.api}: {play.top_error.code}" if play.top_error else "none"
+        row_of_stall = (str(top.pods + 1), str(top.enis), _held(top), "0", f"{error}, for ever")
+        table.add_row(*row_of_stall, style="red")
+    if play.back:
+        table.add_section()
+        table.add_row("back")
+        for row in fold(play.back):
+            table.add_row(*_cells(row))
+    return table
+
+
+def levels_json(levels: Sequence[Level]) -> list[dict[str, Any]]:
+    """Return the stretches in which nothing changes as plain values."""
+    return [
+        {
+            "pods": [row.levels[0].pods, row.levels[-1].pods],
+            "enis": row.levels[0].enis,
+            "slots_per_eni": list(row.levels[0].per_eni),
+            "addresses": row.levels[0].total,
+            "free": [row.levels[0].free, row.levels[-1].free],
+            "settled": row.levels[0].settled,
+            "waited": [level.pods for level in row.levels if level.waited],
+            "ec2_calls": dict(row.calls),
+        }
+        for row in unchanging(levels)
+    ]
+
+
+def _cells(row: Row) -> tuple[str, str, str, str, str]:
+    first, last = row.levels[0], row.levels[-1]
+    free = [level.free for level in row.levels]
+    held = _held(first) if first.per_eni == last.per_eni else f"{_held(first)} .. {_held(last)}"
+    calls = _shown_calls(row.calls)
+    if calls and row.period is not None:
+        calls += " each pod" if row.period == 1 else f" every {row.period} pods"
+    if not all(level.settled for level in row.levels):
+        calls += ", and on and on"
+    return (
+        _range(first.pods, last.pods),
+        str(first.enis),
+        held,
+        _range(free[0], free[-1]) if _is_monotone(free) else f"{min(free)}-{max(free)}",
+        calls,
+    )
+
+
+def _is_monotone(values: Sequence[int]) -> bool:
+    ordered = sorted(values)
+    return list(values) in (ordered, ordered[::-1])
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _held(level: Level) -> str:
+    """Return what each ENI holds, largest first: `29`, `29 29 6`, `7x29 6`; `3-29` of many."""
+    runs = [(n_slots, len(list(same))) for n_slots, same in groupby(level.per_eni)]
+    if len(runs) > 3:
+        return f"{runs[-1][0]}-{runs[0][0]}"
+    return " ".join(
+        f"{n}x{n_slots}" if n > 2 else " ".join([str(n_slots)] * n) for n_slots, n in runs
+    )
+
+
+def _shown_calls(calls: Counter[str]) -> str:
+    """Return the calls that change what a node holds: `Assign 2, CreateENI 1`."""
+    return ", ".join(f"{SHORT_NAMES[api]} {calls[api]}" for api in _SHOWN if calls[api])
