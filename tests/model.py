@@ -158,11 +158,14 @@ class Model:
     def allowed(self, now_ns):
         """Return the addresses that may be assigned now."""
         open_enis = []
-        for eni in self.ordered():
-            own = [c for c in eni.cidrs.values() if self._counts(eni, c)]
-            free = [c for c in own if self.n_free(c, now_ns)]
-            if free:
-                open_enis.append((eni, own, free))
+        for kinds in ({"prefix", "wide"}, {"address"}):  # prefixes first, on whatever ENI
+            for eni in self.ordered():
+                own = [c for c in eni.cidrs.values() if self._counts(eni, c) and c.kind in kinds]
+                free = [c for c in own if self.n_free(c, now_ns)]
+                if free:
+                    open_enis.append((eni, own, free))
+            if open_enis:
+                break
         if not open_enis:
             return set()
         if self.placement in ("pack", "first"):
@@ -182,17 +185,16 @@ class Model:
         }
 
     def _candidates(self, free, now_ns):
-        prefixes = [cidr for cidr in free if cidr.kind != "address"]
-        if prefixes and self.placement == "pack":
-            fewest = min(self.n_free(cidr, now_ns) for cidr in prefixes)
-            return [c for c in prefixes if self.n_free(c, now_ns) == fewest or c.kind == "wide"]
-        return prefixes or free
+        if self.placement == "pack":
+            fewest = min(self.n_free(cidr, now_ns) for cidr in free)
+            return [c for c in free if self.n_free(c, now_ns) == fewest or c.kind == "wide"]
+        return free
 
     def _addresses(self, cidr, now_ns):
         """Return the lowest free address; under `arbitrary` the lowest that has cooled first."""
         free = (str(ip) for ip in cidr.network if self.is_free(cidr, str(ip), now_ns))
         lowest = next(free)
-        if self.placement == "arbitrary" and cidr.kind == "prefix":
+        if self.placement == "arbitrary" and cidr.kind != "address":
             cooled = [a for a in cidr.uses if self.is_free(cidr, a, now_ns)]
             if cooled:
                 return [min(cooled, key=ipaddress.ip_address)]

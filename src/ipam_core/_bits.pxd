@@ -1,15 +1,34 @@
-"""Bit primitives shared by the compiled modules: all inline, none raises."""
+"""Bit primitives shared by the compiled modules: all inline, none raises.
+
+A `BitSet` holds numbers from 0 to 4,095 in two levels, 64 words and a word that says
+which of them are not empty, so that its lowest is two steps of find-first-set away:
+
+    top      ...0101         word 0 and word 2 hold something
+                | |
+    word[2] ...1   word[0] ...11
+"""
 
 from libc.stdint cimport uint64_t
 
 cdef extern from *:
     int __builtin_ctzll(unsigned long long) noexcept nogil
+    int __builtin_clzll(unsigned long long) noexcept nogil
     int __builtin_popcountll(unsigned long long) noexcept nogil
+
+
+cdef struct BitSet:
+    uint64_t top
+    uint64_t word[64]
 
 
 cdef inline int first_set(uint64_t word) noexcept nogil:
     """Return the lowest set bit's position; `word` must not be 0 (undefined)."""
     return __builtin_ctzll(word)
+
+
+cdef inline int last_set(uint64_t word) noexcept nogil:
+    """Return the highest set bit's position; `word` must not be 0 (undefined)."""
+    return 63 - __builtin_clzll(word)
 
 
 cdef inline int popcount(uint64_t word) noexcept nogil:
@@ -20,3 +39,29 @@ cdef inline int popcount(uint64_t word) noexcept nogil:
 cdef inline uint64_t bit(int position) noexcept nogil:
     """Return the word with one bit set; `position` is from 0 to 63."""
     return <uint64_t> 1 << position
+
+
+cdef inline uint64_t put(uint64_t word, int position, bint is_set) noexcept nogil:
+    """Return `word` with one bit as told; `position` is from 0 to 63."""
+    return word & ~bit(position) | <uint64_t> is_set << position
+
+
+cdef inline int nth_set(uint64_t word, int n) noexcept nogil:
+    """Return the position of the n-th set bit from below, from 0; it must exist."""
+    while n:
+        word &= word - 1
+        n -= 1
+    return first_set(word)
+
+
+cdef inline void bitset_put(BitSet *numbers, int number, bint is_in) noexcept nogil:
+    """Put a number into the set, or take it out."""
+    cdef uint64_t *word = &numbers.word[number >> 6]
+    word[0] = put(word[0], number & 63, is_in)
+    numbers.top = put(numbers.top, number >> 6, word[0] != 0)
+
+
+cdef inline int bitset_lowest(const BitSet *numbers) noexcept nogil:
+    """Return the lowest number; the set must not be empty (undefined)."""
+    cdef int high = first_set(numbers.top)
+    return high << 6 | first_set(numbers.word[high])

@@ -650,12 +650,11 @@ cdef class Subnet:
                 other = self._starts[key]
                 self._starts[key] += 1
                 key -= 1
-            if other != place:
-                neighbour = self._order[other]
-                self._order[place] = neighbour
-                self._place[neighbour] = place
-                self._order[other] = block
-                place = other
+            neighbour = self._order[other]
+            self._order[place] = neighbour
+            self._place[neighbour] = place
+            self._order[other] = block
+            place = other
         self._place[block] = place
 
     # --- choices --------------------------------------------------------------------------------

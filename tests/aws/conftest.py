@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from dataclasses import dataclass
 
 import boto3
@@ -86,8 +85,7 @@ class World:
 
 @pytest.fixture
 def world(moto_url, session):
-    with urllib.request.urlopen(urllib.request.Request(f"{moto_url}/moto-api/reset", b"")):
-        pass
+    """A world of its own for each test: another VPC, on the one server."""
     direct = session.client("ec2", endpoint_url=moto_url)
     vpc_id = direct.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     zone = f"{REGION}a"

@@ -230,6 +230,25 @@ def test_a_new_eni_that_fails_half_way_is_undone_and_later_had(world, clock, api
     assert len(node.store.enis()) == 2
 
 
+def test_an_eni_that_metadata_does_not_show_is_waited_for_within_a_bound(world, clock):
+    """It stays attached, and the reconcile that sees it takes it over."""
+    cloud = world.cloud()
+    node = full_node(world, cloud, clock)
+    shown, before = world.metadata.tree, world.metadata.tree()
+    world.metadata.tree = lambda: before
+    start_s = clock.now_s
+    drive(node.look(), cloud, sleep=clock.sleep)
+    assert 60 < clock.now_s - start_s < 300
+    assert isinstance(node.last_error, UnreachableError)
+    assert len(node.store.enis()) == 1
+    assert len(world.enis()) == 2
+    world.metadata.tree = shown
+    clock.sleep(61)
+    drive(node.reconcile(), cloud, sleep=clock.sleep)
+    assert {eni.eni_id for eni in node.store.enis()} == set(world.enis())
+    assert node.add_pod(Sandbox("one more")).device_number == 1
+
+
 def test_an_eni_that_cannot_be_deleted_is_left_to_the_leak_task(world, clock):
     cloud = world.cloud()
     node = full_node(world, cloud, clock)

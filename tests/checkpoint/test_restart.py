@@ -226,6 +226,33 @@ def test_unattached_is_taken_back_on_request_and_can_be_released(tmp_path, clock
         assert [entry.sandbox for entry in checkpoint.entries()] == [sandbox(1)]
 
 
+def test_sandbox_that_asks_again_gives_up_what_was_kept_aside(tmp_path, clocks):
+    with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
+        held = DurableStore(small_store(), checkpoint).assign(sandbox(1), None, clocks.now_ns)
+        late = small_store()
+        eni_id = without(late, held.prefix)
+        durable = DurableStore(
+            late, checkpoint, aside=restore(checkpoint, late, now_ns=clocks.now_ns).aside
+        )
+        other = durable.assign(sandbox(1), None, clocks.now_ns)
+        assert durable.aside == ()
+        assert [entry.address for entry in checkpoint.entries()] == [other.address]
+        late.add_prefix(eni_id, held.prefix)
+        assert durable.take_back(clocks.now_ns) == []
+
+
+def test_sandbox_that_asks_again_gets_back_what_is_attached_by_now(tmp_path, clocks):
+    store = DataStore(cooldown_s=30)
+    store.add_eni("eni-0", device_number=0)
+    with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
+        checkpoint.put(Entry(address="10.0.0.1", sandbox=sandbox(1), assigned_ns=7))
+        restored = restore(checkpoint, store, now_ns=clocks.now_ns)
+        durable = DurableStore(store, checkpoint, aside=restored.aside)
+        store.add_address("eni-0", "10.0.0.1")
+        assert durable.assign(sandbox(1), None, clocks.now_ns).address == "10.0.0.1"
+        assert [entry.assigned_ns for entry in checkpoint.entries()] == [7]
+
+
 def test_vpc_cni_drops_what_is_not_attached_with_a_warning(tmp_path, clocks, caplog):
     with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
         held = DurableStore(small_store(), checkpoint).assign(
@@ -288,6 +315,7 @@ def test_cards_are_kept_apart(tmp_path, clocks):
             durable = DurableStore(store, checkpoint, network_card=card)
             durable.save_layout(clocks.now_ns)
             durable.assign(sandbox(1), "default/a", clocks.now_ns)  # one address on each
+        assert len(checkpoint.perform(ReadCheckpoint())) == 2
         for card in range(2):
             restored = restore(checkpoint, network_card=card, now_ns=clocks.now_ns)
             assert [a.address for a in restored.adopted] == [f"10.0.{card}.1"]

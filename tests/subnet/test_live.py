@@ -55,7 +55,7 @@ class Session:
     def __init__(self, **answers):
         self.answers = answers
 
-    def client(self, service):
+    def client(self, service, **_):
         client = boto3.client(service, config=Config(retries={"max_attempts": 1}))
         stub = Stubber(client)
         for method, answer in self.answers.items():
@@ -74,7 +74,7 @@ class Account:
     def __init__(self, reservations=()):
         self.reservations = list(reservations)
 
-    def client(self, service):
+    def client(self, service, **_):
         client = boto3.client(service)
         if service == "ec2":
             pages = [self.reservations[:1], self.reservations[1:]]
@@ -181,7 +181,9 @@ def test_pages_are_put_together(aws):
         ("UnauthorizedOperation", DeniedError),
         ("ExpiredToken", DeniedError),
         ("InvalidSubnetID.NotFound", NotFoundError),
-        ("InternalError", CloudError),
+        ("InternalError", UnreachableError),
+        ("UnrecognizedClientException", DeniedError),
+        ("SomethingNew", CloudError),
     ],
 )
 def test_refusals_are_told_in_one_line(aws, code, error):
@@ -218,7 +220,7 @@ def test_a_cluster_without_subnets(aws):
         describe_cluster={"cluster": {"resourcesVpcConfig": {"subnetIds": []}}},
     )
     original = session.client
-    session.client = lambda service: (
+    session.client = lambda service, **_: (
         original(service)
         if service == "eks"
         else Session(describe_instances={"Reservations": []}).client(service)
@@ -229,5 +231,6 @@ def test_a_cluster_without_subnets(aws):
 
 def test_without_boto3_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "ipam_core.cloud.ec2", raising=False)
     with pytest.raises(MissingExtraError, match=r"ipam-core\[aws\]"):
         read_live(["subnet-1"])

@@ -46,7 +46,7 @@ class Checkpoint:
     too, never costs anything that was acknowledged:
 
     - `full`: nothing. One sync a change, or a group of changes.
-    - `normal`: the last changes, a thousand or so; the file stays sound.
+    - `normal`: the last changes, 250 or so; the file stays sound.
     - `off`: the file.
 
     With `create` false, a file that is not there is an error. `wall_clock_ns` tells
@@ -71,7 +71,7 @@ class Checkpoint:
         """
         if durability not in get_args(Durability):
             raise ValueError(f"durability {durability!r}; one of {get_args(Durability)}")
-        self.path = Path(path).absolute()
+        self.path = Path(path).resolve()  # where SQLite puts the log
         self.durability = durability
         self.wall_clock_ns = wall_clock_ns
         self._database = Database(self.path, durability, create=create)
@@ -96,22 +96,23 @@ class Checkpoint:
         *,
         network_card: int = 0,
         interfaces_count: int = 0,
+        forgotten: Iterable[str] = (),
     ) -> None:
         """Make an assignment durable. `wall_ns` is when it was made; left out, now.
 
+        In the same commit, addresses may be forgotten that the sandbox had before.
         Cost: one page of the log and one sync, shared with threads that write meanwhile.
         """
-        self.put(
-            Entry(
-                address=assignment.address,
-                sandbox=assignment.sandbox,
-                pod=assignment.pod,
-                network_card=network_card,
-                interfaces_count=interfaces_count,
-                eni_id=assignment.eni_id,
-                assigned_ns=self.wall_clock_ns() if wall_ns is None else wall_ns,
-            )
+        entry = Entry(
+            address=assignment.address,
+            sandbox=assignment.sandbox,
+            pod=assignment.pod,
+            network_card=network_card,
+            interfaces_count=interfaces_count,
+            eni_id=assignment.eni_id,
+            assigned_ns=self.wall_clock_ns() if wall_ns is None else wall_ns,
         )
+        self._commits.submit((_PUT, entry.row()), *_forget(forgotten))
 
     def record_released(
         self, assignment: Assignment, wall_ns: int | None = None, *, network_card: int = 0
@@ -130,8 +131,7 @@ class Checkpoint:
         changes = [
             _release(entry.address, entry.network_card, entry.eni_id, now_ns) for entry in released
         ]
-        changes += [(_FORGET, (address,)) for address in forgotten]
-        self._commits.submit(*changes)
+        self._commits.submit(*changes, *_forget(forgotten))
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """Write these entries instead of all that there are, in one commit."""
@@ -152,7 +152,7 @@ class Checkpoint:
         body = layout.layout_of(store, epoch_ns=wall_ns - monotonic_ns(now_ns))
         self._commits.submit(
             (_LAYOUT, sealed(network_card, body)),
-            (_PRUNE, (wall_ns - 2 * store.cooldown_ns,)),
+            (_PRUNE, (max(wall_ns - 2 * store.cooldown_ns, 0),)),  # a cooldown may be 292 years
         )
 
     # --- what is there ----------------------------------------------------------
@@ -195,6 +195,10 @@ def age_ns(time_ns: int, now_ns: int) -> int:
 def monotonic_ns(now_ns: int | None) -> int:
     """Return the store's time that a caller gave, or the monotonic clock's."""
     return time.monotonic_ns() if now_ns is None else now_ns
+
+
+def _forget(addresses: Iterable[str]) -> list[Change]:
+    return [(_FORGET, (address,)) for address in addresses]
 
 
 def _release(address: str, network_card: int, eni_id: str, at_ns: int) -> Change:

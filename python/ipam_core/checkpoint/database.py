@@ -1,8 +1,8 @@
 """The checkpoint file: opening it, writing it, and putting it back when it is deleted.
 
 SQLite in write-ahead mode: a commit appends a page or two to the log and syncs the log
-once. Every thousand pages SQLite moves the log into the file; that is a page a change
-at most, so the bytes of a change stay constant however many pods there are.
+once. Every 250 pages SQLite moves the log into the file; that is a page a change at
+most, so the bytes of a change stay constant however many pods there are.
 
 Beside the file are its log (-wal) and a lock (.lock).
 """
@@ -32,13 +32,11 @@ if TYPE_CHECKING:
     """One SQL statement and its values."""
 
 Durability = Literal["full", "normal", "off"]
-"""What a power cut, or a crash of the kernel, can cost. The end of the process costs
-nothing under any of them.
+"""What a commit waits for: SQLite's `synchronous`. `Checkpoint` says what each can cost."""
 
-full      nothing: every commit is synced before it is acknowledged
-normal    the last commits, thousands at most; never the file
-off       everything: nothing is ever synced, the file may be unreadable
-"""
+LOG_PAGES = 250
+"""After so many the log is moved into the file: a restart checks them within 20 ms, and
+under `normal` so many changes can be lost. Moving costs two syncs."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -80,9 +78,11 @@ class Database:
         if self._closed:
             return
         self._closed, self._addresses = True, None
-        if self._connection is not None:
-            self._connection.close()
-        self._lock.close()
+        try:
+            if self._connection is not None:
+                self._connection.close()
+        finally:
+            self._lock.close()
 
     def addresses(self) -> list[tuple[Any, ...]]:
         """Return the rows of the table `address`, in order of address."""
@@ -142,8 +142,7 @@ class Database:
             leftover.unlink(missing_ok=True)
         with closing(sqlite3.connect(path, isolation_level=None)) as fresh:
             yield fresh
-            fresh.execute("PRAGMA journal_mode = WAL")
-        sync(path)
+            fresh.execute("PRAGMA journal_mode = WAL")  # a commit of its own: SQLite syncs it
         path.rename(self.path)
         sync(self.path.parent)
 
@@ -202,6 +201,7 @@ class Database:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before the first read
             connection.execute(f"PRAGMA synchronous = {self._durability.upper()}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
             schema.add_functions(connection)
             connection.execute("BEGIN IMMEDIATE")  # makes the log and takes the lock
             connection.execute("COMMIT")
@@ -233,5 +233,7 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _BUSY:
             raise CheckpointBusyError(path, "in use by another process") from error
         raise CheckpointError(path, str(error)) from error
+    except UnicodeDecodeError as error:  # of the tables' names, or of SQLite's own message
+        raise CheckpointDamagedError(path, (f"text that is not UTF-8: {error}",)) from error
     except OSError as error:
         raise CheckpointError(path, error.strerror or str(error)) from error

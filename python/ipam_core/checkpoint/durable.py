@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from ipam_core.checkpoint.checkpoint import monotonic_ns
 from ipam_core.checkpoint.restoring import adopt, unassign
-from ipam_core.errors import UnknownAddressError, UnknownSandboxError
+from ipam_core.errors import (
+    AddressInUseError,
+    DuplicateError,
+    UnknownAddressError,
+    UnknownSandboxError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +48,7 @@ class DurableStore:
         self.checkpoint = checkpoint
         self.network_card = network_card
         self._aside = {entry.address: entry for entry in aside}
+        self._aside_lock = threading.Lock()
         self._turns = threading.Condition()
         self._changing: set[Sandbox] = set()
 
@@ -57,19 +63,25 @@ class DurableStore:
                 and does not cool.
         """
         with self._turn_of(sandbox):
-            held = self.store.find(sandbox)
-            if held is not None:
-                return held
-            assignment = self.store.assign(sandbox, pod, now_ns)
-            while assignment.address in self._aside:
+            while True:
+                held = self.store.find(sandbox)
+                if held is not None:
+                    return held
+                assignment = self.store.assign(sandbox, pod, now_ns)
+                if assignment.address not in self._aside:
+                    break
                 unassign(self.store, assignment)
                 self.take_back(now_ns)
-                assignment = self.store.assign(sandbox, pod, now_ns)
+            old = self._aside_of(sandbox)
             try:
-                self.checkpoint.record_assigned(assignment, network_card=self.network_card)
+                self.checkpoint.record_assigned(
+                    assignment, network_card=self.network_card, forgotten=old
+                )
             except BaseException:
                 unassign(self.store, assignment)
                 raise
+            for address in old:
+                self._aside.pop(address, None)
             return assignment
 
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
@@ -83,10 +95,11 @@ class DurableStore:
                 address as before.
         """
         with self._turn_of(sandbox):
+            if self._forget_aside(sandbox):
+                return None
             held = self.store.find(sandbox)
             if held is None:
-                self._forget_aside(sandbox)
-                return None
+                raise UnknownSandboxError(sandbox)
             self.checkpoint.record_released(held, network_card=self.network_card)
             try:
                 return self.store.release(sandbox, now_ns)
@@ -101,12 +114,13 @@ class DurableStore:
         """
         wall_ns, store_ns = self.checkpoint.wall_clock_ns(), monotonic_ns(now_ns)
         adopted = []
-        for address, entry in list(self._aside.items()):
-            try:
-                adopted.append(adopt(self.store, entry, wall_ns, store_ns))
-            except UnknownAddressError:
-                continue
-            self._aside.pop(address, None)
+        with self._aside_lock:
+            for address, entry in list(self._aside.items()):
+                try:
+                    adopted.append(adopt(self.store, entry, wall_ns, store_ns))
+                except (UnknownAddressError, DuplicateError, AddressInUseError):
+                    continue  # not there; it asked again; another thread is about to give it up
+                del self._aside[address]
         return adopted
 
     @property
@@ -118,13 +132,17 @@ class DurableStore:
         """Keep the store's layout: to be called when ENIs or addresses came or went."""
         self.checkpoint.save_layout(self.store, self.network_card, now_ns)
 
-    def _forget_aside(self, sandbox: Sandbox) -> None:
-        for address, entry in list(self._aside.items()):
-            if entry.sandbox == sandbox:
-                self.checkpoint.settle(forgotten=[address])
+    def _aside_of(self, sandbox: Sandbox) -> list[str]:
+        return [address for address, entry in self._aside.items() if entry.sandbox == sandbox]
+
+    def _forget_aside(self, sandbox: Sandbox) -> bool:
+        """Forget, durably, what is kept aside for a sandbox; return whether anything was."""
+        with self._aside_lock:
+            addresses = self._aside_of(sandbox)
+            self.checkpoint.settle(forgotten=addresses)
+            for address in addresses:
                 del self._aside[address]
-                return
-        raise UnknownSandboxError(sandbox)
+        return bool(addresses)
 
     @contextmanager
     def _turn_of(self, sandbox: Sandbox) -> Iterator[None]:

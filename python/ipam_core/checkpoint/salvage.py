@@ -23,7 +23,7 @@ def salvage(path: Path) -> tuple[list[Entry], list[str]]:
         copy = Path(scratch) / "copy"
         try:
             shutil.copyfile(path, copy)
-            log = path.with_name(f"{path.name}-wal")
+            log = path.resolve().with_name(f"{path.resolve().name}-wal")
             if log.exists():
                 shutil.copyfile(log, copy.with_name("copy-wal"))
         except OSError as error:

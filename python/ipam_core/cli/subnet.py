@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -223,6 +224,8 @@ def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[s
 
     if not subnet_ids and cluster is None:
         raise InputError("no input: give files, or --subnet-id or --cluster to read from AWS")
+    # A failed call is told once, by the error.
+    logging.getLogger("ipam_core").addHandler(logging.NullHandler())
     with _waiting("Reading from AWS"):
         inventory, wanted = read_live(subnet_ids, cluster=cluster)
     # Those of a cluster may be IPv6-only; those asked for by name may not.

@@ -112,7 +112,7 @@ class Ec2:
 
     def call(self, api: str, **parameters: Any) -> dict[str, Any]:
         """Call one operation and return its reply. Raises `CloudError`, logged once."""
-        with _typed(api):
+        with typed(api):
             reply: dict[str, Any] = getattr(self.client, xform_name(api))(**parameters)
         return reply
 
@@ -120,7 +120,7 @@ class Ec2:
         """Call an operation for all its pages and return their items under `key`."""
         paginator = self.client.get_paginator(xform_name(api))
         pages = paginator.paginate(**parameters, PaginationConfig={"PageSize": PAGE_SIZE})
-        with _typed(api):
+        with typed(api):
             return [item for page in pages for item in page[key]]
 
     def describe_instance(self, instance_id: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class Ec2:
 
 
 @contextmanager
-def _typed(api: str) -> Iterator[None]:
+def typed(api: str) -> Iterator[None]:
     """Turn what botocore raises into a `CloudError`, and log it."""
     try:
         yield

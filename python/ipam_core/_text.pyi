@@ -1,0 +1,1 @@
+"""Addresses as text: nothing for Python (src/ipam_core/_text.pyx)."""

@@ -1,0 +1,155 @@
+"""Batches: many digests at once, without Python and without the GIL.
+
+`digests` and `addresses` are n rows of two words. An address is its high and its low 64
+bits; a row of ones says that there was none. The caller holds the store.
+"""
+
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport qsort
+
+from ipam_core._bits cimport bit, first_set
+from ipam_core._ledger cimport (
+    UNUSED,
+    ledger_at,
+    ledger_find,
+    ledger_reserve,
+    ledger_seek,
+)
+from ipam_core._pool cimport (
+    DONE,
+    EXHAUSTED,
+    FIRST,
+    NO_MEMORY,
+    PACK,
+    Place,
+    Pool,
+    pool_address,
+    pool_n_assignable,
+    pool_next,
+    pool_record_for,
+    pool_release,
+    pool_sign,
+    pool_take,
+)
+from ipam_core._slots cimport HELD, LONE, NONE, PER_CELL, slot_cell
+
+
+cdef inline void batch_say_none(uint64_t *address) noexcept nogil:
+    address[0] = address[1] = <uint64_t> -1
+
+
+cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
+                             int64_t now_ns, uint64_t *addresses) noexcept nogil:
+    """Assign to each digest, as far as there are addresses. Returns DONE or NO_MEMORY.
+
+    Under `pack` and `first` the next address is in the cell of the one before while that
+    has any: they are taken from the cell together (`taken`), when it has no more or the
+    batch ends. Cooldowns that are over must be seen to be (`pool_expire`) before.
+    """
+    cdef bint in_runs = pool.placement in (PACK, FIRST)
+    cdef Place place
+    cdef Py_ssize_t row
+    cdef uint32_t position, number
+    cdef uint16_t free = 0, taken = 0
+    cdef int answer = DONE, offset
+    for row in range(n):
+        if ledger_reserve(&pool.ledger) < 0:
+            answer = NO_MEMORY
+            break
+        position = ledger_seek(&pool.ledger, &digests[2 * row])
+        number = ledger_at(&pool.ledger, position)
+        if number == NONE:
+            if not free:
+                if taken:
+                    pool_take(pool, place, taken)
+                    taken = 0
+                answer = pool_next(pool, &place)
+                if answer == NO_MEMORY:
+                    break
+                if answer == EXHAUSTED:
+                    batch_say_none(&addresses[2 * row])
+                    answer = DONE
+                    continue
+                free = <uint16_t> bit(place.offset % PER_CELL)
+                if in_runs and place.kind != LONE:
+                    free = slot_cell(
+                        pool.enis[place.eni], place.kind, place.slot, place.offset).free
+            offset = first_set(free)
+            free &= free - 1
+            taken |= <uint16_t> bit(offset)
+            place.offset = place.offset // PER_CELL * PER_CELL + offset
+            number = pool_record_for(pool, place)
+            pool_sign(pool, number, position, &digests[2 * row], now_ns)
+        pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
+    if taken:
+        pool_take(pool, place, taken)
+    return answer
+
+
+cdef inline void batch_release(Pool *pool, const uint64_t *digests, Py_ssize_t n,
+                               int64_t now_ns, uint64_t *addresses) noexcept nogil:
+    """Release what each digest holds."""
+    cdef Py_ssize_t row
+    cdef uint32_t number
+    for row in range(n):
+        if pool_release(pool, &digests[2 * row], now_ns, &number) == DONE:
+            pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
+        else:
+            batch_say_none(&addresses[2 * row])
+
+
+cdef inline int by_words(const void *one, const void *other) noexcept nogil:
+    """Order digests, for qsort."""
+    cdef const uint64_t *a = <const uint64_t*> one
+    cdef const uint64_t *b = <const uint64_t*> other
+    cdef int by_first = (a[0] > b[0]) - (a[0] < b[0])
+    return by_first if by_first else (a[1] > b[1]) - (a[1] < b[1])
+
+
+cdef inline int batch_fits(const Pool *pool, const uint64_t *digests,
+                           Py_ssize_t n) noexcept nogil:
+    """Return DONE where each digest that holds nothing could be given an address.
+
+    Else EXHAUSTED; NO_MEMORY where that cannot be told.
+    """
+    cdef int64_t n_free = pool_n_assignable(pool), n_new = 0
+    cdef Py_ssize_t row
+    cdef uint64_t *new
+    if n <= n_free:
+        return DONE
+    # Too many, unless some hold one already or come twice: sort to count each once.
+    new = <uint64_t*> PyMem_RawMalloc(n * 2 * sizeof(uint64_t))
+    if new == NULL:
+        return NO_MEMORY
+    for row in range(n):
+        if ledger_find(&pool.ledger, &digests[2 * row]) == NONE:
+            new[2 * n_new], new[2 * n_new + 1] = digests[2 * row], digests[2 * row + 1]
+            n_new += 1
+    qsort(new, n_new, 2 * sizeof(uint64_t), by_words)
+    for row in range(1, n_new):
+        n_free += by_words(&new[2 * row - 2], &new[2 * row]) == 0
+    PyMem_RawFree(new)
+    return DONE if n_new <= n_free else EXHAUSTED
+
+
+cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests,
+                                     Py_ssize_t n) noexcept nogil:
+    """Return the first row that holds nothing or comes twice; n where there is none.
+
+    Where there is none, the records of all rows are marked as seen (UNUSED), and are to
+    be released.
+    """
+    cdef Py_ssize_t row, first = 0
+    cdef uint32_t number
+    while first < n:
+        number = ledger_find(&pool.ledger, &digests[2 * first])
+        if number == NONE or pool.ledger.records[number].state != HELD:
+            break
+        pool.ledger.records[number].state = UNUSED
+        first += 1
+    if first < n:
+        for row in range(first):
+            number = ledger_find(&pool.ledger, &digests[2 * row])
+            pool.ledger.records[number].state = HELD
+    return first

@@ -1,0 +1,428 @@
+"""The pool of one store: its ENIs, their slots, and the ledger of their addresses.
+
+All of it is C without Python: nothing here raises or needs the GIL, but for what says
+so. `DataStore` is the Python face of a `Pool`; other compiled code may call these
+functions on a store's pool while it holds the store (`DataStore.hold`).
+
+    open_ranks[kind]   ...0101       the ENIs, by rank, with an address to give
+    order[rank]        ENI numbers, lowest device number first
+    enis[number]       an ENI's state; a record names its ENI by this number
+
+so that the next address is three steps of find-first-set away: the ENI, the slot
+(under `pack` the level first), the address.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memmove
+
+from ipam_core._bits cimport bit, first_set, nth_set, popcount, put
+from ipam_core._ledger cimport (
+    UNUSED,
+    Ledger,
+    Record,
+    ledger_at,
+    ledger_drop_block,
+    ledger_drop_record,
+    ledger_find,
+    ledger_hang,
+    ledger_new_block,
+    ledger_new_record,
+    ledger_queue,
+    ledger_reserve,
+    ledger_seek,
+    ledger_unhang,
+    ledger_unqueue,
+    record_forget,
+)
+from ipam_core._slots cimport (
+    COOLING,
+    FREE,
+    HELD,
+    LONE,
+    N_KINDS,
+    NONE,
+    PER_CELL,
+    PREFIX,
+    WIDE,
+    Cell,
+    EniState,
+    Group,
+    slot_base,
+    slot_cell,
+    slot_cool,
+    slot_detach,
+    slot_extent,
+    slot_find,
+    slot_open,
+    slot_pick,
+    slot_room,
+    slot_take,
+)
+
+cdef enum:
+    N_ENIS = 64
+    PACK = 0                  # placements
+    FIRST = 1
+    SPREAD = 2
+    ARBITRARY = 3
+    DONE = 0                  # what assigning and releasing answer
+    ALREADY = 1
+    EXHAUSTED = -1
+    UNKNOWN = -2
+    NO_MEMORY = -3
+
+
+cdef struct Pool:
+    EniState *enis[N_ENIS]
+    uint64_t open_ranks[N_KINDS]
+    uint8_t order[N_ENIS]
+    int n_enis
+    int kinds                 # a bit for each kind that is assigned from and counted
+    int placement
+    int64_t cooldown_ns
+    uint64_t random
+    Ledger ledger
+
+
+cdef struct Place:            # where an address is
+    int eni
+    int kind
+    int slot
+    uint32_t offset
+
+
+cdef inline EniState *pool_ranked(const Pool *pool, int rank) noexcept nogil:
+    """Return the ENI of a rank: by device number, then in order of adding."""
+    return pool.enis[pool.order[rank]]
+
+
+cdef inline bint pool_counts(const Pool *pool, int kind) noexcept nogil:
+    """Return whether the mode assigns from this kind and counts it."""
+    return pool.kinds >> kind & 1
+
+
+# --- ENIs ---------------------------------------------------------------------------------
+
+
+cdef inline void pool_refresh(Pool *pool, EniState *eni, int kind) noexcept nogil:
+    """Say in `open_ranks` whether an ENI has an address of a kind to give."""
+    pool.open_ranks[kind] = put(
+        pool.open_ranks[kind], eni.rank, eni.groups[kind].open != 0 and not eni.excluded)
+
+
+cdef inline void pool_rank(Pool *pool) noexcept nogil:
+    """Number the ranks anew, after the order of ENIs changed."""
+    cdef int rank, kind
+    for kind in range(N_KINDS):
+        pool.open_ranks[kind] = 0
+        for rank in range(pool.n_enis):
+            pool_ranked(pool, rank).rank = rank
+            pool_refresh(pool, pool_ranked(pool, rank), kind)
+
+
+cdef inline int pool_add(Pool *pool, EniState *eni) noexcept nogil:
+    """Take an ENI in behind those with its device number; return its number.
+
+    There must be room.
+    """
+    cdef int number = 0, rank = 0
+    while pool.enis[number] != NULL:
+        number += 1
+    while rank < pool.n_enis and pool_ranked(pool, rank).device_number <= eni.device_number:
+        rank += 1
+    memmove(&pool.order[rank + 1], &pool.order[rank], pool.n_enis - rank)
+    pool.order[rank] = number
+    pool.enis[number] = eni
+    pool.n_enis += 1
+    pool_rank(pool)
+    return number
+
+
+cdef inline void pool_remove(Pool *pool, int number) noexcept nogil:
+    """Take out an ENI whose slots are empty; its state is the caller's again."""
+    cdef int rank = pool.enis[number].rank
+    pool.n_enis -= 1
+    memmove(&pool.order[rank], &pool.order[rank + 1], pool.n_enis - rank)
+    pool.enis[number] = NULL
+    pool_rank(pool)
+
+
+# --- addresses and their records ------------------------------------------------------
+
+
+cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64_t low,
+                             Place *place) noexcept nogil:
+    """Find where an address is attached. `family` is LONE for IPv4, WIDE for IPv6.
+
+    An IPv6 offset beyond 32 bits comes back as NONE.
+    """
+    cdef int rank
+    cdef uint64_t offset = low & ((<uint64_t> 1 << 48) - 1)
+    cdef EniState *eni
+    for rank in range(pool.n_enis):
+        eni = pool_ranked(pool, rank)
+        place.eni = pool.order[rank]
+        if family == WIDE:
+            place.kind, place.slot = WIDE, slot_find(eni, WIDE, high, low - offset)
+            place.offset = <uint32_t> min(offset, <uint64_t> NONE)
+        else:
+            place.kind, place.slot = LONE, slot_find(eni, LONE, 0, low)
+            place.offset = 0
+            if place.slot < 0:
+                place.kind, place.slot = PREFIX, slot_find(eni, PREFIX, 0, low & ~<uint64_t> 15)
+                place.offset = low & 15
+        if place.slot >= 0:
+            return True
+    return False
+
+
+cdef inline uint32_t pool_record_at(const Pool *pool, Place place) noexcept nogil:
+    """Return the record of an address, NONE where it has none."""
+    cdef EniState *eni = pool.enis[place.eni]
+    cdef Cell *cell
+    if place.kind == LONE:
+        return eni.lones[place.slot].record
+    cell = slot_cell(eni, place.kind, place.slot, place.offset)
+    if cell == NULL or cell.block == NONE:
+        return NONE
+    return pool.ledger.blocks[cell.block][place.offset % PER_CELL]
+
+
+cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
+    """Return the record of an address, a new one where it has none. Needs room for it."""
+    cdef EniState *eni = pool.enis[place.eni]
+    cdef uint32_t number = pool_record_at(pool, place)
+    cdef Record *record
+    cdef Cell *cell
+    if number != NONE:
+        return number
+    number = ledger_new_record(&pool.ledger)
+    if place.kind == LONE:
+        eni.lones[place.slot].record = number
+    else:
+        cell = slot_cell(eni, place.kind, place.slot, place.offset)
+        if cell.block == NONE:
+            cell.block = ledger_new_block(&pool.ledger)
+        pool.ledger.blocks[cell.block][place.offset % PER_CELL] = number
+    record = &pool.ledger.records[number]
+    record.eni, record.kind, record.slot = place.eni, place.kind, place.slot
+    record.offset = place.offset
+    record.state = FREE
+    return number
+
+
+cdef inline void pool_address(const Pool *pool, uint32_t number, uint64_t *high,
+                              uint64_t *low) noexcept nogil:
+    """Tell the address of a record: IPv4 in the low 32 bits."""
+    cdef Record *record = &pool.ledger.records[number]
+    cdef EniState *eni = pool.enis[record.eni]
+    slot_base(eni, record.kind, record.slot, high, low)
+    low[0] += record.offset
+
+
+cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept nogil:
+    """Take addresses of the cell of a place from free to held; the rest is the caller's."""
+    cdef EniState *eni = pool.enis[place.eni]
+    slot_take(eni, place.kind, place.slot, place.offset, addresses)
+    if not eni.groups[place.kind].open:
+        pool.open_ranks[place.kind] &= ~bit(eni.rank)
+
+
+cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
+                           const uint64_t *digest, int64_t now_ns) noexcept nogil:
+    """Write down who holds an address that was taken, and hang it into the table."""
+    cdef Record *record = &pool.ledger.records[number]
+    record.state = HELD
+    record.digest[0], record.digest[1] = digest[0], digest[1]
+    record.assigned_ns, record.released_ns = now_ns, 0
+    ledger_hang(&pool.ledger, position, number)
+
+
+cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
+    """Take an address, which the table holds no longer, from held to cooling."""
+    cdef Record *record = &pool.ledger.records[number]
+    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
+    record.state = COOLING
+    record.released_ns = released_ns
+    ledger_queue(&pool.ledger, number)
+
+
+cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
+    """Take an address from cooling to free."""
+    cdef Record *record = &pool.ledger.records[number]
+    cdef EniState *eni = pool.enis[record.eni]
+    ledger_unqueue(&pool.ledger, number)
+    slot_open(eni, record.kind, record.slot, record.offset)
+    record.state = FREE
+    if not eni.excluded:
+        pool.open_ranks[record.kind] |= bit(eni.rank)
+
+
+cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
+                               const uint64_t *digest, int64_t now_ns) noexcept nogil:
+    """Let a digest, whose position in the table this is, hold a free address.
+
+    Returns its record. Needs room for it.
+    """
+    cdef uint32_t number = pool_record_for(pool, place)
+    pool_take(pool, place, <uint16_t> bit(place.offset % PER_CELL))
+    pool_sign(pool, number, position, digest, now_ns)
+    return number
+
+
+cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
+    """Give up the record of an address, in whatever state. Needs the GIL."""
+    cdef Record *record = &pool.ledger.records[number]
+    if record.state == HELD:
+        ledger_unhang(&pool.ledger, ledger_seek(&pool.ledger, record.digest))
+        pool_cool(pool, number, 0)
+    if record.state == COOLING:
+        pool_open(pool, number)
+    ledger_drop_record(&pool.ledger, number)
+
+
+cdef inline void pool_expire(Pool *pool, int64_t now_ns) noexcept nogil:
+    """Free the addresses whose cooldown has passed: amortised constant."""
+    cdef uint32_t number = pool.ledger.oldest
+    while (number != NONE
+           and now_ns - pool.ledger.records[number].released_ns > pool.cooldown_ns):
+        pool_open(pool, number)
+        number = pool.ledger.oldest
+
+
+cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind,
+                                 int slot) noexcept:
+    """Empty a slot with its records, those held or cooling too. Needs the GIL."""
+    cdef Place place = Place(number, kind, slot, 0)
+    cdef Cell *cell
+    cdef uint32_t offset, record, extent = slot_extent(eni, kind, slot)
+    for offset in range(extent):
+        place.offset = offset
+        record = pool_record_at(pool, place)
+        if record != NONE:
+            pool_forget(pool, record)
+    for offset in range(0, extent, PER_CELL):
+        cell = slot_cell(eni, kind, slot, offset)
+        if cell != NULL and cell.block != NONE:
+            ledger_drop_block(&pool.ledger, cell.block)
+    slot_detach(eni, kind, slot)
+    pool_refresh(pool, eni, kind)
+
+
+# --- the next address -----------------------------------------------------------------
+
+
+cdef inline int32_t eni_n_free(const EniState *eni, int kind) noexcept nogil:
+    """Return how many addresses of a kind an ENI could give now, were it not excluded."""
+    cdef const Group *group = &eni.groups[kind]
+    return slot_room(kind) * popcount(group.attached) - group.n_held - group.n_cooling
+
+
+cdef inline int64_t pool_n_assignable(const Pool *pool) noexcept nogil:
+    """Return how many addresses could be assigned now."""
+    cdef int64_t n_free = 0
+    cdef int kind, rank
+    for kind in range(N_KINDS):
+        if pool_counts(pool, kind):
+            for rank in range(pool.n_enis):
+                if not pool_ranked(pool, rank).excluded:
+                    n_free += eni_n_free(pool_ranked(pool, rank), kind)
+    return n_free
+
+
+cdef inline int pool_below(Pool *pool, int n) noexcept nogil:
+    """Return a number from 0 to n - 1, n at most 64: the SplitMix64 generator."""
+    cdef uint64_t mixed
+    pool.random += <uint64_t> 0x9E3779B97F4A7C15
+    mixed = pool.random
+    mixed = (mixed ^ mixed >> 30) * <uint64_t> 0xBF58476D1CE4E5B9
+    mixed = (mixed ^ mixed >> 27) * <uint64_t> 0x94D049BB133111EB
+    return <int> ((mixed >> 32) * <uint64_t> n >> 32)
+
+
+cdef inline int pool_any(Pool *pool, uint64_t word) noexcept nogil:
+    """Return the position of one of the word's set bits, by chance."""
+    return nth_set(word, pool_below(pool, popcount(word)))
+
+
+cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
+    """Return the lowest rank of those with most free addresses of a kind."""
+    cdef uint64_t ranks = pool.open_ranks[kind]
+    cdef int rank, n_free, most = -1, roomiest = 0
+    while ranks:
+        rank = first_set(ranks)
+        ranks &= ranks - 1
+        n_free = eni_n_free(pool_ranked(pool, rank), kind)
+        if n_free > most:
+            most, roomiest = n_free, rank
+    return roomiest
+
+
+cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
+    """Choose the address to assign next, as the placement says.
+
+    Of the kinds of the mode, prefixes come first, on whatever ENI, so that in mode
+    `mixed` the secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY.
+    """
+    cdef EniState *eni
+    cdef int64_t offset
+    cdef int kind = N_KINDS - 1
+    while kind >= 0 and not (pool_counts(pool, kind) and pool.open_ranks[kind]):
+        kind -= 1
+    if kind < 0:
+        return EXHAUSTED
+    place.kind = kind
+    if pool.placement == ARBITRARY:
+        place.eni = pool.order[pool_any(pool, pool.open_ranks[kind])]
+        place.slot = pool_any(pool, pool.enis[place.eni].groups[kind].open)
+    else:
+        place.eni = pool.order[pool_roomiest(pool, kind) if pool.placement == SPREAD
+                               else first_set(pool.open_ranks[kind])]
+        eni = pool.enis[place.eni]
+        place.slot = first_set(
+            eni.levels.level[first_set(eni.levels.levels)]
+            if kind == PREFIX and pool.placement == PACK else eni.groups[kind].open)
+    offset = slot_pick(pool.enis[place.eni], kind, place.slot, pool.placement == ARBITRARY)
+    place.offset = <uint32_t> offset
+    return DONE if offset >= 0 else NO_MEMORY
+
+
+cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
+                            uint32_t *number) noexcept nogil:
+    """Assign an address to a digest; `number` is its record.
+
+    Returns DONE, ALREADY where it has one, EXHAUSTED or NO_MEMORY, which change nothing.
+    """
+    cdef Ledger *ledger = &pool.ledger
+    cdef Place place
+    cdef uint32_t position
+    cdef int answer
+    if ledger_reserve(ledger) < 0:
+        return NO_MEMORY
+    position = ledger_seek(ledger, digest)
+    number[0] = ledger_at(ledger, position)
+    if number[0] != NONE:
+        return ALREADY
+    pool_expire(pool, now_ns)
+    answer = pool_next(pool, &place)
+    if answer == DONE:
+        number[0] = pool_hold(pool, place, position, digest, now_ns)
+    return answer
+
+
+cdef inline int pool_release(Pool *pool, const uint64_t *digest, int64_t now_ns,
+                             uint32_t *number) noexcept nogil:
+    """Release what a digest holds and let it cool; `number` is its record.
+
+    Returns DONE or UNKNOWN. Takes the GIL only where the record owns an assignment.
+    """
+    cdef uint32_t position = ledger_seek(&pool.ledger, digest)
+    number[0] = ledger_at(&pool.ledger, position)
+    if number[0] == NONE:
+        return UNKNOWN
+    if pool.ledger.records[number[0]].assignment != NULL:
+        with gil:
+            record_forget(&pool.ledger.records[number[0]])
+    ledger_unhang(&pool.ledger, position)
+    pool_cool(pool, number[0], now_ns)
+    return DONE

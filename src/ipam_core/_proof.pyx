@@ -1,0 +1,271 @@
+"""A proof of a pool's invariants, from nothing but the records.
+
+The records say which address is held, cooling, or was used; everything else (words of
+slots, levels, windows, counts, ranks, table, list of the cooling) must follow from
+them. Slow and plain on purpose: what it proves is what makes the quick code right.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from ipam_core._bits cimport BitSet, bit, popcount
+from ipam_core._ledger cimport UNUSED, Ledger, Record, ledger_find
+from ipam_core._pool cimport N_ENIS, Place, Pool, pool_ranked, pool_record_at
+from ipam_core._slots cimport (
+    COOLING,
+    FREE,
+    HELD,
+    LONE,
+    N_CELLS,
+    N_KINDS,
+    N_SLOTS,
+    NONE,
+    PER_CELL,
+    PREFIX,
+    WIDE,
+    Cell,
+    EniState,
+    Group,
+    slot_base,
+    slot_cell,
+    slot_count,
+    slot_extent,
+)
+
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
+
+
+cdef int prove(const Pool *pool) except -1:
+    """Prove every invariant; `AssertionError` names the one that does not hold."""
+    cdef bint collecting = PyGC_Disable()    # a collection could run code that changes the pool
+    try:
+        _prove_ranks(pool)
+        states = _prove_records(pool)
+        _prove_slots(pool, states)
+        _prove_table(&pool.ledger)
+        _prove_cooling(&pool.ledger)
+        _prove_unused(pool)
+    finally:
+        if collecting:
+            PyGC_Enable()
+    return 0
+
+
+def _holds(truth, invariant):
+    if not truth:
+        raise AssertionError(invariant)
+
+
+cdef _prove_ranks(const Pool *pool):
+    """ENIs are ranked by device number, and open where they say so."""
+    cdef int rank, kind
+    cdef EniState *eni
+    _holds(pool.n_enis == sum([pool.enis[number] != NULL for number in range(N_ENIS)]),
+           "ENIs are counted")
+    for rank in range(pool.n_enis):
+        eni = pool_ranked(pool, rank)
+        _holds(eni != NULL and eni.rank == rank, "an ENI knows its rank")
+        _holds(rank == 0 or pool_ranked(pool, rank - 1).device_number <= eni.device_number,
+               "ENIs are in order of device number")
+    for kind in range(N_KINDS):
+        open_ranks = sum([bit(rank) for rank in range(pool.n_enis)
+                          if pool_ranked(pool, rank).groups[kind].open
+                          and not pool_ranked(pool, rank).excluded])
+        _holds(pool.open_ranks[kind] == open_ranks, "ranks are open whose ENI has an open slot")
+
+
+cdef dict _prove_records(const Pool *pool):
+    """Each record is of one address that is attached; return the states by place."""
+    cdef uint32_t number
+    cdef Record *record
+    cdef EniState *eni
+    states = {}
+    for number in range(pool.ledger.n_records):
+        record = &pool.ledger.records[number]
+        if record.state == UNUSED:
+            _holds(record.assignment == NULL, "an unused record owns nothing")
+            continue
+        _holds(record.state in (FREE, HELD, COOLING), "a record has a state")
+        _holds(record.state == HELD or record.assignment == NULL,
+               "only a held record owns an assignment")
+        eni = pool.enis[record.eni]
+        _holds(eni != NULL and eni.groups[record.kind].attached & bit(record.slot) != 0
+               and record.offset < slot_extent(eni, record.kind, record.slot),
+               "a record's address is attached")
+        _holds(pool_record_at(pool, Place(record.eni, record.kind, record.slot, record.offset))
+               == number, "an address knows its record")
+        states[record.eni, record.kind, record.slot, record.offset] = record.state
+    return states
+
+
+cdef _prove_slots(const Pool *pool, dict states):
+    """Words, levels, windows and counts follow from the states of the addresses."""
+    cdef int rank, kind, slot
+    cdef EniState *eni
+    cdef Group *group
+    bases = []
+    for rank in range(pool.n_enis):
+        eni = pool_ranked(pool, rank)
+        n_attached = 0
+        for kind in range(N_KINDS):
+            group = &eni.groups[kind]
+            n_attached += popcount(group.attached)
+            n_held = n_cooling = 0
+            _holds((group.open | group.idle) & ~group.attached == 0, "open, idle: attached")
+            for slot in range(64):
+                if not group.attached & bit(slot):
+                    continue
+                _holds(slot < eni.capacity[kind], "a slot is within its array")
+                bases.append(_base(eni, kind, slot))
+                found = _slot_states(pool, rank, kind, slot, states)
+                held, cooling = found.count(HELD), found.count(COOLING)
+                _holds(slot_count(eni, kind, slot, HELD) == held, "held ones of a slot")
+                _holds(slot_count(eni, kind, slot, COOLING) == cooling, "cooling ones of a slot")
+                _holds((group.idle & bit(slot) != 0) == (held == 0), "an idle slot has no pod")
+                has_room = FREE in found or kind == WIDE and len(found) < N_CELLS * PER_CELL
+                _holds((group.open & bit(slot) != 0) == has_room, "an open slot has an address")
+                n_held += held
+                n_cooling += cooling
+            _holds(group.n_held == n_held, "held ones of an ENI")
+            _holds(group.n_cooling == n_cooling, "cooling ones of an ENI")
+        _holds(n_attached <= N_SLOTS, "an ENI has no more slots than it may")
+        _prove_levels(eni)
+    _holds(len(set(bases)) == len(bases), "nothing is attached twice")
+    prefixes = {base for kind, _, base in bases if kind == PREFIX}
+    _holds(not any([base & ~15 in prefixes for kind, _, base in bases if kind == LONE]),
+           "no secondary IP is inside a prefix")
+
+
+cdef tuple _base(const EniState *eni, int kind, int slot):
+    cdef uint64_t high, low
+    slot_base(eni, kind, slot, &high, &low)
+    return kind, high, low
+
+
+cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict states):
+    """Return the states of a slot's addresses; prove its cells on the way."""
+    cdef EniState *eni = pool_ranked(pool, rank)
+    cdef uint32_t offset, extent = slot_extent(eni, kind, slot)
+    cdef Cell *cell
+    found = []
+    used = []
+    for offset in range(extent):
+        state = states.get((pool.order[rank], kind, slot, offset))
+        found.append(FREE if state is None else state)
+        used.append(state is not None)
+    if kind == LONE:
+        return found
+    for offset in range(0, extent, PER_CELL):
+        cell = slot_cell(eni, kind, slot, offset)
+        part = found[offset:offset + PER_CELL]
+        _holds(cell.free == _word(part, FREE), "free addresses of a cell")
+        _holds(cell.held == _word(part, HELD), "held addresses of a cell")
+        _holds(cell.used == _word(used[offset:offset + PER_CELL], True), "used ones of a cell")
+        _holds(cell.n_free == part.count(FREE), "free addresses of a cell, counted")
+        if kind == WIDE:
+            _holds(cell.base == offset // PER_CELL, "a cell of a window knows its number")
+            _holds(_is_in(&eni.wides[slot].open, cell.base) == (cell.free != 0), "open cells")
+            _holds(_is_in(&eni.wides[slot].reuse, cell.base) == (cell.free & cell.used != 0),
+                   "cells with an address to use again")
+    if kind == WIDE:
+        _prove_set(&eni.wides[slot].open, extent // PER_CELL)
+        _prove_set(&eni.wides[slot].reuse, extent // PER_CELL)
+    return found
+
+
+cdef int _word(list states, object state):
+    """Return the word with a bit for each address in a state."""
+    return sum([bit(position) for position in range(len(states)) if states[position] == state])
+
+
+cdef bint _is_in(const BitSet *numbers, int number):
+    return numbers.word[number >> 6] >> (number & 63) & 1
+
+
+cdef _prove_set(const BitSet *numbers, int size):
+    cdef int number
+    for number in range(64):
+        _holds((numbers.top & bit(number) != 0) == (numbers.word[number] != 0), "top of a set")
+    for number in range(size, N_CELLS):
+        _holds(not _is_in(numbers, number), "a set has no cell beyond its window")
+
+
+cdef _prove_levels(const EniState *eni):
+    """Each /28 hangs in the level of its free addresses; those without hang in none."""
+    cdef int slot, level
+    if eni.levels == NULL:
+        _holds(eni.groups[PREFIX].attached == 0, "an ENI with prefixes has levels")
+        return
+    expected = [0] * (PER_CELL + 1)
+    for slot in range(64):
+        if eni.groups[PREFIX].attached & bit(slot) and eni.cells[slot].free:
+            expected[popcount(eni.cells[slot].free)] |= bit(slot)
+    for level in range(PER_CELL + 1):
+        _holds(eni.levels.level[level] == expected[level], "prefixes of a level")
+        _holds(eni.levels.levels >> level & 1 == (expected[level] != 0), "levels in use")
+
+
+cdef _prove_table(const Ledger *ledger):
+    """The table finds every held record, and nothing else is in it."""
+    cdef uint32_t number, position
+    n_held = n_hung = 0
+    for number in range(ledger.n_records):
+        if ledger.records[number].state == HELD:
+            n_held += 1
+            _holds(ledger_find(ledger, ledger.records[number].digest) == number,
+                   "a held record is found")
+    for position in range(ledger.mask + 1):
+        n_hung += ledger.table[position] != 0
+    _holds(n_hung == n_held == ledger.n_hung, "the table has the held records only")
+    _holds(n_hung * 2 <= ledger.mask + 1, "the table is at most half full")
+
+
+cdef _prove_cooling(const Ledger *ledger):
+    """All cooling records, and no other, are linked both ways, in order of release."""
+    cdef uint32_t number = ledger.oldest, before = NONE
+    n_linked = 0
+    while number != NONE:
+        _holds(ledger.records[number].state == COOLING, "only cooling records are linked")
+        _holds(ledger.records[number].before == before, "a cooling record knows who is before")
+        _holds(before == NONE or ledger.records[before].released_ns
+               <= ledger.records[number].released_ns, "cooling records are in order")
+        n_linked += 1
+        before, number = number, ledger.records[number].after
+    _holds(ledger.newest == before, "the newest is the last")
+    n_cooling = sum([ledger.records[k].state == COOLING for k in range(ledger.n_records)])
+    _holds(n_linked == n_cooling, "every cooling record is linked")
+
+
+cdef _prove_unused(const Pool *pool):
+    """Every record and block is in use or on its list, exactly one."""
+    cdef const Ledger *ledger = &pool.ledger
+    cdef uint32_t number = ledger.unused, offset
+    cdef int rank, kind, slot
+    cdef EniState *eni
+    cdef Cell *cell
+    unused = 0
+    while number != NONE:
+        _holds(ledger.records[number].state == UNUSED, "only unused records are listed")
+        unused += 1
+        number = ledger.records[number].after
+    _holds(unused == ledger.n_unused == sum(
+        [ledger.records[k].state == UNUSED for k in range(ledger.n_records)]),
+        "every unused record is listed")
+    blocks = []
+    number = ledger.unused_block
+    while number != NONE:
+        blocks.append(number)
+        number = ledger.blocks[number][0]
+    for rank in range(pool.n_enis):
+        eni = pool_ranked(pool, rank)
+        for kind in range(PREFIX, N_KINDS):
+            for slot in range(64):
+                if not eni.groups[kind].attached & bit(slot):
+                    continue
+                for offset in range(0, slot_extent(eni, kind, slot), PER_CELL):
+                    cell = slot_cell(eni, kind, slot, offset)
+                    if cell.block != NONE:
+                        blocks.append(cell.block)
+                    _holds(cell.used == 0 or cell.block != NONE, "a used cell has a block")
+    _holds(sorted(blocks) == list(range(ledger.n_blocks)), "every block is used or listed, once")

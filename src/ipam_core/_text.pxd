@@ -1,0 +1,8 @@
+"""Addresses and prefixes as text, and as the kind and 128 bits that they are inside."""
+
+from libc.stdint cimport uint64_t
+
+cdef str address_text(int kind, uint64_t high, uint64_t low)
+cdef str prefix_text(int kind, uint64_t high, uint64_t low)
+cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) except -1
+cdef int read_prefix(str text, int *kind, uint64_t *high, uint64_t *low) except -1

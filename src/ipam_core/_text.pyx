@@ -1,0 +1,67 @@
+"""Addresses and prefixes as text, and as the kind and 128 bits that they are inside.
+
+IPv4 is read and written in C, because pools are built from hundreds of addresses at
+once; IPv6 is for the ipaddress module.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from ipam_core._ipv4 cimport (
+    PyUnicode_DATA,
+    PyUnicode_GET_LENGTH,
+    PyUnicode_IS_ASCII,
+    c_address_text,
+    c_parse_prefix,
+    c_prefix_text,
+    c_read_address,
+)
+from ipam_core._slots cimport LONE, PREFIX, WIDE
+
+import ipaddress
+
+cdef uint64_t HOST_BITS = (<uint64_t> 1 << 48) - 1    # of an IPv6 /80
+
+
+cdef str address_text(int kind, uint64_t high, uint64_t low):
+    """Return an address as text."""
+    if kind == WIDE:
+        return str(ipaddress.IPv6Address((<object> high) << 64 | low))
+    return c_address_text(<uint32_t> low)
+
+
+cdef str prefix_text(int kind, uint64_t high, uint64_t low):
+    """Return the prefix that an address is out of as text; None for a secondary IP."""
+    if kind == LONE:
+        return None
+    if kind == WIDE:
+        return address_text(WIDE, high, low & ~HOST_BITS) + "/80"
+    return c_prefix_text(<uint32_t> low & ~<uint32_t> 15)
+
+
+cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) except -1:
+    """Read an IPv4 address (family LONE) or an IPv6 one (WIDE). Raises `ValueError`."""
+    cdef int64_t address = -1
+    if PyUnicode_IS_ASCII(text):
+        address = c_read_address(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+    if address >= 0:
+        family[0], high[0], low[0] = LONE, 0, <uint64_t> address
+        return 0
+    try:
+        number = int(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is neither an IPv4 nor an IPv6 address") from None
+    family[0], high[0], low[0] = WIDE, number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
+    return 0
+
+
+cdef int read_prefix(str text, int *kind, uint64_t *high, uint64_t *low) except -1:
+    """Read an IPv4 /28 (kind PREFIX) or an IPv6 /80 (WIDE). Raises `ValueError`."""
+    if not text.endswith("/80"):
+        kind[0], high[0], low[0] = PREFIX, 0, <uint64_t> c_parse_prefix(text)
+        return 0
+    read_address(text.removesuffix("/80"), kind, high, low)
+    if kind[0] != WIDE:
+        raise ValueError(f"{text!r} is not an IPv6 /80 prefix")
+    if low[0] & HOST_BITS:
+        raise ValueError(f"{text!r} has address bits set below the prefix")
+    return 0

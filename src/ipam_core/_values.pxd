@@ -1,0 +1,57 @@
+"""The values that a DataStore takes and gives."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef class Sandbox:
+    cdef readonly str container_id, ifname, network
+    cdef uint64_t c_digest[2]
+    cdef bint c_named
+
+cdef Sandbox sandbox_of(const uint64_t *digest)
+
+
+cdef class Assignment:
+    cdef readonly Sandbox sandbox
+    cdef readonly str pod, eni_id
+    cdef readonly int64_t assigned_ns
+    cdef readonly int device_number
+    cdef int c_kind
+    cdef uint64_t c_high, c_low
+
+    cdef tuple key(self)
+
+
+cdef class PoolStats:
+    cdef readonly int64_t total, assigned, cooling
+    cdef readonly int prefixes, free_prefixes, enis
+
+
+cdef class Eni:
+    cdef readonly str eni_id
+    cdef readonly int device_number, network_card
+    cdef readonly bint primary, trunk, efa, excluded
+    cdef readonly int64_t created_ns
+    cdef readonly str subnet_id
+    cdef readonly int route_table
+
+
+cdef class EniStats:
+    cdef readonly Eni eni
+    cdef readonly int slots_used
+    cdef readonly int64_t total
+    cdef readonly int assigned, cooling, assigned_any, cooling_any
+    cdef readonly int addresses, prefixes, free_prefixes
+
+
+cdef class UsedAddress:
+    cdef readonly str address, prefix
+    cdef readonly Sandbox sandbox
+    cdef readonly str pod
+    cdef readonly int64_t assigned_ns, released_ns
+
+
+cdef class FreeEniAnswer:
+    cdef readonly str eni_id
+    cdef readonly tuple candidates
+    cdef readonly dict reasons

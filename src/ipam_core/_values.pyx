@@ -1,0 +1,169 @@
+"""The values that a DataStore takes and gives: immutable, compared by what they hold.
+
+Most are outside the garbage collector (`no_gc`): they hold nothing but strings and
+numbers, so no cycle goes through them, and making one never starts a collection, which
+could run any code while a store is being read.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+from ipam_core._text cimport address_text, prefix_text
+
+import hashlib
+
+__all__ = ["Assignment", "Eni", "EniStats", "FreeEniAnswer", "PoolStats", "Sandbox",
+           "UsedAddress"]
+
+
+@cython.final
+@cython.no_gc
+cdef class Sandbox:
+    """A pod's network sandbox: (network, container id, interface), immutable.
+
+    Its 128-bit digest (BLAKE2b of the three, joined by NUL) is made once; two sandboxes
+    are equal when their digests are. Raises `ValueError` where a part holds a NUL.
+    """
+
+    def __cinit__(self):
+        self.container_id = self.ifname = self.network = ""
+
+    def __init__(self, str container_id not None, str ifname not None="eth0",
+                 str network not None="aws-cni"):
+        cdef bytes digest
+        if self.c_named:
+            raise TypeError(f"{self!r} cannot be changed")
+        joined = f"{network}\0{container_id}\0{ifname}"
+        if joined.count("\0") != 2:
+            raise ValueError(f"no NUL in a sandbox's names: {joined!r}")
+        digest = hashlib.blake2b(
+            joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        memcpy(self.c_digest, <const char*> digest, 16)
+        self.container_id, self.ifname, self.network = container_id, ifname, network
+        self.c_named = True
+
+    @staticmethod
+    def from_digest(bytes digest not None):
+        """Return a sandbox of which only the 16 bytes of its digest are known.
+
+        It equals the whole one; its three names are empty.
+        """
+        if len(digest) != 16:
+            raise ValueError(f"a digest has 16 bytes, not {len(digest)}")
+        return sandbox_of(<const uint64_t*> <const char*> digest)
+
+    @property
+    def digest(self):
+        """The 16 bytes that a batch names it by: as two words in the machine's order."""
+        return PyBytes_FromStringAndSize(<char*> self.c_digest, 16)
+
+    def __hash__(self):
+        return <Py_hash_t> self.c_digest[0]
+
+    def __eq__(self, other):
+        if type(other) is not Sandbox:
+            return NotImplemented
+        return (self.c_digest[0] == (<Sandbox> other).c_digest[0]
+                and self.c_digest[1] == (<Sandbox> other).c_digest[1])
+
+    def __repr__(self):
+        if not self.c_named:
+            return f"Sandbox.from_digest({self.digest!r})"
+        return (f"Sandbox({self.container_id!r}, ifname={self.ifname!r}, "
+                f"network={self.network!r})")
+
+    def __reduce__(self):
+        if not self.c_named:
+            return Sandbox.from_digest, (self.digest,)
+        return Sandbox, (self.container_id, self.ifname, self.network)
+
+
+cdef Sandbox sandbox_of(const uint64_t *digest):
+    """Return a sandbox of which only the digest is known; runs no Python code."""
+    cdef Sandbox value = Sandbox.__new__(Sandbox)
+    memcpy(value.c_digest, digest, 16)
+    return value
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
+cdef class Assignment:
+    """One address held by one sandbox; its texts are made when asked for."""
+
+    @property
+    def address(self):
+        """The address as text."""
+        return address_text(self.c_kind, self.c_high, self.c_low)
+
+    @property
+    def prefix(self):
+        """The prefix that the address is out of, as text; None: a secondary IP."""
+        return prefix_text(self.c_kind, self.c_high, self.c_low)
+
+    cdef tuple key(self):
+        return (self.sandbox, self.pod, self.c_high, self.c_low, self.eni_id, self.assigned_ns)
+
+    def __eq__(self, other):
+        if type(other) is not Assignment:
+            return NotImplemented
+        return self.key() == (<Assignment> other).key()
+
+    def __hash__(self):
+        return hash(self.key())
+
+    def __repr__(self):
+        return f"Assignment({self.address} to {self.sandbox!r} on {self.eni_id})"
+
+
+@cython.final
+@cython.no_gc
+@cython.dataclasses.dataclass(frozen=True, kw_only=True)
+cdef class PoolStats:
+    """Counts over ENIs that are not excluded, of the mode's own kinds.
+
+    `prefixes`, `free_prefixes` (without an assigned address) and `enis` count excluded
+    ENIs too. Source: pool-rules section 3.
+    """
+
+    @property
+    def available(self):
+        """What the agent calls available: total - assigned, so cooling ones too."""
+        return self.total - self.assigned
+
+    @property
+    def assignable(self):
+        """How many addresses can be assigned now."""
+        return self.total - self.assigned - self.cooling
+
+
+@cython.final
+@cython.no_gc
+@cython.dataclasses.dataclass(frozen=True, kw_only=True)
+cdef class Eni:
+    """What the store knows of an ENI, as it was added."""
+
+
+@cython.final
+@cython.no_gc
+@cython.dataclasses.dataclass(frozen=True, kw_only=True)
+cdef class EniStats:
+    """One ENI's counts: of the mode's own kinds, and (`_any`) of all kinds."""
+
+
+@cython.final
+@cython.no_gc
+@cython.dataclasses.dataclass(frozen=True, kw_only=True)
+cdef class UsedAddress:
+    """An address that a sandbox holds or has held since it was attached.
+
+    `sandbox` and `pod` are None once it is released; `released_ns` is 0 until then.
+    """
+
+
+@cython.final
+@cython.dataclasses.dataclass(frozen=True, kw_only=True)
+cdef class FreeEniAnswer:
+    """Which ENI can be freed, and why each other cannot (pool-rules section 5.3)."""
