@@ -146,10 +146,10 @@ def typed(api: str) -> Iterator[None]:
     try:
         yield
     except (aws.ClientError, aws.BotoCoreError, ResponseParserError) as error:
-        typed = _typed_error(api, error)
-        facts = {"api": api, "code": typed.code, "request_id": typed.request_id}
-        _log.warning("%s", typed, extra=facts)
-        raise typed from error
+        failure = _typed_error(api, error)
+        facts = {"api": api, "code": failure.code, "request_id": failure.request_id}
+        _log.warning("%s", failure, extra=facts)
+        raise failure from error
 
 
 def _typed_error(api: str, error: Exception) -> CloudError:
