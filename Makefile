@@ -30,6 +30,7 @@ sanitize: $(VENV)/.ready
 	$(PYTHON) -m venv $(SANITIZE)
 	$(SANITIZE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(SANITIZE)/bin/python -m pip install --quiet --group build --group test
+	$(SANITIZE)/bin/python -m pip uninstall --quiet --yes ipam-core  # its old .pxd would be found first
 	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 		$(SANITIZE)/bin/python -m pip install --quiet --no-build-isolation --force-reinstall \
 		--no-deps --config-settings cmake.build-type=Debug --config-settings build-dir=build/sanitize .

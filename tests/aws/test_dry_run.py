@@ -23,7 +23,11 @@ SETTINGS = st.builds(
     warm_prefix_target=st.integers(0, 2),
     enable_prefix_delegation=st.booleans(),
 )
-ENIS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 4)), min_size=1, max_size=4)
+HELD = st.one_of(
+    st.tuples(st.integers(0, 10), st.integers(0, 4)),
+    st.sampled_from([(TYPE.slots, 0), (0, TYPE.slots), (10, 4)]),  # full: the next is a new ENI
+)
+ENIS = st.lists(HELD, min_size=1, max_size=4)
 
 
 class Noted:

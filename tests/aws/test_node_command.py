@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from aws.servers import Fault
 from ipam_core import effects as fx
 from ipam_core.cli._app import run
 from ipam_core.node.taking import NODE_TAG
@@ -168,6 +169,30 @@ def test_bad_input_is_one_line_and_status_2(world, capsys, monkeypatch, argument
     assert (status, captured.out) == (2, "")
     assert len(captured.err.splitlines()) == 1
     assert message in captured.err
+
+
+def test_a_question_that_is_denied_is_one_line_and_status_2(world, command):
+    world.proxy.faults = [Fault("DescribeNetworkInterfaces", "UnauthorizedOperation")]
+    status, out, err = command("enis")
+    assert (status, out) == (2, "")
+    assert err.startswith("ipam-core: DescribeNetworkInterfaces: UnauthorizedOperation")
+    assert len(err.splitlines()) == 1
+
+
+def test_custom_networking_needs_the_eni_config(world, command):
+    tag(world, world.primary())
+    arguments = ("--env", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true", "--env", "WARM_IP_TARGET=2")
+    status, out, err = command("plan", *arguments)
+    assert (status, out) == (2, "")
+    assert "ENIConfig: NotGiven" in err
+    status, out, _ = command("plan", *arguments, "--eni-config", "subnet-9,sg-1,sg-2", "--json")
+    creation = next(c for c in json.loads(out)["calls"] if c["api"] == "CreateNetworkInterface")
+    assert status == 0
+    assert creation["arguments"] == {
+        "subnet_id": "subnet-9",
+        "security_groups": ["sg-1", "sg-2"],
+        "n_addresses": 2,
+    }
 
 
 def test_no_region_is_one_line_and_status_2(capsys, monkeypatch):

@@ -78,7 +78,7 @@ def test_import_then_export_gives_the_same_file(tmp_path, monkeypatch, capsys):
 
 
 NAMES = st.text(
-    st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1, max_size=20
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20
 )
 ENTRIES = st.lists(
     st.builds(

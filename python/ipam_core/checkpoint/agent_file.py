@@ -175,11 +175,14 @@ def _entry(allocation: Any, where: str, network_card: int) -> Entry:
     container_id = _field(allocation, "containerID", str, where)
     if not container_id:
         raise InputError(f"{where}containerID is empty")
-    sandbox = Sandbox(
-        container_id,
-        _field(allocation, "ifName", str, where),
-        _field(allocation, "networkName", str, where),
-    )
+    try:
+        sandbox = Sandbox(
+            container_id,
+            _field(allocation, "ifName", str, where),
+            _field(allocation, "networkName", str, where),
+        )
+    except ValueError as error:
+        raise InputError(f"{where}containerID: {error}") from error
     metadata = _field(allocation, "metadata", dict, where, {})
     namespace, name = (
         _field(metadata, key, str, f"{where}metadata.", "")

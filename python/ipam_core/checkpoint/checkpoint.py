@@ -46,7 +46,7 @@ class Checkpoint:
     too, never costs anything that was acknowledged:
 
     - `full`: nothing. One sync a change, or a group of changes.
-    - `normal`: the last changes, a thousand or so; the file stays sound.
+    - `normal`: the last changes, 250 or so; the file stays sound.
     - `off`: the file.
 
     With `create` false, a file that is not there is an error. `wall_clock_ns` tells

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from ipam_core.checkpoint.checkpoint import monotonic_ns
 from ipam_core.checkpoint.restoring import adopt, unassign
-from ipam_core.errors import DuplicateError, UnknownAddressError, UnknownSandboxError
+from ipam_core.errors import (
+    AddressInUseError,
+    DuplicateError,
+    UnknownAddressError,
+    UnknownSandboxError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,8 +118,8 @@ class DurableStore:
             for address, entry in list(self._aside.items()):
                 try:
                     adopted.append(adopt(self.store, entry, wall_ns, store_ns))
-                except (UnknownAddressError, DuplicateError):  # not there; or it asked again
-                    continue
+                except (UnknownAddressError, DuplicateError, AddressInUseError):
+                    continue  # not there; it asked again; another thread is about to give it up
                 del self._aside[address]
         return adopted
 

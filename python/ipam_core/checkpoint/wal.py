@@ -27,7 +27,7 @@ def find_damage(path: Path) -> str | None:
     """Say what is wrong with a log whose every commit was synced; None: nothing.
 
     A log that is missing, empty, or cut off within its last commit is sound. Changes
-    nothing. Cost: 0.1 ms a frame; the log has at most a thousand or so.
+    nothing. Cost: 0.07 ms a frame, of which there are 250 or so.
     """
     try:
         log = path.read_bytes()

@@ -197,11 +197,9 @@ def _tell_node(explained: Explanation) -> None:
     )
     text = str(verdict)
     print_text(text[0].upper() + text[1:], style="bold green" if verdict.serves_all else "bold red")
-    if verdict.serves_all and verdict.burst == 0:
-        print_text("Bursts: at some levels nothing is free, and the next pod waits")
-    elif verdict.serves_all:
-        n_pods = "any number of" if verdict.burst is None else f"up to {verdict.burst}"
-        print_text(f"Bursts: {n_pods} pods may start at once, however many run, and none waits")
+    if verdict.serves_all:
+        limit = "none" if verdict.burst is None else str(verdict.burst)
+        print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
 
 
 def _tell_finding(finding: Finding, types: str, place: str) -> None:

@@ -41,6 +41,10 @@ def plan(
     max_pods: Annotated[int | None, typer.Option(min=1, help="The kubelet's maxPods.")] = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
+    eni_config: Annotated[
+        str | None,
+        typer.Option(metavar="SUBNET[,GROUP...]", help="The node's ENIConfig: custom networking."),
+    ] = None,
     policy: PolicyOption = "vpc-cni",
     endpoint_url: EndpointOption = None,
     profile: ProfileOption = None,
@@ -59,7 +63,7 @@ def plan(
 
     settings = _settings(manifest, env or [])
     observed = ObservedNode(
-        _cloud(instance_id, endpoint_url, profile, region),
+        _cloud(instance_id, endpoint_url, profile, region, eni_config),
         settings,
         policy=policy_named(policy),
         max_pods=max_pods,
@@ -137,13 +141,26 @@ def _settings(manifest: Path | None, env: list[str]) -> Settings:
 
 
 def _cloud(
-    instance_id: str, endpoint_url: str | None, profile: str | None, region: str | None
+    instance_id: str,
+    endpoint_url: str | None,
+    profile: str | None,
+    region: str | None,
+    eni_config: str | None = None,
 ) -> AwsCloud:
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.ec2 import open_session
+    from ipam_core.effects import EniConfig
 
-    session = open_session(profile, region)
-    return AwsCloud(session, instance_id=instance_id, endpoint_url=endpoint_url)
+    given = None
+    if eni_config is not None:
+        subnet_id, *groups = eni_config.split(",")
+        given = EniConfig(subnet_id=subnet_id, security_groups=tuple(groups))
+    return AwsCloud(
+        open_session(profile, region),
+        instance_id=instance_id,
+        endpoint_url=endpoint_url,
+        eni_config=(lambda: given) if given else None,
+    )
 
 
 def _heading(observed: ObservedNode) -> str:

@@ -106,7 +106,8 @@ def _setting_ignored(facts: Facts) -> Iterator[Found]:
     source=f"setupENI and hasRoomForEni in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _capacity_lowered(facts: Facts) -> Iterator[Found]:
-    full = facts.case.limits.max_addresses
+    n_enis = sum(facts.case.limits.enis_per_network_card[: facts.n_cards])
+    full = n_enis * facts.case.limits.slots
     if facts.ipv6 or facts.play.init_error or facts.capacity == full:
         return
     named = [f"{name}={facts.case.env[name]}" for name in _LOWERING if name in facts.case.env]
@@ -125,7 +126,9 @@ def _capacity_lowered(facts: Facts) -> Iterator[Found]:
 )
 def _max_pods_below_capacity(facts: Facts) -> Iterator[Found]:
     usable = min(facts.most_addresses, _FEW_PODS_PREFIX if facts.prefix_mode else WITHOUT_END)
-    if facts.play.serves_all and not facts.ipv6 and 2 * facts.case.n_pods < usable:
+    if facts.n_cards > 1 or facts.ipv6 or not facts.play.serves_all:
+        return
+    if 2 * facts.case.n_pods < usable:
         yield Found(
             why=(
                 (
@@ -225,14 +228,13 @@ def _idle_addresses(facts: Facts) -> Iterator[Found]:
         "Network cards above 0 keep WARM_IP_TARGET=1 and MINIMUM_IP_TARGET=1 whatever the "
         f"settings say (agents from v1.20, PR 3347 of {UPSTREAM}, July 2025)."
     ),
-    change="nothing: what is told here is card 0",
+    change="nothing: a pod takes an address of the first card that has one",
     source=f"{UPSTREAM} PR 3347",
 )
 def _network_cards(facts: Facts) -> Iterator[Found]:
-    cards = facts.case.limits.enis_per_network_card
-    if facts.settings.enable_multi_nic and len(cards) > 1:
-        held = " + ".join(str(enis) for enis in cards)
-        yield Found(why=(f"{len(cards)} cards with {held} ENIs",))
+    if facts.n_cards > 1:
+        n_enis = sum(facts.case.limits.enis_per_network_card)
+        yield Found(why=(f"{facts.n_cards} cards with {n_enis} ENIs",))
 
 
 def _address_calls(levels: Sequence[Level]) -> int:

@@ -116,6 +116,11 @@ class Facts:
         return self.play.node.mode == "ipv6"
 
     @property
+    def n_cards(self) -> int:
+        """Network cards that the agent manages."""
+        return len(self.play.node.stores)
+
+    @property
     def most_addresses(self) -> int:
         """Pod addresses of the node with every slot filled."""
         return self.capacity * (ADDRESSES_PER_PREFIX if self.prefix_mode else 1)

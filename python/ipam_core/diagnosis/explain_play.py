@@ -208,7 +208,12 @@ def capacity_slots(case: NodeCase) -> int:
     if world.init_error:
         return 0
     world.settle()
-    return sum(world.level(0).per_eni)
+    node = world.player.node
+    # Cards above 0 have targets of their own, and grow with demand until they are full.
+    others = case.limits.enis_per_network_card[1 : len(node.stores)]
+    now_ns = world.player.now_ns
+    held = sum(node.store.eni_stats(e.eni_id, now_ns).slots_used for e in node.store.enis())
+    return held + sum(min(n_enis, node.max_enis) for n_enis in others) * node.slots
 
 
 def rolling_update(case: NodeCase) -> RollingUpdate | None:
@@ -273,6 +278,7 @@ class _World:
                 steps=(),
                 expect={},
                 nitro=limits.nitro,
+                enis_per_card=limits.enis_per_network_card,
             ),
             policy=case.policy,
             seed=case.seed,
@@ -362,7 +368,7 @@ class _World:
     def level(self, pods: int, *, settled: bool = True, waited: bool = False) -> Level:
         """Return the level as it is now, with the calls since the one before."""
         player = self.player
-        stats = player.node.store.stats(player.now_ns)
+        cards = [store.stats(player.now_ns) for store in player.node.stores]
         calls = player.calls[self._n_told :]
         self._n_told = len(player.calls)
         if not settled and self.flap is None:
@@ -371,8 +377,8 @@ class _World:
         return Level(
             pods=pods,
             per_eni=tuple(player.enis_largest_first(slots)),
-            total=stats.total,
-            free=stats.assignable,
+            total=sum(card.total for card in cards),
+            free=sum(card.assignable for card in cards),
             calls=count_calls(calls),
             settled=settled,
             waited=waited,

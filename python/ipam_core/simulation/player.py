@@ -137,13 +137,14 @@ class Player:
         self._n_pods = 0
         self._n_changes = 0
         self._n_shown = 0
+        enis_per_card = scenario.enis_per_card or (scenario.max_enis,)
         self._limits = InstanceLimits(
             instance_type=scenario.instance_type,
             max_enis=scenario.max_enis,
             ipv4_per_eni=scenario.ipv4_per_eni,
             hypervisor="nitro" if scenario.nitro else "xen",
             bare_metal=False,
-            enis_per_network_card=scenario.enis_per_card,
+            enis_per_network_card=enis_per_card,
             default_network_card=0,
             max_pods=scenario.max_pods,
         )
@@ -155,7 +156,7 @@ class Player:
         self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
         self.instance = SimulatedInstance(
             self.region,
-            enis_per_card=scenario.enis_per_card,
+            enis_per_card=enis_per_card,
             slots=self._limits.slots,
             on_call=self._note_call,
             metadata_lag_s=scenario.metadata_lag_s,

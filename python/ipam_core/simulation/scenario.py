@@ -109,7 +109,7 @@ class Scenario:
     nitro: bool = True
     unmanaged_enis: int = 0
     metadata_lag_s: int = 0
-    enis_per_card: tuple[int, ...] = ()
+    enis_per_card: tuple[int, ...] = ()  # none: one card, with max_enis
     source: str = ""
     notes: str = ""
 
@@ -178,7 +178,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         nitro=_boolean(node.get("nitro", True), "node.nitro"),
         unmanaged_enis=_whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
         metadata_lag_s=_whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
-        enis_per_card=tuple(_wholes(node.get("enis_per_card", [max_enis]), "node.enis_per_card")),
+        enis_per_card=tuple(_wholes(node.get("enis_per_card", []), "node.enis_per_card")),
         source=str(raw.get("source", "")),
         notes=str(raw.get("notes", "")),
     )
