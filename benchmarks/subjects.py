@@ -37,7 +37,7 @@ def cidrs(mode: str, n_addresses: int) -> list[tuple[str, list[str]]]:
     """Return what a node with so many addresses has attached: CIDRs by ENI, 29 and more each."""
     per_slot = 16 if mode == "prefix" else 1
     n_slots = -(-n_addresses // per_slot)
-    per_eni = max(29, min(-(-n_slots // 64), 58))
+    per_eni = max(29, min(-(-n_slots // 64), 63))
     suffix = "/28" if mode == "prefix" else ""
     texts = [f"{ipaddress.IPv4Address(FIRST + per_slot * slot)}{suffix}" for slot in range(n_slots)]
     return [

@@ -16,7 +16,7 @@ import zlib
 from dataclasses import asdict
 from typing import Any
 
-from ipam_core._values import Sandbox
+from ipam_core._values import Eni, Sandbox
 from ipam_core.errors import SnapshotError
 
 _HEAD = b"ipamcore" + (1).to_bytes(2, "big")
@@ -24,7 +24,7 @@ _HEAD = b"ipamcore" + (1).to_bytes(2, "big")
 
 def seal(state: dict[str, Any]) -> bytes:
     """Return a state as a snapshot."""
-    text = json.dumps(state, default=asdict, separators=(",", ":")).encode()
+    text = json.dumps(state, default=_plain, separators=(",", ":")).encode()
     return _HEAD + zlib.crc32(text).to_bytes(4, "big") + text
 
 
@@ -44,13 +44,15 @@ def unseal(snapshot: bytes) -> dict[str, Any]:
     return state
 
 
-def names_of(sandbox: Sandbox) -> list[str] | str:
-    """Return what names a sandbox: its parts, or its digest where nothing else is known."""
-    if not (sandbox.container_id or sandbox.ifname or sandbox.network):
-        return sandbox.digest.hex()
-    return [sandbox.container_id, sandbox.ifname, sandbox.network]
+def _plain(value: Sandbox | Eni) -> Any:
+    """Return a value as JSON has it; a sandbox of which only the digest is known, as that."""
+    if isinstance(value, Eni):
+        return asdict(value)
+    if not (value.container_id or value.ifname or value.network):
+        return value.digest.hex()
+    return [value.container_id, value.ifname, value.network]
 
 
 def sandbox_named(names: list[str] | str) -> Sandbox:
-    """Return the sandbox that `names_of` named."""
+    """Return the sandbox that these name."""
     return Sandbox.from_digest(bytes.fromhex(names)) if isinstance(names, str) else Sandbox(*names)

@@ -7,7 +7,7 @@ and the values are outside the collector. So a method under the GIL is one step 
 other threads; batches, which let the GIL go, hold the store's own lock instead.
 """
 
-from cpython.mem cimport PyMem_RawCalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
 from cpython.pythread cimport (
     PyThread_acquire_lock,
@@ -196,10 +196,14 @@ cdef class Enis:
         eni.device_number, eni.network_card, eni.route_table = device, card, route
         eni.created_ns = created
         eni.primary, eni.trunk, eni.efa, eni.excluded = primary, trunk, efa, excluded
-        number = pool_add(&self.pool, eni)
+        try:
+            self._numbers[eni_id] = None
+        except MemoryError:
+            PyMem_RawFree(eni)
+            raise
         Py_INCREF(eni_id)
         Py_INCREF(subnet_id)
-        self._numbers[eni_id] = number
+        self._numbers[eni_id] = pool_add(&self.pool, eni)
 
     def remove_eni(self, str eni_id not None, *, bint force=False):
         """Remove an ENI and all its addresses; return the assignments that went with it.

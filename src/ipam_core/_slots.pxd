@@ -101,10 +101,10 @@ cdef struct EniState:
     int32_t route_table
     uint8_t rank              # among the store's ENIs by device number
     uint8_t capacity[N_KINDS]
-    bint primary
-    bint trunk
-    bint efa
-    bint excluded
+    uint8_t primary
+    uint8_t trunk
+    uint8_t efa
+    uint8_t excluded
 
 
 cdef inline int64_t slot_size(int kind) noexcept nogil:
@@ -140,7 +140,7 @@ cdef inline int eni_n_slots(const EniState *eni) noexcept nogil:
 
 cdef inline int slot_reserve(EniState *eni, int kind, int slot) noexcept nogil:
     """Make the array of a kind reach a slot; -1 where there is no memory."""
-    cdef int capacity = slot // 8 * 8 + 8
+    cdef int capacity = slot // 2 * 2 + 2    # little more than is used: most are full
     cdef void *grown
     if slot < eni.capacity[kind]:
         return 0

@@ -49,7 +49,7 @@ from ipam_core._slots cimport (
 from ipam_core._values cimport Assignment, EniStats, FreeEniAnswer, PoolStats, Sandbox
 
 import ipam_core._values as values
-from ipam_core._snapshot import names_of, sandbox_named, seal, unseal
+from ipam_core._snapshot import sandbox_named, seal, unseal
 from ipam_core.errors import IpamError, SnapshotError
 
 cdef extern from "Python.h":
@@ -320,7 +320,7 @@ cdef class DataStore(Pods):
         cdef object sandbox = None, pod = None
         if record.state == HELD:
             held = self.assignment_of(number)
-            sandbox, pod = names_of(held.sandbox), held.pod
+            sandbox, pod = held.sandbox, held.pod
         return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
 
     @classmethod

@@ -27,13 +27,10 @@ cdef class Sandbox:
     are equal when their digests are. Raises `ValueError` where a part holds a NUL.
     """
 
-    def __cinit__(self):
-        self.container_id = self.ifname = self.network = ""
-
     def __init__(self, str container_id not None, str ifname not None="eth0",
                  str network not None="aws-cni"):
         cdef bytes digest
-        if self.c_named:
+        if self.container_id is not None:
             raise TypeError(f"{self!r} cannot be changed")
         joined = f"{network}\0{container_id}\0{ifname}"
         if joined.count("\0") != 2:
@@ -83,6 +80,7 @@ cdef class Sandbox:
 cdef Sandbox sandbox_of(const uint64_t *digest):
     """Return a sandbox of which only the digest is known; runs no Python code."""
     cdef Sandbox value = Sandbox.__new__(Sandbox)
+    value.container_id = value.ifname = value.network = ""
     memcpy(value.c_digest, digest, 16)
     return value
 

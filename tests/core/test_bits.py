@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ipam_core._bits import py_bit, py_first_set, py_popcount
+from ipam_core._bits import (
+    PyBitSet,
+    py_bit,
+    py_first_set,
+    py_last_set,
+    py_nth_set,
+    py_popcount,
+    py_put,
+)
 from ipam_core._store import DataStore, Sandbox
 
 
@@ -18,6 +26,7 @@ def test_every_16_bit_pattern(shift):
         word = pattern << shift
         assert py_popcount(word) == pattern.bit_count()
         assert py_first_set(word) == (lowest(pattern) + shift if pattern else -1)
+        assert py_last_set(word) == word.bit_length() - 1
 
 
 def test_every_position():
@@ -31,6 +40,40 @@ def test_every_position():
 def test_a_shift_by_the_full_width_is_refused(position):
     with pytest.raises(ValueError, match="from 0 to 63"):
         py_bit(position)
+    with pytest.raises(ValueError, match="from 0 to 63"):
+        py_put(0, position, True)
+
+
+@pytest.mark.parametrize("word", [0, 2**64 - 1, 0x5555555555555555])
+def test_one_bit_is_put_and_no_other(word):
+    for position in range(64):
+        assert py_put(word, position, True) == word | 1 << position
+        assert py_put(word, position, False) == word & ~(1 << position)
+
+
+def test_the_nth_set_bit_of_every_8_bit_pattern():
+    for shift in (0, 28, 56):
+        for pattern in range(1 << 8):
+            places = [n + shift for n in range(8) if pattern >> n & 1]
+            for n in range(9):
+                expected = places[n] if n < len(places) else -1
+                assert py_nth_set(pattern << shift, n) == expected
+
+
+@pytest.mark.parametrize("size", range(131))
+def test_a_set_of_every_size(size):
+    """Numbers leave from below, from above and every second one; the lowest is always known."""
+    for order in (range(size), range(size - 1, -1, -1), [*range(0, size, 2), *range(1, size, 2)]):
+        numbers, left = PyBitSet(), set(range(size))
+        for number in left:
+            numbers.put(number, True)
+        for number in order:
+            assert numbers.lowest() == min(left)
+            numbers.put(number, False)
+            left.discard(number)
+        assert numbers.lowest() == -1
+    numbers.put(4095, True)
+    assert numbers.lowest() == 4095
 
 
 @pytest.mark.parametrize("n_pods", range(131))

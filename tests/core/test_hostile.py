@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import random
 
 import numpy as np
@@ -139,3 +141,57 @@ def test_arbitrary_reaches_every_address_and_is_seeded():
     assert len(set(life(1))) == 51
     firsts = {life(seed)[0].rpartition(".")[0] for seed in range(40)}
     assert firsts == {"10.0.0", "10.0.1", "10.0.2"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.enis(),
+        lambda s: s.prefixes("eni-1"),
+        lambda s: s.used_addresses("eni-1"),
+        lambda s: list(s.assignments()),
+        lambda s: s.snapshot(),
+        lambda s: s.eni_stats("eni-1"),
+        lambda s: s.find_freeable_eni(warm_ip=1, minimum_ip=1, warm_prefix=1),
+        lambda s: s.remove_prefix("eni-1", "2001:db8::/80", force=True),
+        lambda s: s.remove_eni("eni-1", force=True),
+        lambda s: s.find_address("2001:db8::"),
+        lambda s: s.adopt(Sandbox("more"), "2001:db8::1:7"),
+        lambda s: s.cool("2001:db8::3", 1),
+        lambda s: s.assign(Sandbox("more")),
+        lambda s: s.release(Sandbox("c3")),
+        lambda s: s.free_counts(),
+    ],
+)
+def test_a_finalizer_may_use_the_store_in_the_middle_of_a_call(call):
+    """A collection inside a call once freed the ENI that the call was reading."""
+    store = DataStore("ipv6")
+
+    def attach():
+        store.add_eni("eni-1", device_number=0)
+        store.add_prefix("eni-1", "2001:db8::/80")
+        store.add_prefix("eni-1", "10.0.0.0/28")
+        for number in range(20):
+            store.assign(Sandbox(f"c{number}"))
+
+    class Trap:
+        def __init__(self):
+            self.cycle = self
+
+        def __del__(self):
+            if "eni-1" in store:
+                store.remove_eni("eni-1", force=True)
+
+    thresholds = gc.get_threshold()
+    for first in range(1, 12):  # the collection comes at another moment each time
+        if "eni-1" not in store:
+            attach()
+        Trap()
+        gc.set_threshold(first)
+        try:
+            with contextlib.suppress(errors.IpamError):
+                call(store)
+        finally:
+            gc.set_threshold(*thresholds)
+        gc.collect()
+        store._check()

@@ -324,8 +324,14 @@ class StoreAndModel(RuleBasedStateMachine):
             for address, use in cidr.uses.items()
             if use.sandbox is not None
         }
+        assert sorted(self.store.free_counts(self.now)) == sorted(
+            0 if eni.excluded else self.n_giveable(cidr)
+            for eni in self.model.enis.values()
+            for cidr in eni.cidrs.values()
+            if cidr.kind in OWN_KINDS[self.model.mode]
+        )
         ages = self.store.assignment_ages_ns(self.now)
-        assert len(ages) == len(assignments)
+        assert list(ages) == [self.now - a.assigned_ns for a in self.store.assignments()]
         cooling = [
             use.released_ns + COOLDOWN_S * SECOND + 1
             for eni in self.model.enis.values()
@@ -334,6 +340,11 @@ class StoreAndModel(RuleBasedStateMachine):
             if self.model.is_cooling(use, self.now)
         ]
         assert self.store.next_cool_ns(self.now) == min(cooling, default=None)
+
+    def n_giveable(self, cidr):
+        """Return how many addresses can be given: of a /80, of its first 65,536."""
+        size = cidr.network.num_addresses
+        return self.model.n_free(cidr, self.now) - size + min(size, 65_536)
 
     def eni_agrees(self, eni):
         stats = self.store.eni_stats(eni.eni_id, self.now)
