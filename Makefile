@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
-.PHONY: demo test bench sanitize soak lint clean
+.PHONY: demo test bench sanitize soak lint docs clean
 
 demo: $(VENV)/.built
 	$(BIN)/ipam-core demo
@@ -46,6 +46,11 @@ lint: $(VENV)/.built
 	$(BIN)/mypy
 	$(BIN)/stubtest --ignore-unused-allowlist --allowlist stubtest-allowlist.txt $(COMPILED)
 
+# The site, in site/: any warning ends the build.
+docs: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 # The environment: made anew when what it installs is declared anew.
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,4 +68,4 @@ soak: $(VENV)/.built
 	HYPOTHESIS_PROFILE=soak IPAM_CORE_SOAK=1 $(BIN)/python -m pytest -q --numprocesses auto
 
 clean:
-	rm -rf bench.json bench.log $(VENV) $(SANITIZE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf site bench.json bench.log $(VENV) $(SANITIZE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

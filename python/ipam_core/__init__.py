@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ipam_core.checkpoint import DurableStore as DurableStore
     from ipam_core.cloud import drive as drive
     from ipam_core.cloud.aws import AwsCloud as AwsCloud
+    from ipam_core.diagnosis.explain import explain as explain
     from ipam_core.node import Node as Node
     from ipam_core.policy import IPAM_CORE as IPAM_CORE
     from ipam_core.policy import VPC_CNI as VPC_CNI
@@ -43,6 +44,7 @@ _HOMES = {
     "Fragmentation": "_subnet",
     "Subnet": "_subnet",
     "drive": "cloud",
+    "explain": "diagnosis.explain",
     "Node": "node",
     "IPAM_CORE": "policy",
     "VPC_CNI": "policy",

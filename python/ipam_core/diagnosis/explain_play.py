@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
@@ -185,17 +187,13 @@ class Play:
         n_pods = self.case.n_pods
         return min((at.free for at in self.up if at.free < n_pods - at.pods), default=None)
 
-    def same_as(self, other: NodeCase) -> bool:
+    def same_as(self, case: NodeCase) -> bool:
         """Return whether another case's node goes through just the same levels."""
-        world = _World(other)
+        world = _World(case)
         if self.init_error or world.init_error:
             return self.init_error == world.init_error
         for mine, levels in ((self.up, world.up()), (self.back, world.back())):
-            n_same = 0
-            for n_same, level in enumerate(levels, 1):
-                if n_same > len(mine) or mine[n_same - 1] != level:
-                    return False
-            if n_same != len(mine):
+            if any(level != other for level, other in zip_longest(mine, levels)):
                 return False
         return True
 
@@ -224,7 +222,7 @@ def rolling_update(case: NodeCase) -> RollingUpdate | None:
     """
     world = _World(case)
     n_pods = case.n_pods // 2
-    surge = -int(-n_pods * ROLLING_SHARE // 1)
+    surge = ceil(n_pods * ROLLING_SHARE)
     if world.init_error or surge == 0:
         return None
     if sum(1 for _ in world.up(n_pods)) <= n_pods:

@@ -1,0 +1,128 @@
+"""The examples of the documents do what they show, and what they name exists."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ipam_core.cli._app import run
+from ipam_core.diagnosis.explain import CHECKS
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+PAGES = ["index", "incident", "commands", "explain", "embedding"]
+PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+CHECKER = doctest.OutputChecker()
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
+
+
+def examples(language):
+    return [
+        pytest.param(text, id=f"{page}-{number}")
+        for page in PAGES
+        for number, text in enumerate(blocks(DOCS / f"{page}.md", language), 1)
+    ]
+
+
+def steps(session):
+    """Return the (command, what it prints) of a console session."""
+    for step in re.split(r"^\$ ", session, flags=re.M)[1:]:
+        command, _, expected = step.partition("\n")
+        yield command, expected
+
+
+def tidy(text):
+    """Return text without spaces at the ends of lines, and `...` for doctest to match."""
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def words(command):
+    """Return a command's arguments; only quotes are taken off, as a shell would."""
+    return [word.strip("'") for word in command.removeprefix("ipam-core ").split()]
+
+
+@pytest.mark.parametrize("session", examples("console"))
+def test_session_prints_what_it_shows(session, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    status = None
+    for command, expected in steps(session):
+        if command == "echo $?":
+            assert expected.strip() == str(status)
+            continue
+        status = run(words(command))
+        printed = tidy(capsys.readouterr().out)
+        if not CHECKER.check_output(tidy(expected), printed, doctest.ELLIPSIS):
+            pytest.fail(f"{command} prints\n{printed}and the page shows\n{expected}")
+
+
+def test_sessions_are_told_apart():
+    """The check can fail: another number, a line less, a status."""
+    session = "$ ipam-core instances t1.micro\n1\n2\n$ echo $?\n0\n"
+    assert list(steps(session)) == [("ipam-core instances t1.micro", "1\n2\n"), ("echo $?", "0\n")]
+    for shown, printed, same in [
+        ("a\n...\nc\n", "a\nb\nc\n", True),
+        ("a\n...\nd\n", "a\nb\nc\n", False),
+        ("a\nb\n", "a\nb\nc\n", False),
+    ]:
+        assert CHECKER.check_output(shown, printed, doctest.ELLIPSIS) is same
+
+
+def test_python_examples_run_as_one_program_a_page(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    n_run = 0
+    for page in PAGES:
+        names = {}
+        for number, code in enumerate(blocks(DOCS / f"{page}.md", "python"), 1):
+            exec(compile(code, f"docs/{page}.md, example {number}", "exec"), names)
+            n_run += 1
+    assert n_run >= 7
+
+
+@pytest.mark.parametrize("page", PAGES_OF_ALL, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_options_that_a_page_names_exist(page, capsys):
+    text = page.read_text("utf-8")
+    for name in set(re.findall(r"ipam-core ([a-z]+)", text)):
+        assert run([name, "--help"]) == 0, name
+        help_text = capsys.readouterr().out
+        for line in re.findall(rf"ipam-core {name} [^`\n]*", text):
+            for option in re.findall(r"(?<=\s)--[a-z-]+", line):
+                if name not in ("subnet", "checkpoint", "node"):  # theirs are a level deeper
+                    assert option in help_text, f"{name} {option}"
+
+
+def test_every_finding_is_documented_with_its_severity():
+    text = (DOCS / "explain.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (error|warning|info) \|", text, re.M)
+    assert rows == [(check.kind.identifier, str(check.kind.severity)) for check in CHECKS]
+
+
+def test_every_option_of_explain_is_documented(capsys):
+    assert run(["explain", "--help"]) == 0
+    text = (DOCS / "explain.md").read_text("utf-8")
+    for option in set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--env", "--help"}:
+        assert option in text, option
+
+
+def test_every_page_and_every_command_is_on_the_site(capsys):
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+
+    def listed(nav):
+        for entry in nav:
+            if isinstance(entry, str):
+                yield entry
+            else:
+                for value in entry.values():
+                    yield from [value] if isinstance(value, str) else listed(value)
+
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+    assert set(listed(config["nav"])) == pages
+    run(["--help"])
+    commands = re.findall(r"^│ ([a-z]+) +[A-Z]", capsys.readouterr().out, re.M)
+    assert len(commands) >= 9
+    text = (DOCS / "commands.md").read_text("utf-8")
+    assert [name for name in commands if f"ipam-core {name}`" not in text] == []
