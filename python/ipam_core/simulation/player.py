@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
-from ipam_core.cloud.simulated import (
-    CHANGING_APIS,
+from ipam_core.cloud.region import (
     PRIMARY_SUBNET,
     Call,
     Fault,
     SimulatedEni,
-    SimulatedInstance,
     SimulatedRegion,
 )
+from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.effects import CheckpointEntry
 from ipam_core.errors import (
@@ -398,7 +397,7 @@ class Player:
             if number == 0:
                 primary = self.region.enis["eni-primary"]
                 primary.addresses += self._place("eni-spare", n_addresses).addresses
-                del self.region.enis["eni-spare"]
+                self.region.forget_eni("eni-spare")
             else:
                 eni = self._place(f"eni-before-{number}", n_addresses)
                 self.instance.attach(eni, self.instance.free_device())
@@ -439,7 +438,7 @@ class Player:
         self.env = dict(step.get("env", self.env))
         self.max_pods = step.get("max_pods", self.max_pods)
         for eni_id in [eni.eni_id for eni in self.instance.attached()]:
-            del self.region.enis[eni_id]
+            self.region.forget_eni(eni_id)
         self.running, self.waiting, self._n_pods = [], [], 0
         self.instance.checkpoint = []
         self.mark(step)
@@ -499,7 +498,7 @@ class Player:
             eni.description = raw.get("description", "")
             eni.tags = dict(raw.get("tags", {}))
             if raw.get("status", "available") != "available":
-                eni.instance_id = "i-another"
+                self.region.attach(eni, "i-another")
         try:
             now_s = datetime.fromisoformat(step.get("now")).timestamp()
         except ValueError as error:
