@@ -33,8 +33,9 @@ from ipam_core.errors import (
 from ipam_core.instances import InstanceLimits
 from ipam_core.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
-from ipam_core.node.node import LOOK_INTERVAL_S, NS
+from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.node.taking import NO_MANAGE_TAG, NODE_TAG, ROLE_TAG
+from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.checking import Mismatch, compare
