@@ -208,8 +208,12 @@ class Agent:
     # --- the loop -----------------------------------------------------------------
 
     def _look(self, start: int) -> None:
-        if start == self._n_starts:
-            self._look_ns = self._engine.now_ns
+        if start != self._n_starts:
+            return
+        self._look_ns = self._engine.now_ns
+        if self._skip_idle and self.node.rests():
+            self._after_look(quiet=True)
+        else:
             self._perform(self.node.look(), self._looked)
 
     def _looked(self, shrank: bool | None, error: IpamError | None) -> None:
@@ -217,10 +221,13 @@ class Agent:
             raise error
         run, self._run = self._run, None
         assert run is not None
-        now_ns = self._engine.now_ns
         quiet = run.n_calls == 0 and not shrank
         if not quiet:
             self._reconciled_clean = False
+        self._after_look(quiet=quiet)
+
+    def _after_look(self, *, quiet: bool) -> None:
+        now_ns = self._engine.now_ns
         chance_ns = now_ns + HALF_NS
         if self._may_reconcile(chance_ns):
             if not (self._skip_idle and self._reconciled_clean):
