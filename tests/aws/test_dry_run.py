@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ipam_core import IPAM_CORE, VPC_CNI, Node, Sandbox, Settings, drive
 from ipam_core.cloud.dry_run import DryRun
-from ipam_core.cloud.simulated import SimulatedInstance, SimulatedRegion
+from ipam_core.cloud.region import SimulatedRegion
+from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import limits

@@ -7,7 +7,8 @@ import pytest
 from aws.clock import Clock
 from ipam_core import IPAM_CORE, VPC_CNI, Node, Sandbox, Settings, drive
 from ipam_core import effects as fx
-from ipam_core.cloud.simulated import SimulatedInstance, SimulatedRegion
+from ipam_core.cloud.region import SimulatedRegion
+from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import limits
@@ -35,7 +36,7 @@ class Simulated:
 
     def detach(self, device_number):
         (eni,) = [e for e in self.cloud.attached() if e.device_number == device_number]
-        eni.instance_id = None
+        self.region.detach(eni)
 
     def truth(self):
         """Return the addresses of each attached ENI by device, and how many ENIs are not."""

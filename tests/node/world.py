@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
-from ipam_core.cloud.simulated import PRIMARY_SUBNET, SimulatedInstance, SimulatedRegion
+from ipam_core.cloud.region import PRIMARY_SUBNET, SimulatedRegion
+from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.errors import (
     IpamError,

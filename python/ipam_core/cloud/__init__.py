@@ -2,7 +2,11 @@
 
     codes.py        AWS error codes to typed errors
     subnets.py      subnets of the simulated region: counted, or address by address
-    simulated.py    a simulated region and its instances
+    region.py       a simulated region: ENIs, attachments, refusals
+    simulated.py    an instance in it, which performs a node's effects
+    throttling.py   EC2's token buckets
+    latency.py      how long calls take
+    cloudtrail.py   calls in the form of CloudTrail
     aws.py          EC2 itself
     ec2.py          its calls through botocore, errors and replies
     metadata.py     what an instance knows of itself: the port, and EC2's own answers

@@ -1,30 +1,28 @@
-"""A simulated region: subnets, ENIs and attachments, and the instances in it.
+"""A simulated instance: performs the effects of the node that runs on it.
 
-All calls are answered at once and are all or nothing; when a reply arrives is the
-business of whoever drives the node. Limits and error codes are EC2's (pool-rules
-section 6). Everything is deterministic: the same calls give the same answers.
+A call is answered at once and is all or nothing; when a reply arrives is the business
+of whoever drives the node. Limits and error codes are EC2's (pool-rules section 6).
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import effects as fx
 from ipam_core.cloud import codes
 from ipam_core.cloud.codes import error_for
-from ipam_core.cloud.subnets import SimulatedSubnet, SubnetFullSignal
+from ipam_core.cloud.region import PRIMARY_SUBNET, Call
+from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG
 from ipam_core.node.taking import NODE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ipam_core.cloud.region import SimulatedEni, SimulatedRegion
     from ipam_core.errors import CloudError
 
-PRIMARY_SUBNET = "primary"
 CHANGING_APIS = frozenset({
     "AssignPrivateIpAddresses",
     "AssignIpv6Addresses",
@@ -35,151 +33,11 @@ CHANGING_APIS = frozenset({
 """The calls that change what an instance has attached."""
 
 
-@dataclass(slots=True, kw_only=True)
-class SimulatedEni:
-    """An ENI as EC2 knows it."""
-
-    eni_id: str
-    subnet_id: str
-    primary_address: str
-    addresses: list[str] = field(default_factory=list)
-    prefixes: list[str] = field(default_factory=list)
-    ipv6_prefixes: list[str] = field(default_factory=list)
-    interface_type: str = "interface"
-    description: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-    instance_id: str | None = None
-    device_number: int = 0
-    network_card: int = 0
-
-    @property
-    def attachment_id(self) -> str | None:
-        """The attachment's id, None where the ENI is available."""
-        return None if self.instance_id is None else f"attach-{self.eni_id}"
-
-    def describe(self) -> fx.EniDescription:
-        """Return what DescribeNetworkInterfaces says."""
-        return fx.EniDescription(
-            eni_id=self.eni_id,
-            addresses=tuple(self.addresses),
-            prefixes=tuple(self.prefixes),
-            ipv6_prefixes=tuple(self.ipv6_prefixes),
-            attachment_id=self.attachment_id,
-            interface_type=self.interface_type,
-            status="available" if self.instance_id is None else "in-use",
-            description=self.description,
-            tags=dict(self.tags),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One EC2 call that a node made."""
-
-    api: str
-    instance_id: str
-    effect: fx.Effect
-    error: CloudError | None = None
-
-    @property
-    def count(self) -> int | None:
-        """Addresses or prefixes asked for or given back; None for other calls."""
-        effect = self.effect
-        if isinstance(effect, fx.UnassignPrivateIps):
-            return len(effect.addresses)
-        if isinstance(effect, fx.UnassignPrefixes):
-            return len(effect.prefixes)
-        return getattr(effect, "count", None)
-
-
-@dataclass(slots=True)
-class Fault:
-    """Calls to `api` fail with `code` before anything changes; `times` None is for ever."""
-
-    api: str
-    code: str
-    times: int | None = None
-    message: str = ""
-
-
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""The wall-clock time at which a simulated region's clock is 0."""
-
-
-class SimulatedRegion:
-    """EC2 of one account and region. `subnets` are by id; the nodes' own is "primary".
-
-    `clock_ns` gives virtual nanoseconds since `EPOCH`: it dates tags and lets metadata lag.
-    """
-
-    def __init__(
-        self,
-        subnets: dict[str, SimulatedSubnet],
-        *,
-        cluster: str = "",
-        clock_ns: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self.subnets = subnets
-        self.cluster = cluster
-        self.clock_ns = clock_ns
-        self.enis: dict[str, SimulatedEni] = {}
-        self.faults: list[Fault] = []
-        self._next_eni = 0
-
-    def create_eni(
-        self, subnet_id: str, *, n_addresses: int = 0, n_prefixes: int = 0
-    ) -> SimulatedEni:
-        """Create an ENI that is attached to nothing. Raises `SubnetFullSignal`."""
-        held = self.subnets[subnet_id].take_eni(n_addresses, n_prefixes)
-        self._next_eni += 1
-        return self._add(f"eni-{self._next_eni:017x}", subnet_id, held)
-
-    def place_eni(
-        self, eni_id: str, subnet_id: str, *, n_addresses: int = 0, n_prefixes: int = 0
-    ) -> SimulatedEni:
-        """Add an ENI that was there before the subnet's free addresses were counted."""
-        held = self.subnets[subnet_id].place_eni(n_addresses, n_prefixes)
-        return self._add(eni_id, subnet_id, held)
-
-    def _add(
-        self, eni_id: str, subnet_id: str, held: tuple[str, list[str], list[str]]
-    ) -> SimulatedEni:
-        primary, addresses, prefixes = held
-        eni = SimulatedEni(
-            eni_id=eni_id,
-            subnet_id=subnet_id,
-            primary_address=primary,
-            addresses=addresses,
-            prefixes=prefixes,
-        )
-        self.enis[eni_id] = eni
-        return eni
-
-    def wall_time(self) -> datetime:
-        """Return the wall-clock time."""
-        return EPOCH + timedelta(microseconds=self.clock_ns() // 1000)
-
-    def delete_eni(self, eni_id: str) -> None:
-        """Delete an ENI; what it held is free again."""
-        eni = self.enis.pop(eni_id)
-        self.subnets[eni.subnet_id].give_back([eni.primary_address, *eni.addresses], eni.prefixes)
-
-    def fault_of(self, api: str) -> CloudError | None:
-        """Return the error with which a call fails now, using up one time of its fault."""
-        for fault in self.faults:
-            if fault.api == api:
-                if fault.times is not None:
-                    fault.times -= 1
-                    if fault.times == 0:
-                        self.faults.remove(fault)
-                return error_for(api, fault.code, fault.message)
-        return None
-
-
 class SimulatedInstance:
-    """One instance in a region: performs the effects of the node that runs on it.
+    """One instance in a region, with its primary ENI's subnet.
 
-    `enis_per_card` and `slots` are what EC2 allows the type. `on_call` is told of each call.
+    `enis_per_card` and `slots` are what EC2 allows the type. `zone_subnets` are the
+    subnets of its VPC and zone, left out all of the region. `on_call` is told of each call.
     Instance metadata shows a change only `metadata_lag_s` after it was made.
     """
 
@@ -190,6 +48,8 @@ class SimulatedInstance:
         enis_per_card: tuple[int, ...],
         slots: int,
         instance_id: str = "i-00000000000000001",
+        subnet_id: str = PRIMARY_SUBNET,
+        zone_subnets: tuple[str, ...] | None = None,
         eni_config: fx.EniConfig | None = None,
         on_call: Callable[[Call], None] | None = None,
         metadata_lag_s: float = 0.0,
@@ -200,6 +60,8 @@ class SimulatedInstance:
         self.enis_per_card = enis_per_card
         self.slots = slots
         self.instance_id = instance_id
+        self.subnet_id = subnet_id
+        self.zone_subnets = zone_subnets
         self.eni_config = eni_config or fx.EniConfig(subnet_id="eniconfig")
         self.on_call = on_call
         self.unschedulable = False
@@ -214,7 +76,7 @@ class SimulatedInstance:
             fx.CreateEni: self._create_eni,
             fx.FindFreeDevice: self._find_free_device,
             fx.AttachEni: self._attach_eni,
-            fx.DeleteWithInstance: self._require_eni,
+            fx.DeleteWithInstance: self._delete_with_instance,
             fx.DetachEni: self._detach_eni,
             fx.DeleteEni: self._delete_eni,
             fx.TagEni: self._tag_eni,
@@ -245,24 +107,38 @@ class SimulatedInstance:
                 error = error_for(api, refused.code, refused.message)
         if error is None and api in CHANGING_APIS:
             self.publish_metadata()
-        if self.on_call is not None:
-            self.on_call(Call(api=api, instance_id=self.instance_id, effect=effect, error=error))
+        self._report(effect, api, reply, error)
         if error is not None:
             raise error
         return reply
 
+    def let_in(self, effect: fx.Effect) -> None:
+        """Ask EC2's throttling for a call's admission. Raises `ThrottledError`."""
+        api = effect.api
+        if api is not None and (error := self.region.refusal_of(api)) is not None:
+            self._report(effect, api, None, error)
+            raise error
+
+    def _report(self, effect: fx.Effect, api: str, reply: Any, error: CloudError | None) -> None:
+        if self.on_call is not None:
+            self.on_call(
+                Call(
+                    api=api,
+                    instance_id=self.instance_id,
+                    effect=effect,
+                    time_ns=self.region.clock_ns(),
+                    reply=reply,
+                    error=error,
+                )
+            )
+
     def attached(self) -> list[SimulatedEni]:
         """Return the ENIs attached to this instance, by card and device number."""
-        return sorted(
-            (eni for eni in self.region.enis.values() if eni.instance_id == self.instance_id),
-            key=lambda eni: (eni.network_card, eni.device_number),
-        )
+        return self.region.attached_to(self.instance_id)
 
     def attach(self, eni: SimulatedEni, device_number: int, network_card: int = 0) -> None:
         """Attach an ENI without asking anybody."""
-        eni.instance_id = self.instance_id
-        eni.device_number = device_number
-        eni.network_card = network_card
+        self.region.attach(eni, self.instance_id, device_number, network_card)
 
     def free_device(self, network_card: int = 0) -> int:
         """Return the lowest device number that is free on a card."""
@@ -278,8 +154,8 @@ class SimulatedInstance:
             message = f"The networkInterface ID '{eni_id}' does not exist"
             raise _Refused(codes.ENI_NOT_FOUND, message) from None
 
-    def _require_eni(self, effect: fx.DeleteWithInstance) -> None:
-        self._eni(effect.eni_id)
+    def _delete_with_instance(self, effect: fx.DeleteWithInstance) -> None:
+        self._eni(effect.eni_id).goes_with_instance = True
 
     def _tag_created_at(self, effect: fx.TagCreatedAt) -> None:
         self._eni(effect.eni_id).tags[CREATED_AT_TAG] = self.region.wall_time().isoformat()
@@ -304,8 +180,7 @@ class SimulatedInstance:
 
     def _assign_ipv6_prefix(self, effect: fx.AssignIpv6Prefix) -> tuple[str, ...]:
         eni = self._eni(effect.eni_id)
-        number = int(eni.eni_id[-8:], 16) if eni.eni_id[-8:].isalnum() else 1
-        eni.ipv6_prefixes.append(f"2001:db8:0:1:{number & 0xFFFF:x}::/80")
+        self.region.assign_ipv6_prefix(eni)
         return tuple(eni.ipv6_prefixes)
 
     def _unassign_private_ips(self, effect: fx.UnassignPrivateIps) -> None:
@@ -322,7 +197,7 @@ class SimulatedInstance:
 
     def _create_eni(self, effect: fx.CreateEni) -> str:
         eni = self.region.create_eni(
-            effect.subnet_id or PRIMARY_SUBNET,
+            effect.subnet_id or self.subnet_id,
             n_addresses=effect.n_addresses,
             n_prefixes=effect.n_prefixes,
         )
@@ -346,7 +221,7 @@ class SimulatedInstance:
         return f"attach-{eni.eni_id}"
 
     def _detach_eni(self, effect: fx.DetachEni) -> None:
-        self._eni(effect.eni_id).instance_id = None
+        self.region.detach(self._eni(effect.eni_id))
 
     def _delete_eni(self, effect: fx.DeleteEni) -> None:
         eni = self._eni(effect.eni_id)
@@ -364,10 +239,8 @@ class SimulatedInstance:
         cluster = self.region.cluster
         return tuple(
             eni.describe()
-            for eni in self.region.enis.values()
-            if eni.instance_id is None
-            and NODE_TAG in eni.tags
-            and (not cluster or eni.tags.get(CLUSTER_TAG) == cluster)
+            for eni in self.region.available_enis()
+            if NODE_TAG in eni.tags and (not cluster or eni.tags.get(CLUSTER_TAG) == cluster)
         )
 
     def _describe_subnets(self, _: fx.DescribeSubnets) -> tuple[fx.SubnetDescription, ...]:
@@ -378,6 +251,7 @@ class SimulatedInstance:
                 tags=dict(subnet.tags),
             )
             for subnet_id, subnet in self.region.subnets.items()
+            if self.zone_subnets is None or subnet_id in self.zone_subnets
         )
 
     # --- metadata ---------------------------------------------------------------

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
+from ipam_core.errors import NoFreePrefixError, SubnetExhaustedError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+
+if TYPE_CHECKING:
+    from ipam_core._subnet import Subnet
 
 _REUSE_AFTER = 1024
 """How many given back wait before one is given again: late, as in a large subnet."""
@@ -44,6 +48,56 @@ class SimulatedSubnet(Protocol):
 
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken."""
+
+
+class AddressedSubnet:
+    """A subnet address by address, as the compiled `Subnet` keeps it.
+
+    It fragments as EC2's subnets do, and takes prefixes out of CIDR reservations first.
+    """
+
+    def __init__(self, subnet: Subnet) -> None:
+        self.subnet = subnet
+        self.tags: dict[str, str] = {}
+
+    @property
+    def available_addresses(self) -> int:
+        """Free addresses, those in reservations too."""
+        return self.subnet.n_free
+
+    def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
+        """Take a primary address, secondary addresses and prefixes."""
+        primary, *addresses = self.take_addresses(1 + n_addresses)
+        try:
+            prefixes = self.take_prefixes(n_prefixes)
+        except SubnetFullSignal:
+            self.give_back([primary, *addresses], [])
+            raise
+        return primary, addresses, prefixes
+
+    def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
+        """Return what an ENI holds that was there before: it has to come from somewhere."""
+        return self.take_eni(n_addresses, n_prefixes)
+
+    def take_addresses(self, count: int) -> list[str]:
+        """Take secondary addresses."""
+        try:
+            return self.subnet.take_addresses(count)
+        except SubnetExhaustedError as error:
+            raise SubnetFullSignal(INSUFFICIENT_ADDRESSES) from error
+
+    def take_prefixes(self, count: int) -> list[str]:
+        """Take whole /28s."""
+        try:
+            return self.subnet.take_prefixes(count)
+        except NoFreePrefixError as error:
+            raise SubnetFullSignal(INSUFFICIENT_PREFIXES) from error
+
+    def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
+        """Give back what was taken."""
+        self.subnet.release_addresses(addresses)
+        for prefix in prefixes:
+            self.subnet.release_prefix(prefix)
 
 
 class CountedSubnet:

@@ -19,7 +19,8 @@ from ipam_core.cloud import drive
 from ipam_core.cloud.simulated import CHANGING_APIS, count_calls
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import HOST_NETWORK_PODS
-from ipam_core.node.node import LOOK_INTERVAL_S, NS
+from ipam_core.node.node import LOOK_INTERVAL_S
+from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.player import Player
 from ipam_core.simulation.scenario import Scenario, ScenarioStep

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipam_core._store import DataStore
@@ -17,6 +16,7 @@ from ipam_core.errors import (
 )
 from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
+from ipam_core.node.timers import Timers
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import PoolView, decide
 
@@ -32,15 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NS = 1_000_000_000
 LOOK_INTERVAL_S = 5.0
 """The loop's period; a look comes after half of it, a reconcile may come after the rest."""
-FULL_SUBNET_PAUSE_S = 120
-"""No growing within this long of an answer that the subnet is full, the last second included."""
-SHRINK_INTERVAL_S = 30
-"""Shrinking is more than this apart."""
-RECONCILE_INTERVAL_S = 60
-"""A reconcile comes when more than this passed since the pool last changed."""
 
 
 class Node:
@@ -99,11 +92,8 @@ class Node:
         """When each address or prefix was given back, for the reconcile to skip."""
         self.last_error: CloudError | None = None
         """What the last growing step that failed met."""
+        self.timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
         self._random = random.Random(seed)
-        self._peaks: list[deque[tuple[int, int]]] = [deque() for _ in self.stores]
-        self._last_change_ns: int | None = None
-        self._last_shrink_ns: int | None = None
-        self._last_full_ns: int | None = None
 
     # --- pods ---------------------------------------------------------------
 
@@ -190,16 +180,16 @@ class Node:
         yield from starting.start(self)
         self.ready = True
 
-    def look(self) -> Step[None]:
+    def look(self) -> Step[bool]:
         """Look at the pool once and act: grow, give back, free an ENI.
 
-        Failed calls are remembered in `last_error`, never raised. Source: pool-rules
-        section 5, "The loop".
+        Returns whether the shrinking rule applied, which starts its timers even where
+        nothing could be given back. Failed calls are remembered in `last_error`, never
+        raised. Source: pool-rules section 5, "The loop".
         """
         if self.settings.disable_network_resource_provisioning or self.mode == "ipv6":
-            return
-        for card in range(len(self.stores)):
-            self._note_peak(card)
+            return False
+        self.note_assigned(self.clock_ns())
         shrank = False
         for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
             if decision.low:
@@ -207,7 +197,7 @@ class Node:
                     yield from growing.grow(self, card)
                 except CloudError as error:
                     self.last_error = error
-            elif decision.high and not self._within(self._last_shrink_ns, SHRINK_INTERVAL_S):
+            elif decision.high and self.timers.may_shrink(self.clock_ns()):
                 shrank = True
                 yield from shrinking.give_back(self, card)
             if decision.enis_to_spare or (
@@ -215,7 +205,8 @@ class Node:
             ):
                 yield from shrinking.free_one_eni(self, card)
         if shrank:
-            self._last_shrink_ns = self._last_change_ns = self.clock_ns()
+            self.timers.shrunk_ns = self.timers.changed_ns = self.clock_ns()
+        return shrank
 
     def reconcile(self) -> Step[None]:
         """Compare with metadata and EC2 if that is due, and believe EC2.
@@ -223,8 +214,7 @@ class Node:
         Due when more than 60 s passed since the pool last grew, shrank or was
         reconciled, or at once while a trunk ENI is awaited. Source: pool-rules section 5.
         """
-        due = not self._within(self._last_change_ns, RECONCILE_INTERVAL_S)
-        if due or self.awaits_trunk():
+        if self.timers.may_reconcile(self.clock_ns()) or self.awaits_trunk():
             yield from reconciling.reconcile(self)
 
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
@@ -259,7 +249,7 @@ class Node:
             prefix_mode=self.prefix_mode,
             network_card=network_card,
             waiting=len(self.waiting),
-            peak_assigned=self._peaks[network_card][0][1] if self._peaks[network_card] else 0,
+            peak_assigned=self.timers.peak_assigned(network_card),
         )
         return decide(view, self.policy)
 
@@ -289,7 +279,7 @@ class Node:
 
     def pausing(self) -> bool:
         """Return whether growing rests because the subnet was full."""
-        return self._within(self._last_full_ns, FULL_SUBNET_PAUSE_S)
+        return self.timers.pausing(self.clock_ns())
 
     def says_subnet_full(self, error: CloudError) -> bool:
         """Return whether the policy takes an error for "the subnet is full"."""
@@ -301,11 +291,27 @@ class Node:
 
     def note_change(self) -> None:
         """Note that the pool grew, shrank or was reconciled now."""
-        self._last_change_ns = self.clock_ns()
+        self.timers.changed_ns = self.clock_ns()
 
     def note_full(self) -> None:
         """Start the pause of a full subnet."""
-        self._last_full_ns = self.clock_ns()
+        self.timers.full_ns = self.clock_ns()
+
+    def note_assigned(self, now_ns: int) -> None:
+        """Note how many addresses pods hold, for rules that remember it for a while."""
+        if self.policy.release_delay_s:
+            for card, store in enumerate(self.stores):
+                self.timers.note_assigned(card, store.stats(now_ns).assigned, now_ns)
+
+    def idle_until_ns(self) -> int | None:
+        """Return when a look may do more than the last one, which did nothing; None: never.
+
+        It holds as long as no pod comes or goes and nobody else changes the node: time
+        alone does nothing before then. Cost: O(network cards).
+        """
+        now_ns = self.clock_ns()
+        found = [self.timers.next_ns(now_ns), *(s.next_cool_ns(now_ns) for s in self.stores)]
+        return min((ns for ns in found if ns is not None), default=None)
 
     def in_map_order(self, items: Iterable[T]) -> list[T]:
         """Return the items as the agent's walk over a map would: in random order, seeded."""
@@ -317,21 +323,6 @@ class Node:
     def jittered(self, seconds: float, share: float) -> float:
         """Return a back-off delay with up to `share` of random jitter added."""
         return seconds * (1 + share * self._random.random())
-
-    def _note_peak(self, card: int) -> None:
-        """Keep the most assigned within the release delay: (time, count), counts falling."""
-        if not self.policy.release_delay_s:
-            return
-        now_ns, peaks = self.clock_ns(), self._peaks[card]
-        assigned = self.stores[card].stats(now_ns).assigned
-        while peaks and peaks[-1][1] <= assigned:
-            peaks.pop()
-        peaks.append((now_ns, assigned))
-        while now_ns - peaks[0][0] > self.policy.release_delay_s * NS:
-            peaks.popleft()
-
-    def _within(self, since_ns: int | None, seconds: int) -> bool:
-        return since_ns is not None and self.clock_ns() - since_ns <= seconds * NS
 
 
 def _mode(settings: Settings, nitro: bool) -> Literal["secondary-ip", "prefix", "ipv6"]:

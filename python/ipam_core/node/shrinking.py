@@ -19,6 +19,7 @@ from ipam_core.effects import (
     UnassignPrivateIps,
 )
 from ipam_core.errors import AddressInUseError, CloudError, NotFoundError, UnknownAddressError
+from ipam_core.node.timers import YOUNGEST_FREED_S
 from ipam_core.pool import decide
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ EC2_TRIES = 12
 LONGEST_WAIT_S = 60.0
 AFTER_DETACH_S = 2.0
 """EC2 takes a while to detach; deleting waits for it."""
-YOUNGEST_FREED_S = 60.0
-"""An ENI younger than this is not freed."""
 
 
 def give_back(node: Node, card: int) -> Step[None]:

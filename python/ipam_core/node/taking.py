@@ -39,6 +39,8 @@ def take_eni(
     store = node.stores[attached.network_card]
     primary = attached.device_number == 0 and attached.network_card == 0
     if attached.eni_id not in store:
+        now_ns = node.clock_ns()
+        node.timers.young_ns.append(now_ns)
         store.add_eni(
             attached.eni_id,
             device_number=attached.device_number,
@@ -47,7 +49,7 @@ def take_eni(
             trunk=kind == "trunk",
             efa=kind == "efa",
             excluded=attached.subnet_id in excluded,
-            created_ns=node.clock_ns(),
+            created_ns=now_ns,
             subnet_id=attached.subnet_id,
             route_table=_route_table(attached),
         )

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
-from ipam_core.cloud.simulated import (
-    CHANGING_APIS,
+from ipam_core.cloud.region import (
     PRIMARY_SUBNET,
     Call,
     Fault,
     SimulatedEni,
-    SimulatedInstance,
     SimulatedRegion,
 )
+from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.effects import CheckpointEntry
 from ipam_core.errors import (
@@ -34,8 +33,9 @@ from ipam_core.errors import (
 from ipam_core.instances import InstanceLimits
 from ipam_core.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
-from ipam_core.node.node import LOOK_INTERVAL_S, NS
+from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.node.taking import NO_MANAGE_TAG, NODE_TAG, ROLE_TAG
+from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.checking import Mismatch, compare
@@ -403,7 +403,7 @@ class Player:
             if number == 0:
                 primary = self.region.enis["eni-primary"]
                 primary.addresses += self._place("eni-spare", n_addresses).addresses
-                del self.region.enis["eni-spare"]
+                self.region.forget_eni("eni-spare")
             else:
                 eni = self._place(f"eni-before-{number}", n_addresses)
                 self.instance.attach(eni, self.instance.free_device())
@@ -444,7 +444,7 @@ class Player:
         self.env = dict(step.get("env", self.env))
         self.max_pods = step.get("max_pods", self.max_pods)
         for eni_id in [eni.eni_id for eni in self.instance.attached()]:
-            del self.region.enis[eni_id]
+            self.region.forget_eni(eni_id)
         self.running, self.waiting, self._n_pods = [], [], 0
         self.instance.checkpoint = []
         self.mark(step)
@@ -504,7 +504,7 @@ class Player:
             eni.description = raw.get("description", "")
             eni.tags = dict(raw.get("tags", {}))
             if raw.get("status", "available") != "available":
-                eni.instance_id = "i-another"
+                self.region.attach(eni, "i-another")
         try:
             now_s = datetime.fromisoformat(step.get("now")).timestamp()
         except ValueError as error:

@@ -1,0 +1,65 @@
+"""EC2's request throttling: token buckets by API, of one account in one region.
+
+Source: "Request throttling for the Amazon EC2 API" of the EC2 developer guide (as of
+2026): every API has a bucket of its own, refilled a second at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How many calls an API takes at once, and how many more each second."""
+
+    burst: float
+    per_second: float
+
+
+MUTATING = Bucket(50, 5)
+NON_MUTATING = Bucket(100, 20)
+DOCUMENTED: dict[str, Bucket] = {
+    "AssignPrivateIpAddresses": Bucket(100, 5),
+    "UnassignPrivateIpAddresses": Bucket(100, 5),
+    "AssignIpv6Addresses": Bucket(100, 5),
+    "CreateNetworkInterface": Bucket(100, 5),
+    "DeleteNetworkInterface": Bucket(100, 5),
+    "ModifyNetworkInterfaceAttribute": Bucket(100, 5),
+    "CreateTags": Bucket(100, 10),
+    "AttachNetworkInterface": MUTATING,
+    "DetachNetworkInterface": MUTATING,
+    # The agent asks for ENIs and instances by id, without pages or filters: the smaller bucket.
+    "DescribeNetworkInterfaces": Bucket(50, 10),
+    "DescribeInstances": Bucket(50, 10),
+    "DescribeSubnets": NON_MUTATING,
+}
+"""The documented buckets of the calls that a node makes."""
+
+
+class Throttle:
+    """The token buckets of one account in one region, shared by all its nodes.
+
+    `buckets` says what differs from the documented ones; an API of neither is mutating.
+    """
+
+    def __init__(self, buckets: Mapping[str, Bucket] | None = None) -> None:
+        self._buckets = DOCUMENTED | dict(buckets or {})
+        self._tokens: dict[str, float] = {}
+        self._filled_s: dict[str, int] = {}
+
+    def admits(self, api: str, now_ns: int) -> bool:
+        """Return whether a call made now is let in, taking its token."""
+        bucket = self._buckets.get(api, MUTATING)
+        second = now_ns // _NS
+        passed = second - self._filled_s.get(api, second)
+        tokens = min(self._tokens.get(api, bucket.burst) + passed * bucket.per_second, bucket.burst)
+        self._filled_s[api] = second
+        self._tokens[api] = tokens - (tokens >= 1)
+        return tokens >= 1

@@ -1,0 +1,91 @@
+"""When a node's rules let it act again, and what it remembers for a while.
+
+Pure bookkeeping over monotonic nanoseconds. Because everything that passes with time
+alone is here, `next_ns` can say until when an idle node stays idle: a simulator skips
+to that moment instead of looking every five seconds. Source: pool-rules section 5.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+NS = 1_000_000_000
+FULL_SUBNET_PAUSE_S = 120
+"""No growing within this long of an answer that the subnet is full, the last second included."""
+SHRINK_INTERVAL_S = 30
+"""Shrinking is more than this apart."""
+RECONCILE_INTERVAL_S = 60
+"""A reconcile comes when more than this passed since the pool last changed."""
+YOUNGEST_FREED_S = 60
+"""An ENI younger than this is not freed."""
+
+
+class Timers:
+    """The times of one node; its network cards share them."""
+
+    __slots__ = ("changed_ns", "full_ns", "peaks", "release_delay_ns", "shrunk_ns", "young_ns")
+
+    def __init__(self, *, n_cards: int, release_delay_s: float) -> None:
+        self.changed_ns: int | None = None
+        """When the pool last grew, shrank or was reconciled."""
+        self.shrunk_ns: int | None = None
+        self.full_ns: int | None = None
+        """When the subnet last was full."""
+        self.young_ns: deque[int] = deque()
+        """When ENIs were taken over; those that are old are forgotten."""
+        self.release_delay_ns = round(release_delay_s * NS)
+        self.peaks: list[deque[tuple[int, int]]] = [deque() for _ in range(n_cards)]
+        """Of each card (time, most assigned since), counts falling, within the release delay."""
+
+    def pausing(self, now_ns: int) -> bool:
+        """Return whether growing rests because the subnet was full."""
+        return _within(self.full_ns, FULL_SUBNET_PAUSE_S, now_ns)
+
+    def may_shrink(self, now_ns: int) -> bool:
+        """Return whether the last shrink is long enough ago."""
+        return not _within(self.shrunk_ns, SHRINK_INTERVAL_S, now_ns)
+
+    def may_reconcile(self, now_ns: int) -> bool:
+        """Return whether the last change of the pool is long enough ago."""
+        return not _within(self.changed_ns, RECONCILE_INTERVAL_S, now_ns)
+
+    def note_assigned(self, card: int, assigned: int, now_ns: int) -> None:
+        """Keep the most assigned within the release delay, if there is one."""
+        if not self.release_delay_ns:
+            return
+        peaks = self.peaks[card]
+        while peaks and peaks[-1][1] <= assigned:
+            peaks.pop()
+        peaks.append((now_ns, assigned))
+        while now_ns - peaks[0][0] > self.release_delay_ns:
+            peaks.popleft()
+
+    def peak_assigned(self, card: int) -> int:
+        """Return the most assigned within the release delay; 0 without one."""
+        peaks = self.peaks[card]
+        return peaks[0][1] if peaks else 0
+
+    def next_ns(self, now_ns: int) -> int | None:
+        """Return the earliest time from now on at which time alone changes what may be done.
+
+        None: never. An idle look before then would do nothing either, unless a pod comes
+        or goes, or an address has cooled.
+        """
+        oldest_ns = now_ns - YOUNGEST_FREED_S * NS
+        while self.young_ns and self.young_ns[0] < oldest_ns:
+            self.young_ns.popleft()
+        found = [
+            since_ns + seconds * NS
+            for since_ns, seconds in (
+                (self.full_ns, FULL_SUBNET_PAUSE_S),
+                (self.shrunk_ns, SHRINK_INTERVAL_S),
+                (self.young_ns[0] if self.young_ns else None, YOUNGEST_FREED_S),
+            )
+            if since_ns is not None and since_ns + seconds * NS >= now_ns
+        ]
+        found += [peaks[0][0] + self.release_delay_ns for peaks in self.peaks if len(peaks) > 1]
+        return min(found, default=None)
+
+
+def _within(since_ns: int | None, seconds: int, now_ns: int) -> bool:
+    return since_ns is not None and now_ns - since_ns <= seconds * NS
