@@ -56,7 +56,7 @@ def test_the_incident_in_80_columns_and_a_status_of_1():
     assert not done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[1] == "Stalls at pod 26 with 207 slots unused"
+    assert lines[0] == "m8g.4xlarge: stalls at pod 26 with 207 slots unused"
     for told in (
         "minimum-without-warm",
         "short = max(WARM_IP_TARGET 0 - available 0,",
@@ -92,14 +92,14 @@ def test_fits_80_columns_and_few_lines(command, arguments):
 def test_healthy_settings_exit_0(command):
     status, out, _ = command("--instance", "m8g.4xlarge")
     assert status == 0
-    assert "Serves all 232 pods" in out
+    assert ": serves all 232 pods" in out
     assert "Burst limit: 29 " in out
 
 
 def test_a_warning_exits_1(command):
     status, out, _ = command("--instance", "m8g.4xlarge", "-e", "WARM_IP_TARGET=ten")
     assert status == 1
-    assert "Serves all 232 pods" in out
+    assert ": serves all 232 pods" in out
     assert "WARM_IP_TARGET='ten': not a 64-bit integer; the agent uses 0" in out
 
 
@@ -155,8 +155,8 @@ def test_several_types_are_told_apart(command):
         "--instance", "m8g.4xlarge", "--instance", "t3.small", "-e", "MINIMUM_IP_TARGET=9"
     )
     assert status == 1
-    assert "Stalls at pod 10 with 223 slots unused" in out
-    assert "Serves all 9 pods" in out
+    assert ": stalls at pod 10 with 223 slots unused" in out
+    assert ": serves all 9 pods" in out
     assert out.count("minimum-without-warm") == 1
 
 
@@ -165,7 +165,7 @@ def test_settings_come_out_of_a_manifest_and_e_wins(command, tmp_path):
     path.write_text(MANIFEST)
     status, out, _ = command("--instance", "m8g.4xlarge", "--manifest", path)
     assert status == 1
-    assert "Stalls at pod 26" in out
+    assert ": stalls at pod 26" in out
     assert "set from elsewhere and unknown here" in " ".join(out.split())
     status, out, _ = command(
         "--instance", "m8g.4xlarge", "--manifest", path, "-e", "WARM_IP_TARGET=5"

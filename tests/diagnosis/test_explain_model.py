@@ -119,6 +119,9 @@ def test_the_verdict_is_that_of_the_slow_model(case, seed):
     stalled_at, burst, settles = fill(node, max(max_pods - 2, 0))
     assert verdict.stalled_at == stalled_at
     assert verdict.serves_all == (stalled_at is None)
+    # A pod that gets no address comes with an error that says why, and an error with such a pod.
+    errors = [each for each in explained.findings if each.kind.severity == "error"]
+    assert bool(errors) == (stalled_at is not None)
     if stalled_at is not None:
         assert verdict.unused_slots == node.unused_slots()
     assert (explained.play.flap is None) == settles

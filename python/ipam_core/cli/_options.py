@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 SeedOption = Annotated[
     int, typer.Option(min=0, help="What decides all that the agent leaves to chance.")
 ]
+PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
 
 

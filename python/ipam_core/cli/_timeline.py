@@ -6,11 +6,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from rich.table import Table
 
-    from ipam_core.simulation.player import Moment
+    from ipam_core.plots import Mark
+    from ipam_core.simulation.player import Moment, Result
+    from ipam_core.simulation.scenario import Scenario
 
 SHORT_NAMES = {
     "AssignPrivateIpAddresses": "Assign",
@@ -21,6 +24,8 @@ SHORT_NAMES = {
     "DeleteNetworkInterface": "Delete",
 }
 """How the table calls the EC2 calls, which do not fit it in full."""
+_ROWS = ("pods", *SHORT_NAMES.values())
+"""The rows of marks under a picture, those that it has."""
 
 
 def timeline_table(moments: Sequence[Moment]) -> Table:
@@ -57,6 +62,46 @@ def timeline_table(moments: Sequence[Moment]) -> Table:
 def timeline_json(moments: Sequence[Moment]) -> list[dict[str, Any]]:
     """Return a timeline as plain values."""
     return [asdict(moment) for moment in moments]
+
+
+def heading(scenario: Scenario) -> str:
+    """Return what a scenario's node is: its type and settings."""
+    settings = " ".join(f"{name}={value}" for name, value in scenario.env.items())
+    return f"{scenario.instance_type}, {settings or 'default settings'}"
+
+
+def plot_result(result: Result, path: Path) -> None:
+    """Write the picture of a played scenario. Raises as `plots.check_path`."""
+    from ipam_core.plots import plot_timeline
+
+    moments = result.timeline
+    plot_timeline(
+        [moment.time_s for moment in moments],
+        {
+            "assigned": [moment.assigned for moment in moments],
+            "cooling": [moment.cooling for moment in moments],
+            "free": [moment.free - moment.cooling for moment in moments],
+            "total": [moment.total for moment in moments],
+            "pods": [moment.running + moment.waiting for moment in moments],
+        },
+        sorted(_marks(moments), key=lambda mark: _ROWS.index(mark.name)),
+        path,
+        title=f"{result.scenario.scenario_id}: {heading(result.scenario)}",
+    )
+
+
+def _marks(moments: Sequence[Moment]) -> Iterator[Mark]:
+    """Mark the pods that are refused when they ask, and every EC2 call."""
+    from ipam_core.plots import Mark
+
+    waiting = 0
+    for moment in moments:
+        if moment.waiting > waiting:
+            yield Mark(moment.time_s, "pods", refused=True)
+        waiting = moment.waiting
+        for call in moment.calls:
+            request, _, code = call.partition(" -> ")
+            yield Mark(moment.time_s, SHORT_NAMES[request.partition("(")[0]], refused=bool(code))
 
 
 def _lines(moment: Moment) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ipam_core.diagnosis.doctor import Diagnosis
+    from ipam_core.diagnosis.doctor_facts import Pool
     from ipam_core.diagnosis.doctor_finding import Finding
     from ipam_core.diagnosis.doctor_prognosis import Outcome, Prognosis
     from ipam_core.diagnosis.inputs.case import Evidence
@@ -88,6 +89,11 @@ def _tell(diagnosis: Diagnosis) -> None:
     print_text(
         f"{diagnosis.verdict()}{certainty}", style="bold green" if diagnosis.healthy else "bold red"
     )
+    for card, pool in diagnosis.facts.others.items():
+        print_text(
+            f"Network card {card} is not judged: {_counts(pool)}. A pod that wants one address "
+            "gets it from the first card that has one (agents from v1.20)."
+        )
     told: set[Any] = set()
     for number, finding in enumerate(diagnosis.found):
         if number:
@@ -148,16 +154,25 @@ def _tell_causes(heading: str, findings: tuple[Finding, ...]) -> None:
 
 def _node_line(diagnosis: Diagnosis) -> str:
     facts = diagnosis.facts
-    parts = [facts.node, facts.limits.instance_type if facts.limits else ""]
+    parts = [
+        facts.node,
+        facts.limits.instance_type if facts.limits else "",
+        f"agent {facts.version}" if facts.version else "",
+        "IPv6 mode" if facts.settings.enable_ipv6 else "",
+        "network card 0" if facts.others else "",
+    ]
     if facts.enis is not None and facts.case.state:
         parts.append(f"{len(facts.enis)} of {facts.max_enis or '?'} ENIs")
     if facts.pool:
-        pool = facts.pool
-        parts.append(
-            f"{pool.total} addresses: {pool.assigned} assigned, {pool.cooling} cooling, "
-            f"{max(pool.assignable, 0)} to give"
-        )
+        parts.append(_counts(facts.pool))
     return ", ".join(part for part in parts if part) or "a node of which the pool is not told"
+
+
+def _counts(pool: Pool) -> str:
+    return (
+        f"{_count(pool.total, 'address', 'es')}: {pool.assigned} assigned, "
+        f"{pool.cooling} cooling, {max(pool.assignable, 0)} to give"
+    )
 
 
 def _notes(diagnosis: Diagnosis) -> list[str]:
@@ -166,8 +181,6 @@ def _notes(diagnosis: Diagnosis) -> list[str]:
     notes = [*facts.assumed, *(str(warning) for warning in facts.settings.warnings), *case.notes]
     if case.log and case.log.n_broken:
         notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
-    if case.state and len(case.state.cards) > 1:
-        notes.append("only network card 0 is judged")
     notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
     return notes
 
@@ -222,19 +235,25 @@ def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
         "node": facts.node or None,
         "instance_type": facts.limits.instance_type if facts.limits else None,
         "max_pods": facts.max_pods,
-        "pool": None
-        if facts.pool is None
-        else {
-            "total": facts.pool.total,
-            "assigned": facts.pool.assigned,
-            "cooling": facts.pool.cooling,
-            "assignable": max(facts.pool.assignable, 0),
+        "agent_version": facts.version or None,
+        "pool": _plain_pool(facts.pool) if facts.pool else None,
+        "network_cards_not_judged": {
+            str(card): _plain_pool(pool) for card, pool in facts.others.items()
         },
         "found": [_plain_finding(finding) for finding in diagnosis.found],
         "ruled_out": {finding.cause: finding.why for finding in diagnosis.ruled_out},
         "not_judged": {finding.cause: finding.why for finding in diagnosis.open},
         "refusals": [_plain_evidence(each) for each in facts.refusals],
         "notes": _notes(diagnosis),
+    }
+
+
+def _plain_pool(pool: Pool) -> dict[str, int]:
+    return {
+        "total": pool.total,
+        "assigned": pool.assigned,
+        "cooling": pool.cooling,
+        "assignable": max(pool.assignable, 0),
     }
 
 

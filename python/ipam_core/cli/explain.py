@@ -190,16 +190,18 @@ def _tell_node(explained: Explanation) -> None:
     case, verdict = explained.case, explained.verdict
     limits = case.limits
     print_text(
-        f"{limits.instance_type}: {limits.max_enis} ENIs x {limits.slots} slots; "
+        f"{limits.instance_type}: {verdict}",
+        style="bold green" if verdict.serves_all else "bold red",
+    )
+    if verdict.serves_all:
+        limit = "none" if verdict.burst is None else str(verdict.burst)
+        print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
+    print_text(
+        f"{limits.max_enis} ENIs x {limits.slots} slots; "
         f"{case.n_pods} pods need an address (maxPods {case.max_pods})"
         + (f", policy {case.policy.name}" if case.policy.name != "vpc-cni" else ""),
         style="dim",
     )
-    text = str(verdict)
-    print_text(text[0].upper() + text[1:], style="bold green" if verdict.serves_all else "bold red")
-    if verdict.serves_all:
-        limit = "none" if verdict.burst is None else str(verdict.burst)
-        print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
 
 
 def _tell_finding(finding: Finding, types: str, place: str) -> None:

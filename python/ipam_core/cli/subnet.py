@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._options import JsonOption, SeedOption
+from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
 from ipam_core.cli._out import console, print_json
 from ipam_core.errors import InputError
 
@@ -38,7 +38,6 @@ EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="NAME=VALUE", help="A variable of the agent on such a node."),
 ]
-PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 
 
 @subnet.command()
@@ -87,7 +86,9 @@ def report(
     reservation_size = _bits(reserve)
     limits = instances.limits(instance_type) if instance_type else None
     if plot is not None:
-        _check_plot(plot)
+        from ipam_core.plots import check_path
+
+        check_path(plot)
     if files:
         if cluster is not None:
             raise InputError(f"--cluster {cluster!r} reads from AWS: leave the files out")
@@ -178,7 +179,9 @@ def forecast(
     if prefix_mode and not limits.nitro:
         raise InputError(f"--prefixes: {instance_type} cannot have prefixes")
     if plot is not None:
-        _check_plot(plot)
+        from ipam_core.plots import check_path
+
+        check_path(plot)
     if bool(files) == (cidr is not None):
         raise InputError("give either files or --cidr to start with")
     if cidr is not None:
@@ -254,12 +257,6 @@ def _bits(size: str | None) -> int | None:
     if not (bits.isascii() and bits.isdigit()):
         raise InputError(f"--reserve {size!r}: a prefix length, as /24")
     return int(bits)
-
-
-def _check_plot(path: Path) -> None:
-    from ipam_core.subnet.plot import check_path
-
-    check_path(path)
 
 
 def _waiting(what: str) -> AbstractContextManager[Any]:

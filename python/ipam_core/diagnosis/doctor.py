@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis import doctor_faults, doctor_places, doctor_stalls
 from ipam_core.diagnosis.doctor_facts import establish
-from ipam_core.diagnosis.doctor_finding import Certainty, Status
+from ipam_core.diagnosis.doctor_finding import Certainty, Status, ruled_out
 from ipam_core.diagnosis.doctor_prognosis import foresee
 from ipam_core.errors import InputError
 
@@ -35,6 +35,19 @@ CAUSES: tuple[Callable[[Facts], Finding], ...] = (
     doctor_places.leaked,
 )
 """In the order in which they are told where several are found and equally sure."""
+
+_OF_TARGETS = frozenset({
+    doctor_places.custom_networking,
+    doctor_faults.subnet_full,
+    doctor_faults.no_free_prefix,
+    doctor_places.unmanaged,
+    doctor_places.eni_limit,
+    doctor_stalls.max_pods,
+    doctor_stalls.minimum_only,
+    doctor_stalls.cooling,
+    doctor_stalls.warm_zero,
+})  # fmt: skip
+"""What is not the cause in IPv6 mode, unless a call's answer or an event says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +77,8 @@ class Diagnosis:
             return self.found[0].title
         if self.refused:
             return "Pods are refused, and nothing given shows why"
+        if self.facts.settings.enable_ipv6:
+            return "Nothing wrong: no call fails, and the /80 of IPv6 mode does not run out"
         if pool is None:
             return "Nothing wrong in what was given; it does not tell the pool"
         if pool.assignable > 0:
@@ -90,7 +105,7 @@ def diagnose(
             "give /v1/enis or ipamd.log too"
         )
     facts = establish(case, instance_type=instance_type, max_pods=max_pods, node=node)
-    findings = [cause(facts) for cause in CAUSES]
+    findings = [_judged(cause, facts) for cause in CAUSES]
     surest = list(Certainty)
     found = sorted(
         (finding for finding in findings if finding.status is Status.FOUND),
@@ -102,6 +117,14 @@ def diagnose(
         ruled_out=tuple(each for each in findings if each.status is Status.RULED_OUT),
         open=tuple(each for each in findings if each.status is Status.OPEN),
     )
+
+
+def _judged(cause: Callable[[Facts], Finding], facts: Facts) -> Finding:
+    finding = cause(facts)
+    found = finding.status is Status.FOUND
+    if facts.settings.enable_ipv6 and cause in _OF_TARGETS and not found:
+        return ruled_out(finding.cause, "IPv6 mode: no targets, and a /80 that does not run out")
+    return finding
 
 
 def _with_prognosis(finding: Finding, facts: Facts) -> Finding:

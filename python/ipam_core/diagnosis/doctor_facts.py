@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -26,13 +28,15 @@ short asks again every 5 s, or 120 s after a full subnet, and CloudTrail deliver
 about 15 minutes."""
 USUAL_MAX_PODS = 110
 """What Kubernetes allows where nothing else is set."""
+LAST_WITHOUT_BRAKE = (1, 16, 0)
+"""Agents up to this version grow past maxPods (PR 2745 of aws/amazon-vpc-cni-k8s, 2024)."""
 LEAK_RECENT = timedelta(minutes=75)
 """The same for leaked ENIs, which the agent looks for every hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Card 0's counts, and where they are from."""
+    """The counts of one network card, and where they are from."""
 
     total: int
     assigned: int
@@ -49,7 +53,12 @@ class Pool:
 
 @dataclass(slots=True, kw_only=True)
 class Facts:
-    """All that the causes are judged by. `assumed` says what was not told, in words."""
+    """All that the causes are judged by: of a node's network cards, card 0.
+
+    `others` are the pools of the cards that are not judged, by number. A pool of `brake`
+    addresses does not grow: that is maxPods, where the agent's `version` has that rule.
+    `assumed` says what was not told, in words.
+    """
 
     case: Case
     variables: dict[str, Evidence]
@@ -57,9 +66,12 @@ class Facts:
     limits: InstanceLimits | None
     slots: int
     max_pods: int
+    brake: int
+    version: str
     prefix_mode: bool
     enis: tuple[HeldEni, ...] | None
     pool: Pool | None
+    others: dict[int, Pool]
     decision: Decision | None
     now: datetime | None
     node: str
@@ -181,17 +193,19 @@ def establish(
     now = case.now()
     enis = case.state.cards.get(0) if case.state else None
     if settings.enable_ipv6:
-        assumed.append("IPv6 mode has no targets, and a /80 does not run out: not judged")
-        enis = pool = logged = None
-    elif case.state and enis is not None:
-        pool = _pool_of(enis, settings, prefix_mode, case.state.evidence, now)
-    elif logged:
-        pool = _logged_pool(*logged)
+        assumed = ["IPv6 mode: only calls that fail are judged"]
+        enis = logged = None
+        pools = {}
     else:
-        pool = None
+        pools = _pools(case, settings, prefix_mode, now)
     if enis is None and logged and slots:
         enis = _assumed_enis(logged[0], slots, prefix_mode, now)
         assumed.append("the ENIs are not told: taken as filled one after another")
+    pool = pools.pop(0, None)
+    version = told["version.version"].value if "version.version" in told else ""
+    brake = max_pods if _brakes(version) else sys.maxsize
+    if brake > max_pods:
+        assumed.append(f"agent {version}: up to v1.16.0 maxPods does not stop the pool's growth")
     node = node or _node(case, told.get("node.node"))
     refusals, n_waiting = _refusals(case, node)
     facts = Facts(
@@ -201,10 +215,13 @@ def establish(
         limits=limits,
         slots=slots,
         max_pods=max_pods,
+        brake=brake,
+        version=version,
         prefix_mode=prefix_mode,
         enis=enis,
         pool=pool,
-        decision=_decision(pool, settings, slots, max_pods, prefix_mode, n_waiting),
+        others=pools,
+        decision=_decision(pool, settings, slots, brake, prefix_mode, n_waiting),
         now=now,
         node=node,
         refusals=(),
@@ -231,6 +248,12 @@ def _variables(case: Case) -> dict[str, Evidence]:
     return {**manifest, **running}
 
 
+def _brakes(version: str) -> bool:
+    """Return whether an agent stops growing at maxPods; one that is not told is a new one."""
+    numbers = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    return numbers is None or tuple(map(int, numbers.groups())) > LAST_WITHOUT_BRAKE
+
+
 def _limits(given: str, told: Evidence | None) -> InstanceLimits | None:
     if given:
         return instances.limits(given)
@@ -252,6 +275,18 @@ def _n_cooling(cidr: HeldCidr, settings: Settings, now: datetime | None) -> int:
         return 0
     period = timedelta(seconds=settings.cooldown_s)
     return sum(now - released <= period for released in cidr.released)
+
+
+def _pools(
+    case: Case, settings: Settings, prefix_mode: bool, now: datetime | None
+) -> dict[int, Pool]:
+    """Return the counts of each network card: of its ENIs, else as the log has them."""
+    logged = case.log.pool if case.log else {}
+    pools = {card: _logged_pool(*counts) for card, counts in logged.items()}
+    if case.state:
+        for card, enis in case.state.cards.items():
+            pools[card] = _pool_of(enis, settings, prefix_mode, case.state.evidence, now)
+    return pools
 
 
 def _pool_of(
@@ -332,7 +367,7 @@ def _decision(
     pool: Pool | None,
     settings: Settings,
     slots: int,
-    max_pods: int,
+    brake: int,
     prefix_mode: bool,
     n_waiting: int,
 ) -> Decision | None:
@@ -343,7 +378,7 @@ def _decision(
         PoolView(
             settings=settings,
             slots=slots,
-            max_pods=max_pods,
+            max_pods=brake,
             prefix_mode=prefix_mode,
             total=pool.total,
             assigned=pool.assigned,

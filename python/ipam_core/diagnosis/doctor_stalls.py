@@ -30,7 +30,7 @@ def minimum_only(facts: Facts) -> Finding:
         return left_open(cause, _STATE)
     if facts.low:
         return ruled_out(cause, f"short is {facts.decision.short}: the agent wants to grow")
-    if pool.total >= facts.max_pods:
+    if pool.total >= facts.brake:
         return ruled_out(cause, f"the pool holds {pool.total} of maxPods {facts.max_pods}")
     stalled = pool.total - pool.assigned <= 0
     verb = "stopped" if stalled else "will stop"
@@ -91,7 +91,7 @@ def cooling(facts: Facts) -> Finding:
         return ruled_out(cause, f"{pool.assignable} addresses can be given beside those that cool")
     if facts.low:
         return ruled_out(cause, "the agent wants to grow all the same")
-    if pool.total >= facts.max_pods:
+    if pool.total >= facts.brake:
         return ruled_out(cause, f"at maxPods {facts.max_pods} no setting makes the pool grow")
     settings = facts.settings
     if settings.ip_targets_defined:
@@ -128,9 +128,11 @@ def max_pods(facts: Facts) -> Finding:
     scheduler = facts.recent(event)
     if pool is None and not scheduler:
         return left_open(cause, _STATE)
-    held = pool is not None and pool.total >= facts.max_pods and pool.assignable <= 0
+    held = pool is not None and pool.total >= facts.brake and pool.assignable <= 0
     if not held and not scheduler:
         total = pool.total if pool else 0
+        if total >= facts.max_pods > 0 and facts.brake > facts.max_pods:
+            return ruled_out(cause, f"agent {facts.version} grows past it, as all up to v1.16.0")
         return ruled_out(cause, f"the pool holds {total} addresses, maxPods is {facts.max_pods}")
     evidence: list[Evidence] = [*([pool.evidence] if pool else []), *told(facts, "max_pods")]
     if event is not None and scheduler:
@@ -141,7 +143,7 @@ def max_pods(facts: Facts) -> Finding:
         certainty=Certainty.CERTAIN if held else Certainty.POSSIBLE,
         title=f"maxPods {facts.max_pods} is reached",
         why=(
-            "the agent stops growing at maxPods addresses"
+            "the agent (after v1.16.0) stops growing at maxPods addresses"
             if held
             else "the scheduler finds nodes full; it does not say which"
         ),

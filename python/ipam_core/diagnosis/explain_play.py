@@ -50,6 +50,7 @@ ROLLING_SHARE = 0.25
 READY_AFTER_LOOKS = 2
 """So many looks (10 s) after it runs a pod is ready, and an old one may go."""
 _GROWING = frozenset({"AssignPrivateIpAddresses", "AttachNetworkInterface"})
+_ASKING = _GROWING | {"CreateNetworkInterface"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +136,8 @@ class Play:
 
     `up` are the levels from 0 pods on; its last is that of all pods, or of the last pod
     served. `idle` and `top` are what the rules say with no pod, and with all pods or at
-    the stall; the errors are what a growing step met last until then. Cost: 30 to 100 us
-    a level.
+    the stall; the errors are how the last call for more was refused until then, None: it
+    was not. Cost: 30 to 100 us a level.
     """
 
     def __init__(self, case: NodeCase, *, n_pods: int | None = None) -> None:
@@ -153,9 +154,9 @@ class Play:
             self.up.append(level)
             if level.pods == 0:
                 self.idle = world.player.node.decide()
-                self.idle_error = world.player.node.last_error
+                self.idle_error = world.refused
         self.top = world.player.node.decide()
-        self.top_error = world.player.node.last_error
+        self.top_error = world.refused
 
     @property
     def node(self) -> Node:
@@ -297,6 +298,12 @@ class _World:
         self.flap: Flap | None = None
         self._n_pods = 0
         self._n_told = 0
+
+    @property
+    def refused(self) -> CloudError | None:
+        """How the last call for more was refused."""
+        asking = (call.error for call in reversed(self.player.calls) if call.api in _ASKING)
+        return next(asking, None)
 
     def up(self, n_pods: int | None = None) -> Iterator[Level]:
         """Yield the level of 0 pods, and of each pod that is served."""

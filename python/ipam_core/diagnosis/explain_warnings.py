@@ -33,9 +33,9 @@ def _value_not_read(facts: Facts) -> Iterator[Found]:
     "nothing-kept-warm",
     Severity.WARNING,
     rule=(
-        "Where no target keeps anything ahead of demand (a warm target of 0 and no IP "
-        "target) the pool grows only once nothing is free: a pod that finds none waits for "
-        "the next look (5 s) and for EC2."
+        "Where no target keeps anything ahead of demand (without IP targets the warm target, "
+        "with them WARM_IP_TARGET) the pool grows only once nothing is free: a pod that "
+        "finds none waits for the next look (5 s) and for EC2."
     ),
     change="WARM_ENI_TARGET (WARM_PREFIX_TARGET in prefix mode), or WARM_IP_TARGET",
     source=f"{UPSTREAM}#2482; isDatastorePoolTooLow in pkg/ipamd/ipamd.go",

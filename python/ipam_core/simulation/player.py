@@ -136,6 +136,7 @@ class Player:
         self._n_pods = 0
         self._n_changes = 0
         self._n_shown = 0
+        self._n_cooling = 0
         enis_per_card = scenario.enis_per_card or (scenario.max_enis,)
         self._limits = InstanceLimits(
             instance_type=scenario.instance_type,
@@ -286,7 +287,11 @@ class Player:
             self._drive(self.node.look())
             self._try_waiting()
         changed = before != (self._n_changes, len(self.waiting))
-        if self._record and (changed or self._n_shown < len(self.calls)):
+        if self._record and (
+            changed
+            or self._n_shown < len(self.calls)
+            or self._n_cooling != self.node.store.stats(self.now_ns).cooling
+        ):
             self._show("")
         self.now_ns += STEP_NS - STEP_NS // 2
         if self.node.ready:
@@ -545,6 +550,7 @@ class Player:
             if call.api in REQUEST_APIS | CHANGING_APIS | {"DeleteNetworkInterface"}
         )
         self._n_shown = len(self.calls)
+        self._n_cooling = stats.cooling
         self.result.timeline.append(
             Moment(
                 time_s=self.now_ns / NS,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipam_core._subnet import BLOCK_STATES
-from ipam_core.errors import InputError, MissingExtraError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.plots import new_figure, save
 from ipam_core.subnet.report import BLOCKS_PER_ROW
 
 if TYPE_CHECKING:
@@ -25,26 +25,17 @@ _COLOURS = {
 }
 
 
-def check_path(path: Path) -> None:
-    """Raise `InputError` unless a picture can be written there, by its name."""
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise InputError(f"picture {str(path)!r}: the name must end in .png or .svg")
-    if not path.parent.is_dir():
-        raise InputError(f"picture {str(path)!r}: no folder {str(path.parent)!r}")
-
-
 def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
     """Write one map a subnet: a cell a /28, darker the more of it is in use; PNG or SVG.
 
     Raises `MissingExtraError`: matplotlib is not installed.
     """
-    figure_of = _figure_class()
+    labels = [[label for label, _ in report.rows()] for report in reports]
+    heights = [max(len(rows) * 0.13, 0.3) + 0.9 for rows in labels]
+    figure = new_figure(10, sum(heights) + 0.6)
     from matplotlib.colors import to_rgb  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 
-    labels = [[label for label, _ in report.rows()] for report in reports]
-    heights = [max(len(rows) * 0.13, 0.3) + 0.9 for rows in labels]
-    figure = figure_of(figsize=(10, sum(heights) + 0.6), layout="constrained")
     axes = figure.subplots(len(reports), 1, squeeze=False, height_ratios=heights)[:, 0]
     warm = _colour_map()
     for report, axis, rows in zip(reports, axes, labels, strict=True):
@@ -74,12 +65,12 @@ def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
     ]
     legend += [Patch(color=colour, label=state) for state, colour in _COLOURS.items()]
     figure.legend(handles=legend, loc="outside lower center", ncols=4, fontsize=7)
-    figure.savefig(path, dpi=130)
+    save(figure, path)
 
 
 def plot_forecast(forecast: Forecast, path: Path) -> None:
     """Write free /28s and the score over time, a curve for each placement; PNG or SVG."""
-    figure = _figure_class()(figsize=(9, 6), layout="constrained")
+    figure = new_figure(9, 6)
     blocks, score = figure.subplots(2, 1, sharex=True)
     for placement, samples in forecast.samples.items():
         hours = [sample.hour for sample in samples]
@@ -92,16 +83,7 @@ def plot_forecast(forecast: Forecast, path: Path) -> None:
     score.set_ylabel("fragmentation score")
     score.set_ylim(0, 100)
     score.set_xlabel("hours")
-    figure.savefig(path, dpi=130)
-
-
-def _figure_class() -> Any:
-    """Return the class whose figures need no display and are known to nobody else."""
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("plot", "a picture") from None
-    return Figure
+    save(figure, path)
 
 
 def _colour_map() -> Any:
