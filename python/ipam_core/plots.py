@@ -125,7 +125,7 @@ def plot_timeline(
     if any(each.shape != times.shape for each in values.values()):
         raise ValueError("a series has a value for each time")
     last = np.append(np.diff(times) > 0, True)
-    unit_s, unit = _time_unit(times[-1] - times[0])
+    unit_s, unit = time_unit(times[-1] - times[0])
     rows = list(dict.fromkeys(mark.name for mark in marks))
     figure = new_figure(9.5, 4.4 + 0.24 * len(rows))
     axes = figure.subplots(
@@ -135,7 +135,7 @@ def plot_timeline(
         squeeze=False,
         height_ratios=[4.4, 0.2 + 0.24 * len(rows)] if rows else [1],
     )[:, 0]
-    _draw_pool(axes[0], times[last] / unit_s, {name: each[last] for name, each in values.items()})
+    draw_pool(axes[0], times[last] / unit_s, {name: each[last] for name, each in values.items()})
     axes[0].set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
     if rows:
         _draw_marks(axes[1], rows, [mark._replace(time_s=mark.time_s / unit_s) for mark in marks])
@@ -148,7 +148,8 @@ def plot_timeline(
     save(figure, path)
 
 
-def _draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -> None:
+def draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -> None:
+    """Draw a pool's addresses over time; series and their meaning as in `plot_timeline`."""
     area = {"step": "post", "linewidth": 0, "rasterized": times.size > _MANY}
     below = np.zeros(times.size)
     for name, (label, colour, hatch) in _AREAS.items():
@@ -176,7 +177,7 @@ def _draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -
     axis.set_ylim(bottom=0)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.margins(x=0.01)
-    _tidy(axis)
+    tidy(axis)
 
 
 def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
@@ -194,7 +195,7 @@ def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
             axis.plot(*places, marker, c=colour, ms=7, mew=1.4, label=label)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    _tidy(axis)
+    tidy(axis)
 
 
 def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
@@ -244,7 +245,7 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
     axis.set_xlabel("wait for an address, seconds")
     axis.set_ylabel("pods that wait longer")
     axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
-    _tidy(axis)
+    tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9)
     save(figure, path)
 
@@ -305,7 +306,7 @@ def plot_pareto(
     axis.set_xlabel("idle addresses")
     axis.set_ylabel("99% of pods wait at most, seconds")
     axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
-    _tidy(axis)
+    tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9, markerscale=0.6)
     save(figure, path)
 
@@ -326,14 +327,15 @@ def _seconds_axis(axis: Any, set_scale: Any, longest: float) -> None:
     axis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
 
 
-def _time_unit(span_s: float) -> tuple[float, str]:
-    """Return the unit that suits a span: its seconds and its name."""
+def time_unit(span_s: float) -> tuple[float, str]:
+    """Return the unit that suits a span of time: its seconds and its name."""
     if span_s > 3 * 3600:
         return 3600.0, "hours"
     return (60.0, "minutes") if span_s > 600 else (1.0, "seconds")
 
 
-def _tidy(axis: Any) -> None:
+def tidy(axis: Any) -> None:
+    """Give an axis the look that all pictures have."""
     axis.grid(visible=True, color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)

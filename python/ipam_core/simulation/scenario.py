@@ -29,7 +29,6 @@ from ipam_core.simulation.reading import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 EC2_APIS = (
     "AssignPrivateIpAddresses",
@@ -127,24 +126,13 @@ class Scenario:
     notes: str = ""
 
 
-def read_scenarios(path: Path) -> list[Scenario]:
-    """Read a file of one scenario or a list of them, JSON or YAML.
-
-    Raises `OSError` where the file cannot be read and `InputError` where its content
-    is not a scenario, with the file's name in front.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return parse_scenarios(text)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from error
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
 def parse_scenarios(text: str) -> list[Scenario]:
     """Parse the text of a scenario file. Raises `InputError`."""
-    documents = load_documents(text)
+    return scenarios_of(load_documents(text))
+
+
+def scenarios_of(documents: list[Any]) -> list[Scenario]:
+    """Check a file's documents, each a scenario or a list of them. Raises `InputError`."""
     raws = [raw for document in documents for raw in _listed(document)]
     if not raws:
         raise InputError("no scenario in it")

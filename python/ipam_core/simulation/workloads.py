@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam_core.simulation.fleet import Fleet, FleetNode, Pod
+    from ipam_core.simulation.pod_events import PodEvent
 
 QUARTER = Share(25, percent=True)
 """A Deployment's default for both its surge and its unavailable pods."""
@@ -241,18 +242,8 @@ class _RollingRun(Run):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodEvent:
-    """One line of a CSV: a pod comes or goes; without a node the scheduler chooses."""
-
-    time_ns: int
-    pod: str
-    add: bool
-    node: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """Pods that come and go as a CSV file says (`fleet_file` reads it)."""
+    """Pods that come and go as was recorded (`pod_events` reads such files)."""
 
     events: tuple[PodEvent, ...]
 
