@@ -175,8 +175,7 @@ class Recorder:
                 continue
             counts["nodes"] += 1
             counts["waiting"] += len(node.agent.node.waiting)
-            for store in node.agent.node.stores:
-                stats = store.stats(now_ns)
+            for stats in node.agent.stats():
                 counts["enis"] += stats.enis
                 counts["total"] += stats.total
                 counts["assigned"] += stats.assigned
