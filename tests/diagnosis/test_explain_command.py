@@ -160,6 +160,11 @@ def test_several_types_are_told_apart(command):
     assert out.count("minimum-without-warm") == 1
 
 
+def test_a_type_given_twice_is_told_once(command):
+    _, out, _ = command("--instance", "t3.small", "--instance", "t3.small", "--json")
+    assert len(json.loads(out)["nodes"]) == 1
+
+
 def test_settings_come_out_of_a_manifest_and_e_wins(command, tmp_path):
     path = tmp_path / "aws-node.yaml"
     path.write_text(MANIFEST)
@@ -172,6 +177,10 @@ def test_settings_come_out_of_a_manifest_and_e_wins(command, tmp_path):
     )
     assert status == 0
     assert "unknown here" not in out
+    status, out, _ = command(
+        "--instance", "m8g.4xlarge", "--manifest", path, "-e", "MINIMUM_IP_TARGET=30"
+    )
+    assert "stalls at pod 31" in out
 
 
 def test_helm_values_lie_over_the_chart(command, tmp_path):
