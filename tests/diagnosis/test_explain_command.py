@@ -113,6 +113,20 @@ def test_the_table_has_a_row_only_where_something_changes(command):
     ]
 
 
+def test_what_repeats_is_told_once_and_what_never_ends_as_that(command):
+    # m5.large, 9 slots an ENI: each pod costs an address, the 8th and the 17th an ENI.
+    _, out, _ = command("--instance", "m5.large", "-e", "WARM_IP_TARGET=2", "--max-pods", 20)
+    assert [line.split() for line in out.splitlines()[6:11]] == [
+        ["0-7", "1", "2", "..", "9", "2", "Assign", "1", "each", "pod"],
+        ["8", "2", "9", "1", "2", "CreateENI", "1"],
+        ["9-16", "2", "9", "2", "..", "9", "9", "2", "Assign", "1", "each", "pod"],
+        ["17", "3", "9", "9", "1", "2", "CreateENI", "1"],
+        ["18", "3", "9", "9", "2", "2", "Assign", "1"],
+    ]
+    _, out, _ = command("--instance", "m5.large", "-e", "ENABLE_PREFIX_DELEGATION=true")
+    assert "Assign 4, Unassign 4, and on and on" in " ".join(out.split())
+
+
 def test_json_holds_the_verdict_the_levels_and_the_findings(command):
     status, out, _ = command("--instance", "m8g.4xlarge", *INCIDENT, "--json")
     told = json.loads(out)
