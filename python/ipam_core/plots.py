@@ -27,7 +27,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
 )  # fmt: skip
 _GREY = "#777777"
 _DASHES = ("-", "--", "-.", ":")
-_RUN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
 _AREAS = {
     "assigned": ("assigned to pods", BLUE, ""),
     "cooling": ("cooling", ORANGE, "xxxx"),
@@ -88,6 +88,22 @@ def new_figure(width: float, height: float) -> Any:
     except ImportError:
         raise MissingExtraError("plot", "a picture") from None
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return how the line of a number is told from the others: colour and dashes."""
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "linewidth": 1.8,
+    }
+
+
+def tidy(axis: Any) -> None:
+    """Leave of an axis what is read: a light grid, and no box."""
+    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Any, path: Path) -> None:
@@ -176,7 +192,7 @@ def _draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -
     axis.set_ylim(bottom=0)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.margins(x=0.01)
-    _tidy(axis)
+    tidy(axis)
 
 
 def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
@@ -194,7 +210,7 @@ def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
             axis.plot(*places, marker, c=colour, ms=7, mew=1.4, label=label)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    _tidy(axis)
+    tidy(axis)
 
 
 def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
@@ -223,18 +239,10 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
             label += f", {n_pods - n_served} of {n_pods} pods for ever"
         left = np.arange(n_pods, n_pods - n_served - 1, -1) / n_pods
         served = waits[:n_served]
-        colour = _RUN_COLOURS[number % len(_RUN_COLOURS)]
-        axis.step(
-            [0, *served, 2 * longest],
-            [*left, left[-1]],
-            _DASHES[number % len(_DASHES)],
-            where="post",
-            c=colour,
-            lw=1.8,
-            label=label,
-        )
+        style = line_style(number)
+        axis.step([0, *served, 2 * longest], [*left, left[-1]], where="post", label=label, **style)
         if not isinf(p99):
-            axis.plot(p99, 0.01, "o", c=colour, clip_on=False)
+            axis.plot(p99, 0.01, "o", color=style["color"], clip_on=False)
     _seconds_axis(axis.xaxis, axis.set_xscale, longest)
     axis.set_xlim(0, 1.5 * longest)
     axis.set_yscale("log")
@@ -244,7 +252,7 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
     axis.set_xlabel("wait for an address, seconds")
     axis.set_ylabel("pods that wait longer")
     axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
-    _tidy(axis)
+    tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9)
     save(figure, path)
 
@@ -305,7 +313,7 @@ def plot_pareto(
     axis.set_xlabel("idle addresses")
     axis.set_ylabel("99% of pods wait at most, seconds")
     axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
-    _tidy(axis)
+    tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9, markerscale=0.6)
     save(figure, path)
 
@@ -331,9 +339,3 @@ def _time_unit(span_s: float) -> tuple[float, str]:
     if span_s > 3 * 3600:
         return 3600.0, "hours"
     return (60.0, "minutes") if span_s > 600 else (1.0, "seconds")
-
-
-def _tidy(axis: Any) -> None:
-    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
