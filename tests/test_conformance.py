@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ipam_core.simulation.checking import compare
+from ipam_core.simulation.files import read_scenarios
 from ipam_core.simulation.player import Player, play
-from ipam_core.simulation.scenario import read_scenarios
 
 CASES = Path(__file__).parent / "conformance"
 SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 4

@@ -141,7 +141,7 @@ def plot_timeline(
     if any(each.shape != times.shape for each in values.values()):
         raise ValueError("a series has a value for each time")
     last = np.append(np.diff(times) > 0, True)
-    unit_s, unit = _time_unit(times[-1] - times[0])
+    unit_s, unit = time_unit(times[-1] - times[0])
     rows = list(dict.fromkeys(mark.name for mark in marks))
     figure = new_figure(9.5, 4.4 + 0.24 * len(rows))
     axes = figure.subplots(
@@ -151,7 +151,7 @@ def plot_timeline(
         squeeze=False,
         height_ratios=[4.4, 0.2 + 0.24 * len(rows)] if rows else [1],
     )[:, 0]
-    _draw_pool(axes[0], times[last] / unit_s, {name: each[last] for name, each in values.items()})
+    draw_pool(axes[0], times[last] / unit_s, {name: each[last] for name, each in values.items()})
     axes[0].set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
     if rows:
         _draw_marks(axes[1], rows, [mark._replace(time_s=mark.time_s / unit_s) for mark in marks])
@@ -164,7 +164,8 @@ def plot_timeline(
     save(figure, path)
 
 
-def _draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -> None:
+def draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -> None:
+    """Draw a pool's addresses over time; series and their meaning as in `plot_timeline`."""
     area = {"step": "post", "linewidth": 0, "rasterized": times.size > _MANY}
     below = np.zeros(times.size)
     for name, (label, colour, hatch) in _AREAS.items():
@@ -334,8 +335,8 @@ def _seconds_axis(axis: Any, set_scale: Any, longest: float) -> None:
     axis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
 
 
-def _time_unit(span_s: float) -> tuple[float, str]:
-    """Return the unit that suits a span: its seconds and its name."""
+def time_unit(span_s: float) -> tuple[float, str]:
+    """Return the unit that suits a span of time: its seconds and its name."""
     if span_s > 3 * 3600:
         return 3600.0, "hours"
     return (60.0, "minutes") if span_s > 600 else (1.0, "seconds")

@@ -10,6 +10,7 @@ shouldRemoveExtraENIs).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ipam_core.instances import ADDRESSES_PER_PREFIX
@@ -210,6 +211,65 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
         enis_to_spare=targets_defined
         or available - kept >= (warm + 1) * view.slots * (size if prefix_mode else 1),
     )
+
+
+class Decider:
+    """The rules for one kind of node, remembering what they made of counts met before.
+
+    A node's counts come back again and again, and `decide` is pure: the second time costs
+    a look-up. `decider` gives nodes of one kind the same one.
+    """
+
+    _MOST_KEPT = 4096
+
+    def __init__(
+        self, settings: Settings, slots: int, max_pods: int, prefix_mode: bool, policy: Policy
+    ) -> None:
+        self._settings = settings
+        self._slots = slots
+        self._max_pods = max_pods
+        self._prefix_mode = prefix_mode
+        self._policy = policy
+        self._kept: dict[tuple[int, ...], Decision] = {}
+
+    def decide(
+        self, stats: PoolStats, network_card: int, waiting: int, peak_assigned: int
+    ) -> Decision:
+        """Return `decide` of a store's statistics. Cost: constant."""
+        counts = (
+            stats.total,
+            stats.assigned,
+            stats.cooling,
+            stats.prefixes,
+            stats.free_prefixes,
+            network_card,
+            waiting,
+            peak_assigned,
+        )
+        decision = self._kept.get(counts)
+        if decision is None:
+            if len(self._kept) == self._MOST_KEPT:
+                self._kept.clear()
+            view = PoolView.of(
+                stats,
+                settings=self._settings,
+                slots=self._slots,
+                max_pods=self._max_pods,
+                prefix_mode=self._prefix_mode,
+                network_card=network_card,
+                waiting=waiting,
+                peak_assigned=peak_assigned,
+            )
+            decision = self._kept[counts] = decide(view, self._policy)
+        return decision
+
+
+@lru_cache(maxsize=64)
+def decider(
+    settings: Settings, slots: int, max_pods: int, prefix_mode: bool, policy: Policy
+) -> Decider:
+    """Return the `Decider` of a kind of node."""
+    return Decider(settings, slots, max_pods, prefix_mode, policy)
 
 
 def _prefixes_for(n_addresses: int) -> int:

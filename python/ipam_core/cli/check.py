@@ -49,7 +49,7 @@ def check(
     Example: ipam-core check --seeds 50 tests/conformance/*.json
     """
     from ipam_core.cli._out import console, print_json, progress
-    from ipam_core.simulation.scenario import read_scenarios
+    from ipam_core.simulation.files import read_scenarios
 
     scenarios = [scenario for file in files for scenario in read_scenarios(file)]
     chosen = policy_named(policy)

@@ -1,9 +1,9 @@
-"""`ipam-core simulate`: play scenarios and show their timelines."""
+"""`ipam-core simulate`: play a node's scenarios, or a fleet, and show what happens."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,39 +11,67 @@ from ipam_core.cli._options import (
     JsonOption,
     PlotOption,
     PolicyOption,
-    SeedOption,
     policy_named,
 )
 from ipam_core.errors import InputError
 
+if TYPE_CHECKING:
+    from ipam_core.policy import Policy
+    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.simulation.scenario import Scenario
+
 
 def simulate(
-    file: Annotated[Path, typer.Argument(help="A scenario, or a list of them: JSON or YAML.")],
-    seed: SeedOption = 0,
+    file: Annotated[Path, typer.Argument(help="A scenario, a list of them, or a fleet.")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="What decides all that is left to chance.")
+    ] = None,
     policy: PolicyOption = "vpc-cni",
+    compare: Annotated[bool, typer.Option(help="A fleet under both policies.")] = False,
     plot: PlotOption = None,
+    cloudtrail: Annotated[
+        Path | None, typer.Option(help="Write a fleet's EC2 calls as CloudTrail has them.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Play a scenario file and print its timeline; draw it too, if asked.
+    """Play a file, JSON or YAML, and print what happens; draw it too, if asked.
 
-    Exits 1 when something that the file expects is not met.
+    A scenario is one node and prints a timeline; exits 1 when something that it expects
+    is not met. A fleet is many nodes with a workload and prints waits, refusals and EC2
+    calls; exits 1 when pods wait in vain at its end.
 
-    Example: ipam-core simulate examples/stall.yaml
+    Examples: ipam-core simulate examples/stall.yaml
+
+    ipam-core simulate examples/rolling-update.yaml --compare --plot out.png
     """
-    from ipam_core.cli._out import console, print_json
-    from ipam_core.cli._timeline import heading, plot_result, timeline_json, timeline_table
-    from ipam_core.simulation.player import play
-    from ipam_core.simulation.scenario import read_scenarios
+    from ipam_core.simulation.files import read_simulation
 
+    found = read_simulation(file)
     chosen = policy_named(policy)
-    scenarios = read_scenarios(file)
     if plot is not None:
         from ipam_core.plots import check_path
 
         check_path(plot)
-        if len(scenarios) != 1:
-            raise InputError(f"{file}: {len(scenarios)} scenarios; a picture shows one")
-    results = [play(scenario, policy=chosen, seed=seed) for scenario in scenarios]
+    if isinstance(found, list):
+        if compare or cloudtrail is not None:
+            option = "--compare" if compare else "--cloudtrail"
+            raise InputError(f"{file}: {option} is for fleets; this is a scenario")
+        if plot is not None and len(found) != 1:
+            raise InputError(f"{file}: {len(found)} scenarios; a picture shows one")
+        return _play_scenarios(found, chosen, seed or 0, plot, as_json=as_json)
+    if compare and cloudtrail is not None:
+        raise InputError("--cloudtrail writes the calls of one policy, --compare plays two")
+    return _play_fleet(found, chosen, seed, compare, plot, cloudtrail, as_json=as_json)
+
+
+def _play_scenarios(
+    scenarios: list[Scenario], policy: Policy, seed: int, plot: Path | None, *, as_json: bool
+) -> int:
+    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._timeline import heading, plot_result, timeline_json, timeline_table
+    from ipam_core.simulation.player import play
+
+    results = [play(scenario, policy=policy, seed=seed) for scenario in scenarios]
     if plot is not None:
         plot_result(results[0], plot)
     if as_json:
@@ -51,7 +79,7 @@ def simulate(
             [
                 {
                     "id": result.scenario.scenario_id,
-                    "policy": policy,
+                    "policy": policy.name,
                     "seed": seed,
                     "passed": result.passed,
                     "mismatches": [str(mismatch) for mismatch in result.mismatches],
@@ -65,9 +93,61 @@ def simulate(
             scenario = result.scenario
             console().print(
                 f"[bold]{scenario.scenario_id}[/bold]: {heading(scenario)}, "
-                f"max pods {scenario.max_pods}, policy {policy}"
+                f"max pods {scenario.max_pods}, policy {policy.name}"
             )
             console().print(timeline_table(result.timeline))
             for mismatch in result.mismatches:
                 console().print(f"not met: {mismatch}", style="red", markup=False)
     return 0 if all(result.passed for result in results) else 1
+
+
+def _play_fleet(
+    spec: FleetSpec,
+    policy: Policy,
+    seed: int | None,
+    compare: bool,
+    plot: Path | None,
+    cloudtrail: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    import json
+
+    from ipam_core.cli._fleet import heading, results_table
+    from ipam_core.cli._out import console, print_json, progress_of
+    from ipam_core.cloud.cloudtrail import trail
+    from ipam_core.policy import IPAM_CORE, VPC_CNI
+    from ipam_core.simulation.fleet import simulate_fleet
+
+    chosen_seed = spec.seed if seed is None else seed
+    results = []
+    for each in (VPC_CNI, IPAM_CORE) if compare else (policy,):
+        with progress_of(f"{spec.name}, {each.name}") as on_progress:
+            results.append(
+                simulate_fleet(
+                    spec,
+                    policy=each,
+                    seed=chosen_seed,
+                    keep_calls=cloudtrail is not None,
+                    on_progress=on_progress,
+                )
+            )
+        if results[-1].interrupted:
+            break
+    if cloudtrail is not None:
+        cloudtrail.write_text(json.dumps(trail(results[0].calls), indent=1) + "\n", "utf-8")
+    if plot is not None:
+        from ipam_core.fleet_plots import plot_fleets
+
+        plot_fleets(results, plot, title=f"{spec.name}: {heading(spec, chosen_seed)}")
+    if as_json:
+        print_json([result.to_dict() for result in results])
+    else:
+        console().print(f"[bold]{spec.name}[/bold]: {heading(spec, chosen_seed)}")
+        console().print(results_table(results))
+    if results[-1].interrupted:
+        console().print(
+            f"interrupted at {results[-1].duration_s:g} s: what was done so far", style="red"
+        )
+        return 130
+    return 1 if any(result.still_waiting_s for result in results) else 0

@@ -65,6 +65,7 @@ class SimulatedInstance:
         self.eni_config = eni_config or fx.EniConfig(subnet_id="eniconfig")
         self.on_call = on_call
         self.unschedulable = False
+        self.terminated = False
         self.metadata_hides_addresses = False
         self.checkpoint: list[fx.CheckpointEntry] = []
         self._perform: dict[type[fx.Effect], Callable[[Any], Any]] = {
@@ -96,6 +97,8 @@ class SimulatedInstance:
         api = effect.api
         if api is None:
             return self._perform[type(effect)](effect)
+        if self.metadata_lag_s and not self._metadata:
+            self.publish_metadata()  # what was there before the first change
         error = self.region.fault_of(api)
         reply = None
         if error is None:
@@ -144,6 +147,11 @@ class SimulatedInstance:
         """Return the lowest device number that is free on a card."""
         taken = {eni.device_number for eni in self.attached() if eni.network_card == network_card}
         return next(number for number in range(len(taken) + 1) if number not in taken)
+
+    def terminate(self) -> None:
+        """End the instance; calls that it still has on their way find it gone."""
+        self.terminated = True
+        self.region.terminate(self.instance_id)
 
     # --- EC2 ------------------------------------------------------------------
 
@@ -215,6 +223,8 @@ class SimulatedInstance:
         eni = self._eni(effect.eni_id)
         card = effect.network_card
         most = self.enis_per_card[card] if card < len(self.enis_per_card) else 0
+        if self.terminated:
+            raise _Refused("InvalidInstanceID.NotFound", f"{self.instance_id} does not exist")
         if sum(other.network_card == card for other in self.attached()) >= most:
             raise _Refused(codes.ATTACHMENT_LIMIT, f"at most {most} interfaces on card {card}")
         self.attach(eni, effect.device_number, effect.network_card)
@@ -261,12 +271,20 @@ class SimulatedInstance:
         if self.metadata_lag_s:
             self._metadata.append((self.region.clock_ns(), self._metadata_now()))
 
-    def _read_attached_enis(self, _: fx.ReadAttachedEnis) -> tuple[fx.AttachedEni, ...]:
-        if not self._metadata:
-            return self._metadata_now()
+    def metadata_is_current(self) -> bool:
+        """Return whether metadata shows what is attached, and no older state."""
+        self._forget_old_metadata()
+        return len(self._metadata) <= 1
+
+    def _forget_old_metadata(self) -> None:
         shown_ns = self.region.clock_ns() - round(self.metadata_lag_s * 1e9)
         while len(self._metadata) > 1 and self._metadata[1][0] <= shown_ns:
             self._metadata.popleft()
+
+    def _read_attached_enis(self, _: fx.ReadAttachedEnis) -> tuple[fx.AttachedEni, ...]:
+        if not self._metadata:
+            return self._metadata_now()
+        self._forget_old_metadata()
         return self._metadata[0][1]
 
     def _metadata_now(self) -> tuple[fx.AttachedEni, ...]:

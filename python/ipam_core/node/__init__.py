@@ -6,6 +6,7 @@
     shrinking.py     give addresses back; free an ENI; drain the other mode's
     reconciling.py   compare with metadata and EC2, believe EC2
     leaks.py         delete ENIs that no node owns any more
+    timers.py        what passes with time alone: pauses, ages, intervals
     taking.py        put an attached ENI into the store; shared by the above
 
 The node does no I/O and reads no clock of its own: see `ipam_core.effects`.

@@ -18,7 +18,7 @@ from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
 from ipam_core.node.timers import Timers
 from ipam_core.policy import VPC_CNI
-from ipam_core.pool import PoolView, decide
+from ipam_core.pool import decider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -92,6 +92,7 @@ class Node:
         """When each address or prefix was given back, for the reconcile to skip."""
         self.last_error: CloudError | None = None
         """What the last growing step that failed met."""
+        self._decider = decider(settings, self.slots, self.max_pods, self.prefix_mode, policy)
         self.timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
         self._random = random.Random(seed)
 
@@ -154,6 +155,8 @@ class Node:
         """
         now_ns = self._answering()
         self.waiting.discard(sandbox)
+        if len(self.stores) == 1:
+            return [self.store.release(sandbox, now_ns)]
         released = [
             store.release(sandbox, now_ns)
             for store in self.stores
@@ -187,7 +190,7 @@ class Node:
         nothing could be given back. Failed calls are remembered in `last_error`, never
         raised. Source: pool-rules section 5, "The loop".
         """
-        if self.settings.disable_network_resource_provisioning or self.mode == "ipv6":
+        if not self.changes_pool:
             return False
         self.note_assigned(self.clock_ns())
         shrank = False
@@ -200,13 +203,38 @@ class Node:
             elif decision.high and self.timers.may_shrink(self.clock_ns()):
                 shrank = True
                 yield from shrinking.give_back(self, card)
-            if decision.enis_to_spare or (
-                self.prefix_mode and shrinking.has_idle_eni(self.stores[card], self.clock_ns())
-            ):
+            if self._may_spare_eni(card, decision):
                 yield from shrinking.free_one_eni(self, card)
         if shrank:
             self.timers.shrunk_ns = self.timers.changed_ns = self.clock_ns()
         return shrank
+
+    def rests(self) -> bool:
+        """Return whether a look now would do nothing at all, at a fraction of its cost.
+
+        False may be wrong: only the look itself tells then. It notes what a look notes.
+        """
+        if not self.changes_pool:
+            return True
+        now_ns = self.clock_ns()
+        self.note_assigned(now_ns)
+        for card in range(len(self.stores)):
+            decision = self.decide(card)
+            if decision.low or (decision.high and self.timers.may_shrink(now_ns)):
+                return False
+            if self._may_spare_eni(card, decision) and shrinking.has_freeable_eni(self, card):
+                return False
+        return True
+
+    @property
+    def changes_pool(self) -> bool:
+        """Whether the agent grows and shrinks the pool at all."""
+        return self.mode != "ipv6" and not self.settings.disable_network_resource_provisioning
+
+    def _may_spare_eni(self, card: int, decision: Decision) -> bool:
+        return decision.enis_to_spare or (
+            self.prefix_mode and shrinking.has_idle_eni(self.stores[card], self.clock_ns())
+        )
 
     def reconcile(self) -> Step[None]:
         """Compare with metadata and EC2 if that is due, and believe EC2.
@@ -241,17 +269,12 @@ class Node:
 
     def decide(self, network_card: int = 0) -> Decision:
         """Return what the rules say of a card's pool as it is now."""
-        view = PoolView.of(
+        return self._decider.decide(
             self.stores[network_card].stats(self.clock_ns()),
-            settings=self.settings,
-            slots=self.slots,
-            max_pods=self.max_pods,
-            prefix_mode=self.prefix_mode,
-            network_card=network_card,
-            waiting=len(self.waiting),
-            peak_assigned=self.timers.peak_assigned(network_card),
+            network_card,
+            len(self.waiting),
+            self.timers.peak_assigned(network_card),
         )
-        return decide(view, self.policy)
 
     @property
     def store(self) -> DataStore:
@@ -310,8 +333,14 @@ class Node:
         alone does nothing before then. Cost: O(network cards).
         """
         now_ns = self.clock_ns()
-        found = [self.timers.next_ns(now_ns), *(s.next_cool_ns(now_ns) for s in self.stores)]
-        return min((ns for ns in found if ns is not None), default=None)
+        due_ns = self.timers.next_ns(now_ns)
+        for card, store in enumerate(self.stores):
+            # Cooling alone decides nothing for the agent but whether an ENI may be freed.
+            if not self.policy.cooling_is_available or self._may_spare_eni(card, self.decide(card)):
+                cool_ns = store.next_cool_ns(now_ns)
+                if cool_ns is not None and (due_ns is None or cool_ns < due_ns):
+                    due_ns = cool_ns
+        return due_ns
 
     def in_map_order(self, items: Iterable[T]) -> list[T]:
         """Return the items as the agent's walk over a map would: in random order, seeded."""

@@ -118,28 +118,48 @@ def free_one_eni(node: Node, card: int) -> Step[None]:
         return
     if not node.settings.manage_enis_non_schedulable and (yield ReadUnschedulable()):
         return
+    yield from free_under(node, card, *_targets(node, card))
+
+
+def _targets(node: Node, card: int) -> tuple[int, int]:
+    """Return the free addresses and the total that the other ENIs must keep."""
     decision = node.decide(card)
     kept = max(decision.view.peak_assigned - decision.view.assigned, 0)
-    yield from free_under(node, card, decision.warm_ip + kept, decision.minimum_ip)
+    return decision.warm_ip + kept, decision.minimum_ip
+
+
+def has_freeable_eni(node: Node, card: int) -> bool:
+    """Return whether an ENI would be freed now, were the node not cordoned."""
+    return _find_freeable(node, card, *_targets(node, card)) is not None
 
 
 def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str | None]:
     """Free one ENI under these targets; return its id, or None if none can go."""
-    store = node.stores[card]
-    eni_id = store.find_freeable_eni(
-        warm_ip=warm_ip,
-        minimum_ip=minimum_ip,
-        warm_prefix=node.settings.warm_prefix_target if node.prefix_mode else 0,
-        min_age_s=YOUNGEST_FREED_S,
-        now_ns=node.clock_ns(),
-    ).eni_id
-    if eni_id is None or (node.policy.release_delay_s and _is_missed(node, card, eni_id)):
+    eni_id = _find_freeable(node, card, warm_ip, minimum_ip)
+    if eni_id is None:
         return None
-    store.remove_eni(eni_id)
+    node.stores[card].remove_eni(eni_id)
     try:
         yield from detach_and_delete(node, eni_id)
     except CloudError as error:
         node.last_error = error
+    return eni_id
+
+
+def _find_freeable(node: Node, card: int, warm_ip: int, minimum_ip: int) -> str | None:
+    eni_id = (
+        node.stores[card]
+        .find_freeable_eni(
+            warm_ip=warm_ip,
+            minimum_ip=minimum_ip,
+            warm_prefix=node.settings.warm_prefix_target if node.prefix_mode else 0,
+            min_age_s=YOUNGEST_FREED_S,
+            now_ns=node.clock_ns(),
+        )
+        .eni_id
+    )
+    if eni_id is None or (node.policy.release_delay_s and _is_missed(node, card, eni_id)):
+        return None
     return eni_id
 
 

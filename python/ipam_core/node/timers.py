@@ -71,20 +71,26 @@ class Timers:
         None: never. An idle look before then would do nothing either, unless a pod comes
         or goes, or an address has cooled.
         """
-        oldest_ns = now_ns - YOUNGEST_FREED_S * NS
-        while self.young_ns and self.young_ns[0] < oldest_ns:
-            self.young_ns.popleft()
-        found = [
-            since_ns + seconds * NS
-            for since_ns, seconds in (
-                (self.full_ns, FULL_SUBNET_PAUSE_S),
-                (self.shrunk_ns, SHRINK_INTERVAL_S),
-                (self.young_ns[0] if self.young_ns else None, YOUNGEST_FREED_S),
-            )
-            if since_ns is not None and since_ns + seconds * NS >= now_ns
-        ]
-        found += [peaks[0][0] + self.release_delay_ns for peaks in self.peaks if len(peaks) > 1]
-        return min(found, default=None)
+        due_ns: int | None = None
+        young_ns, oldest_ns = self.young_ns, now_ns - YOUNGEST_FREED_S * NS
+        while young_ns and young_ns[0] < oldest_ns:
+            young_ns.popleft()
+        if young_ns:
+            due_ns = young_ns[0] + YOUNGEST_FREED_S * NS
+        for since_ns, seconds in (
+            (self.full_ns, FULL_SUBNET_PAUSE_S),
+            (self.shrunk_ns, SHRINK_INTERVAL_S),
+        ):
+            if since_ns is not None and since_ns + seconds * NS >= now_ns:
+                due_ns = _earlier(due_ns, since_ns + seconds * NS)
+        for peaks in self.peaks:
+            if len(peaks) > 1:
+                due_ns = _earlier(due_ns, peaks[0][0] + self.release_delay_ns)
+        return due_ns
+
+
+def _earlier(one_ns: int | None, other_ns: int) -> int:
+    return other_ns if one_ns is None or other_ns < one_ns else one_ns
 
 
 def _within(since_ns: int | None, seconds: int, now_ns: int) -> bool:

@@ -23,7 +23,6 @@ from ipam_core.cloud.region import (
 )
 from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
-from ipam_core.effects import CheckpointEntry
 from ipam_core.errors import (
     InputError,
     NotReadyError,
@@ -39,11 +38,11 @@ from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.checking import Mismatch, compare
+from ipam_core.simulation.restarts import checkpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ipam_core._store import UsedAddress
     from ipam_core.policy import Policy
     from ipam_core.simulation.scenario import Scenario, ScenarioStep
 
@@ -242,7 +241,7 @@ class Player:
             else:
                 self.env[name] = value
         if self.node.ready:  # one that did not start has not written it
-            self.instance.checkpoint = self._checkpoint()
+            self.instance.checkpoint = checkpoint_of(self.node, self.now_ns)
         running = {pod.sandbox.container_id for pod in self.running}
         self.instance.checkpoint = [
             entry
@@ -258,26 +257,6 @@ class Player:
             self._drive(self.node.start())
         except StartError as error:
             self.init_error = error.message
-
-    def _checkpoint(self) -> list[CheckpointEntry]:
-        """Return the assignments as the agent's checkpoint keeps them, cooldowns too."""
-        kept = []
-        for store in self.node.stores:
-            for eni in store.enis():
-                kept += [self._entry(used) for used in store.used_addresses(eni.eni_id)]
-        return kept
-
-    def _entry(self, used: UsedAddress) -> CheckpointEntry:
-        held = used.sandbox
-        return CheckpointEntry(
-            container_id=held.container_id if held else "",
-            ifname=held.ifname if held else "",
-            network=held.network if held else "",
-            address=used.address,
-            pod=used.pod,
-            assigned_ago_s=(self.now_ns - used.assigned_ns) / NS,
-            released_ago_s=None if held else (self.now_ns - used.released_ns) / NS,
-        )
 
     def settle(self, step: ScenarioStep) -> None:
         """Run pool steps until nothing changes any more."""

@@ -13,10 +13,22 @@ from typing import TYPE_CHECKING, Any
 from ipam_core import instances
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError, UnknownInstanceTypeError
+from ipam_core.simulation.reading import (
+    boolean,
+    known_keys,
+    mapping,
+    non_empty,
+    one_of,
+    positive,
+    shown,
+    variable_changes,
+    variables,
+    whole,
+    wholes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 EC2_APIS = (
     "AssignPrivateIpAddresses",
@@ -114,24 +126,13 @@ class Scenario:
     notes: str = ""
 
 
-def read_scenarios(path: Path) -> list[Scenario]:
-    """Read a file of one scenario or a list of them, JSON or YAML.
-
-    Raises `OSError` where the file cannot be read and `InputError` where its content
-    is not a scenario, with the file's name in front.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return parse_scenarios(text)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from error
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
 def parse_scenarios(text: str) -> list[Scenario]:
     """Parse the text of a scenario file. Raises `InputError`."""
-    documents = load_documents(text)
+    return scenarios_of(load_documents(text))
+
+
+def scenarios_of(documents: list[Any]) -> list[Scenario]:
+    """Check a file's documents, each a scenario or a list of them. Raises `InputError`."""
     raws = [raw for document in documents for raw in _listed(document)]
     if not raws:
         raise InputError("no scenario in it")
@@ -145,7 +146,7 @@ def _listed(document: Any) -> list[Any]:
 def scenario_of(raw: Any) -> Scenario:
     """Check one scenario as loaded from a file and return its value. Raises `InputError`."""
     if not isinstance(raw, dict):
-        raise InputError(f"a scenario is a mapping, not {_shown(raw)}")
+        raise InputError(f"a scenario is a mapping, not {shown(raw)}")
     scenario_id = str(raw.get("id", "scenario"))
     try:
         return _scenario(raw, scenario_id)
@@ -154,31 +155,31 @@ def scenario_of(raw: Any) -> Scenario:
 
 
 def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
-    _known_keys(raw, SCENARIO_KEYS, "scenario")
+    known_keys(raw, SCENARIO_KEYS, "scenario")
     instance_type = raw.get("instance_type")
     if not isinstance(instance_type, str) or not instance_type:
-        raise InputError(f"instance_type is a name such as m5.large, not {_shown(instance_type)}")
+        raise InputError(f"instance_type is a name such as m5.large, not {shown(instance_type)}")
     max_enis, ipv4_per_eni = _limits(raw.get("limits"), instance_type)
-    node = _mapping(raw.get("node", {}), "node")
-    _known_keys(node, ("nitro", "unmanaged_enis", "metadata_lag_s", "enis_per_card"), "node")
+    node = mapping(raw.get("node", {}), "node")
+    known_keys(node, ("nitro", "unmanaged_enis", "metadata_lag_s", "enis_per_card"), "node")
     steps = raw.get("steps")
     if not isinstance(steps, list) or not steps:
-        raise InputError(f"steps is a list with at least one step, not {_shown(steps)}")
+        raise InputError(f"steps is a list with at least one step, not {shown(steps)}")
     return Scenario(
         scenario_id=scenario_id,
         instance_type=instance_type,
         max_enis=max_enis,
         ipv4_per_eni=ipv4_per_eni,
-        env=_env(raw.get("env", {}), "env"),
-        max_pods=_whole(
+        env=variables(raw.get("env", {}), "env"),
+        max_pods=whole(
             raw.get("max_pods", max_enis * (ipv4_per_eni - 1) + 2), "max_pods", at_least=1
         ),
         steps=tuple(_step(step, number) for number, step in enumerate(steps, 1)),
         expect=_expectations(raw.get("expect", {}), "expect"),
-        nitro=_boolean(node.get("nitro", True), "node.nitro"),
-        unmanaged_enis=_whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
-        metadata_lag_s=_whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
-        enis_per_card=tuple(_wholes(node.get("enis_per_card", []), "node.enis_per_card")),
+        nitro=boolean(node.get("nitro", True), "node.nitro"),
+        unmanaged_enis=whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
+        metadata_lag_s=whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
+        enis_per_card=tuple(wholes(node.get("enis_per_card", []), "node.enis_per_card")),
         source=str(raw.get("source", "")),
         notes=str(raw.get("notes", "")),
     )
@@ -192,11 +193,11 @@ def _limits(raw: Any, instance_type: str) -> tuple[int, int]:
         except UnknownInstanceTypeError as error:
             raise InputError(f"{error}; or give limits {{max_enis, ipv4_per_eni}}") from error
         return known.max_enis, known.ipv4_per_eni
-    limits = _mapping(raw, "limits")
-    _known_keys(limits, ("max_enis", "ipv4_per_eni"), "limits")
+    limits = mapping(raw, "limits")
+    known_keys(limits, ("max_enis", "ipv4_per_eni"), "limits")
     return (
-        _whole(limits.get("max_enis"), "limits.max_enis", at_least=1, at_most=64),
-        _whole(limits.get("ipv4_per_eni"), "limits.ipv4_per_eni", at_least=2, at_most=64),
+        whole(limits.get("max_enis"), "limits.max_enis", at_least=1, at_most=64),
+        whole(limits.get("ipv4_per_eni"), "limits.ipv4_per_eni", at_least=2, at_most=64),
     )
 
 
@@ -205,10 +206,10 @@ def _limits(raw: Any, instance_type: str) -> tuple[int, int]:
 
 def _step(raw: Any, number: int) -> ScenarioStep:
     where = f"step {number}"
-    step = _mapping(raw, where)
+    step = mapping(raw, where)
     op = step.get("op")
     if op not in _STEPS:
-        raise InputError(f"{where}: unknown op {_shown(op)}; known: {', '.join(_STEPS)}")
+        raise InputError(f"{where}: unknown op {shown(op)}; known: {', '.join(_STEPS)}")
     where = f"{where} ({op})"
     checks = _STEPS[op]
     arguments = {key: value for key, value in step.items() if key not in ("op", "label")}
@@ -216,7 +217,7 @@ def _step(raw: Any, number: int) -> ScenarioStep:
         return ScenarioStep(
             op=op, arguments=_expectations(arguments, where), label=str(step.get("label", ""))
         )
-    _known_keys(arguments, tuple(checks), where)
+    known_keys(arguments, tuple(checks), where)
     checked = {key: checks[key](value, f"{where}: {key}") for key, value in arguments.items()}
     for key in _REQUIRED.get(op, ()):
         if key not in checked:
@@ -227,13 +228,13 @@ def _step(raw: Any, number: int) -> ScenarioStep:
 
 
 def _expectations(raw: Any, where: str) -> dict[str, Any]:
-    expected = _mapping(raw, where)
-    _known_keys(expected, tuple(sorted(EXPECT_KEYS)), where)
+    expected = mapping(raw, where)
+    known_keys(expected, tuple(sorted(EXPECT_KEYS)), where)
     for key, value in expected.items():
         if key != "docs":
             _expected_value(value, f"{where}: {key}")
     if "ec2" in expected:
-        _known_keys(_mapping(expected["ec2"], f"{where}: ec2"), EC2_APIS, f"{where}: ec2")
+        known_keys(mapping(expected["ec2"], f"{where}: ec2"), EC2_APIS, f"{where}: ec2")
     return expected
 
 
@@ -254,131 +255,57 @@ def _expected_value(value: Any, where: str) -> None:
 # --- values ---------------------------------------------------------------------------
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _known_keys(raw: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in raw:
-        if key not in known:
-            raise InputError(f"{where}: unknown key {_shown(key)}; known: {', '.join(known)}")
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{where} is a mapping, not {_shown(value)}")
-    return value
-
-
-def _whole(value: Any, where: str, *, at_least: int = 0, at_most: int | None = None) -> int:
-    if (
-        not isinstance(value, int)
-        or isinstance(value, bool)
-        or value < at_least
-        or (at_most is not None and value > at_most)
-    ):
-        allowed = f"from {at_least} to {at_most}" if at_most is not None else f">= {at_least}"
-        raise InputError(f"{where} is a whole number {allowed}, not {_shown(value)}")
-    return value
-
-
-def _positive(value: Any, where: str) -> int:
-    return _whole(value, where, at_least=1)
-
-
-def _boolean(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise InputError(f"{where} is true or false, not {_shown(value)}")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise InputError(f"{where} is a text, not {_shown(value)}")
-    return value
-
-
-def _one_of(*allowed: str) -> Callable[[Any, str], str]:
-    def check(value: Any, where: str) -> str:
-        if value not in allowed:
-            raise InputError(f"{where} is one of {', '.join(allowed)}, not {_shown(value)}")
-        return str(value)
-
-    return check
-
-
 def _tag(value: Any, where: str) -> str | None:
-    return None if value is None else _text(value, where)
-
-
-def _env(value: Any, where: str) -> dict[str, str]:
-    env = _mapping(value, where)
-    for name, setting in env.items():
-        if not isinstance(setting, str):
-            raise InputError(f"{where}.{name} is a text, as in a manifest, not {_shown(setting)}")
-    return env
-
-
-def _env_changes(value: Any, where: str) -> dict[str, str | None]:
-    env = _mapping(value, where)
-    _env({name: setting for name, setting in env.items() if setting is not None}, where)
-    return env
-
-
-def _wholes(value: Any, where: str) -> list[int]:
-    if not isinstance(value, list):
-        raise InputError(f"{where} is a list of whole numbers, not {_shown(value)}")
-    return [_whole(part, where) for part in value]
+    return None if value is None else non_empty(value, where)
 
 
 def _enis(value: Any, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list):
-        raise InputError(f"{where} is a list, not {_shown(value)}")
+        raise InputError(f"{where} is a list, not {shown(value)}")
     for raw in value:
-        eni = _mapping(raw, where)
-        _known_keys(eni, ("role", "name", "ips", "prefixes", "excluded"), where)
-        _one_of("primary", "secondary", "trunk", "efa")(eni.get("role", "secondary"), where)
-        total, used = [*_wholes(eni.get("ips", [0, 0]), f"{where}.ips"), 0, 0][:2]
+        eni = mapping(raw, where)
+        known_keys(eni, ("role", "name", "ips", "prefixes", "excluded"), where)
+        one_of("primary", "secondary", "trunk", "efa")(eni.get("role", "secondary"), where)
+        total, used = [*wholes(eni.get("ips", [0, 0]), f"{where}.ips"), 0, 0][:2]
         if used > total:
             raise InputError(f"{where}.ips: {used} used of {total}")
-        if any(used > 16 for used in _wholes(eni.get("prefixes", []), f"{where}.prefixes")):
+        if any(used > 16 for used in wholes(eni.get("prefixes", []), f"{where}.prefixes")):
             raise InputError(f"{where}.prefixes: at most 16 used of a prefix")
     return value
 
 
 def _leaked(value: Any, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list):
-        raise InputError(f"{where} is a list, not {_shown(value)}")
+        raise InputError(f"{where} is a list, not {shown(value)}")
     for raw in value:
-        _known_keys(_mapping(raw, where), ("name", "status", "description", "tags"), where)
+        known_keys(mapping(raw, where), ("name", "status", "description", "tags"), where)
     return value
 
 
 _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "boot": {},
-    "restart": {"env": _env_changes},
-    "settle": {"never": _boolean},
-    "run": {"seconds": _positive},
-    "add_pods": {"n": _positive, "each_settled": _boolean, "all_cards": _boolean},
-    "del_pods": {"n": _positive, "order": _one_of("oldest", "newest"), "which": _wholes},
-    "subnet": {"id": _text, "free_ips": _whole, "free_prefixes": _whole, "tag": _tag},
-    "ec2_fail": {"api": _one_of(*EC2_APIS), "code": _text, "times": _positive},
+    "restart": {"env": variable_changes},
+    "settle": {"never": boolean},
+    "run": {"seconds": positive},
+    "add_pods": {"n": positive, "each_settled": boolean, "all_cards": boolean},
+    "del_pods": {"n": positive, "order": one_of("oldest", "newest"), "which": wholes},
+    "subnet": {"id": non_empty, "free_ips": whole, "free_prefixes": whole, "tag": _tag},
+    "ec2_fail": {"api": one_of(*EC2_APIS), "code": non_empty, "times": positive},
     "ec2_heal": {},
     "cordon": {},
     "uncordon": {},
-    "preattach": {"ips_per_eni": _wholes},
+    "preattach": {"ips_per_eni": wholes},
     "imds_hide": {},
     "attach_eni": {
-        "name": _text,
-        "role": _one_of("secondary", "trunk", "efa"),
-        "ips": _whole,
-        "old": _boolean,
+        "name": non_empty,
+        "role": one_of("secondary", "trunk", "efa"),
+        "ips": whole,
+        "old": boolean,
     },
-    "detach_eni": {"with_pods": _boolean},
-    "state": {"enis": _enis, "env": _env, "max_pods": _positive},
-    "free_eni": {"warm_ip": _whole, "min_ip": _whole},
-    "cleanup_leaked": {"enis": _leaked, "now": _text, "cluster": _text},
+    "detach_eni": {"with_pods": boolean},
+    "state": {"enis": _enis, "env": variables, "max_pods": positive},
+    "free_eni": {"warm_ip": whole, "min_ip": whole},
+    "cleanup_leaked": {"enis": _leaked, "now": non_empty, "cluster": non_empty},
     "mark": {},
     "expect": {},
 }

@@ -1,0 +1,97 @@
+"""What a fleet simulation found, as a table of 80 columns with a column for each policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from ipam_core.cloud.codes import REQUEST_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.table import Table
+
+    from ipam_core.simulation.fleet_result import FleetResult
+    from ipam_core.simulation.fleet_spec import FleetSpec
+
+K = TypeVar("K")
+
+_AVERAGES = {
+    "nodes": "nodes",
+    "ENIs": "enis",
+    "addresses held": "total",
+    "  assigned to pods": "assigned",
+    "  cooling": "cooling",
+    "  idle": "idle",
+}
+"""Series whose means are shown, by label."""
+
+
+def heading(spec: FleetSpec, seed: int) -> str:
+    """Return one line on what was played."""
+    groups = ", ".join(f"{group.count} {group.instance_type}" for group in spec.groups)
+    measured = (
+        f", counted from {duration_text(spec.measure_from_ns / 1e9)} on"
+        if spec.measure_from_ns
+        else ""
+    )
+    return f"{groups}, {duration_text(spec.duration_ns / 1e9)}{measured}, seed {seed}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as people write durations."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def results_table(results: Sequence[FleetResult]) -> Table:
+    """Return the table of one result, or of several side by side."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=80, pad_edge=False)
+    table.add_column("", ratio=1, overflow="fold")
+    for result in results:
+        table.add_column(result.policy, justify="right", no_wrap=True, min_width=16)
+
+    def add(label: str, values: Iterable[str], style: str | None = None) -> None:
+        table.add_row(label, *values, style=style)
+
+    def heading_row(label: str) -> None:
+        table.add_row(label, style="bold")
+
+    add("pods that asked for an address", (f"{r.n_pods:,}" for r in results), "bold")
+    add("  refused at first", (f"{r.n_waited:,}" for r in results))
+    add("  without one at the end", (f"{len(r.still_waiting_s):,}" for r in results))
+    heading_row("wait, seconds")
+    for label, share in (("half of the pods", 0.5), ("90%", 0.9), ("99%", 0.99), ("all", 1.0)):
+        add(f"  {label}", (f"{r.wait_quantile_s(share):.1f}" for r in results))
+    if causes := _all_keys(result.refusals for result in results):
+        heading_row("refusals, by cause")
+        for cause in causes:
+            add(f"  {cause}", (f"{r.refusals.get(cause, 0):,}" for r in results))
+    totals = ((r.n_calls, sum(r.throttled_by_api.values())) for r in results)
+    add("EC2 calls, throttled ones in brackets", (_calls(*total) for total in totals), "bold")
+    for api in _all_keys(result.calls_by_api for result in results):
+        counts = ((r.calls_by_api.get(api, 0), r.throttled_by_api.get(api, 0)) for r in results)
+        add(f"  {api}", (_calls(*count) for count in counts))
+    errors = [key for key in _all_keys(r.errors for r in results) if key[1] != REQUEST_LIMIT]
+    if errors:
+        heading_row("other refusals of EC2")
+        for api, code in errors:
+            add(f"  {api}: {code}", (f"{r.errors.get((api, code), 0):,}" for r in results))
+    heading_row("on average at a moment")
+    for label, name in _AVERAGES.items():
+        add(f"  {label}", (f"{r.mean(name):,.1f}" for r in results))
+    return table
+
+
+def _calls(n_calls: int, n_throttled: int) -> str:
+    return f"{n_calls:,}" + (f" ({n_throttled:,})" if n_throttled else "")
+
+
+def _all_keys(mappings: Iterable[Mapping[K, int]]) -> list[K]:
+    """Return the keys of all, in the order met."""
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))

@@ -1,0 +1,42 @@
+"""Simulation files: scenarios of one node, or a fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipam_core.documents import load_documents
+from ipam_core.errors import InputError
+from ipam_core.simulation.scenario import scenarios_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.simulation.scenario import Scenario
+
+
+def read_simulation(path: Path) -> FleetSpec | list[Scenario]:
+    """Read a file, JSON or YAML: a fleet, one scenario, or a list of them.
+
+    Raises `OSError` where it cannot be read and `InputError` where its content is
+    neither, with the file's name in front.
+    """
+    try:
+        documents = load_documents(path.read_text(encoding="utf-8"))
+        if len(documents) == 1 and isinstance(documents[0], dict) and "nodes" in documents[0]:
+            from ipam_core.simulation.fleet_file import fleet_of  # noqa: PLC0415  (loads NumPy)
+
+            return fleet_of(documents[0], path.parent)
+        return scenarios_of(documents)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_scenarios(path: Path) -> list[Scenario]:
+    """Read a file of one scenario or a list of them. Raises as `read_simulation`."""
+    found = read_simulation(path)
+    if not isinstance(found, list):
+        raise InputError(f"{path}: a fleet, not a scenario")
+    return found
