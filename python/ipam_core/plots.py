@@ -27,7 +27,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
 )  # fmt: skip
 _GREY = "#777777"
 _DASHES = ("-", "--", "-.", ":")
-_RUN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
 _AREAS = {
     "assigned": ("assigned to pods", BLUE, ""),
     "cooling": ("cooling", ORANGE, "xxxx"),
@@ -88,6 +88,22 @@ def new_figure(width: float, height: float) -> Any:
     except ImportError:
         raise MissingExtraError("plot", "a picture") from None
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return how the line of a number is told from the others: colour and dashes."""
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "linewidth": 1.8,
+    }
+
+
+def tidy(axis: Any) -> None:
+    """Leave of an axis what is read: a light grid, and no box."""
+    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Any, path: Path) -> None:
@@ -224,18 +240,10 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
             label += f", {n_pods - n_served} of {n_pods} pods for ever"
         left = np.arange(n_pods, n_pods - n_served - 1, -1) / n_pods
         served = waits[:n_served]
-        colour = _RUN_COLOURS[number % len(_RUN_COLOURS)]
-        axis.step(
-            [0, *served, 2 * longest],
-            [*left, left[-1]],
-            _DASHES[number % len(_DASHES)],
-            where="post",
-            c=colour,
-            lw=1.8,
-            label=label,
-        )
+        style = line_style(number)
+        axis.step([0, *served, 2 * longest], [*left, left[-1]], where="post", label=label, **style)
         if not isinf(p99):
-            axis.plot(p99, 0.01, "o", c=colour, clip_on=False)
+            axis.plot(p99, 0.01, "o", color=style["color"], clip_on=False)
     _seconds_axis(axis.xaxis, axis.set_xscale, longest)
     axis.set_xlim(0, 1.5 * longest)
     axis.set_yscale("log")
@@ -332,10 +340,3 @@ def time_unit(span_s: float) -> tuple[float, str]:
     if span_s > 3 * 3600:
         return 3600.0, "hours"
     return (60.0, "minutes") if span_s > 600 else (1.0, "seconds")
-
-
-def tidy(axis: Any) -> None:
-    """Give an axis the look that all pictures have."""
-    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)

@@ -113,6 +113,20 @@ def test_the_table_has_a_row_only_where_something_changes(command):
     ]
 
 
+def test_what_repeats_is_told_once_and_what_never_ends_as_that(command):
+    # m5.large, 9 slots an ENI: each pod costs an address, the 8th and the 17th an ENI.
+    _, out, _ = command("--instance", "m5.large", "-e", "WARM_IP_TARGET=2", "--max-pods", 20)
+    assert [line.split() for line in out.splitlines()[6:11]] == [
+        ["0-7", "1", "2", "..", "9", "2", "Assign", "1", "each", "pod"],
+        ["8", "2", "9", "1", "2", "CreateENI", "1"],
+        ["9-16", "2", "9", "2", "..", "9", "9", "2", "Assign", "1", "each", "pod"],
+        ["17", "3", "9", "9", "1", "2", "CreateENI", "1"],
+        ["18", "3", "9", "9", "2", "2", "Assign", "1"],
+    ]
+    _, out, _ = command("--instance", "m5.large", "-e", "ENABLE_PREFIX_DELEGATION=true")
+    assert "Assign 4, Unassign 4, and on and on" in " ".join(out.split())
+
+
 def test_json_holds_the_verdict_the_levels_and_the_findings(command):
     status, out, _ = command("--instance", "m8g.4xlarge", *INCIDENT, "--json")
     told = json.loads(out)
@@ -160,6 +174,11 @@ def test_several_types_are_told_apart(command):
     assert out.count("minimum-without-warm") == 1
 
 
+def test_a_type_given_twice_is_told_once(command):
+    _, out, _ = command("--instance", "t3.small", "--instance", "t3.small", "--json")
+    assert len(json.loads(out)["nodes"]) == 1
+
+
 def test_settings_come_out_of_a_manifest_and_e_wins(command, tmp_path):
     path = tmp_path / "aws-node.yaml"
     path.write_text(MANIFEST)
@@ -172,6 +191,10 @@ def test_settings_come_out_of_a_manifest_and_e_wins(command, tmp_path):
     )
     assert status == 0
     assert "unknown here" not in out
+    status, out, _ = command(
+        "--instance", "m8g.4xlarge", "--manifest", path, "-e", "MINIMUM_IP_TARGET=30"
+    )
+    assert "stalls at pod 31" in out
 
 
 def test_helm_values_lie_over_the_chart(command, tmp_path):

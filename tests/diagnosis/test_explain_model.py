@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diagnosis.slow_pool import SlowNode, fill
 from ipam_core.diagnosis.explain import explain
 from ipam_core.instances import InstanceLimits
-from ipam_core.policy import VPC_CNI
+from ipam_core.policy import IPAM_CORE, VPC_CNI
 
 
 def limits_of(max_enis, slots):
@@ -127,3 +127,23 @@ def test_the_verdict_is_that_of_the_slow_model(case, seed):
     assert (explained.play.flap is None) == settles
     if not node.prefix and settles:
         assert verdict.burst == burst
+
+
+@given(case=cases(), seed=st.integers(0, 3))
+def test_policy_ipam_core_stalls_only_where_slots_or_addresses_end(case, seed):
+    """Whatever the settings: the findings say why, and no slot stays unused but for room."""
+    max_enis, slots, variables, max_pods, subnet_free = case
+    explained = explain(
+        limits_of(max_enis, slots),
+        variables,
+        max_pods=max_pods,
+        subnet_free=subnet_free,
+        policy=IPAM_CORE,
+        seed=seed,
+    )
+    verdict = explained.verdict
+    errors = [each for each in explained.findings if each.kind.severity == "error"]
+    assert bool(errors) == (not verdict.serves_all)
+    provisioned = "DISABLE_NETWORK_RESOURCE_PROVISIONING" not in variables
+    if provisioned and subnet_free is None and not verdict.init_error and not verdict.serves_all:
+        assert verdict.unused_slots == 0

@@ -1,13 +1,15 @@
 """The examples of the documents do what they show, and what they name exists."""
 
 import doctest
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 
-from ipam_core.cli._app import run
+from ipam_core.cli._app import app, run
 from ipam_core.diagnosis.explain import CHECKS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -101,11 +103,30 @@ def test_every_finding_is_documented_with_its_severity():
     assert rows == [(check.kind.identifier, str(check.kind.severity)) for check in CHECKS]
 
 
-def test_every_option_of_explain_is_documented(capsys):
-    assert run(["explain", "--help"]) == 0
-    text = (DOCS / "explain.md").read_text("utf-8")
-    for option in set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--env", "--help"}:
-        assert option in text, option
+PAGE_OF = {"explain": "explain", "doctor": "doctor", "subnet": "subnet"}
+PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws"}
+
+
+def leaves(command, *path):
+    """Yield the (path, options) of every command."""
+    subcommands = getattr(command, "commands", None)
+    if subcommands is None:
+        yield path, {option for param in command.params for option in param.opts}
+        return
+    for name, subcommand in subcommands.items():
+        yield from leaves(subcommand, *path, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [pytest.param(*leaf, id=" ".join(leaf[0])) for leaf in leaves(get_command(app))],
+)
+def test_every_command_and_option_is_documented_on_its_page(path, options):
+    text = (DOCS / f"{PAGE_OF.get(path[0], 'commands')}.md").read_text("utf-8")
+    assert " ".join(path) in text
+    # Those of every command are told once, on the page of the commands.
+    named = {option for option in options if option.startswith("--")} - {"--help", "--json"}
+    assert [option for option in sorted(named) if option not in text] == []
 
 
 def test_every_page_and_every_command_is_on_the_site(capsys):
@@ -126,3 +147,19 @@ def test_every_page_and_every_command_is_on_the_site(capsys):
     assert len(commands) >= 9
     text = (DOCS / "commands.md").read_text("utf-8")
     assert [name for name in commands if f"ipam-core {name}`" not in text] == []
+
+
+def test_every_picture_that_a_page_shows_is_drawn_when_the_site_is_built():
+    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    shown = {
+        place
+        for page in PAGES_OF_ALL
+        for place in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text("utf-8"))
+    }
+    assert shown == set(pictures.PICTURES)
+    for command in pictures.PICTURES.values():
+        assert pictures.draw(command).startswith(b"\x89PNG")
+    with pytest.raises(RuntimeError, match="exit status 2"):
+        pictures.draw("simulate nowhere.yaml")

@@ -158,13 +158,9 @@ def _max_pods_stops_growth(facts: Facts) -> Iterator[Found]:
         and facts.without_max_pods(play.top).low
     ):
         unbraked = Play(replace(facts.case, max_pods=WITHOUT_END), n_pods=facts.case.n_pods)
+        then = f"take {unbraked.up[-1].total}" if unbraked.up else unbraked.init_error
         yield Found(
-            why=(
-                (
-                    f"with all pods: {play.up[-1].total} addresses; "
-                    f"agents up to v1.16.0 take {unbraked.up[-1].total}"
-                ),
-            )
+            why=(f"with all pods: {play.up[-1].total} addresses; agents up to v1.16.0: {then}",)
         )
 
 

@@ -94,9 +94,7 @@ def _minimum_without_warm(facts: Facts) -> Iterator[Found]:
 )
 def _subnet_too_small(facts: Facts) -> Iterator[Found]:
     play, free = facts.play, facts.case.subnet_free
-    if free is None or not (_stalls(facts) and play.top.low):
-        return
-    if not isinstance(play.top_error, SubnetFullError):
+    if free is None or not (_stalls(facts) and isinstance(play.top_error, SubnetFullError)):
         return
     needed = max(level.taken for level in Play(replace(facts.case, subnet_free=None)).up)
     fix, outcome = facts.mended([set_env(WARM_IP_TARGET="1", MINIMUM_IP_TARGET=None)])

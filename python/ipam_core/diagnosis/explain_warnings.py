@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ipam_core.diagnosis.explain_finding import Facts
-    from ipam_core.diagnosis.explain_play import Flap, Play
+    from ipam_core.diagnosis.explain_play import Play
 
 
 @finds(
@@ -74,11 +74,11 @@ def _nothing_kept_warm(facts: Facts) -> Iterator[Found]:
     source=f"{UPSTREAM}#1451, #1775",
 )
 def _pool_flaps(facts: Facts) -> Iterator[Found]:
-    flap = _flap(facts.play)
+    flap = facts.play.flap
     if flap is None:
         return
-    fixes = [set_env(**{facts.warm_variable: "1"}), set_env(WARM_IP_TARGET=str(SPARE))]
-    fix, outcome = facts.mended(fixes, lambda play: _serves_as(facts, play) and not _flap(play))
+    fixes = [set_env(**{facts.warm_variable: "1"})]
+    fix, outcome = facts.mended(fixes, lambda play: _serves_as(facts, play) and not play.flap)
     yield Found(
         why=(f"with {flap.pods} pods: {flap.calls_per_hour} EC2 calls an hour, on every node",),
         fix=fix,
@@ -147,12 +147,6 @@ def _serves_as(facts: Facts, play: Play) -> bool:
 
 def _waits(play: Play) -> bool:
     return any(level.waited for level in play.up)
-
-
-def _flap(play: Play) -> Flap | None:
-    """Return where a pool does not settle, the way back included."""
-    _ = play.back  # played by asking
-    return play.flap
 
 
 CHECKS = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from ipam_core._subnet import BLOCK_STATES
 from ipam_core.instances import ADDRESSES_PER_PREFIX
-from ipam_core.plots import new_figure, save
+from ipam_core.plots import line_style, new_figure, save, tidy
 from ipam_core.subnet.report import BLOCKS_PER_ROW
 
 if TYPE_CHECKING:
@@ -72,10 +72,14 @@ def plot_forecast(forecast: Forecast, path: Path) -> None:
     """Write free /28s and the score over time, a curve for each placement; PNG or SVG."""
     figure = new_figure(9, 6)
     blocks, score = figure.subplots(2, 1, sharex=True)
-    for placement, samples in forecast.samples.items():
+    for number, (placement, samples) in enumerate(forecast.samples.items()):
         hours = [sample.hour for sample in samples]
-        blocks.plot(hours, [sample.free_prefixes for sample in samples], label=placement)
-        score.plot(hours, [sample.score for sample in samples], label=placement)
+        style = {"label": placement, "clip_on": False, **line_style(number)}
+        blocks.plot(hours, [sample.free_prefixes for sample in samples], **style)
+        score.plot(hours, [sample.score for sample in samples], **style)
+    for axis in (blocks, score):
+        tidy(axis)
+        axis.margins(x=0)
     blocks.set_title(f"{forecast.cidr}: placement of single addresses", fontsize=10, loc="left")
     blocks.set_ylabel("free /28s")
     blocks.set_ylim(bottom=0)

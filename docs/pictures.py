@@ -1,0 +1,37 @@
+"""The site's pictures, drawn when it is built, each by a command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ipam_core.cli._app import run
+
+ROOT = Path(__file__).parent.parent
+PICTURES = {
+    "pictures/stall.png": "simulate examples/stall.yaml",
+    "pictures/forecast.png": "subnet forecast --cidr 10.0.0.0/20 --nodes 60",
+}
+"""By place in the site: the command that draws it, without --plot."""
+
+
+def draw(command: str) -> bytes:
+    """Return the picture that a command draws."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(ROOT):
+        path = Path(folder) / "picture.png"
+        with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing):
+            status = run([*command.split(), "--plot", str(path), "--json"])
+        if status != 0:
+            raise RuntimeError(f"ipam-core {command}: exit status {status}")
+        return path.read_bytes()
+
+
+def on_files(files: Any, config: Any) -> None:
+    """Add the pictures to the site (an event of MkDocs)."""
+    from mkdocs.structure.files import File  # noqa: PLC0415
+
+    for place, command in PICTURES.items():
+        files.append(File.generated(config, place, content=draw(command)))
