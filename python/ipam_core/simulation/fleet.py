@@ -16,7 +16,7 @@ from ipam_core._subnet import Subnet
 from ipam_core.cloud.latency import Latencies
 from ipam_core.cloud.region import Fault, SimulatedRegion
 from ipam_core.cloud.simulated import SimulatedInstance
-from ipam_core.cloud.subnets import AddressedSubnet
+from ipam_core.cloud.subnets import AddressedSubnet, SubnetFullSignal
 from ipam_core.cloud.throttling import Throttle
 from ipam_core.effects import EniConfig
 from ipam_core.errors import InputError
@@ -46,6 +46,8 @@ Source: pkg/kubelet (backOffPeriod, workerBackOffPeriodJitterFactor) of kubernet
 N_SAMPLES = 240
 """How often the fleet is looked at for the series of a result."""
 NO_NODE = "no node has room"
+LAUNCH_AGAIN_NS = 60 * NS
+"""An instance that found no address in its subnet is launched again after this long."""
 
 
 class Pod:
@@ -295,12 +297,22 @@ class Fleet:
     # --- nodes ----------------------------------------------------------------------
 
     def _join(self, group: GroupSpec) -> None:
-        """Add a node: an instance with its primary ENI, whose agent starts."""
+        """Add a node: an instance with its primary ENI, whose agent starts.
+
+        Where the subnet has no address for the ENI, the instance is tried again later.
+        """
         number = len(self.nodes)
         n_in_group = self._n_in_group[group.name]
+        subnet_id = group.subnets[n_in_group % len(group.subnets)]
+        now_ns = self.engine.now_ns
+        try:
+            eni = self.region.create_eni(subnet_id)
+        except SubnetFullSignal as full:
+            self.recorder.failed("RunInstances", full.code, now_ns)
+            self.engine.at(now_ns + LAUNCH_AGAIN_NS, RANK_WORKLOAD, -1, self._join, group)
+            return
         self._n_in_group[group.name] = n_in_group + 1
         limits = group.limits
-        subnet_id = group.subnets[n_in_group % len(group.subnets)]
         instance = SimulatedInstance(
             self.region,
             enis_per_card=limits.enis_per_network_card,
@@ -314,7 +326,6 @@ class Fleet:
             on_call=self.recorder.called,
             metadata_lag_s=self.spec.metadata_lag_s,
         )
-        eni = self.region.create_eni(subnet_id)
         eni.goes_with_instance = True
         instance.attach(eni, 0)
         agent = Agent(

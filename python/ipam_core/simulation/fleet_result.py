@@ -152,6 +152,11 @@ class Recorder:
         if now_ns >= self._from_ns:
             self._refusals[cause] += 1
 
+    def failed(self, api: str, code: str, now_ns: int) -> None:
+        """Count a failed call that no agent made."""
+        if now_ns >= self._from_ns:
+            self._errors[api, code] += 1
+
     def called(self, call: Call) -> None:
         """Count an EC2 call."""
         if self._kept is not None:

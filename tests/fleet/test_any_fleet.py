@@ -1,0 +1,61 @@
+"""What holds for every fleet: idle looks may be skipped, and the world is whole at the end."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipam_core.cloud.cloudtrail import trail
+from ipam_core.policy import IPAM_CORE, VPC_CNI
+from ipam_core.simulation.fleet import Fleet
+
+from .specs import fleets
+
+POLICIES = st.sampled_from([VPC_CNI, IPAM_CORE])
+SEEDS = st.integers(0, 2**32)
+
+
+def as_bytes(result):
+    return json.dumps([result.to_dict(), trail(result.calls)]).encode()
+
+
+@settings(deadline=None)
+@given(spec=fleets(), policy=POLICIES, seed=SEEDS)
+def test_skipping_idle_looks_changes_no_byte(spec, policy, seed):
+    skipping, looking = (
+        Fleet(spec, policy=policy, seed=seed, skip_idle=skip, keep_calls=True).run()
+        for skip in (True, False)
+    )
+    assert as_bytes(skipping) == as_bytes(looking)
+
+
+@settings(deadline=None)
+@given(spec=fleets(), policy=POLICIES, seed=SEEDS)
+def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
+    fleet = Fleet(spec, policy=policy, seed=seed)
+    result = fleet.run()
+    held = []
+    for node in fleet.nodes:
+        for store in node.agent.node.stores:
+            store._check()
+        if node.agent.node.ready:
+            pods = {pod.sandbox for pod in node.pods if pod.served}
+            assigned = {a.sandbox: a.address for a in node.agent.node.store.assignments()}
+            assert pods == set(assigned), node.name
+            held += assigned.values()
+    assert len(held) == len(set(held)), "an address is held by two pods"
+    # EC2's subnets have taken just what its ENIs hold, and what was taken from the start.
+    subnet = fleet.region.subnets["a"].subnet
+    subnet._check()
+    enis = list(fleet.region.enis.values())
+    n_held = sum(1 + len(eni.addresses) + 16 * len(eni.prefixes) for eni in enis)
+    n_all = 16 * subnet.n_blocks - 5
+    assert subnet.n_free == n_all - n_held - spec.subnets[0].used
+    assert len(result.waits_s) + len(result.still_waiting_s) == result.n_pods
+
+
+@settings(max_examples=10, deadline=None)
+@given(spec=fleets(), policy=POLICIES, seed=SEEDS)
+def test_one_seed_gives_one_result(spec, policy, seed):
+    first, second = (Fleet(spec, policy=policy, seed=seed, keep_calls=True).run() for _ in range(2))
+    assert as_bytes(first) == as_bytes(second)

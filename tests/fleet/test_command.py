@@ -1,0 +1,90 @@
+"""`ipam-core simulate` with fleets: the table, JSON, pictures and the record of calls."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ipam_core.cli._app import run
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL = """
+name: small
+duration: 10m
+nodes: [{name: web, instance_type: m5.large, count: 2, env: {WARM_IP_TARGET: "2"}}]
+workloads: [{kind: rolling_update, pods: 12, at: 5m}]
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL)
+    return str(file)
+
+
+def test_the_table_fits_80_columns_and_compares(small, capsys):
+    assert run(["simulate", small, "--compare"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert "small: 2 m5.large, 10m, seed 0" in said
+    for word in ("vpc-cni", "ipam-core", "refused at first", "EC2 calls", "addresses held"):
+        assert word in said
+
+
+def test_json_holds_it_all(small, capsys):
+    assert run(["simulate", small, "--json", "--seed", "3", "--policy", "ipam-core"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert (result["policy"], result["seed"], result["pods"]) == ("ipam-core", 3, 24)
+    assert len(result["waits_s"]) == 24
+    assert len(result["series"]["total"]) == len(result["times_s"]) == 241
+
+
+def test_pods_that_never_get_an_address_are_a_problem_found(tmp_path, capsys):
+    file = tmp_path / "full.yaml"
+    file.write_text(SMALL.replace("pods: 12", "pods: 70"))
+    assert run(["simulate", str(file)]) == 1
+    assert "no node has room" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_picture_is_drawn(small, suffix, tmp_path, capsys):
+    picture = tmp_path / f"out.{suffix}"
+    assert run(["simulate", small, "--compare", "--plot", str(picture)]) == 0
+    assert picture.stat().st_size > 10_000
+    capsys.readouterr()
+
+
+def test_calls_are_written_as_cloudtrail_has_them(small, tmp_path, capsys):
+    file = tmp_path / "trail.json"
+    assert run(["simulate", small, "--cloudtrail", str(file)]) == 0
+    records = json.loads(file.read_text())["Records"]
+    assert {"CreateTags", "AssignPrivateIpAddresses"} <= {r["eventName"] for r in records}
+    capsys.readouterr()
+    assert run(["simulate", small, "--cloudtrail", str(file), "--compare"]) == 2
+    assert "one policy" in capsys.readouterr().err
+
+
+def test_options_of_fleets_are_refused_with_a_scenario(capsys):
+    assert run(["simulate", str(EXAMPLES / "stall.yaml"), "--compare"]) == 2
+    assert "--compare is for fleets; this is a scenario" in capsys.readouterr().err
+
+
+def test_a_fleet_is_not_a_scenario_to_check(small, capsys):
+    assert run(["check", small]) == 2
+    assert "a fleet, not a scenario" in capsys.readouterr().err
+
+
+def test_the_examples_show_what_they_say(capsys):
+    """The numbers that README and docs speak of: waits under vpc-cni, fewer under the rules."""
+    found = {}
+    for name in ("rolling-update", "subnet-exhaustion"):
+        run(["simulate", str(EXAMPLES / f"{name}.yaml"), "--compare", "--json"])
+        found[name] = json.loads(capsys.readouterr().out)
+    theirs, ours = found["rolling-update"]
+    assert theirs["pods_waited"] > 0
+    assert theirs["wait_s"]["p99"] > ours["wait_s"]["p99"]
+    theirs, ours = found["subnet-exhaustion"]
+    assert theirs["pods_still_waiting"] > 0
+    assert theirs["errors"]["AssignPrivateIpAddresses InsufficientCidrBlocks"] > 0
+    assert ours["pods_waited"] == 0
