@@ -124,8 +124,7 @@ def test_a_throttled_start_is_tried_again_and_the_node_joins():
 def test_the_record_is_a_cloudtrail_file_that_doctor_reads():
     spec = fleet(
         Churn(pods_per_node=6, lifetime_ns=60 * S),
-        env={"WARM_IP_TARGET": "2"},
-        throttling={"AssignPrivateIpAddresses": Bucket(3, 0.1)},
+        throttling={"AssignPrivateIpAddresses": Bucket(1, 0.1)},
     )
     result = simulate_fleet(spec, keep_calls=True)
     document = json.loads(json.dumps(trail(result.calls)))
