@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import textwrap
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ipam_core.plots import BLACK, VERMILLION, draw_pool, new_figure, save, tidy, time_unit
+from ipam_core.plots import (
+    BLACK,
+    VERMILLION,
+    draw_pool,
+    draw_waits,
+    new_figure,
+    save,
+    tidy,
+    time_unit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,41 +29,45 @@ if TYPE_CHECKING:
 def plot_fleets(results: Sequence[FleetResult], path: Path, *, title: str = "") -> None:
     """Write what runs of a fleet found, side by side on the same scales.
 
-    From above: the fleet's addresses over time; its EC2 calls a minute, the throttled
-    ones filled; how many pods waited longer than so many seconds.
+    From above: the fleet's addresses over time; its EC2 calls a minute and how many of
+    them were throttled; the share of pods that waited longer than so many seconds, for
+    all runs in one.
 
     Raises:
-        ValueError: no result, or one without a sample.
+        ValueError: no result, or one without a sample or a pod.
         InputError, MissingExtraError: as `ipam_core.plots.check_path`.
     """
-    if not results or any(not result.times_s for result in results):
-        raise ValueError("at least one result, with at least one sample")
+    if not results or any(not result.times_s or not result.n_pods for result in results):
+        raise ValueError("at least one result, with at least one sample and one pod in each")
     n_runs = len(results)
-    figure = new_figure(1.8 + 5.2 * n_runs, 8.2)
-    rows = figure.subplots(3, n_runs, squeeze=False, sharey="row", height_ratios=[3, 1.6, 2])
-    for (pool, calls, waits), result in zip(rows.T, results, strict=True):
+    figure = new_figure(max(2.6 + 4.8 * n_runs, 9), 9)
+    upper, lower = figure.subfigures(2, 1, height_ratios=[5, 3])
+    rows = upper.subplots(2, n_runs, squeeze=False, sharey="row", sharex=True, height_ratios=[3, 2])
+    for (pool, calls), result in zip(rows.T, results, strict=True):
         arrays = result.arrays()
-        unit_s, unit = time_unit(arrays["times_s"][-1])
+        unit_s, unit = time_unit(arrays["times_s"][-1] - arrays["times_s"][0])
         times = arrays["times_s"] / unit_s
-        draw_pool(
-            pool,
-            times,
-            {"free" if name == "idle" else name: arrays[name] for name in _POOL},
-        )
+        draw_pool(pool, times, {"free" if name == "idle" else name: arrays[name] for name in _POOL})
         pool.set_title(f"policy {result.policy}", fontsize=10, loc="left")
         _draw_calls(calls, times, arrays)
-        for axis in (pool, calls):
-            axis.set_xlabel(f"time, {unit}")
-        _draw_waits(waits, result)
+        calls.set_xlabel(f"time, {unit}")
     for row in rows:
-        row[0].yaxis.set_tick_params(labelleft=True)
+        row[0].set_ylim(0, max(1.05 * max(axis.dataLim.y1 for axis in row), 1))
         for axis in row[1:]:
             axis.set_ylabel("")
         handles, labels = row[-1].get_legend_handles_labels()
         row[-1].legend(
-            handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
-            fontsize=8,
-        )  # fmt: skip
+            handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), frameon=False
+        )
+    axis = lower.subplots()
+    draw_waits(
+        axis,
+        {
+            result.policy: [*result.waits_s, *(inf for _ in result.still_waiting_s)]
+            for result in results
+        },
+    )
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.suptitle(textwrap.fill(title, 60 * n_runs), fontsize=11)
     save(figure, path)
 
@@ -65,24 +79,11 @@ def _draw_calls(axis: Any, times: np.ndarray, arrays: dict[str, np.ndarray]) -> 
     """Draw calls a minute: each sample counts those since the one before."""
     minutes = np.diff(arrays["times_s"], prepend=np.nan) / 60
     for name, label, colour, dashes in (
-        ("calls", "EC2 calls a minute", BLACK, "-"),
+        ("calls", "EC2 calls", BLACK, "-"),
         ("throttled", "of them throttled", VERMILLION, "--"),
     ):
-        axis.step(times, arrays[name] / minutes, dashes, where="pre", c=colour, lw=1.3, label=label)
+        if arrays[name].any():
+            a_minute = arrays[name] / minutes
+            axis.step(times, a_minute, dashes, where="pre", c=colour, lw=1.3, label=label)
     axis.set_ylabel("calls a minute")
-    axis.set_ylim(bottom=0)
-    tidy(axis)
-
-
-def _draw_waits(axis: Any, result: FleetResult) -> None:
-    waits = result.waits()
-    if len(waits):
-        left = np.arange(len(waits), 0, -1)
-        axis.step([0, *waits], [*left, 0], where="post", c=BLACK, lw=1.5, label="pods served late")
-    if n_waiting := len(result.still_waiting_s):
-        axis.axhline(n_waiting, color=VERMILLION, ls="--", lw=1.3, label="never served")
-    axis.set_xlabel("wait for an address, seconds")
-    axis.set_ylabel("pods that waited longer")
-    axis.set_xlim(left=0)
-    axis.set_ylim(bottom=0)
     tidy(axis)

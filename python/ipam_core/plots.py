@@ -224,14 +224,22 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
         ValueError: no run, a run without pods, or a wait that is negative or no number.
         InputError, MissingExtraError: as `check_path`.
     """
+    figure = new_figure(8, 5)
+    axis = figure.subplots()
+    draw_waits(axis, waits_by_name)
+    axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
+    figure.legend(loc="outside lower left", fontsize=9)
+    save(figure, path)
+
+
+def draw_waits(axis: Any, waits_by_name: Mapping[str, ArrayLike]) -> None:
+    """Draw what `plot_waits` writes. Raises `ValueError` as it does."""
     runs = {name: np.sort(np.asarray(waits, float)) for name, waits in waits_by_name.items()}
     if not runs or any(not waits.size for waits in runs.values()):
         raise ValueError("waits of at least one run, and of at least one pod in each")
     if any(not (waits >= 0).all() for waits in runs.values()):
         raise ValueError("a wait is 0 s or more")
     longest = max(_longest(waits) for waits in runs.values())
-    figure = new_figure(8, 5)
-    axis = figure.subplots()
     for number, (name, waits) in enumerate(runs.items()):
         n_pods, n_served = waits.size, np.isfinite(waits).sum()
         p99 = waits[-(-99 * n_pods // 100) - 1]
@@ -252,10 +260,7 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
     axis.axhline(0.01, color=_GREY, linewidth=0.8)
     axis.set_xlabel("wait for an address, seconds")
     axis.set_ylabel("pods that wait longer")
-    axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
     tidy(axis)
-    figure.legend(loc="outside lower left", fontsize=9)
-    save(figure, path)
 
 
 def plot_pareto(

@@ -17,7 +17,7 @@ class Policy:
     cooling_is_available: bool = True
     """Cooling addresses count as available and are given back (#2896)."""
     grow_when_exhausted: bool = False
-    """A pool with nothing to give and a pod waiting grows by at least 1 (#2650, #2482)."""
+    """A pool with nothing to give grows for the pods that wait (#2650, #2482, #3685)."""
     cap_at_max_pods: bool = False
     """No request goes beyond max_pods addresses in all (#2793)."""
     fallback_to_addresses: bool = False
@@ -25,7 +25,7 @@ class Policy:
     pack: bool = False
     """Assign from the lowest device and its fullest prefix (aws/containers-roadmap#2071)."""
     release_delay_s: float = 0.0
-    """Give back only what was unused for this long (#730)."""
+    """Give back only what was not in use for this long (#730)."""
     know_full_subnet: bool = False
     """Understand every wording with which EC2 says that a subnet is full (#3105)."""
     keep_cooldown: bool = False
@@ -44,7 +44,7 @@ IPAM_CORE = Policy(
     cap_at_max_pods=True,
     fallback_to_addresses=True,
     pack=True,
-    release_delay_s=60.0,
+    release_delay_s=300.0,
     know_full_subnet=True,
     keep_cooldown=True,
     keep_unattached=True,

@@ -41,7 +41,7 @@ class PoolView:
     prefixes: int = 0
     free_prefixes: int = 0
     waiting: int = 0  # pods that were refused and wait; only better rules look at it
-    peak_assigned: int = 0  # most assigned within the release delay; only better rules look at it
+    peak_in_use: int = 0  # most in use within the release delay; only better rules look at it
 
     @classmethod
     def of(
@@ -54,7 +54,7 @@ class PoolView:
         prefix_mode: bool = False,
         network_card: int = 0,
         waiting: int = 0,
-        peak_assigned: int = 0,
+        peak_in_use: int = 0,
     ) -> PoolView:
         """Return the view of a store's statistics."""
         return cls(
@@ -69,7 +69,7 @@ class PoolView:
             prefixes=stats.prefixes,
             free_prefixes=stats.free_prefixes,
             waiting=waiting,
-            peak_assigned=peak_assigned,
+            peak_in_use=peak_in_use,
         )
 
     def losing(self, total: int, prefixes: int, free_prefixes: int) -> PoolView:
@@ -88,9 +88,11 @@ class Decision:
 
     `short` and `over` are addresses, or prefixes in prefix mode (on a card above 0
     `over` is addresses all the same); both are 0 without IP targets. `want` is what
-    a growing step asks for on attached ENIs, `want_new_eni` on a new one; `give_back`
+    a growing step asks for on attached ENIs, `want_new_eni` on a new one, `want_addresses`
+    where secondary IPs must do in prefix mode; `give_back`
     is what a shrinking step may give back; the three are in addresses, or prefixes
-    in prefix mode. `enis_to_spare` says that the counts allow freeing an ENI.
+    in prefix mode. `to_spare` addresses could go without the pool being low; `kept` are
+    those of the release delay. `enis_to_spare` says that the counts allow freeing an ENI.
     """
 
     view: PoolView
@@ -106,7 +108,10 @@ class Decision:
     low_reason: str
     want: int
     want_new_eni: int
+    want_addresses: int
     give_back: int
+    to_spare: int
+    kept: int
     enis_to_spare: bool
 
     def growth_rule(self) -> tuple[str, ...]:
@@ -152,46 +157,47 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     targets_defined = warm_ip != 0 or minimum_ip != 0
     warm = settings.warm_prefix_target if prefix_mode else settings.warm_eni_target
 
-    available = view.total - view.assigned
-    if not policy.cooling_is_available:
-        available -= view.cooling
+    in_use = in_use_of(view.assigned, view.cooling, policy)
+    available = view.total - in_use
 
-    # What pods held within the release delay, they may want again.
-    kept = max(view.peak_assigned - view.assigned, 0) if policy.release_delay_s else 0
-
-    short = over = 0
-    if targets_defined:
-        short = max(warm_ip - available, minimum_ip - view.total, 0)
-        over = max(min(available - kept - warm_ip, view.total - minimum_ip), 0)
-        if prefix_mode:
-            short = _prefixes_for(short)
-            if default_card:
-                over = _over_prefixes(view, warm_ip + kept, minimum_ip)
+    # What was in use within the release delay may be wanted again.
+    kept = max(view.peak_in_use - in_use, 0) if policy.release_delay_s else 0
 
     size = ADDRESSES_PER_PREFIX if prefix_mode else view.slots
+    if targets_defined:
+        missing = max(warm_ip - available, minimum_ip - view.total, 0)
+        to_spare = max(min(available - kept - warm_ip, view.total - minimum_ip), 0)
+        short, over = missing, to_spare
+        if prefix_mode:
+            short = _prefixes_for(missing)
+            if default_card:
+                over = _over_prefixes(view, in_use + kept + warm_ip, minimum_ip)
+    else:
+        missing = max(size * warm - available, 0)
+        to_spare = max(available - kept - max(size * warm, 1), 0)
+        short = over = 0
     low, low_reason = _too_low(view, targets_defined, short, available, warm, size)
-    exhausted = available == 0 and view.waiting > 0
-    if policy.grow_when_exhausted and exhausted and not low and view.total < view.max_pods:
+    waiting = view.waiting if policy.grow_when_exhausted and available == 0 else 0
+    if waiting and not low and view.total < view.max_pods:
         low, low_reason = True, "a pod waits and nothing is free"
 
     if prefix_mode:
         short_of_warm = max(warm - view.free_prefixes, 0)
-        want = max(1, short if targets_defined else short_of_warm)
+        want = max(1, short if targets_defined else short_of_warm, _prefixes_for(waiting))
+        want_addresses = max(1, missing, waiting)
         give_back = over if targets_defined else max(view.free_prefixes - warm, 0)
         if policy.release_delay_s and not targets_defined:
             # Nothing whose loss would make the pool low, and be asked for again at once.
-            to_spare = available - kept - max(size * warm, 1)
-            give_back = min(give_back, max(to_spare // size, 0))
+            give_back = min(give_back, to_spare // size)
         high = give_back > 0
     else:
-        want = short if targets_defined else view.slots
-        if policy.grow_when_exhausted and exhausted:
-            want = max(want, 1)
+        want = want_addresses = max(short if targets_defined else view.slots, waiting)
         give_back = over
         high = targets_defined and over > 0
     if policy.cap_at_max_pods:
         room = max(view.max_pods - view.total, 0)
         want = min(want, _prefixes_for(room) if prefix_mode else room)
+        want_addresses = min(want_addresses, room)
 
     return Decision(
         view=view,
@@ -207,7 +213,10 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
         low_reason=low_reason,
         want=want,
         want_new_eni=min(want, view.slots),
+        want_addresses=want_addresses,
         give_back=give_back,
+        to_spare=to_spare,
+        kept=kept,
         enis_to_spare=targets_defined
         or available - kept >= (warm + 1) * view.slots * (size if prefix_mode else 1),
     )
@@ -233,7 +242,7 @@ class Decider:
         self._kept: dict[tuple[int, ...], Decision] = {}
 
     def decide(
-        self, stats: PoolStats, network_card: int, waiting: int, peak_assigned: int
+        self, stats: PoolStats, network_card: int, waiting: int, peak_in_use: int
     ) -> Decision:
         """Return `decide` of a store's statistics. Cost: constant."""
         counts = (
@@ -244,7 +253,7 @@ class Decider:
             stats.free_prefixes,
             network_card,
             waiting,
-            peak_assigned,
+            peak_in_use,
         )
         decision = self._kept.get(counts)
         if decision is None:
@@ -258,7 +267,7 @@ class Decider:
                 prefix_mode=self._prefix_mode,
                 network_card=network_card,
                 waiting=waiting,
-                peak_assigned=peak_assigned,
+                peak_in_use=peak_in_use,
             )
             decision = self._kept[counts] = decide(view, self._policy)
         return decision
@@ -272,15 +281,20 @@ def decider(
     return Decider(settings, slots, max_pods, prefix_mode, policy)
 
 
+def in_use_of(assigned: int, cooling: int, policy: Policy) -> int:
+    """Return how many addresses no pod can have now, as a policy counts."""
+    return assigned if policy.cooling_is_available else assigned + cooling
+
+
 def _prefixes_for(n_addresses: int) -> int:
     return -(-n_addresses // ADDRESSES_PER_PREFIX)
 
 
-def _over_prefixes(view: PoolView, warm_ip: int, minimum_ip: int) -> int:
+def _over_prefixes(view: PoolView, needed: int, minimum_ip: int) -> int:
     return max(
         min(
             view.free_prefixes,
-            view.prefixes - _prefixes_for(view.assigned + warm_ip),
+            view.prefixes - _prefixes_for(needed),
             view.prefixes - _prefixes_for(minimum_ip),
         ),
         0,

@@ -54,7 +54,7 @@ def results_table(results: Sequence[FleetResult]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=80, pad_edge=False)
     table.add_column("", ratio=1, overflow="fold")
     for result in results:
-        table.add_column(result.policy, justify="right", no_wrap=True, min_width=16)
+        table.add_column(result.policy, justify="right", no_wrap=True, min_width=10)
 
     def add(label: str, values: Iterable[str], style: str | None = None) -> None:
         table.add_row(label, *values, style=style)

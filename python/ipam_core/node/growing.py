@@ -84,29 +84,48 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
         and not (eni.primary and node.settings.custom_networking)
     ]
     for eni_id in node.in_map_order(candidates):
-        count = min(node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used, want)
+        n_slots = node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used
         try:
-            cidrs = yield from _assign_or_one(node, eni_id, count)
+            addresses, prefixes = yield from _assign(node, card, eni_id, n_slots)
         except AddressLimitError:
             # The store is out of step with EC2: take over what the ENI truly holds.
             (truth,) = yield DescribeEnis((eni_id,))
-            cidrs = truth.prefixes if node.prefix_mode else truth.addresses
+            addresses = () if node.prefix_mode and not node.falls_back else truth.addresses
+            prefixes = truth.prefixes if node.prefix_mode else ()
         except CloudError as error:
             if node.settings.enable_subnet_discovery and node.says_subnet_full(error):
                 continue
             raise
         if eni_id in store:  # it may have gone while EC2 was asked
-            if node.prefix_mode:
-                add_cidrs(store, eni_id, prefixes=cidrs)
-            else:
-                add_cidrs(store, eni_id, addresses=cidrs)
+            add_cidrs(store, eni_id, addresses, prefixes)
         return True
     return False
 
 
-def _assign_or_one(node: Node, eni_id: str, count: int) -> Step[tuple[str, ...]]:
+def _assign(
+    node: Node, card: int, eni_id: str, n_slots: int
+) -> Step[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Ask for what the card wants on one ENI; return (addresses, prefixes).
+
+    Under `fallback_to_addresses` secondary IPs are asked for where there is no /28.
+    """
+    want = min(n_slots, node.decide(card).want)
+    if not node.prefix_mode:
+        return (yield from _assign_or_one(AssignPrivateIps, eni_id, want)), ()
+    if not node.lacks_prefixes():
+        try:
+            return (), (yield from _assign_or_one(AssignPrefixes, eni_id, want))
+        except CloudError as error:
+            if not node.notes_lack_of_prefixes(error):
+                raise
+    want = min(n_slots, node.decide(card).want_addresses)
+    return (yield from _assign_or_one(AssignPrivateIps, eni_id, want)), ()
+
+
+def _assign_or_one(
+    ask: type[AssignPrivateIps | AssignPrefixes], eni_id: str, count: int
+) -> Step[tuple[str, ...]]:
     """Ask for `count`; where that fails, ask once more for 1, even if it was 1."""
-    ask = AssignPrefixes if node.prefix_mode else AssignPrivateIps
     cidrs: tuple[str, ...]
     try:
         cidrs = yield ask(eni_id, count)
@@ -126,21 +145,23 @@ def _grow_by_eni(node: Node, card: int) -> Step[None]:
     config: EniConfig | None = None
     if node.settings.custom_networking:
         config = yield ReadEniConfig()
-    count = node.decide(card).want_new_eni
-    if count == 0:
+    if node.decide(card).want_new_eni == 0:
         return
     try:
-        eni_id = yield from _create_and_attach(node, card, count, config)
+        eni_id, n_addresses, n_prefixes = yield from _create_and_attach(node, card, config)
     except CloudError as error:
         if node.says_subnet_full(error):
             node.note_full()
         raise
-    attached = yield from _wait_for_metadata(node, eni_id, count)
+    attached = yield from _wait_for_metadata(node, eni_id, n_addresses, n_prefixes)
     yield from take_eni(node, attached)
 
 
-def _create_and_attach(node: Node, card: int, count: int, config: EniConfig | None) -> Step[str]:
-    eni_id = yield from _create(node, count, config)
+def _create_and_attach(
+    node: Node, card: int, config: EniConfig | None
+) -> Step[tuple[str, int, int]]:
+    """Create and attach an ENI; return its id and the addresses and prefixes asked for."""
+    eni_id, n_addresses, n_prefixes = yield from _create(node, card, config)
     try:
         device_number = yield FindFreeDevice(card)
         attachment_id = yield AttachEni(eni_id, device_number, card)
@@ -152,25 +173,35 @@ def _create_and_attach(node: Node, card: int, count: int, config: EniConfig | No
     except CloudError:
         yield from detach_and_delete(node, eni_id)
         raise
-    return eni_id
+    return eni_id, n_addresses, n_prefixes
 
 
-def _create(node: Node, count: int, config: EniConfig | None) -> Step[str]:
-    """Create an ENI in the first subnet that takes it."""
+def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, int, int]]:
+    """Create an ENI in the first subnet that takes it, with prefixes if there may be any."""
     subnet_ids = [config.subnet_id] if config else (yield from _subnets_to_try(node))
+    groups = config.security_groups if config else ()
+    decision = node.decide(card)
+    asks = [(0, decision.want_new_eni)] if node.prefix_mode else [(decision.want_new_eni, 0)]
+    if node.falls_back:
+        asks.append((min(decision.want_addresses, node.slots), 0))
+        if node.lacks_prefixes():
+            del asks[0]
     refusal: CloudError | None = None
-    for subnet_id in subnet_ids:
-        try:
-            eni_id: str = yield CreateEni(
-                subnet_id=subnet_id,
-                security_groups=config.security_groups if config else (),
-                n_addresses=0 if node.prefix_mode else count,
-                n_prefixes=count if node.prefix_mode else 0,
-            )
-        except CloudError as error:
-            refusal = error
-            continue
-        return eni_id
+    for n_addresses, n_prefixes in asks:
+        for subnet_id in subnet_ids:
+            try:
+                eni_id: str = yield CreateEni(
+                    subnet_id=subnet_id,
+                    security_groups=groups,
+                    n_addresses=n_addresses,
+                    n_prefixes=n_prefixes,
+                )
+            except CloudError as error:
+                refusal = error
+                continue
+            return eni_id, n_addresses, n_prefixes
+        if refusal is not None and not node.notes_lack_of_prefixes(refusal):
+            break
     raise refusal or CloudError(CreateEni.api, "NoSubnet", "every subnet of this zone is excluded")
 
 
@@ -197,7 +228,9 @@ def _subnets_to_try(node: Node) -> Step[list[str]]:
     return [subnet.subnet_id for subnet in usable]
 
 
-def _wait_for_metadata(node: Node, eni_id: str, count: int) -> Step[AttachedEni]:
+def _wait_for_metadata(
+    node: Node, eni_id: str, n_addresses: int, n_prefixes: int
+) -> Step[AttachedEni]:
     """Wait until metadata shows the ENI with its addresses; return what it shows.
 
     After the last try an ENI that shows some secondary IPs, or more than one prefix,
@@ -217,9 +250,9 @@ def _wait_for_metadata(node: Node, eni_id: str, count: int) -> Step[AttachedEni]
             continue
         seen = next((eni for eni in attached if eni.eni_id == eni_id), seen)
         if seen is not None:
-            n_seen = len(seen.prefixes if node.prefix_mode else seen.addresses)
-            if n_seen >= max(count, 1):
+            n_seen = len(seen.prefixes if n_prefixes else seen.addresses)
+            if n_seen >= max(n_addresses, n_prefixes, 1):
                 return seen
-    if seen is not None and n_seen > (1 if node.prefix_mode else 0):
+    if seen is not None and n_seen > (1 if n_prefixes else 0):
         return seen
     raise UnreachableError("instance metadata", "NotAttached", f"ENI {eni_id!r} does not appear")

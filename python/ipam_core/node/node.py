@@ -18,7 +18,7 @@ from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
 from ipam_core.node.timers import Timers
 from ipam_core.policy import VPC_CNI
-from ipam_core.pool import decider
+from ipam_core.pool import decider, in_use_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,12 +69,14 @@ class Node:
         self.clock_ns = clock_ns
         self.mode = _mode(settings, self.nitro)
         self.prefix_mode = self.mode == "prefix"
+        self.falls_back = self.prefix_mode and policy.fallback_to_addresses
+        """Whether secondary IPs are taken where there is no /28."""
         self.slots = limits.slots
         self.max_enis = min(limits.max_enis, settings.max_eni or limits.max_enis)
         n_cards = len(limits.enis_per_network_card) if settings.enable_multi_nic else 1
         self.stores = [
             DataStore(
-                self.mode,
+                "mixed" if self.falls_back else self.mode,
                 cooldown_s=settings.cooldown_s,
                 placement="pack" if policy.pack else "arbitrary",
                 seed=seed + card,
@@ -192,7 +194,7 @@ class Node:
         """
         if not self.changes_pool:
             return False
-        self.note_assigned(self.clock_ns())
+        self.note_in_use(self.clock_ns())
         shrank = False
         for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
             if decision.low:
@@ -203,6 +205,8 @@ class Node:
             elif decision.high and self.timers.may_shrink(self.clock_ns()):
                 shrank = True
                 yield from shrinking.give_back(self, card)
+            if self.falls_back and self.timers.may_shrink(self.clock_ns()):
+                shrank |= yield from shrinking.give_back_lone(self, card)
             if self._may_spare_eni(card, decision):
                 yield from shrinking.free_one_eni(self, card)
         if shrank:
@@ -217,10 +221,16 @@ class Node:
         if not self.changes_pool:
             return True
         now_ns = self.clock_ns()
-        self.note_assigned(now_ns)
+        self.note_in_use(now_ns)
         for card in range(len(self.stores)):
             decision = self.decide(card)
             if decision.low or (decision.high and self.timers.may_shrink(now_ns)):
+                return False
+            if (
+                self.falls_back
+                and self.timers.may_shrink(now_ns)
+                and shrinking.lone_to_spare(self, card)
+            ):
                 return False
             if self._may_spare_eni(card, decision) and shrinking.has_freeable_eni(self, card):
                 return False
@@ -273,7 +283,7 @@ class Node:
             self.stores[network_card].stats(self.clock_ns()),
             network_card,
             len(self.waiting),
-            self.timers.peak_assigned(network_card),
+            self.timers.peak_in_use(network_card),
         )
 
     @property
@@ -310,6 +320,10 @@ class Node:
             return True
         return self.policy.know_full_subnet and FULL_SUBNET_WORDING in error.message.lower()
 
+    def lacks_prefixes(self) -> bool:
+        """Return whether a node that falls back need not ask for a /28: there was none lately."""
+        return self.falls_back and self.timers.lacks_prefixes(self.clock_ns())
+
     # --- what the steps note ------------------------------------------------------
 
     def note_change(self) -> None:
@@ -320,11 +334,20 @@ class Node:
         """Start the pause of a full subnet."""
         self.timers.full_ns = self.clock_ns()
 
-    def note_assigned(self, now_ns: int) -> None:
-        """Note how many addresses pods hold, for rules that remember it for a while."""
+    def notes_lack_of_prefixes(self, error: CloudError) -> bool:
+        """Note that there is no /28, if an error says so and the node then falls back."""
+        if not (self.falls_back and self.says_subnet_full(error)):
+            return False
+        self.timers.no_prefix_ns = self.clock_ns()
+        return True
+
+    def note_in_use(self, now_ns: int) -> None:
+        """Note how many addresses are in use, for rules that remember it for a while."""
         if self.policy.release_delay_s:
             for card, store in enumerate(self.stores):
-                self.timers.note_assigned(card, store.stats(now_ns).assigned, now_ns)
+                stats = store.stats(now_ns)
+                in_use = in_use_of(stats.assigned, stats.cooling, self.policy)
+                self.timers.note_in_use(card, in_use, now_ns)
 
     def idle_until_ns(self) -> int | None:
         """Return when a look may do more than the last one, which did nothing; None: never.

@@ -19,6 +19,7 @@ from ipam_core.effects import (
     UnassignPrivateIps,
 )
 from ipam_core.errors import AddressInUseError, CloudError, NotFoundError, UnknownAddressError
+from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.node.timers import YOUNGEST_FREED_S
 from ipam_core.pool import decide
 
@@ -46,7 +47,11 @@ def give_back(node: Node, card: int) -> Step[None]:
             return
         now_ns, cooling = node.clock_ns(), node.policy.cooling_is_available
         prefixes = store.freeable_prefixes(eni.eni_id, cooling=cooling, now_ns=now_ns)
-        addresses = store.freeable_addresses(eni.eni_id, cooling=cooling, now_ns=now_ns)
+        addresses = (
+            []  # they go one by one, see `give_back_lone`
+            if node.falls_back
+            else store.freeable_addresses(eni.eni_id, cooling=cooling, now_ns=now_ns)
+        )
         freeable = node.in_map_order(prefixes + addresses)[:budget]
         known = set(prefixes)
         budget -= yield from _hand_over(
@@ -56,6 +61,33 @@ def give_back(node: Node, card: int) -> Step[None]:
             prefixes=[cidr for cidr in freeable if cidr in known],
             addresses=[cidr for cidr in freeable if cidr not in known],
         )
+
+
+def lone_to_spare(node: Node, card: int) -> list[tuple[str, list[str]]]:
+    """Return the secondary IPs that the pool can do without, by ENI, where a node falls back.
+
+    They were taken for want of a /28 (rule `fallback_to_addresses`); once prefixes hold
+    enough they go, so that their slots hold prefixes again.
+    """
+    decision, store, now_ns = node.decide(card), node.stores[card], node.clock_ns()
+    n_left = decision.to_spare
+    if n_left == 0 or decision.view.total <= ADDRESSES_PER_PREFIX * decision.view.prefixes:
+        return []
+    found = []
+    for eni in reversed(store.enis()):
+        addresses = store.freeable_addresses(eni.eni_id, cooling=False, now_ns=now_ns)[:n_left]
+        if addresses:
+            found.append((eni.eni_id, addresses))
+            n_left -= len(addresses)
+    return found
+
+
+def give_back_lone(node: Node, card: int) -> Step[bool]:
+    """Give back secondary IPs that the pool can do without; return whether there were any."""
+    spare = lone_to_spare(node, card)
+    for eni_id, addresses in spare:
+        yield from _hand_over(node, node.stores[card], eni_id, addresses=addresses)
+    return bool(spare)
 
 
 def give_back_prefixes(node: Node, store: DataStore, eni_id: str) -> Step[None]:
@@ -124,8 +156,7 @@ def free_one_eni(node: Node, card: int) -> Step[None]:
 def _targets(node: Node, card: int) -> tuple[int, int]:
     """Return the free addresses and the total that the other ENIs must keep."""
     decision = node.decide(card)
-    kept = max(decision.view.peak_assigned - decision.view.assigned, 0)
-    return decision.warm_ip + kept, decision.minimum_ip
+    return decision.warm_ip + decision.kept, decision.minimum_ip
 
 
 def has_freeable_eni(node: Node, card: int) -> bool:

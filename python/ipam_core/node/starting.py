@@ -77,7 +77,7 @@ def _drain_other_mode(node: Node) -> Step[None]:
     """Give back the unused addresses of the mode that the node is not in."""
     for store in node.stores:
         for eni in node.in_map_order(store.enis()):
-            if node.prefix_mode:
+            if node.prefix_mode and not node.falls_back:
                 yield from shrinking.give_back_addresses(node, store, eni.eni_id)
             elif node.mode == "secondary-ip":
                 yield from shrinking.give_back_prefixes(node, store, eni.eni_id)

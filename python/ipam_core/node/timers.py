@@ -23,7 +23,15 @@ YOUNGEST_FREED_S = 60
 class Timers:
     """The times of one node; its network cards share them."""
 
-    __slots__ = ("changed_ns", "full_ns", "peaks", "release_delay_ns", "shrunk_ns", "young_ns")
+    __slots__ = (
+        "changed_ns",
+        "full_ns",
+        "no_prefix_ns",
+        "peaks",
+        "release_delay_ns",
+        "shrunk_ns",
+        "young_ns",
+    )
 
     def __init__(self, *, n_cards: int, release_delay_s: float) -> None:
         self.changed_ns: int | None = None
@@ -31,15 +39,21 @@ class Timers:
         self.shrunk_ns: int | None = None
         self.full_ns: int | None = None
         """When the subnet last was full."""
+        self.no_prefix_ns: int | None = None
+        """When it last had no whole /28."""
         self.young_ns: deque[int] = deque()
         """When ENIs were taken over; those that are old are forgotten."""
         self.release_delay_ns = round(release_delay_s * NS)
         self.peaks: list[deque[tuple[int, int]]] = [deque() for _ in range(n_cards)]
-        """Of each card (time, most assigned since), counts falling, within the release delay."""
+        """Of each card (time, most in use since), counts falling, within the release delay."""
 
     def pausing(self, now_ns: int) -> bool:
         """Return whether growing rests because the subnet was full."""
         return _within(self.full_ns, FULL_SUBNET_PAUSE_S, now_ns)
+
+    def lacks_prefixes(self, now_ns: int) -> bool:
+        """Return whether the subnet had no whole /28 not long ago."""
+        return _within(self.no_prefix_ns, FULL_SUBNET_PAUSE_S, now_ns)
 
     def may_shrink(self, now_ns: int) -> bool:
         """Return whether the last shrink is long enough ago."""
@@ -49,19 +63,17 @@ class Timers:
         """Return whether the last change of the pool is long enough ago."""
         return not _within(self.changed_ns, RECONCILE_INTERVAL_S, now_ns)
 
-    def note_assigned(self, card: int, assigned: int, now_ns: int) -> None:
-        """Keep the most assigned within the release delay, if there is one."""
-        if not self.release_delay_ns:
-            return
+    def note_in_use(self, card: int, in_use: int, now_ns: int) -> None:
+        """Keep the most in use within the release delay."""
         peaks = self.peaks[card]
-        while peaks and peaks[-1][1] <= assigned:
+        while peaks and peaks[-1][1] <= in_use:
             peaks.pop()
-        peaks.append((now_ns, assigned))
+        peaks.append((now_ns, in_use))
         while now_ns - peaks[0][0] > self.release_delay_ns:
             peaks.popleft()
 
-    def peak_assigned(self, card: int) -> int:
-        """Return the most assigned within the release delay; 0 without one."""
+    def peak_in_use(self, card: int) -> int:
+        """Return the most in use within the release delay; 0 without one."""
         peaks = self.peaks[card]
         return peaks[0][1] if peaks else 0
 

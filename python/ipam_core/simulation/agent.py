@@ -28,7 +28,7 @@ from ipam_core.simulation.restarts import checkpoint_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam_core._store import Sandbox
+    from ipam_core._store import PoolStats, Sandbox
     from ipam_core.cloud.simulated import SimulatedInstance
     from ipam_core.effects import Step
     from ipam_core.instances import InstanceLimits
@@ -144,6 +144,13 @@ class Agent:
             return 3
         return 1 if isinstance(node.last_error, ThrottledError) else 8
 
+    def stats(self) -> list[PoolStats]:
+        """Return the statistics of each network card's pool now."""
+        now_ns = self._engine.now_ns
+        if self._parked:
+            self._catch_up(_tick(self._look_ns, now_ns + 1))
+        return [store.stats(now_ns) for store in self.node.stores]
+
     # --- the agent's life -----------------------------------------------------------
 
     def start(self) -> None:
@@ -211,7 +218,8 @@ class Agent:
         if start != self._n_starts:
             return
         self._look_ns = self._engine.now_ns
-        if self._skip_idle and self.node.rests():
+        # Asked in any case: it draws from the chance by which the store picks an ENI to free.
+        if self.node.rests() and self._skip_idle:
             self._after_look(quiet=True)
         else:
             self._perform(self.node.look(), self._looked)
@@ -292,11 +300,16 @@ class Agent:
         self._in(when_ns - self._engine.now_ns, self._look)
 
     def _catch_up(self, when_ns: int) -> None:
-        """Set the timers as the looks left out before `when_ns` would have."""
+        """Leave the node as the looks left out before `when_ns` would have.
+
+        Each would have noted what is in use, and let go what had cooled by then.
+        """
         last_ns = when_ns - PERIOD_NS
         if last_ns <= self._look_ns:
             return
-        self.node.note_assigned(last_ns)
+        self.node.note_in_use(last_ns)
+        for store in self.node.stores:
+            store.stats(last_ns)
         timers = self.node.timers
         if self._reconciled_clean and timers.changed_ns is not None:
             first_ns = _tick(

@@ -107,6 +107,8 @@ class Fleet:
         self._skip_idle = skip_idle
         self._chance = random.Random(f"{seed}/kubelet")
         self._n_pods = 0
+        self._n_alive = 0
+        self._n_served = 0
         self._n_in_group = {group.name: 0 for group in spec.groups}
         self._n_booting = dict(self._n_in_group)
         self._unplaced: deque[tuple[Pod, str | None]] = deque()
@@ -151,7 +153,12 @@ class Fleet:
         try:
             for n in range(N_SAMPLES + 1):
                 self.engine.run(duration_ns * n // N_SAMPLES)
-                self.recorder.sample(self.engine.now_ns, self.nodes, len(self._unplaced))
+                self.recorder.sample(
+                    self.engine.now_ns,
+                    self.nodes,
+                    n_pods=self._n_alive,
+                    n_waiting=self._n_alive - self._n_served,
+                )
                 on_progress(n / N_SAMPLES)
         except KeyboardInterrupt:
             interrupted = True
@@ -186,6 +193,7 @@ class Fleet:
     ) -> Pod:
         """Create a pod, on a node or where the scheduler puts it, and let it ask."""
         self._n_pods += 1
+        self._n_alive += 1
         pod = Pod(self._n_pods, owner, lifetime_ns)
         pod.asked_ns = self.engine.now_ns
         node = node or self._place(group)
@@ -202,6 +210,8 @@ class Fleet:
         if pod.gone:
             return
         pod.gone = True
+        self._n_alive -= 1
+        self._n_served -= pod.served
         node = pod.node
         if node is None:
             self._unplaced = deque(item for item in self._unplaced if item[0] is not pod)
@@ -243,6 +253,7 @@ class Fleet:
             self.engine.at(now_ns + self._backoff_ns(), RANK_POD, pod.number, self._ask, pod)
             return
         pod.served = True
+        self._n_served += 1
         self.recorder.served(pod.asked_ns, now_ns)
         if pod.lifetime_ns is not None:
             self.engine.at(now_ns + pod.lifetime_ns, RANK_POD, pod.number, self.remove, pod)

@@ -164,24 +164,23 @@ class Recorder:
             if isinstance(call.error, ThrottledError):
                 self._throttled[call.api] += 1
 
-    def sample(self, now_ns: int, nodes: Iterable[FleetNode], n_unplaced: int) -> None:
-        """Look at the fleet once."""
+    def sample(
+        self, now_ns: int, nodes: Iterable[FleetNode], *, n_pods: int, n_waiting: int
+    ) -> None:
+        """Look at the fleet once; `n_pods` are there, `n_waiting` of them without an address."""
         if now_ns < self._from_ns:
             return
         counts = dict.fromkeys(SERIES, 0)
-        counts["waiting"] = n_unplaced
+        counts["pods"], counts["waiting"] = n_pods, n_waiting
         for node in nodes:
             if node.gone:
                 continue
             counts["nodes"] += 1
-            counts["waiting"] += len(node.agent.node.waiting)
-            for store in node.agent.node.stores:
-                stats = store.stats(now_ns)
+            for stats in node.agent.stats():
                 counts["enis"] += stats.enis
                 counts["total"] += stats.total
                 counts["assigned"] += stats.assigned
                 counts["cooling"] += stats.cooling
-        counts["pods"] = counts["assigned"] + counts["waiting"]
         counts["idle"] = counts["total"] - counts["assigned"] - counts["cooling"]
         sums = (self._calls.total(), self._throttled.total(), self._refusals.total())
         for name, after, before in zip(SERIES[-3:], sums, self._before, strict=True):
