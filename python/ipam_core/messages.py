@@ -54,6 +54,7 @@ class AgentMessage(NamedTuple):
     api: str = ""
 
 
+# Agents from v1.20 name the network card.
 _CARD = r"(?: for network card (?P<card>\d+))?"
 
 AGENT_MESSAGES = (

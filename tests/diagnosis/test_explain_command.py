@@ -174,6 +174,15 @@ def test_several_types_are_told_apart(command):
     assert out.count("minimum-without-warm") == 1
 
 
+def test_on_a_terminal_it_says_that_it_plays(command, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    _, out, err = command("--instance", "t3.small", "--json")
+    assert "Playing" in err
+    assert json.loads(out)["healthy"]
+
+
 def test_a_type_given_twice_is_told_once(command):
     _, out, _ = command("--instance", "t3.small", "--instance", "t3.small", "--json")
     assert len(json.loads(out)["nodes"]) == 1

@@ -163,3 +163,9 @@ def test_every_picture_that_a_page_shows_is_drawn_when_the_site_is_built():
         assert pictures.draw(command).startswith(b"\x89PNG")
     with pytest.raises(RuntimeError, match="exit status 2"):
         pictures.draw("simulate nowhere.yaml")
+
+
+def test_every_benchmark_is_documented():
+    text = (DOCS / "benchmarks.md").read_text("utf-8")
+    named = set(re.findall(r"`(bench_\w+\.py)`", text))
+    assert named == {path.name for path in ROOT.glob("benchmarks/bench_*.py")}

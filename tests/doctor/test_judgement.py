@@ -95,6 +95,7 @@ def test_every_refused_pod_waits_and_the_fix_keeps_as_many_warm(tmp_path):
         ("v1.16.1", "maxPods reached"),
         ("v1.20.1", "maxPods reached"),
         ("master", "maxPods reached"),
+        ("", "maxPods reached"),  # built by hand, as in #3534
     ],
 )
 def test_maxpods_is_a_brake_in_agents_that_have_it(version, cause, tmp_path):
@@ -108,6 +109,7 @@ def test_maxpods_is_a_brake_in_agents_that_have_it(version, cause, tmp_path):
         assert any("v1.16.0" in note for note in diagnosis.facts.assumed)
     else:
         assert "after v1.16.0" in diagnosis.found[0].why
+    assert diagnosis.facts.version == (version if version.startswith("v") else "")
 
 
 def test_cards_that_are_not_judged_are_named_with_what_they_hold(tmp_path, capsys):

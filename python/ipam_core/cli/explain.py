@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_named
-from ipam_core.cli._out import print_text
+from ipam_core.cli._out import print_text, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,18 +78,20 @@ def explain(
     if not instance:
         raise InputError("give an instance type, as --instance m5.large")
     environment = _environment(manifest, values, addon, env or [])
-    explained = [
-        explain_one(
-            each,
-            environment.variables,
-            unknown=environment.unknown,
-            max_pods=max_pods,
-            subnet_free=subnet_free,
-            policy=policy_named(policy),
-            seed=seed,
-        )
-        for each in dict.fromkeys(instance)
-    ]
+    chosen = policy_named(policy)
+    with waiting("Playing the node"):  # thousands of pods take seconds
+        explained = [
+            explain_one(
+                each,
+                environment.variables,
+                unknown=environment.unknown,
+                max_pods=max_pods,
+                subnet_free=subnet_free,
+                policy=chosen,
+                seed=seed,
+            )
+            for each in dict.fromkeys(instance)
+        ]
     healthy = all(each.healthy for each in explained)
     if as_json:
         print_json({"healthy": healthy, "nodes": [_plain(each) for each in explained]})

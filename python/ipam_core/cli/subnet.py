@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
-from ipam_core.cli._out import console, print_json
+from ipam_core.cli._out import console, print_json, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from ipam_core.settings import Settings
     from ipam_core.subnet.inventory import Inventory
 
@@ -98,7 +95,7 @@ def report(
         inventory, chosen = _live(subnet_id or [], cluster)
 
     reports = [report_on(inventory, each) for each in chosen]
-    with _waiting("Looking for the best drains"):
+    with waiting("Looking for the best drains"):
         advices = [
             advise(
                 each,
@@ -198,7 +195,7 @@ def forecast(
         pod_life_h=pod_life,
         hours=hours,
     )
-    with _waiting("Looking ahead"):
+    with waiting("Looking ahead"):
         found = look_ahead(start, limits, settings, churn, prefix_mode=prefix_mode, seed=seed)
     if plot is not None:
         from ipam_core.subnet.plot import plot_forecast
@@ -229,7 +226,7 @@ def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[s
         raise InputError("no input: give files, or --subnet-id or --cluster to read from AWS")
     # A failed call is told once, by the error.
     logging.getLogger("ipam_core").addHandler(logging.NullHandler())
-    with _waiting("Reading from AWS"):
+    with waiting("Reading from AWS"):
         inventory, wanted = read_live(subnet_ids, cluster=cluster)
     # Those of a cluster may be IPv6-only; those asked for by name may not.
     return inventory, inventory.choose(wanted if cluster is None else ())
@@ -257,14 +254,3 @@ def _bits(size: str | None) -> int | None:
     if not (bits.isascii() and bits.isdigit()):
         raise InputError(f"--reserve {size!r}: a prefix length, as /24")
     return int(bits)
-
-
-def _waiting(what: str) -> AbstractContextManager[Any]:
-    """Show on the error stream, if that is a terminal, that something takes its time."""
-    import sys
-
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(what)

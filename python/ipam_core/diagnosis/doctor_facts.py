@@ -28,6 +28,8 @@ short asks again every 5 s, or 120 s after a full subnet, and CloudTrail deliver
 about 15 minutes."""
 USUAL_MAX_PODS = 110
 """What Kubernetes allows where nothing else is set."""
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)\S*")
+"""What an agent built by hand logs in its place is `...` or a branch."""
 LAST_WITHOUT_BRAKE = (1, 16, 0)
 """Agents up to this version grow past maxPods (PR 2745 of aws/amazon-vpc-cni-k8s, 2024)."""
 LEAK_RECENT = timedelta(minutes=75)
@@ -202,10 +204,12 @@ def establish(
         enis = _assumed_enis(logged[0], slots, prefix_mode, now)
         assumed.append("the ENIs are not told: taken as filled one after another")
     pool = pools.pop(0, None)
-    version = told["version.version"].value if "version.version" in told else ""
+    version = _VERSION.match(told["version.version"].value if "version.version" in told else "")
     brake = max_pods if _brakes(version) else sys.maxsize
     if brake > max_pods:
-        assumed.append(f"agent {version}: up to v1.16.0 maxPods does not stop the pool's growth")
+        assumed.append(
+            f"agent {version and version[0]}: up to v1.16.0 maxPods does not stop the pool's growth"
+        )
     node = node or _node(case, told.get("node.node"))
     refusals, n_waiting = _refusals(case, node)
     facts = Facts(
@@ -216,7 +220,7 @@ def establish(
         slots=slots,
         max_pods=max_pods,
         brake=brake,
-        version=version,
+        version=version[0] if version else "",
         prefix_mode=prefix_mode,
         enis=enis,
         pool=pool,
@@ -248,10 +252,9 @@ def _variables(case: Case) -> dict[str, Evidence]:
     return {**manifest, **running}
 
 
-def _brakes(version: str) -> bool:
+def _brakes(version: re.Match[str] | None) -> bool:
     """Return whether an agent stops growing at maxPods; one that is not told is a new one."""
-    numbers = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
-    return numbers is None or tuple(map(int, numbers.groups())) > LAST_WITHOUT_BRAKE
+    return version is None or tuple(map(int, version.groups())) > LAST_WITHOUT_BRAKE
 
 
 def _limits(given: str, told: Evidence | None) -> InstanceLimits | None:
