@@ -17,7 +17,8 @@ NO_ADDRESS_ERROR = "AssignPodIPAddress: no available IP/Prefix addresses"
 NO_ADDRESS_ERRORS = (
     NO_ADDRESS_ERROR,
     "AssignPodIPv4Address: no available IP/Prefix addresses",  # v1.16 to v1.19
-    "assignPodIPv4AddressUnsafe: no available IP/Prefix addresses",  # before v1.16
+    "assignPodIPv4AddressUnsafe: no available IP/Prefix addresses",  # v1.9 to v1.15
+    "assignPodIPv4AddressUnsafe: no available IP addresses",  # before v1.9
 )
 """The error's forms over the agent's versions, newest first."""
 
@@ -64,7 +65,9 @@ AGENT_MESSAGES = (
     AgentMessage("type", r"Found instance-type: (?P<instance_type>\S+)", "initWithEC2Metadata"),
     AgentMessage("subnet", r"Found subnet-id: (?P<subnet_id>\S+)", "initWithEC2Metadata"),
     AgentMessage(
-        "custom_networking", r"Custom networking enabled (?P<value>true|false)", "awsutils.New"
+        "custom_networking",
+        r"Custom networking (?:enabled )?(?P<value>true|false)",
+        "awsutils.New",
     ),
     AgentMessage(
         "subnet_discovery", r"Subnet discovery enabled (?P<value>true|false)", "awsutils.New"
@@ -81,6 +84,16 @@ AGENT_MESSAGES = (
         r"warm prefix target: (?P<warm_prefix>\d+), warm ENI target: (?P<warm_eni>\d+), "
         r"minimum IP target: (?P<minimum_ip>\d+)",
         "StartNodeIPPoolManager",
+    ),
+    # Before v1.20 the targets are told so, each where it is set.
+    *(
+        AgentMessage("target", rf"Using (?P<variable>{name}) (?P<value>\d+)", function)
+        for name, function in (
+            ("WARM_ENI_TARGET", "getWarmENITarget"),
+            ("WARM_IP_TARGET", "getWarmIPTarget"),
+            ("MINIMUM_IP_TARGET", "getMinimumIPTarget"),
+            ("WARM_PREFIX_TARGET", "getWarmPrefixTarget"),
+        )
     ),
     AgentMessage("node", r'Node found "(?P<node>[^"]+)"', "isNodeNonSchedulable"),
     AgentMessage(
@@ -102,7 +115,21 @@ AGENT_MESSAGES = (
         r"assigned IPs: (?P<assigned>\d+), cooldown IPs: (?P<cooling>\d+)",
         "updateIPPoolIfRequired",
     ),
-    AgentMessage("no_address", NO_ADDRESS_LOG, "AssignPodIPv4Address"),
+    AgentMessage(
+        "pool",
+        r"(?:IP|Prefix) pool stats: total = (?P<total>\d+), used = (?P<assigned>\d+), "
+        r"c\.maxIPsPerENI = (?P<per_eni>\d+)",
+        "logPoolStats",
+    ),
+    AgentMessage(
+        "pool",
+        r"(?:IP|IP/Prefix) Address Pool stats: total: (?P<total>\d+), assigned: (?P<assigned>\d+)"
+        r"(?:, cooldownIPs: (?P<cooling>\d+))?(?:, total prefixes: (?P<prefixes>\d+))?",
+        "nodeIPPoolReconcile",
+    ),
+    AgentMessage(
+        "no_address", r"DataStore has no available IP(?:/Prefix)? addresses", "AssignPodIPv4Address"
+    ),
     AgentMessage(
         "refused",
         rf"Send AddNetworkReply: .*(?:{'|'.join(NO_ADDRESS_ERRORS)})",
@@ -117,7 +144,7 @@ AGENT_MESSAGES = (
     ),
     AgentMessage(
         "eni_limit",
-        r"Skipping ENI allocation as the max ENI limit is already reached",
+        r"Skipping ENI allocation as the max ENI limit (?:of \d+ )?is already reached",
         "increaseDatastorePool",
     ),
     AgentMessage(
@@ -131,7 +158,11 @@ AGENT_MESSAGES = (
         r"from metadata service",
         "tryAllocateENI",
     ),
-    AgentMessage("unmanaged", r"Marking ENI (?P<eni>\S+) as being unmanaged", "setUnmanagedENIs"),
+    AgentMessage(
+        "unmanaged",
+        r"Marking ENI (?P<eni>\S+) (?:tagged with \S+ )?as being unmanaged",
+        "setUnmanagedENIs",
+    ),
     AgentMessage("leaked", r"Found \d+ leaked ENIs with the AWS CNI tag", "getLeakedENIs"),
     AgentMessage(
         "leak_stays",
@@ -145,13 +176,19 @@ AGENT_MESSAGES = (
     # failed calls
     AgentMessage(
         "failure",
-        r"Failed to allocate a private IP/Prefix addresses on ENI (?P<eni>\S+): (?P<error>.+)",
+        r"Failed to allocate a private IP(?:/Prefix)? addresses on ENI (?P<eni>\S+): (?P<error>.+)",
         "AllocIPAddresses",
         "AssignPrivateIpAddresses",
     ),
     AgentMessage(
         "failure",
-        r"Failed to CreateNetworkInterface (?P<error>.+) for subnet (?P<subnet_id>\S+)",
+        r"Failed to allocate a private IP address  (?P<error>.+)",
+        "AllocIPAddress",
+        "AssignPrivateIpAddresses",
+    ),
+    AgentMessage(
+        "failure",
+        r"Failed to CreateNetworkInterface (?P<error>.+?)(?: for subnet (?P<subnet_id>\S+))?$",
         "tryCreateNetworkInterface",
         "CreateNetworkInterface",
     ),

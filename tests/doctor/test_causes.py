@@ -174,6 +174,34 @@ EXPECTED = {
         "kubernetes.io/role/cni,Value=1",
         also=("leaked ENIs",),
     ),
+    "older-agent": Expected(
+        "minimum-only stall",
+        "certain",
+        (
+            ("ipamd.log", 6, "MINIMUM_IP_TARGET=9"),
+            ("ipamd.log", 8, "total = 9, used = 9"),
+            ("ipamd.log", 10, "assignPodIPv4AddressUnsafe: no available IP addresses"),
+        ),
+        "WARM_IP_TARGET=10",
+        serves=27,
+    ),
+    "older-agent-denied": Expected(
+        "missing permission",
+        "certain",
+        (
+            ("ipamd.log", 7, "request id: 6d1b2f0e-0000-4000-8000-000000000001 (2 times)"),
+            ("ipamd.log", 8, "Failed to CreateNetworkInterface UnauthorizedOperation"),
+        ),
+        "AmazonEKS_CNI_Policy",
+        serves=27,
+    ),
+    "older-agent-unmanaged": Expected(
+        "unmanaged ENIs",
+        "certain",
+        (("ipamd.log", 8, "the max ENI limit of 3"),),
+        "delete-tags",
+        serves=27,
+    ),
     "custom-networking-subnet": Expected(
         "custom networking without room",
         "certain",

@@ -1,8 +1,9 @@
 """The real agent's log lines: format strings, and the functions that write them.
 
 Read in aws/amazon-vpc-cni-k8s at the commits of the v1.20 line and after (the network
-cards in the texts came with them). Every message of every log fixture here must be
-one of these, so that doctor is not tested against texts of our own.
+cards in the texts came with them), and, where they were others, before. Every message
+of every log fixture here must be one of these, so that doctor is not tested against
+texts of our own.
 """
 
 from __future__ import annotations
@@ -160,6 +161,57 @@ FORMATS = (
 )
 """(file, function, format string)"""
 
+OLDER_FORMATS = (
+    # v1.6 to v1.8
+    (AWS, "New", "Custom networking %v"),
+    (AWS, "AllocIPAddress", "Failed to allocate a private IP address  %v"),
+    (AWS, "AllocIPAddresses", "Failed to allocate a private IP addresses on ENI %v: %v"),
+    (AWS, "createENI", "Failed to CreateNetworkInterface %v"),
+    (IPAMD, "logPoolStats", "IP pool stats: total = %d, used = %d, c.maxIPsPerENI = %d"),
+    (IPAMD, "nodeIPPoolReconcile", "IP Address Pool stats: total: %d, assigned: %d"),
+    (IPAMD, "setUnmanagedENIs", "Marking ENI %s tagged with %s as being unmanaged"),
+    (STORE, "AssignPodIPv4Address", "DataStore has no available IP addresses"),
+    (RPC, "AddNetwork", "Send AddNetworkReply: IPv4Addr %s, DeviceNumber: %d, err: %v"),
+    # v1.9, and with the cooling ones v1.10 (PR 1621)
+    (IPAMD, "logPoolStats", "Prefix pool stats: total = %d, used = %d, c.maxIPsPerENI = %d"),
+    (
+        IPAMD,
+        "nodeIPPoolReconcile",
+        "IP/Prefix Address Pool stats: total: %d, assigned: %d, total prefixes: %d",
+    ),
+    (
+        IPAMD,
+        "nodeIPPoolReconcile",
+        (
+            "IP/Prefix Address Pool stats: total: %d, assigned: %d, cooldownIPs: %d, "
+            "total prefixes: %d"
+        ),
+    ),
+    (
+        IPAMD,
+        "increaseDatastorePool",
+        (
+            "Skipping ENI allocation as the max ENI limit of %d is already reached (accounting for "
+            "%d unmanaged ENIs and %d trunk ENIs)"
+        ),
+    ),
+    # v1.12 to v1.19
+    (
+        IPAMD,
+        "logPoolStats",
+        (
+            "%s pool stats: Total IPs/Prefixes = %d/%d, AssignedIPs/CooldownIPs: %d/%d, "
+            "c.maxIPsPerENI = %d"
+        ),
+    ),
+    (
+        IPAMD,
+        "updateIPPoolIfRequired",
+        "IP stats - total IPs: %d, assigned IPs: %d, cooldown IPs: %d",
+    ),
+)
+"""The same of agents of before."""
+
 _VERBS = {"%d": r"-?\d+", "%t": "(?:true|false)", "%s": ".*", "%v": ".*", "%+v": ".*"}
 
 
@@ -171,4 +223,7 @@ def pattern(form: str) -> re.Pattern[str]:
 
 def writer(message: str) -> str | None:
     """Return the function that writes a message, None if none of these does."""
-    return next((name for _, name, form in FORMATS if pattern(form).fullmatch(message)), None)
+    return next(
+        (name for _, name, form in (*FORMATS, *OLDER_FORMATS) if pattern(form).fullmatch(message)),
+        None,
+    )

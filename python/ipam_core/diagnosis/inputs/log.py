@@ -128,6 +128,8 @@ def _note(
         for group, variable in _VARIABLES.items():
             _note_fact(summary, variable, values[group], evidence)
         _note_fact(summary, "max_pods", values["max_pods"], evidence)
+    elif known.kind == "target":
+        _note_fact(summary, values["variable"], values["value"], evidence)
     elif known.kind in _SWITCHES:
         _note_fact(summary, _SWITCHES[known.kind], values["value"], evidence)
     elif known.kind == "unmanaged":
