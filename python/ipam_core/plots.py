@@ -166,6 +166,8 @@ def plot_timeline(
 
 def draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -> None:
     """Draw a pool's addresses over time; series and their meaning as in `plot_timeline`."""
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415
+
     area = {"step": "post", "linewidth": 0, "rasterized": times.size > _MANY}
     below = np.zeros(times.size)
     for name, (label, colour, hatch) in _AREAS.items():
@@ -177,7 +179,17 @@ def draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) ->
             below = above
     for name, (label, colour, dashes, width) in _LINES.items():
         if name in series:
-            axis.step(times, series[name], dashes, where="post", c=colour, lw=width, label=label)
+            casing = [withStroke(linewidth=width + 1.6, foreground="white")]
+            axis.step(
+                times,
+                series[name],
+                dashes,
+                where="post",
+                c=colour,
+                lw=width,
+                label=label,
+                path_effects=casing,
+            )
     if "pods" in series and "assigned" in series:
         axis.fill_between(
             times,

@@ -135,10 +135,6 @@ def test_capacity_is_that_of_every_card_that_the_agent_manages():
 
 def test_growth_without_the_brake_is_told_even_where_the_node_would_not_start():
     """Without maxPods this one asks for more than the subnet has."""
-    env = {
-        **PREFIX,
-        "WARM_PREFIX_TARGET": "2",
-        "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "true",
-    }
-    explained = explain("t3.small", env, max_pods=9, subnet_free=27, policy=IPAM_CORE)
+    env = {"WARM_IP_TARGET": "9", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "true"}
+    explained = explain("m5.large", env, max_pods=5, subnet_free=7, policy=IPAM_CORE)
     assert "agents up to v1.16.0: Failed to attach" in why("max-pods-stops-growth", explained)

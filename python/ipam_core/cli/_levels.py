@@ -73,7 +73,10 @@ def levels_table(play: Play) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    slots = "prefixes" if play.node.prefix_mode else "addresses"
+    node = play.node
+    slots = "prefixes" if node.prefix_mode else "addresses"
+    if node.falls_back:
+        slots = "slots"  # some hold a prefix, others an address
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("pods", "ENIs"):
         table.add_column(name, justify="right", no_wrap=True)

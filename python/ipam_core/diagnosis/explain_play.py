@@ -83,9 +83,10 @@ class NodeCase:
 class Level:
     """The settled node with so many pods, and what led there from the level before.
 
-    `per_eni` are addresses on each ENI beside its primary, prefixes in prefix mode,
-    largest first; `free` can be given to pods. `settled` is False where the pool goes
-    on growing and shrinking. `waited`: the pod found nothing and waited for a look.
+    `per_eni` are the slots in use on each ENI, largest first: addresses beside its primary,
+    prefixes in prefix mode, and where a policy allows that, both. `free` can be given to
+    pods. `settled` is False where the pool goes on growing and shrinking. `waited`: the
+    pod found nothing and waited for a look.
     """
 
     pods: int
@@ -379,10 +380,9 @@ class _World:
         self._n_told = len(player.calls)
         if not settled and self.flap is None:
             self.flap = Flap(pods=pods, calls_per_hour=self._calls_per_hour())
-        slots = "prefixes" if player.node.prefix_mode else "addresses"
         return Level(
             pods=pods,
-            per_eni=tuple(player.enis_largest_first(slots)),
+            per_eni=tuple(player.enis_largest_first("slots_used")),
             total=sum(card.total for card in cards),
             free=sum(card.assignable for card in cards),
             calls=count_calls(calls),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ipam_core.diagnosis.explain_finding import UPSTREAM, Found, Severity, finds
 from ipam_core.diagnosis.explain_play import PROVISIONING, Play
 from ipam_core.diagnosis.fixes import SPARE, Change, Fix, set_env
-from ipam_core.errors import SubnetFullError
 from ipam_core.instances import HOST_NETWORK_PODS
 
 if TYPE_CHECKING:
@@ -94,17 +93,21 @@ def _minimum_without_warm(facts: Facts) -> Iterator[Found]:
 )
 def _subnet_too_small(facts: Facts) -> Iterator[Found]:
     play, free = facts.play, facts.case.subnet_free
-    if free is None or not (_stalls(facts) and isinstance(play.top_error, SubnetFullError)):
+    if free is None or not _stalls(facts):
         return
-    needed = max(level.taken for level in Play(replace(facts.case, subnet_free=None)).up)
+    endless = Play(replace(facts.case, subnet_free=None))
+    if endless.served <= play.served:
+        return
+    needed = max(level.taken for level in endless.up)
     fix, outcome = facts.mended([set_env(WARM_IP_TARGET="1", MINIMUM_IP_TARGET=None)])
     if fix is None:
         enough = Play(replace(facts.case, subnet_free=needed))
         fix = Fix(commands=(), note=f"use a subnet with {needed} free addresses for each node")
         outcome = f"serves all {enough.case.n_pods} pods" if enough.serves_all else ""
+    refused = (f"{play.top_error.api}: {play.top_error.code}",) if play.top_error else ()
     yield Found(
         why=(
-            f"{play.top_error.api}: {play.top_error.code}",
+            *refused,
             f"the node takes {needed} of the subnet's addresses, and {free} are free",
         ),
         fix=fix,
@@ -124,7 +127,7 @@ def _subnet_too_small(facts: Facts) -> Iterator[Found]:
 )
 def _max_pods_above_capacity(facts: Facts) -> Iterator[Found]:
     verdict = facts.verdict()
-    if not _stalls(facts) or verdict.unused_slots:
+    if not _stalls(facts) or verdict.served < facts.most_addresses:
         return
     case = facts.case
     held = verdict.served + HOST_NETWORK_PODS
