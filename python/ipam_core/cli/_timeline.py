@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ipam_core.plots import Mark
-    from ipam_core.simulation.player import Moment, Result
     from ipam_core.simulation.scenario import Scenario
+    from ipam_core.simulation.timeline import Moment, Result
 
 SHORT_NAMES = {
     "AssignPrivateIpAddresses": "Assign",

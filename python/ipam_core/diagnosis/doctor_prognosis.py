@@ -171,7 +171,7 @@ def _watch(player: Player) -> Outcome:
         total=int(player.observe("total_ips")),
         enis=int(player.observe("enis")),
         served_after_s=served_after_s,
-        requests=tuple(player.requests()),
+        requests=tuple(player.observe("requests")),
     )
 
 

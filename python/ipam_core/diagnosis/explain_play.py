@@ -22,6 +22,7 @@ from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
+from ipam_core.simulation.observing import largest_first
 from ipam_core.simulation.player import Player
 from ipam_core.simulation.scenario import Scenario, ScenarioStep
 
@@ -382,7 +383,7 @@ class _World:
             self.flap = Flap(pods=pods, calls_per_hour=self._calls_per_hour())
         return Level(
             pods=pods,
-            per_eni=tuple(player.enis_largest_first("slots_used")),
+            per_eni=tuple(largest_first(player, "slots_used")),
             total=sum(card.total for card in cards),
             free=sum(card.assignable for card in cards),
             calls=count_calls(calls),

@@ -7,8 +7,7 @@ where a step says so.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,9 @@ from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.checking import Mismatch, compare
+from ipam_core.simulation.observing import observe
 from ipam_core.simulation.restarts import checkpoint_of
+from ipam_core.simulation.timeline import Result, described, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,11 +53,6 @@ QUIET_STEPS = 37
 MOST_STEPS = 400
 """After so many pool steps (2,000 s) a pool has not settled."""
 TEN_MINUTES_NS = 600 * NS
-REQUEST_APIS = frozenset({
-    "AssignPrivateIpAddresses",
-    "UnassignPrivateIpAddresses",
-    "CreateNetworkInterface",
-})  # fmt: skip
 NETWORKS = tuple(f"10.{16 * number}.0.0/12" for number in range(16))
 """Where the addresses of a scenario's subnets come from, one network a subnet."""
 
@@ -68,37 +64,6 @@ class Pod:
     name: str
     sandbox: Sandbox
     all_cards: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """The node at one moment of a timeline; `calls` since the moment before, as requests."""
-
-    time_s: float
-    what: str
-    running: int
-    waiting: int
-    enis: int
-    total: int
-    assigned: int
-    free: int
-    cooling: int
-    calls: tuple[str, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class Result:
-    """What playing a scenario gave."""
-
-    scenario: Scenario
-    seed: int
-    timeline: list[Moment] = field(default_factory=list)
-    mismatches: list[Mismatch] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Return whether everything expected was met."""
-        return not self.mismatches
 
 
 def play(
@@ -127,10 +92,11 @@ class Player:
         self.waiting: list[Pod] = []
         self.pod_error: str | None = None
         self.init_error: str | None = None
-        self.unsettled = False
+        self.unsettled: bool = False
         self.calls: list[Call] = []
         self.result = Result(scenario=scenario, seed=seed)
-        self._answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}
+        """What steps that ask something were told, by key of an `expect`."""
         self._seed = seed
         self._record = record
         self._n_pods = 0
@@ -154,7 +120,7 @@ class Player:
         }
         self.subnets["eniconfig"].tags["zone"] = "elsewhere"
         self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
-        self.instance = SimulatedInstance(
+        self.instance: SimulatedInstance = SimulatedInstance(
             self.region,
             enis_per_card=enis_per_card,
             slots=self._limits.slots,
@@ -162,7 +128,7 @@ class Player:
             metadata_lag_s=scenario.metadata_lag_s,
         )
         self._fresh_instance()
-        self.node = self._new_node()
+        self.node: Node = self._new_node()
 
     def play(self) -> Result:
         """Play every step, then compare with what holds at the end."""
@@ -180,7 +146,7 @@ class Player:
                     f"{self.scenario.scenario_id}: step {number} ({step.op}): {error}"
                 ) from error
             if self._record and step.op not in ("expect", "mark"):
-                self._show(_described(step))
+                self._show(described(step))
             yield step
 
     def finish(self) -> Result:
@@ -473,7 +439,7 @@ class Player:
     def free_eni(self, step: ScenarioStep) -> None:
         """Ask once for an ENI to give up."""
         freed = self._drive(self.node.free_eni(step.get("warm_ip"), step.get("min_ip")))
-        self._answers["removed"] = freed
+        self.answers["removed"] = freed
 
     def cleanup_leaked(self, step: ScenarioStep) -> None:
         """Run the leaked-ENI task once over these ENIs."""
@@ -489,8 +455,8 @@ class Player:
         except ValueError as error:
             raise InputError(f"now is a time as in RFC 3339, not {step.get('now')!r}") from error
         cleanup = self._drive(self.node.clean_leaked(now_s))
-        self._answers["deleted"] = list(cleanup.deleted)
-        self._answers["tagged_created_at"] = list(cleanup.tagged_created_at)
+        self.answers["deleted"] = list(cleanup.deleted)
+        self.answers["tagged_created_at"] = list(cleanup.tagged_created_at)
 
     def mark(self, _: ScenarioStep) -> None:
         """Zero the counts of calls, the list of requests and the last pod error."""
@@ -509,74 +475,24 @@ class Player:
 
     def observe(self, key: str) -> Any:
         """Return what is met for a key of an `expect`."""
-        if key in _OBSERVE:
-            return _OBSERVE[key](self)
-        if key in self._answers or key in ("removed", "deleted", "tagged_created_at"):
-            return self._answers.get(key)
-        decision = self.node.decide()
-        return _DECIDED[key](decision) if key in _DECIDED else getattr(decision.view, key)
-
-    def enis_largest_first(self, attribute: str) -> list[int]:
-        """Return a count of every managed ENI, largest first."""
-        counts = (
-            getattr(store.eni_stats(eni.eni_id, self.now_ns), attribute)
-            for store in self.node.stores
-            for eni in store.enis()
-        )
-        return sorted(counts, reverse=True)
-
-    def cards(self) -> list[dict[str, int]]:
-        """Return the counts of every network card's pool."""
-        return [
-            {
-                "enis": stats.enis,
-                "total_ips": stats.total,
-                "assigned_ips": stats.assigned,
-                "prefixes": stats.prefixes,
-            }
-            for stats in (store.stats(self.now_ns) for store in self.node.stores)
-        ]
-
-    def requests(self) -> list[str]:
-        """Return the requests since mark, failing ones too, in order."""
-        return [_request(call) for call in self.calls if call.api in REQUEST_APIS]
+        return observe(self, key)
 
     def _show(self, what: str) -> None:
         """Add a moment to the timeline."""
         stats = self.node.store.stats(self.now_ns)
-        calls = tuple(
-            _request(call) + (f" -> {call.error.code}" if call.error else "")
-            for call in self.calls[self._n_shown :]
-            if call.api in REQUEST_APIS | CHANGING_APIS | {"DeleteNetworkInterface"}
-        )
+        calls = self.calls[self._n_shown :]
         self._n_shown = len(self.calls)
         self._n_cooling = stats.cooling
         self.result.timeline.append(
-            Moment(
-                time_s=self.now_ns / NS,
-                what=what,
+            moment_of(
+                self.now_ns,
+                what,
+                stats,
+                calls,
                 running=len(self.running),
                 waiting=len(self.waiting),
-                enis=stats.enis,
-                total=stats.total,
-                assigned=stats.assigned,
-                free=stats.available,
-                cooling=stats.cooling,
-                calls=calls,
             )
         )
-
-
-def _request(call: Call) -> str:
-    return call.api if call.count is None else f"{call.api}({call.count})"
-
-
-def _described(step: ScenarioStep) -> str:
-    """Return a step as a timeline tells it: by its label, else as it was written."""
-    if step.label:
-        return step.label
-    shown = {key: value for key, value in step.arguments.items() if key != "enis"}
-    return " ".join([step.op, *(f"{key}={value}" for key, value in shown.items())])
 
 
 _PLAY: dict[str, Callable[[Player, ScenarioStep], None]] = {
@@ -603,31 +519,4 @@ _PLAY: dict[str, Callable[[Player, ScenarioStep], None]] = {
         "mark",
         "expect",
     )
-}
-
-_OBSERVE: dict[str, Callable[[Player], Any]] = {
-    "enis": lambda player: sum(len(store.enis()) for store in player.node.stores),
-    "attached_enis_ec2": lambda player: len(player.instance.attached()),
-    "ips_per_eni": lambda player: player.enis_largest_first("addresses"),
-    "prefixes_per_eni": lambda player: player.enis_largest_first("prefixes"),
-    "pending_pods": lambda player: len(player.waiting),
-    "pod_error": lambda player: player.pod_error,
-    "init_error": lambda player: player.init_error,
-    "ec2": lambda player: Counter(call.api for call in player.calls),
-    "requests": Player.requests,
-    "insufficient_cidr_cooldown": lambda player: player.node.pausing(),
-    "unsettled": lambda player: player.unsettled,
-    "cards": Player.cards,
-}
-
-_DECIDED: dict[str, Callable[[Any], Any]] = {
-    "total_ips": lambda decision: decision.view.total,
-    "assigned_ips": lambda decision: decision.view.assigned,
-    "free_ips": lambda decision: decision.view.total - decision.view.assigned,
-    "cooldown_ips": lambda decision: decision.view.cooling,
-    "short": lambda decision: decision.short,
-    "over": lambda decision: decision.over,
-    "ip_targets_defined": lambda decision: decision.targets_defined,
-    "pool_low": lambda decision: decision.low,
-    "pool_high": lambda decision: decision.high,
 }
