@@ -60,7 +60,7 @@ $(VENV)/.ready: pyproject.toml
 
 # The compiled core: built anew when a source of it changes.
 $(VENV)/.built: $(VENV)/.ready $(SOURCES)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[aws,plan,plot]"
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[aws,dist,plan,plot]"
 	touch $@
 
 # What is too long for CI: more examples, more lives, more kills.

@@ -14,7 +14,7 @@ from ipam_core.diagnosis.explain import CHECKS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-PAGES = ["index", "incident", "commands", "explain", "embedding"]
+PAGES = ["index", "incident", "commands", "explain", "tune", "fleets", "embedding"]
 PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 CHECKER = doctest.OutputChecker()
 
@@ -103,7 +103,7 @@ def test_every_finding_is_documented_with_its_severity():
     assert rows == [(check.kind.identifier, str(check.kind.severity)) for check in CHECKS]
 
 
-PAGE_OF = {"explain": "explain", "doctor": "doctor", "subnet": "subnet"}
+PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws"}
 
 

@@ -36,8 +36,9 @@ def _register() -> None:
     from ipam_core.cli.node import app as node
     from ipam_core.cli.simulate import simulate
     from ipam_core.cli.subnet import subnet
+    from ipam_core.cli.tune import tune
 
-    for command in (demo, simulate, check, instances, doctor, explain):
+    for command in (demo, simulate, check, instances, doctor, explain, tune):
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")

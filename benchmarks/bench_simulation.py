@@ -1,0 +1,85 @@
+"""Simulated pod events, beside the least that a simulation of them can cost.
+
+An event is a pod that comes or goes. The floor takes the same number of events off a
+heap and moves an address between a list and a dict: no agent looks, nothing cools,
+nobody waits.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import random
+
+import pytest
+
+from ipam_core.policy import VPC_CNI
+from ipam_core.simulation.fleet import Fleet
+from ipam_core.simulation.fleet_spec import FleetSpec, GroupSpec, SubnetSpec
+from ipam_core.simulation.workloads import Churn
+
+S = 10**9
+SHORT = bool(os.environ.get("BENCH_SHORT"))
+PODS = 100
+FLEETS = {
+    "steady churn, 1 node": (1, 60, 1 if SHORT else 10),
+    "pods of an hour, 100 nodes": (100, 3600, 1 if SHORT else 24),
+}
+"""Nodes, a pod's mean life in seconds, and the hours that are simulated."""
+
+
+def fleet(n_nodes, life_s, hours):
+    subnets = tuple(
+        SubnetSpec(subnet_id=f"s{n}", cidr=f"10.{n}.0.0/16") for n in range(1 + n_nodes // 300)
+    )
+    return FleetSpec(
+        name="bench",
+        duration_ns=hours * 3600 * S,
+        subnets=subnets,
+        groups=(
+            GroupSpec(
+                name="nodes",
+                instance_type="m5.4xlarge",
+                count=n_nodes,
+                subnets=tuple(subnet.subnet_id for subnet in subnets),
+                join_ns=600 * S,
+            ),
+        ),
+        workloads=(Churn(pods_per_node=PODS, lifetime_ns=life_s * S),),
+    )
+
+
+def plain(n_events, n_pods, life_s):
+    """Move addresses between a list and a dict, at times out of a heap."""
+    chance = random.Random(1)
+    rate = 1 / (life_s * S)
+    free = [f"10.0.{n >> 8}.{n & 255}" for n in range(2 * n_pods)]
+    held = {}
+    queue = [(round(chance.expovariate(rate)), pod) for pod in range(n_pods)]
+    heapq.heapify(queue)
+    for pod in range(n_pods):
+        held[pod] = free.pop()
+    for new in range(n_pods, n_pods + n_events // 2):
+        now_ns, pod = heapq.heappop(queue)
+        free.append(held.pop(pod))
+        held[new] = free.pop()
+        heapq.heappush(queue, (now_ns + round(chance.expovariate(rate)), new))
+
+
+@pytest.mark.parametrize("subject", ["floor", "ipam_core"])
+@pytest.mark.parametrize("name", FLEETS)
+def test_pod_events(benchmark, name, subject):
+    n_nodes, life_s, hours = FLEETS[name]
+    spec = fleet(n_nodes, life_s, hours)
+    n_events = 2 * n_nodes * PODS * hours * 3600 // life_s
+    benchmark.group = f"a pod event, {name}"
+    if subject == "floor":
+        run = benchmark.pedantic(plain, (n_events, n_nodes * PODS, life_s), rounds=3)
+    else:
+        run = benchmark.pedantic(
+            lambda played: played.run(),
+            setup=lambda: ((Fleet(spec, policy=VPC_CNI, seed=1),), {}),
+            rounds=3,
+        )
+        n_events = 2 * run.n_pods
+    benchmark.extra_info.update(subject=subject, per_call=n_events)

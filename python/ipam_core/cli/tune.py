@@ -1,0 +1,283 @@
+"""`ipam-core tune`: which settings suit a workload, and what they cost."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from math import inf, isinf
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ipam_core.cli._options import JsonOption, PlotOption, PolicyOption, policy_named
+from ipam_core.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.tuning import Goals, Outcome, Tuning
+
+_LIMIT = "a limit that must hold"
+
+
+def tune(
+    file: Annotated[Path, typer.Argument(help="A fleet; its nodes' variables are today's.")],
+    instance: Annotated[
+        list[str] | None, typer.Option(help="Other instance types than the file's, in turn.")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("-e", "--env", help="NAME=VALUE: other settings of today.")
+    ] = None,
+    max_wait_p99: Annotated[
+        float | None, typer.Option(min=0, help=f"Seconds 99% of pods wait: {_LIMIT}.")
+    ] = None,
+    max_idle: Annotated[
+        float | None, typer.Option(min=0, help=f"Idle addresses a node: {_LIMIT}.")
+    ] = None,
+    max_calls: Annotated[
+        float | None, typer.Option(min=0, help=f"EC2 calls a node and hour: {_LIMIT}.")
+    ] = None,
+    weight_idle: Annotated[float, typer.Option(min=0, help="How much idle addresses count.")] = 1,
+    weight_wait: Annotated[float, typer.Option(min=0, help="How much waits count.")] = 1,
+    weight_calls: Annotated[float, typer.Option(min=0, help="How much EC2 calls count.")] = 1,
+    prefixes: Annotated[bool, typer.Option(help="Try prefix mode too.")] = True,
+    policy: PolicyOption = "vpc-cni",
+    seed: Annotated[int | None, typer.Option(min=0, help="What decides all chance.")] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one a processor.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Search on the Dask cluster at tcp://HOST:PORT.")
+    ] = None,
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Search settings for a workload: idle addresses, pod waits and EC2 calls of each.
+
+    Prints those that none other beats in all three, one recommendation beside today's
+    settings, and the command that sets it. What is recommended never stalls within max
+    pods and is checked in a longer simulation with another seed. Exits 1 where nothing
+    holds the limits, or today's settings stall or break them.
+
+    Example: ipam-core tune examples/workload.yaml --instance m5.large
+    """
+    from ipam_core.cli._out import print_json, progress_of
+    from ipam_core.simulation.files import read_simulation
+    from ipam_core.tuning import Goals
+    from ipam_core.tuning import tune as search
+
+    spec = read_simulation(file)
+    if isinstance(spec, list):
+        raise InputError(f"{file}: a scenario; tune takes a fleet, with nodes and workloads")
+    spec = _with(spec, file, instance or [], env or [])
+    chosen = policy_named(policy)
+    if plot is not None:
+        from ipam_core.plots import check_path
+
+        check_path(plot)
+    goals = Goals(
+        max_wait_p99_s=inf if max_wait_p99 is None else max_wait_p99,
+        max_idle=inf if max_idle is None else max_idle,
+        max_calls=inf if max_calls is None else max_calls,
+        weight_idle=weight_idle,
+        weight_wait=weight_wait,
+        weight_calls=weight_calls,
+    )
+    with (
+        _executor(jobs or os.cpu_count() or 1, scheduler) as executor,
+        progress_of(f"settings for {spec.name}") as on_progress,
+    ):
+        found = search(
+            spec,
+            goals=goals,
+            policy=chosen,
+            seed=seed,
+            prefixes=prefixes,
+            executor=executor,
+            on_progress=on_progress,
+        )
+    if plot is not None and found.recommended is not None:
+        _draw(found, found.recommended, plot, spec.name)
+    if as_json:
+        print_json(_plain(found))
+    else:
+        _tell(found, goals, spec)
+    if found.interrupted:
+        return 130
+    wrong = found.recommended is None or found.today_stalls or goals.misses(found.today)
+    return 1 if wrong else 0
+
+
+def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> FleetSpec:
+    """Return the fleet with other types and settings."""
+    from ipam_core import instances
+
+    if not spec.groups:
+        raise InputError(f"{file}: nodes is empty")
+    if not spec.workloads:
+        raise InputError(f"{file}: no workloads; tune needs pods to try settings with")
+    for name in types:
+        instances.limits(name)
+    groups = spec.groups
+    if types:
+        groups = tuple(
+            replace(group, instance_type=types[n % len(types)], max_pods=None)
+            for n, group in enumerate(groups)
+        )
+    if len({tuple(sorted(group.env.items())) for group in groups}) > 1 and not env:
+        raise InputError(f"{file}: the groups' variables differ; give today's with -e")
+    if env:
+        variables = dict(groups[0].env)
+        for each in env:
+            name, equals, value = each.partition("=")
+            if not equals or not name:
+                raise InputError(f"-e takes NAME=VALUE, not {each!r}")
+            variables[name] = value
+        groups = tuple(replace(group, env=variables) for group in groups)
+    return replace(spec, groups=groups)
+
+
+@contextmanager
+def _executor(n_jobs: int, scheduler: str | None) -> Iterator[Executor | None]:
+    """Give what plays the candidates: processes here, or a Dask cluster."""
+    if scheduler is not None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise MissingExtraError("dist", "--scheduler") from None
+        try:
+            client = Client(scheduler, timeout=10)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise InputError(f"--scheduler {scheduler!r}: {error}") from error
+        with client, client.get_executor() as executor:  # type: ignore[no-untyped-call]
+            yield executor
+    elif n_jobs == 1:
+        yield None
+    else:
+        from concurrent.futures import ProcessPoolExecutor
+
+        with ProcessPoolExecutor(n_jobs) as executor:
+            yield executor
+
+
+# --- what is said -------------------------------------------------------------------------
+
+
+def _settings(env: Any) -> str:
+    """Return the targets of an environment in one line."""
+    from ipam_core.tuning.candidates import targets_of
+
+    return " ".join(f"{name}={value}" for name, value in targets_of(env).items()) or "defaults"
+
+
+def _wait(seconds: float) -> str:
+    return "never" if isinf(seconds) else f"{seconds:.1f}"
+
+
+def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from ipam_core.cli._fleet import heading
+    from ipam_core.cli._out import console, print_text
+    from ipam_core.diagnosis.fixes import set_env
+    from ipam_core.tuning.candidates import changes
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=80, pad_edge=False)
+    table.add_column("settings", ratio=1, overflow="fold")
+    for column in ("idle\na node", "99% wait\nat most s", "calls a\nnode, hour", "pods\nrefused"):
+        table.add_column(column, justify="right", no_wrap=True)
+
+    def add(label: str, outcome: Outcome, style: str | None = None) -> None:
+        table.add_row(
+            f"{label}{_settings(outcome.env)}",
+            f"{outcome.idle:.1f}",
+            _wait(outcome.wait_p99_s),
+            f"{outcome.calls:.1f}",
+            f"{outcome.n_waited} of {outcome.n_pods}",
+            style=style,
+        )
+
+    for outcome in found.front:
+        chosen = outcome is found.recommended
+        add("* " if chosen else "", outcome, "bold" if chosen else None)
+    add("today: ", found.today)
+    console().print(f"[bold]{spec.name}[/bold]: {heading(spec, spec.seed)}")
+    console().print(f"{len(found.outcomes)} settings tried; none beats these in all three:")
+    console().print(table)
+    for outcome, why in found.put_aside:
+        print_text(f"Put aside: {_settings(outcome.env)}: {why}.")
+    if found.today_stalls:
+        print_text(f"Today's settings stall: {found.today_stalls}.", style="red")
+    for missed in goals.misses(found.today):
+        print_text(f"Today: {missed}.", style="red")
+    best, checked = found.recommended, found.checked
+    if best is None or checked is None:
+        print_text("No settings hold the limits.", style="red", before=True)
+        return
+    print_text(f"Recommended: {_settings(best.env)}", style="bold", before=True)
+    print_text(
+        f"Idle addresses a node: {best.idle:.1f}, today {found.today.idle:.1f}.", indent="  "
+    )
+    print_text(
+        f"99% of pods wait at most {_wait(best.wait_p99_s)} s, today "
+        f"{_wait(found.today.wait_p99_s)} s; {best.n_waited} are refused at first, today "
+        f"{found.today.n_waited}.",
+        indent="  ",
+    )
+    print_text(
+        f"EC2 calls a node and hour: {best.calls:.1f}, today {found.today.calls:.1f}.", indent="  "
+    )
+    print_text(
+        f"Checked in twice the time with another seed: {checked.idle:.1f} idle, wait "
+        f"{_wait(checked.wait_p99_s)} s, {checked.calls:.1f} calls; serves every pod up to "
+        "max pods.",
+        indent="  ",
+    )
+    to_do = changes(found.today.env, best.env)
+    if to_do:
+        for command in set_env(**to_do).commands:
+            print_text(command, before=True, whole=True)
+    else:
+        print_text("These are today's settings.", before=True)
+
+
+def _draw(found: Tuning, best: Outcome, path: Path, name: str) -> None:
+    from ipam_core.plots import Choice, plot_pareto
+
+    def choice(outcome: Outcome) -> Choice:
+        return Choice(
+            idle=outcome.idle,
+            wait_p99_s=outcome.wait_p99_s,
+            calls=outcome.calls,
+            label=_settings(outcome.env),
+        )
+
+    points = [choice(outcome) for outcome in found.front]
+    title = f"{name}: idle addresses a node, pod waits, EC2 calls a node and hour"
+    plot_pareto(points, choice(best), choice(found.today), path, title=title)
+
+
+def _plain(found: Tuning) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    def plain(outcome: Outcome | None) -> dict[str, Any] | None:
+        if outcome is None:
+            return None
+        values = asdict(outcome)
+        if isinf(outcome.wait_p99_s):
+            values["wait_p99_s"] = None
+        return values
+
+    return {
+        "today": plain(found.today),
+        "today_stalls": found.today_stalls or None,
+        "front": [plain(outcome) for outcome in found.front],
+        "recommended": plain(found.recommended),
+        "checked": plain(found.checked),
+        "put_aside": [{"outcome": plain(outcome), "why": why} for outcome, why in found.put_aside],
+        "outcomes": [plain(outcome) for outcome in found.outcomes],
+        "interrupted": found.interrupted,
+    }

@@ -1,0 +1,147 @@
+"""`ipam-core tune`: its table, JSON and picture, bad input, and a real Dask cluster."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ipam_core.cli._app import run
+
+WORKLOAD = """
+name: few
+duration: 20m
+nodes: [{name: app, instance_type: m5.large, count: 3, env: {WARM_IP_TARGET: "1"}}]
+workloads:
+  - {kind: burst, pods: 24, at: 5m, lifetime: 5m}
+  - {kind: burst, pods: 24, at: 12m}
+"""
+
+
+@pytest.fixture
+def few(tmp_path):
+    file = tmp_path / "few.yaml"
+    file.write_text(WORKLOAD)
+    return str(file)
+
+
+def test_it_recommends_within_80_columns(few, capsys):
+    assert run(["tune", few, "--jobs", "1"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    for words in (
+        "Recommended: ",
+        "today",
+        "kubectl -n kube-system set env ds/aws-node",
+        "Checked",
+    ):
+        assert words in said
+
+
+def test_json_tells_the_same(few, capsys):
+    assert run(["tune", few, "--json", "--jobs", "1", "--no-prefixes"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["recommended"] in found["front"]
+    assert found["today"]["env"] == {"WARM_IP_TARGET": "1"}
+    assert not any("ENABLE_PREFIX_DELEGATION" in o["env"] for o in found["outcomes"])
+
+
+def test_limits_that_nothing_holds_are_a_problem_found(few, capsys):
+    assert run(["tune", few, "--jobs", "1", "--max-idle", "0", "--max-wait-p99", "0"]) == 1
+    said = capsys.readouterr().out
+    assert "No settings hold the limits." in said
+    assert "Today: " in said
+
+
+def test_settings_that_stall_today_are_a_problem_found(few, capsys):
+    assert run(["tune", few, "--jobs", "1", "-e", "WARM_IP_TARGET=0", "-e",
+                "MINIMUM_IP_TARGET=4"]) == 1  # fmt: skip
+    assert "Today's settings stall: m5.large: stalls at pod 5" in capsys.readouterr().out
+
+
+def test_a_picture_shows_the_front(few, tmp_path, capsys):
+    assert run(["tune", few, "--jobs", "2", "--plot", str(tmp_path / "front.svg")]) == 0
+    assert "recommended" in (tmp_path / "front.svg").read_text()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--instance", "m5.huge"], "unknown instance type 'm5.huge'"),
+        (["-e", "WARM_IP_TARGET"], "-e takes NAME=VALUE, not 'WARM_IP_TARGET'"),
+        (["--plot", "front.gif"], "must end in .png or .svg"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "--scheduler 'tcp://127.0.0.1:9'"),
+        (["--max-idle", "-1"], "-1"),
+    ],
+)
+def test_a_bad_option_gives_one_line_and_status_2(few, arguments, line, capsys):
+    assert run(["tune", few, *arguments]) == 2
+    said = capsys.readouterr().err
+    assert line in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("workloads:", "rollouts: []\nworkloads: []\nx:"), "unknown key 'x'"),
+        (("count: 3", "count: many"), "nodes 1: count is a whole number"),
+    ],
+)
+def test_a_bad_file_gives_one_line_and_status_2(few, change, line, capsys):
+    Path(few).write_text(WORKLOAD.replace(*change))
+    assert run(["tune", few]) == 2
+    assert line in capsys.readouterr().err
+
+
+def test_a_scenario_or_a_fleet_without_pods_is_refused(few, capsys):
+    Path(few).write_text(WORKLOAD.split("workloads:", maxsplit=1)[0])
+    assert run(["tune", few]) == 2
+    assert "no workloads" in capsys.readouterr().err
+    stall = Path(__file__).parents[2] / "examples" / "stall.yaml"
+    assert run(["tune", str(stall)]) == 2
+    assert "a scenario; tune takes a fleet" in capsys.readouterr().err
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Start a Dask scheduler and two workers on loopback; give the scheduler's address."""
+    dask = shutil.which("dask", path=Path(sys.executable).parent)
+    assert dask is not None, "the extra dist is not installed"
+    file = tmp_path / "scheduler.json"
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [dask, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        started.append(process)
+
+    try:
+        start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
+              "--scheduler-file", str(file))  # fmt: skip
+        for _ in range(600):
+            if file.exists() and file.stat().st_size:
+                break
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        for _ in range(2):
+            start("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny",
+                  "--local-directory", str(tmp_path))  # fmt: skip
+        yield address
+    finally:
+        for process in reversed(started):
+            process.kill()  # a worker that is asked to stop takes half a minute
+            process.wait()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_search_on_a_dask_cluster_finds_the_same(few, cluster, capsys):
+    assert run(["tune", few, "--json", "--no-prefixes", "--scheduler", cluster]) == 0
+    there = json.loads(capsys.readouterr().out)
+    assert run(["tune", few, "--json", "--no-prefixes", "--jobs", "1"]) == 0
+    assert there == json.loads(capsys.readouterr().out)
