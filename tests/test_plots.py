@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,6 +219,7 @@ def test_without_matplotlib_the_extra_is_named(draw, monkeypatch, tmp_path):
 
 # --- ipam-core simulate --plot ---------------------------------------------------------------
 
+IPV6 = str(Path(__file__).parent / "conformance" / "rule-ipv6-one-prefix.json")
 LIFE = """
 instance_type: m5.large
 steps:
@@ -251,6 +253,14 @@ def test_simulate_draws_a_life_with_its_calls_and_refusals(drawn, tmp_path, monk
     places = cooling.get_paths()[0].vertices
     thick = {x for x in places[:, 0] if np.ptp(places[places[:, 0] == x, 1]) > 0}
     assert max(thick) == 152.5
+
+
+def test_simulate_draws_an_ipv6_node(drawn):
+    figure = drawn(lambda path: run(["simulate", IPV6, "--plot", str(path)]))
+    rows = [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    assert rows == ["AssignIPv6"]
+    # Beside the 2^48 addresses of a /80 no pod would be seen.
+    assert figure.axes[0].get_ylim()[1] < 200
 
 
 def test_simulate_draws_one_scenario_only(tmp_path, capsys):

@@ -183,6 +183,19 @@ def test_on_a_terminal_it_says_that_it_plays(command, monkeypatch):
     assert json.loads(out)["healthy"]
 
 
+def test_several_types_have_a_row_each(command):
+    env = ["-e", "WARM_IP_TARGET=5", "-e", "MINIMUM_IP_TARGET=9"]
+    _, out, _ = command("--instance", "u7i-12tb.224xlarge", "--instance", "t3.small", *env)
+    rows = [line.split() for line in out.splitlines()[3:7]]
+    # 735 pods and 5 ahead on ENIs of 49; 9 are all that a t3.small has.
+    assert rows[2][:6] == ["u7i-12tb.224xlarge", "735", "5", "1-15", "9-735", "9-0"]
+    assert rows[3] == ["t3.small", "9", "none", "3", "9", "9-0", "3", "+", "0"]
+    env = ["-e", "ENABLE_IPv6=1", "-e", "ENABLE_IPv4=0", "-e", "ENABLE_PREFIX_DELEGATION=1"]
+    _, out, _ = command("--instance", "m5.large", "--instance", "t3.small", *env)
+    assert out.splitlines()[5].split() == ["m5.large", "27", *"-----"]
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_a_type_given_twice_is_told_once(command):
     _, out, _ = command("--instance", "t3.small", "--instance", "t3.small", "--json")
     assert len(json.loads(out)["nodes"]) == 1

@@ -1,4 +1,4 @@
-"""The levels of a played node as few rows as tell them, of 80 columns, and as JSON."""
+"""The levels of played nodes as few rows as tell them, of 80 columns, and as JSON."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from ipam_core.diagnosis.explain import Explanation
     from ipam_core.diagnosis.explain_play import Level, Play
 
 MOST_ROWS = 12
@@ -95,6 +96,43 @@ def levels_table(play: Play) -> Table:
         table.add_row("back")
         for row in fold(play.back):
             table.add_row(*_cells(row))
+    return table
+
+
+def nodes_table(explained: Sequence[Explanation]) -> Table:
+    """Return a table of several nodes, a row each, from no pod to all, or to the stall.
+
+    EC2 calls are those that change what a node holds, up and back.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("instance", no_wrap=True)
+    for name in ("pods", "burst limit", "ENIs", "addresses", "unused", "EC2 calls"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for each in explained:
+        verdict, play = each.verdict, each.play
+        cells = ["-"] * 5
+        if play.up and play.node.mode != "ipv6":
+            first, last = play.up[0], play.up[-1]
+            calls = [
+                sum(level.calls[api] for level in way for api in _SHOWN)
+                for way in (play.up, play.back)
+            ]
+            cells = [
+                "none" if verdict.burst is None else str(verdict.burst),
+                _range(first.enis, last.enis),
+                _range(first.total, last.total),
+                _range(first.free, last.free),
+                "{} + {}".format(*calls),
+            ]
+        table.add_row(
+            each.case.limits.instance_type,
+            str(verdict.n_pods),
+            *cells,
+            style=None if verdict.serves_all else "red",
+        )
     return table
 
 

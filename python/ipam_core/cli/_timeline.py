@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SHORT_NAMES = {
     "AssignPrivateIpAddresses": "Assign",
+    "AssignIpv6Addresses": "AssignIPv6",
     "UnassignPrivateIpAddresses": "Unassign",
     "CreateNetworkInterface": "CreateENI",
     "AttachNetworkInterface": "Attach",
@@ -24,6 +25,8 @@ SHORT_NAMES = {
     "DeleteNetworkInterface": "Delete",
 }
 """How the table calls the EC2 calls, which do not fit it in full."""
+_ENDLESS = 1 << 32
+"""So many addresses are IPv6's, and no number to read or draw pods beside."""
 _ROWS = ("pods", *SHORT_NAMES.values())
 """The rows of marks under a picture, those that it has."""
 
@@ -43,7 +46,7 @@ def timeline_table(moments: Sequence[Moment]) -> Table:
             f"{moment.time_s:g}",
             "\n".join(_lines(moment)),
             *(
-                str(count)
+                str(count) if count < _ENDLESS else f"{count:.2g}"
                 for count in (
                     moment.running,
                     moment.waiting,
@@ -75,15 +78,18 @@ def plot_result(result: Result, path: Path) -> None:
     from ipam_core.plots import plot_timeline
 
     moments = result.timeline
+    series = {
+        "assigned": [moment.assigned for moment in moments],
+        "cooling": [moment.cooling for moment in moments],
+        "free": [moment.free - moment.cooling for moment in moments],
+        "total": [moment.total for moment in moments],
+        "pods": [moment.running + moment.waiting for moment in moments],
+    }
+    if max(series["total"]) >= _ENDLESS:
+        del series["free"], series["total"]
     plot_timeline(
         [moment.time_s for moment in moments],
-        {
-            "assigned": [moment.assigned for moment in moments],
-            "cooling": [moment.cooling for moment in moments],
-            "free": [moment.free - moment.cooling for moment in moments],
-            "total": [moment.total for moment in moments],
-            "pods": [moment.running + moment.waiting for moment in moments],
-        },
+        series,
         sorted(_marks(moments), key=lambda mark: _ROWS.index(mark.name)),
         path,
         title=f"{result.scenario.scenario_id}: {heading(result.scenario)}",

@@ -169,16 +169,23 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 def _tell(explained: list[Explanation], place: str) -> None:
-    from ipam_core.cli._levels import levels_table
+    from ipam_core.cli._levels import levels_table, nodes_table
     from ipam_core.cli._out import console
 
     several = len(explained) > 1
     for each in explained:
-        _tell_node(each)
-        if several:
-            console().print()
-        elif each.play.up and each.play.node.mode != "ipv6":
-            console().print(levels_table(each.play))
+        good = each.verdict.serves_all
+        print_text(
+            f"{each.case.limits.instance_type}: {each.verdict}",
+            style="bold green" if good else "bold red",
+        )
+    if several:
+        console().print(nodes_table(explained))
+    else:
+        (one,) = explained
+        _tell_node(one)
+        if one.play.up and one.play.node.mode != "ipv6":
+            console().print(levels_table(one.play))
     for number, (kind, found) in enumerate(_by_kind(explained).items()):
         if number:
             console().print()
@@ -191,10 +198,6 @@ def _tell(explained: list[Explanation], place: str) -> None:
 def _tell_node(explained: Explanation) -> None:
     case, verdict = explained.case, explained.verdict
     limits = case.limits
-    print_text(
-        f"{limits.instance_type}: {verdict}",
-        style="bold green" if verdict.serves_all else "bold red",
-    )
     if verdict.serves_all:
         limit = "none" if verdict.burst is None else str(verdict.burst)
         print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")

@@ -78,7 +78,7 @@ class Diagnosis:
         if self.refused:
             return "Pods are refused, and nothing given shows why"
         if self.facts.settings.enable_ipv6:
-            return "Nothing wrong: no call fails, and the /80 of IPv6 mode does not run out"
+            return "Nothing wrong in what was given; in IPv6 mode the pool does not run out"
         if pool is None:
             return "Nothing wrong in what was given; it does not tell the pool"
         if pool.assignable > 0:

@@ -131,7 +131,7 @@ def max_pods(facts: Facts) -> Finding:
     held = pool is not None and pool.total >= facts.brake and pool.assignable <= 0
     if not held and not scheduler:
         total = pool.total if pool else 0
-        if total >= facts.max_pods > 0 and facts.brake > facts.max_pods:
+        if total >= facts.max_pods and facts.brake > facts.max_pods:
             return ruled_out(cause, f"agent {facts.version} grows past it, as all up to v1.16.0")
         return ruled_out(cause, f"the pool holds {total} addresses, maxPods is {facts.max_pods}")
     evidence: list[Evidence] = [*([pool.evidence] if pool else []), *told(facts, "max_pods")]
