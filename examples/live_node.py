@@ -15,21 +15,21 @@ import threading
 import time
 from contextlib import suppress
 
-from ipam_core import IPAM_CORE, AwsCloud, Node, Sandbox, Settings, drive
-from ipam_core.checkpoint import Checkpoint, DurableStore
+from ipam_core import IPAM_CORE, AwsCloud, Checkpoint, DurableStore, Node, Sandbox, Settings, drive
 from ipam_core.errors import IpamError
 from ipam_core.instances import limits
 
 
-def keep_pool(node: Node, cloud: AwsCloud, stopped: threading.Event) -> None:
-    """Look, reconcile, and every half hour delete leaked ENIs, until stopped."""
+def keep_pool(node: Node, cloud: AwsCloud, pods: DurableStore, stopped: threading.Event) -> None:
+    """Look and reconcile, and every half hour tidy up, until stopped."""
     n_looks = 0
     while not stopped.wait(5):
         drive(node.look(), cloud)
         drive(node.reconcile(), cloud)
         n_looks += 1
         if n_looks % 360 == 0:
-            with suppress(IpamError):  # AwsCloud has logged it; the next run may do better
+            with suppress(IpamError):  # the next time may do better; EC2's errors are logged
+                pods.save_layout()  # forgets what has cooled, too
                 drive(node.clean_leaked(time.time()), cloud)
 
 
@@ -40,14 +40,15 @@ def main(path: str, instance_id: str = "", endpoint_url: str | None = None) -> N
         kind = limits(cloud.instance.instance_type)
         node = Node(kind, Settings.from_env(os.environ), policy=IPAM_CORE)
         drive(node.start(), cloud)
-        pods, stopped = DurableStore(node.store, checkpoint), threading.Event()
-        keeper = threading.Thread(target=keep_pool, args=(node, cloud, stopped), daemon=True)
+        pods = DurableStore(node.store, checkpoint, aside=node.aside, waiting=node.waiting)
+        stopped = threading.Event()
+        keeper = threading.Thread(target=keep_pool, args=(node, cloud, pods, stopped), daemon=True)
         keeper.start()
         for line in sys.stdin:
             try:
                 verb, container, *pod = line.split()
-                change = pods.assign if verb == "add" else pods.release
-                print(change(Sandbox(container), *pod).address, flush=True)
+                held = (pods.assign if verb == "add" else pods.release)(Sandbox(container), *pod)
+                print(held.address if held else "was not attached", flush=True)
             except (IpamError, ValueError) as error:
                 print("error:", error, flush=True)
         stopped.set()

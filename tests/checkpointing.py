@@ -1,6 +1,14 @@
-"""What the tests of the checkpoint share: a small store, sandboxes, and two clocks as one."""
+"""What the tests of the checkpoint share: a small store, sandboxes, two clocks as one, strace."""
 
 from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
 
 from ipam_core import DataStore, Sandbox
 from ipam_core.checkpoint import Checkpoint
@@ -73,3 +81,35 @@ def open_checkpoint(path, clocks=None, **options):
     if clocks is not None:
         options["wall_clock_ns"] = clocks.wall_ns
     return Checkpoint(path, **options)
+
+
+class Traced(NamedTuple):
+    """What a program printed, and its system calls, line by line."""
+
+    told: list[str]
+    log: list[str]
+
+
+def strace(tmp_path, expressions, arguments):
+    """Run Python under strace, which watches system calls and can make them fail."""
+    if shutil.which("strace") is None:
+        if os.environ.get("CI"):
+            pytest.fail("strace is not installed: CI must install it")
+        pytest.skip("strace is not installed")
+    log = tmp_path / "strace.log"
+    command = ["strace", "-f", "-y", "-s", "64", "-o", str(log)]
+    for expression in expressions:
+        command += ["-e", expression]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    ended = subprocess.run(
+        [*command, sys.executable, *map(str, arguments)],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if "ptrace" in ended.stderr and not os.environ.get("CI"):
+        pytest.skip(f"tracing is not allowed here: {ended.stderr.splitlines()[0]}")
+    assert ended.returncode == 0, ended.stderr
+    return Traced(ended.stdout.splitlines(), log.read_text().splitlines())

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    from ipam_core._store import Sandbox
 
 T = TypeVar("T")
 
@@ -266,9 +269,9 @@ class ReadCheckpoint(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ForgetAssignments(Effect):
-    """Strike assignments that were lost with their ENI from the checkpoint. Reply: None."""
+    """Strike assignments from the checkpoint, unless others hold the addresses. Reply: None."""
 
-    addresses: tuple[str, ...]
+    held: tuple[tuple[str, Sandbox], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ipam_core import Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.errors import NotFoundError
@@ -187,9 +188,9 @@ def test_what_kubernetes_and_the_checkpoint_know_is_asked_of_them(world):
     told = world.cloud(unschedulable=lambda: True, eni_config=lambda: config, checkpoint=Kept())
     assert told.perform(fx.ReadUnschedulable()) is True
     assert told.perform(fx.ReadEniConfig()) is config
-    for effect in (fx.ReadCheckpoint(), fx.ForgetAssignments(("10.0.0.1",))):
+    for effect in (fx.ReadCheckpoint(), fx.ForgetAssignments((("10.0.0.1", Sandbox("c0")),))):
         assert told.perform(effect) == ("kept", effect)
     untold = world.cloud()
     assert untold.perform(fx.ReadUnschedulable()) is False
     assert untold.perform(fx.ReadCheckpoint()) == ()
-    assert untold.perform(fx.ForgetAssignments(("10.0.0.1",))) is None
+    assert untold.perform(fx.ForgetAssignments((("10.0.0.1", Sandbox("c0")),))) is None

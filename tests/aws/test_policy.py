@@ -12,6 +12,7 @@ import moto.settings
 import pytest
 
 from aws.conftest import REGION
+from ipam_core import Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.errors import CloudError, DeniedError
@@ -41,7 +42,7 @@ EFFECTS = {
         fx.ReadUnschedulable(),
         fx.ReadEniConfig(),
         fx.ReadCheckpoint(),
-        fx.ForgetAssignments(("10.0.0.9",)),
+        fx.ForgetAssignments((("10.0.0.9", Sandbox("c0")),)),
     )
 }
 

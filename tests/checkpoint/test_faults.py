@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpointing import Clocks, open_checkpoint, sandbox, small_store, state
+from checkpointing import Clocks, open_checkpoint, sandbox, small_store, state, strace
 from ipam_core.checkpoint import DurableStore, restore
 from ipam_core.errors import (
     CheckpointBusyError,
@@ -147,6 +147,65 @@ def test_full_tmpfs(tiny_disk):
     checkpoint.close()
     with open_checkpoint(tiny_disk / "ipam.db", clocks) as again:
         assert state(restore(again, now_ns=clocks.now_ns).store, clocks.now_ns) == before
+
+
+# --- a disk that fails ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "cause"),
+    [
+        ("pwrite64", "EIO", "SQLITE_IOERR_WRITE"),
+        ("pwrite64", "ENOSPC", "SQLITE_FULL"),
+        ("fdatasync", "EIO", "SQLITE_IOERR_FSYNC"),
+    ],
+)
+def test_a_disk_that_fails_now_and_then_loses_nothing_that_was_acknowledged(
+    tmp_path, call, error, cause
+):
+    """Every seventh write or sync fails, those that move the log into the file too.
+
+    The process ends without a close. A change whose sync failed was not acknowledged,
+    and may be on disk all the same.
+    """
+    script = PRELUDE + textwrap.dedent("""
+        durable = DurableStore(big_store(), Checkpoint(path))
+        def tell(sign, number, address):
+            os.write(1, f"{sign} {number} {address}\\n".encode())
+        for number in range(700):
+            try:
+                tell("+", number, durable.assign(sandbox(number)).address)
+            except CheckpointWriteError as failure:
+                assert durable.store.find(sandbox(number)) is None
+                tell("?", number, failure.__cause__.sqlite_errorname)
+            if number % 3 == 0 and durable.store.find(sandbox(number // 2)) is not None:
+                try:
+                    tell("-", number // 2, durable.release(sandbox(number // 2)).address)
+                except CheckpointWriteError as failure:
+                    assert durable.store.find(sandbox(number // 2)) is not None
+                    tell("?", number // 2, failure.__cause__.sqlite_errorname)
+        os._exit(0)
+        """)
+    # Opened and made whole before the first fault: the calls before are fewer than 40.
+    faults = f"inject={call}:error={error}:when=40+7"
+    told = strace(tmp_path, [faults], ["-c", script, tmp_path / "ipam.db"]).told
+    held, failed = {}, set()
+    for sign, number, outcome in map(str.split, told):
+        who = sandbox(int(number))
+        if sign == "?":
+            assert outcome == cause
+            failed.add(who)
+        else:
+            failed.discard(who)
+            held[who] = outcome if sign == "+" else None
+    assert len(failed) > 50
+    found = reopened(tmp_path)
+    assert len(set(found.values())) == len(found)
+    for who in held.keys() | found.keys():
+        if who not in failed:
+            assert found.get(who) == held.get(who)
+        elif who in held:  # a release: as it was, or released
+            assert found.get(who) in (held[who], None)
 
 
 # --- no permission ----------------------------------------------------------------

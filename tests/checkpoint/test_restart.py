@@ -189,7 +189,7 @@ def test_unattached_is_kept_aside_and_its_address_goes_to_nobody_else(tmp_path, 
         late = small_store()
         eni_id = without(late, held.prefix)
         restored = restore(checkpoint, late, now_ns=clocks.now_ns)
-        assert [entry.address for entry in restored.aside] == [held.address]
+        assert {a: kept.sandbox for a, kept in restored.aside.items()} == {held.address: sandbox(1)}
         assert not restored.adopted
         assert len(checkpoint.entries()) == 1
 
@@ -202,7 +202,7 @@ def test_unattached_is_kept_aside_and_its_address_goes_to_nobody_else(tmp_path, 
         ]
         assert held.address not in others
         assert late.find(sandbox(1)).address == held.address
-        assert durable.aside == ()
+        assert durable.aside == {}
         with pytest.raises(PoolExhaustedError):
             durable.assign(sandbox(99), None, clocks.now_ns)
         late._check()
@@ -217,12 +217,12 @@ def test_unattached_is_taken_back_on_request_and_can_be_released(tmp_path, clock
         durable = DurableStore(
             late, checkpoint, aside=restore(checkpoint, late, now_ns=clocks.now_ns).aside
         )
-        assert durable.take_back(clocks.now_ns) == []
+        assert durable.aside.give_back(late) == []
         assert durable.release(sandbox(2)) is None
         with pytest.raises(UnknownSandboxError):
             durable.release(sandbox(2))
         late.add_prefix(eni_id, held[0].prefix)
-        assert [a.sandbox for a in durable.take_back(clocks.now_ns)] == [sandbox(1)]
+        assert [a.sandbox for a in durable.aside.give_back(late)] == [sandbox(1)]
         assert [entry.sandbox for entry in checkpoint.entries()] == [sandbox(1)]
 
 
@@ -235,10 +235,10 @@ def test_sandbox_that_asks_again_gives_up_what_was_kept_aside(tmp_path, clocks):
             late, checkpoint, aside=restore(checkpoint, late, now_ns=clocks.now_ns).aside
         )
         other = durable.assign(sandbox(1), None, clocks.now_ns)
-        assert durable.aside == ()
+        assert durable.aside == {}
         assert [entry.address for entry in checkpoint.entries()] == [other.address]
         late.add_prefix(eni_id, held.prefix)
-        assert durable.take_back(clocks.now_ns) == []
+        assert durable.aside.give_back(late) == []
 
 
 def test_sandbox_that_asks_again_gets_back_what_is_attached_by_now(tmp_path, clocks):
@@ -263,7 +263,7 @@ def test_vpc_cni_drops_what_is_not_attached_with_a_warning(tmp_path, clocks, cap
         with caplog.at_level(logging.WARNING, "ipam_core"):
             restored = restore(checkpoint, late, policy=VPC_CNI, now_ns=clocks.now_ns)
         assert [entry.pod for entry in restored.dropped] == ["default/a"]
-        assert restored.aside == ()
+        assert restored.aside == {}
         assert held.address in caplog.text
         assert "default/a" in caplog.text
         assert checkpoint.entries() == []
@@ -355,7 +355,7 @@ def test_a_node_reads_and_strikes_by_effects(tmp_path, clocks):
             "",
             4,
         )
-        checkpoint.perform(ForgetAssignments((held[0].address,)))
+        checkpoint.perform(ForgetAssignments(((held[0].address, sandbox(1)),)))
         assert [e.address for e in checkpoint.perform(ReadCheckpoint())] == [held[1].address]
 
 

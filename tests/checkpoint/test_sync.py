@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 import checkpoint_worker
+from checkpointing import strace
 
 N_CHANGES = 60
 CALL = re.compile(
@@ -22,27 +19,14 @@ WRITES = {"write", "pwrite64", "pwritev", "writev"}
 
 def traced(tmp_path, durability, n_threads=1):
     """Return the calls of a worker as (name, file, first bytes, result), in order."""
-    if shutil.which("strace") is None:
-        if os.environ.get("CI"):
-            pytest.fail("strace is not installed: CI must install it")
-        pytest.skip("strace is not installed")
-    log = tmp_path / "strace.log"
-    command = [
-        "strace", "-f", "-y", "-s", "64", "-o", str(log),
-        "-e", f"trace={','.join(sorted(SYNCS | WRITES | {'rename'}))}",
-        sys.executable, checkpoint_worker.__file__,
-        str(tmp_path / "ipam.db"), durability, "1", str(n_threads), str(N_CHANGES),
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(
-        command, env=environment, check=False, capture_output=True, text=True, timeout=300
-    )
-    if "ptrace" in ended.stderr and not os.environ.get("CI"):
-        pytest.skip(f"tracing is not allowed here: {ended.stderr.splitlines()[0]}")
-    assert ended.returncode == 0, ended.stderr
+    log = strace(
+        tmp_path,
+        [f"trace={','.join(sorted(SYNCS | WRITES | {'rename'}))}"],
+        [checkpoint_worker.__file__, tmp_path / "ipam.db", durability, 1, n_threads, N_CHANGES],
+    ).log
     found = []
     pending = {}  # by thread: a call that another thread's interrupted in the log
-    for line in log.read_text().splitlines():
+    for line in log:
         thread, _, text = line.partition(" ")
         if text.endswith(" <unfinished ...>"):
             pending[thread] = text.removesuffix(" <unfinished ...>")

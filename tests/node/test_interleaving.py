@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pytest
 
+from ipam_core import IPAM_CORE, VPC_CNI
 from ipam_core.errors import NotReadyError, PoolExhaustedError
 from node.world import World, replay
 
@@ -73,8 +74,8 @@ def free_an_eni():
     return world, world.node.look
 
 
-def start_again():
-    world = filled(12, WARM_IP_TARGET="2")
+def start_again(policy=VPC_CNI):
+    world = filled(12, policy=policy, WARM_IP_TARGET="2")
     world.settle(4)
     old = world.node
     from ipam_core.effects import CheckpointEntry
@@ -119,6 +120,18 @@ def reconcile_new_addresses():
     return world, world.node.reconcile
 
 
+def reconcile_what_was_kept_aside():
+    world, start = start_again(policy=IPAM_CORE)
+    (eni,) = (e for e in world.instance.attached() if e.device_number == 0)
+    late = eni.addresses[2:5]  # pods are on them
+    eni.addresses = [address for address in eni.addresses if address not in late]
+    world.drive(start())
+    assert sorted(world.node.aside) == sorted(late)
+    eni.addresses += late
+    world.sleep(61)
+    return world, world.node.reconcile
+
+
 SITUATIONS = [
     grow_on_attached,
     grow_by_eni,
@@ -131,6 +144,7 @@ SITUATIONS = [
     toggle_to_prefixes,
     reconcile_a_lost_eni,
     reconcile_new_addresses,
+    reconcile_what_was_kept_aside,
 ]
 
 

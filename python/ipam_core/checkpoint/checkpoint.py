@@ -30,6 +30,7 @@ _RELEASE = """
         )
 """
 _FORGET = "DELETE FROM address WHERE address = ?"
+_STRIKE = f"{_FORGET} AND (network, container_id, ifname) = (?, ?, ?)"
 _PRUNE = "DELETE FROM address WHERE released_ns < ?"
 _LAYOUT = "INSERT OR REPLACE INTO layout VALUES (?, ?, ?)"
 
@@ -178,7 +179,12 @@ class Checkpoint:
     def perform(self, effect: effects.ReadCheckpoint | effects.ForgetAssignments) -> object:
         """Carry out what a node asks of its checkpoint, and return the reply."""
         if isinstance(effect, effects.ForgetAssignments):
-            self.settle(forgotten=effect.addresses)
+            self._commits.submit(
+                *[
+                    (_STRIKE, (address, who.network, who.container_id, who.ifname))
+                    for address, who in effect.held
+                ]
+            )
             return None
         now_ns = self.wall_clock_ns()
         entries = self.entries()

@@ -6,21 +6,15 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ipam_core.checkpoint.checkpoint import monotonic_ns
-from ipam_core.checkpoint.restoring import adopt, unassign
-from ipam_core.errors import (
-    AddressInUseError,
-    DuplicateError,
-    UnknownAddressError,
-    UnknownSandboxError,
-)
+from ipam_core.checkpoint.restoring import unassign
+from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
+from ipam_core.node.aside import KeptAside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ipam_core._store import Assignment, DataStore, Sandbox
     from ipam_core.checkpoint.checkpoint import Checkpoint
-    from ipam_core.checkpoint.entry import Entry
 
 
 class DurableStore:
@@ -30,6 +24,10 @@ class DurableStore:
     what is not durable yet; all others share syncs. Whatever else a store does is done
     on `store` itself. `aside` is what `restore` kept aside: such an address is given
     back to its own sandbox when it is attached again, never to another.
+
+    With a node: `DurableStore(node.store, checkpoint, aside=node.aside,
+    waiting=node.waiting)`. Sandboxes that are refused are then noted in `waiting` until
+    they are served or released, so that the node grows for them.
 
     An assignment is made in the store, written, and taken back when it cannot be
     written. A release is written first and made in the store after, so that no other
@@ -42,13 +40,15 @@ class DurableStore:
         checkpoint: Checkpoint,
         *,
         network_card: int = 0,
-        aside: Iterable[Entry] = (),
+        aside: KeptAside | None = None,
+        waiting: set[Sandbox] | None = None,
     ) -> None:
         self.store = store
         self.checkpoint = checkpoint
         self.network_card = network_card
-        self._aside = {entry.address: entry for entry in aside}
-        self._aside_lock = threading.Lock()
+        self.aside = KeptAside() if aside is None else aside
+        """What is kept aside still."""
+        self.waiting = set() if waiting is None else waiting
         self._turns = threading.Condition()
         self._changing: set[Sandbox] = set()
 
@@ -63,25 +63,12 @@ class DurableStore:
                 and does not cool.
         """
         with self._turn_of(sandbox):
-            while True:
-                held = self.store.find(sandbox)
-                if held is not None:
-                    return held
-                assignment = self.store.assign(sandbox, pod, now_ns)
-                if assignment.address not in self._aside:
-                    break
-                unassign(self.store, assignment)
-                self.take_back(now_ns)
-            old = self._aside_of(sandbox)
             try:
-                self.checkpoint.record_assigned(
-                    assignment, network_card=self.network_card, forgotten=old
-                )
-            except BaseException:
-                unassign(self.store, assignment)
+                assignment = self.store.find(sandbox) or self._assign(sandbox, pod, now_ns)
+            except PoolExhaustedError:
+                self.waiting.add(sandbox)
                 raise
-            for address in old:
-                self._aside.pop(address, None)
+            self.waiting.discard(sandbox)
             return assignment
 
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
@@ -95,6 +82,7 @@ class DurableStore:
                 address as before.
         """
         with self._turn_of(sandbox):
+            self.waiting.discard(sandbox)
             if self._forget_aside(sandbox):
                 return None
             held = self.store.find(sandbox)
@@ -106,42 +94,36 @@ class DurableStore:
             except UnknownSandboxError:  # removed by force with its ENI meanwhile
                 return held
 
-    def take_back(self, now_ns: int | None = None) -> list[Assignment]:
-        """Give addresses kept aside that are attached now to their sandboxes again.
-
-        To be called when addresses were attached. `assign` does it too before it could
-        give one of them away.
-        """
-        wall_ns, store_ns = self.checkpoint.wall_clock_ns(), monotonic_ns(now_ns)
-        adopted = []
-        with self._aside_lock:
-            for address, entry in list(self._aside.items()):
-                try:
-                    adopted.append(adopt(self.store, entry, wall_ns, store_ns))
-                except (UnknownAddressError, DuplicateError, AddressInUseError):
-                    continue  # not there; it asked again; another thread is about to give it up
-                del self._aside[address]
-        return adopted
-
-    @property
-    def aside(self) -> tuple[Entry, ...]:
-        """What is kept aside still."""
-        return tuple(self._aside.values())
-
     def save_layout(self, now_ns: int | None = None) -> None:
         """Keep the store's layout: to be called when ENIs or addresses came or went."""
         self.checkpoint.save_layout(self.store, self.network_card, now_ns)
 
-    def _aside_of(self, sandbox: Sandbox) -> list[str]:
-        return [address for address, entry in self._aside.items() if entry.sandbox == sandbox]
+    def _assign(self, sandbox: Sandbox, pod: str | None, now_ns: int | None) -> Assignment:
+        """Assign an address that is not kept aside, and make that durable."""
+        assignment = self.store.assign(sandbox, pod, now_ns)
+        while assignment.address in self.aside:
+            unassign(self.store, assignment)
+            self.aside.give_back(self.store)
+            if (own := self.store.find(sandbox)) is not None:  # it was kept aside for this one
+                return own
+            assignment = self.store.assign(sandbox, pod, now_ns)
+        old = self.aside.held_by(sandbox)
+        try:
+            self.checkpoint.record_assigned(
+                assignment, network_card=self.network_card, forgotten=old
+            )
+        except BaseException:
+            unassign(self.store, assignment)
+            raise
+        self.aside.forget(old)
+        return assignment
 
     def _forget_aside(self, sandbox: Sandbox) -> bool:
         """Forget, durably, what is kept aside for a sandbox; return whether anything was."""
-        with self._aside_lock:
-            addresses = self._aside_of(sandbox)
+        with self.aside.lock:  # nobody gets the address before it is struck
+            addresses = self.aside.held_by(sandbox)
             self.checkpoint.settle(forgotten=addresses)
-            for address in addresses:
-                del self._aside[address]
+            self.aside.forget(addresses)
         return bool(addresses)
 
     @contextmanager

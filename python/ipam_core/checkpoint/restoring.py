@@ -15,6 +15,7 @@ from ipam_core.errors import (
     UnknownAddressError,
     UnknownSandboxError,
 )
+from ipam_core.node.aside import Kept, KeptAside
 from ipam_core.policy import IPAM_CORE
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Restored:
     """Addresses that go on cooling, those of pods that are gone included."""
     gone: tuple[Entry, ...]
     """Released: their sandboxes are not among the live ones."""
-    aside: tuple[Entry, ...]
+    aside: KeptAside
     """Kept in the checkpoint and out of the store: their addresses are not attached."""
     dropped: tuple[Entry, ...]
     """Struck: not attached, under a policy that does not keep such entries aside."""
@@ -94,16 +95,18 @@ def restore(
     ] + [(entry.address, store_ns) for entry in gone]
     if not policy.keep_cooldown:
         cooling = []
-    unattached: list[Entry] = []
+    aside, dropped = KeptAside(), []
     adopted: list[Assignment] = []
     try:
         for entry in held:
             if live is None or entry.sandbox in live:
                 try:
-                    adopted.append(adopt(store, entry, wall_ns, store_ns))
+                    adopted.append(_adopt(store, entry, wall_ns, store_ns))
                 except UnknownAddressError:
-                    unattached.append(entry)
-        dropped = [] if policy.keep_unattached else unattached
+                    if policy.keep_unattached:
+                        aside.keep(entry.address, _holder(entry, wall_ns, store_ns))
+                    else:
+                        dropped.append(entry)
         still_cooling = {address for address, _ in cooling}
         checkpoint.settle(
             released=[entry for entry in gone if entry.address in still_cooling],
@@ -128,16 +131,21 @@ def restore(
         adopted=tuple(adopted),
         n_cooling=sum(_cool(store, address, released_ns) for address, released_ns in cooling),
         gone=tuple(gone),
-        aside=tuple(unattached) if policy.keep_unattached else (),
+        aside=aside,
         dropped=tuple(dropped),
         superseded=tuple(superseded),
     )
 
 
-def adopt(store: DataStore, entry: Entry, wall_ns: int, store_ns: int) -> Assignment:
+def _adopt(store: DataStore, entry: Entry, wall_ns: int, store_ns: int) -> Assignment:
     """Assign an entry's address to its sandbox again, as of when it was assigned."""
+    sandbox, pod, assigned_ns = _holder(entry, wall_ns, store_ns)
+    return store.adopt(sandbox, entry.address, pod, assigned_ns)
+
+
+def _holder(entry: Entry, wall_ns: int, store_ns: int) -> Kept:
     assigned_ns = store_ns - age_ns(entry.assigned_ns, wall_ns)
-    return store.adopt(cast("Sandbox", entry.sandbox), entry.address, entry.pod, assigned_ns)
+    return Kept(cast("Sandbox", entry.sandbox), entry.pod, assigned_ns)
 
 
 def unassign(store: DataStore, assignment: Assignment) -> None:

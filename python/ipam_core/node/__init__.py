@@ -5,6 +5,7 @@
     growing.py       more addresses on attached ENIs, or one more ENI
     shrinking.py     give addresses back; free an ENI; drain the other mode's
     reconciling.py   compare with metadata and EC2, believe EC2
+    aside.py         assignments whose addresses are not attached
     leaks.py         delete ENIs that no node owns any more
     timers.py        what passes with time alone: pauses, ages, intervals
     taking.py        put an attached ENI into the store; shared by the above

@@ -97,7 +97,7 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
                 continue
             raise
         if eni_id in store:  # it may have gone while EC2 was asked
-            add_cidrs(store, eni_id, addresses, prefixes)
+            add_cidrs(node, store, eni_id, addresses, prefixes)
         return True
     return False
 

@@ -16,6 +16,7 @@ from ipam_core.errors import (
 )
 from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
+from ipam_core.node.aside import KeptAside
 from ipam_core.node.timers import Timers
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import decider, in_use_of
@@ -85,6 +86,10 @@ class Node:
         ]
         self.waiting: set[Sandbox] = set()
         """Sandboxes that were refused and have not come back."""
+        self.aside = KeptAside()
+        """What the checkpoint says is held of addresses that are not attached."""
+        self.to_forget: list[tuple[str, Sandbox]] = []
+        """Assignments that the checkpoint shall forget at the next reconcile."""
         self.ready = False
         self.terminating = False
         self.unmanaged: set[str] = set()
@@ -126,6 +131,8 @@ class Node:
                 self.waiting.add(sandbox)
                 raise
         self.waiting.discard(sandbox)
+        if self.aside:
+            self._forget_aside(sandbox)
         return assignment
 
     def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
@@ -146,27 +153,38 @@ class Node:
                 self.waiting.add(sandbox)
                 raise
         self.waiting.discard(sandbox)
+        if self.aside:
+            self._forget_aside(sandbox)
         return taken
 
     def remove_pod(self, sandbox: Sandbox) -> list[Assignment]:
         """Release what a sandbox holds, on every card; its addresses cool.
 
-        Raises `UnknownSandboxError`, and changes nothing, when it holds none, and
+        An address that is kept aside for it is forgotten, and not in the list. Raises
+        `UnknownSandboxError`, and changes nothing, when it holds none, and
         `NotReadyError`. A store with addresses of the other mode may now have some to
         drain: see `drain`.
         """
         now_ns = self._answering()
         self.waiting.discard(sandbox)
-        if len(self.stores) == 1:
+        forgot = self.aside and self._forget_aside(sandbox)
+        if len(self.stores) == 1 and not forgot:
             return [self.store.release(sandbox, now_ns)]
         released = [
             store.release(sandbox, now_ns)
             for store in self.stores
             if store.find(sandbox) is not None
         ]
-        if not released:
+        if not released and not forgot:
             raise UnknownSandboxError(sandbox)
         return released
+
+    def _forget_aside(self, sandbox: Sandbox) -> bool:
+        """Keep nothing aside for a sandbox any longer; return whether anything was."""
+        addresses = self.aside.held_by(sandbox)
+        self.aside.forget(addresses)
+        self.to_forget += [(address, sandbox) for address in addresses]
+        return bool(addresses)
 
     def _answering(self) -> int:
         """Return the time, if the node answers pods."""
@@ -250,10 +268,12 @@ class Node:
         """Compare with metadata and EC2 if that is due, and believe EC2.
 
         Due when more than 60 s passed since the pool last grew, shrank or was
-        reconciled, or at once while a trunk ENI is awaited. Source: pool-rules section 5.
+        reconciled, or at once while a trunk ENI is awaited. What the checkpoint shall
+        forget is struck from it, due or not. Source: pool-rules section 5.
         """
         if self.timers.may_reconcile(self.clock_ns()) or self.awaits_trunk():
             yield from reconciling.reconcile(self)
+        yield from reconciling.strike(self)
 
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
         """Give back what the other mode left, now that these assignments are gone.

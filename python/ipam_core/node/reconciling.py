@@ -6,16 +6,19 @@ eniIPPoolReconcile, verifyAndAddIPsToDatastore).
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import DescribeEnis, ForgetAssignments, ReadAttachedEnis
-from ipam_core.errors import CloudError
+from ipam_core.errors import CheckpointError, CloudError
 from ipam_core.node import taking
 
 if TYPE_CHECKING:
     from ipam_core._store import Assignment, DataStore
     from ipam_core.effects import AttachedEni, EniDescription, Step
     from ipam_core.node.node import Node
+
+logger = logging.getLogger(__name__)
 
 GIVEN_BACK_S = 60
 """What this node gave back is not taken over again within this long."""
@@ -25,7 +28,7 @@ def reconcile(node: Node) -> Step[None]:
     """Compare every card with what is attached; add what is new, drop what is gone.
 
     A read that fails leaves the stores as they are. Assignments of pods whose address
-    is gone are lost, and struck from the checkpoint.
+    is gone are lost, and noted for `strike`.
     """
     try:
         attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
@@ -54,9 +57,26 @@ def reconcile(node: Node) -> Step[None]:
         shown = {eni.eni_id for eni in here}
         for gone in [eni.eni_id for eni in store.enis() if eni.eni_id not in shown]:
             lost += store.remove_eni(gone, force=True)
-    if lost:
-        yield ForgetAssignments(tuple(assignment.address for assignment in lost))
+    node.to_forget += [(assignment.address, assignment.sandbox) for assignment in lost]
     node.note_change()
+
+
+def strike(node: Node) -> Step[None]:
+    """Have the checkpoint forget what it shall; what cannot be written now is tried again."""
+    held = {
+        (found.address, sandbox)
+        for _, sandbox in node.to_forget
+        for store in node.stores
+        if (found := store.find(sandbox)) is not None
+    }
+    gone = tuple(pair for pair in node.to_forget if pair not in held)  # not got anew meanwhile
+    node.to_forget.clear()
+    if gone:
+        try:
+            yield ForgetAssignments(gone)
+        except CheckpointError as error:
+            logger.warning("%s", error)
+            node.to_forget += gone
 
 
 def _take_over(
@@ -96,9 +116,9 @@ def _reconcile_eni(
             if not _given_back_lately(node, cidr):
                 node.given_back_ns.pop(cidr, None)
                 if field == "addresses":
-                    taking.add_cidrs(store, eni_id, addresses=[cidr])
+                    taking.add_cidrs(node, store, eni_id, addresses=[cidr])
                 else:
-                    taking.add_cidrs(store, eni_id, prefixes=[cidr])
+                    taking.add_cidrs(node, store, eni_id, prefixes=[cidr])
         for cidr in held:
             if cidr in there:
                 continue

@@ -6,18 +6,24 @@ handlePreScaling, isConfigValid, tryUnassignIPsFromENIs).
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadAttachedEnis, ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
 from ipam_core.messages import START_CANNOT_GROW, START_NO_ENI
-from ipam_core.node import growing, shrinking, taking
+from ipam_core.node import growing, reconciling, shrinking, taking
+from ipam_core.node.aside import Kept
 from ipam_core.settings import problems
 
 if TYPE_CHECKING:
+    from ipam_core._store import DataStore
     from ipam_core.effects import AttachedEni, CheckpointEntry, Step
     from ipam_core.node.node import Node
+
+
+logger = logging.getLogger(__name__)
 
 
 class StartError(IpamError):
@@ -50,27 +56,55 @@ def start(node: Node) -> Step[None]:
 
 
 def _restore(node: Node) -> Step[None]:
-    """Take assignments over from the checkpoint; entries not attached are dropped.
+    """Take assignments over from the checkpoint.
 
-    Two entries for one address fail the start. Under `keep_cooldown` what was released
-    goes on cooling.
+    Those whose address is not attached are dropped, or under `keep_unattached` kept
+    aside, with a warning. Two entries for one address fail the start. Under
+    `keep_cooldown` what was released goes on cooling.
     """
     entries: tuple[CheckpointEntry, ...] = yield ReadCheckpoint()
     now_ns = node.clock_ns()
     for entry in entries:
-        for store in node.stores:
-            try:
-                if entry.released_ago_s is None:
-                    sandbox = Sandbox(entry.container_id, entry.ifname, entry.network)
-                    assigned_ns = now_ns - round(entry.assigned_ago_s * 1e9)
-                    store.adopt(sandbox, entry.address, entry.pod, assigned_ns)
-                elif node.policy.keep_cooldown:
-                    store.cool(entry.address, now_ns - round(entry.released_ago_s * 1e9))
-            except UnknownAddressError:
-                continue
-            except IpamError as error:
-                raise StartError(f"checkpoint: {error}") from error
-            break
+        try:
+            if not any(_take_up(node, store, entry, now_ns) for store in node.stores):
+                _keep_or_drop(node, entry, now_ns)
+        except IpamError as error:
+            raise StartError(f"checkpoint: {error}") from error
+    yield from reconciling.strike(node)
+
+
+def _take_up(node: Node, store: DataStore, entry: CheckpointEntry, now_ns: int) -> bool:
+    """Put an entry into a store; return whether its address is there."""
+    try:
+        if entry.released_ago_s is None:
+            holder = _holder(entry, now_ns)
+            store.adopt(holder.sandbox, entry.address, holder.pod, holder.assigned_ns)
+        elif node.policy.keep_cooldown:
+            store.cool(entry.address, now_ns - round(entry.released_ago_s * 1e9))
+    except UnknownAddressError:
+        return False
+    return True
+
+
+def _keep_or_drop(node: Node, entry: CheckpointEntry, now_ns: int) -> None:
+    """Do what the policy says with an entry whose address is not attached."""
+    if entry.released_ago_s is not None:
+        return
+    holder = _holder(entry, now_ns)
+    if node.policy.keep_unattached:
+        node.aside.keep(entry.address, holder)
+        done = "kept aside"
+    else:
+        node.to_forget.append((entry.address, holder.sandbox))
+        done = "dropped"
+    logger.warning(
+        "%s %s of %r, pod %s: not attached", done, entry.address, holder.sandbox, entry.pod
+    )
+
+
+def _holder(entry: CheckpointEntry, now_ns: int) -> Kept:
+    sandbox = Sandbox(entry.container_id, entry.ifname, entry.network)
+    return Kept(sandbox, entry.pod, now_ns - round(entry.assigned_ago_s * 1e9))
 
 
 def _drain_other_mode(node: Node) -> Step[None]:

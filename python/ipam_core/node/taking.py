@@ -54,15 +54,22 @@ def take_eni(
             route_table=_route_table(attached),
         )
     if node.mode != "ipv6":
-        add_cidrs(store, attached.eni_id, attached.addresses, attached.prefixes)
+        add_cidrs(node, store, attached.eni_id, attached.addresses, attached.prefixes)
     elif kind != "trunk":
-        yield from _take_ipv6_prefix(store, attached.eni_id)
+        yield from _take_ipv6_prefix(node, store, attached.eni_id)
 
 
 def add_cidrs(
-    store: DataStore, eni_id: str, addresses: Iterable[str] = (), prefixes: Iterable[str] = ()
+    node: Node,
+    store: DataStore,
+    eni_id: str,
+    addresses: Iterable[str] = (),
+    prefixes: Iterable[str] = (),
 ) -> None:
-    """Add addresses and prefixes to an ENI; those that are there already are left alone."""
+    """Add addresses and prefixes to an ENI; those that are there already are left alone.
+
+    Addresses that were kept aside go back to their sandboxes at once.
+    """
     for address in addresses:
         try:
             store.add_address(eni_id, address)
@@ -73,6 +80,8 @@ def add_cidrs(
             store.add_prefix(eni_id, prefix)
         except DuplicateError:
             continue
+    if node.aside:
+        node.aside.give_back(store)
 
 
 def managed_enis(
@@ -145,13 +154,13 @@ def excluded_subnets(node: Node) -> Step[frozenset[str]]:
     return frozenset(s.subnet_id for s in subnets if s.tags.get(ROLE_TAG) == "0")
 
 
-def _take_ipv6_prefix(store: DataStore, eni_id: str) -> Step[None]:
+def _take_ipv6_prefix(node: Node, store: DataStore, eni_id: str) -> Step[None]:
     """Add an ENI's first /80, asking for one where it has none (pool-rules section 1)."""
     (description,) = yield DescribeEnis((eni_id,))
     prefixes = description.ipv6_prefixes or (yield AssignIpv6Prefix(eni_id))
     if not prefixes:
         raise IpamError(f"ENI {eni_id!r} got no IPv6 prefix")
-    add_cidrs(store, eni_id, prefixes=prefixes[:1])
+    add_cidrs(node, store, eni_id, prefixes=prefixes[:1])
 
 
 def _route_table(attached: AttachedEni) -> int:
