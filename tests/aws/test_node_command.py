@@ -172,9 +172,7 @@ def test_bad_input_is_one_line_and_status_2(world, capsys, monkeypatch, argument
 
 
 @pytest.mark.parametrize(("verb", "said"), [("plan", "The next look:"), ("enis", "of 4 ENIs")])
-@pytest.mark.parametrize(
-    ("region", "signed_for"), [([], "eu-west-2"), (["eu-west-1"], "eu-west-1")]
-)
+@pytest.mark.parametrize("region", [None, "eu-west-1"])
 def test_profile_and_region_are_those_of_the_aws_configuration(
     world, capsys, monkeypatch, tmp_path, verb, said, region
 ):
