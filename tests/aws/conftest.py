@@ -8,11 +8,10 @@ import boto3
 import pytest
 
 from aws import moto_ec2
-from aws.servers import FaultyEc2, InstanceMetadata, metadata_tree, serving
+from aws.servers import REGION, FaultyEc2, InstanceMetadata, metadata_tree, serving
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.cloud.imds import Imds
 
-REGION = "eu-west-1"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 REQUEST_ID = "7a62c49f-347e-4fc4-9331-6e8eEXAMPLE"
 TOKEN = "a-token"
+REGION = "eu-west-1"
 
 
 @contextmanager
@@ -82,7 +84,8 @@ class FaultyEc2:
 
     def __call__(self, request):
         parameters = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
-        self.requests.append(parameters | {"User-Agent": request.headers["User-Agent"]})
+        headers = {name: request.headers[name] for name in ("User-Agent", "Authorization")}
+        self.requests.append(parameters | headers)
         fault = self._fault(parameters["Action"])
         if fault is None:
             self._pass_on(request)
@@ -113,6 +116,10 @@ class FaultyEc2:
     def _pass_on(self, request, cut=None):
         upstream = http.client.HTTPConnection(self._target)
         headers = {k: v for k, v in request.headers.items() if k.lower() != "host"}
+        # moto keeps regions apart by what a request is signed for: here all is in one.
+        headers["Authorization"] = re.sub(
+            r"/[\w-]+/ec2/", f"/{REGION}/ec2/", headers["Authorization"]
+        )
         upstream.request("POST", request.path, request.body, headers)
         answer = upstream.getresponse()
         body = answer.read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -42,7 +43,7 @@ FAULTS = {
     "denied": (Fault("*", "UnauthorizedOperation", status=403), DeniedError),
     "server error": (Fault("*", "InternalError", status=500), UnreachableError),
     "unknown": (Fault("*", "SomethingOfNextYear"), CloudError),
-    "late": (Fault("*", "late", after_s=0.5), UnreachableError),
+    "late": (Fault("*", "late", after_s=1.5), UnreachableError),
     "lost": (Fault("*", "lost"), UnreachableError),
     "half a reply": (Fault("*", "half"), UnreachableError),
 }
@@ -60,6 +61,8 @@ def test_a_fault_is_typed_and_logged_once_with_the_request_id(world, caplog, nam
     assert error.api == "DescribeNetworkInterfaces"
     (record,) = logged(caplog)
     assert record.getMessage() == str(error)
+    if name == "late":  # before the server gives up by itself
+        assert error.code == "ReadTimeoutError"
     if fault.kind[0].isupper():
         assert (error.code, error.message) == (fault.kind, "said the test")
         assert error.request_id == record.request_id == REQUEST_ID
@@ -73,6 +76,21 @@ def test_connection_refused(world, caplog):
         cloud.perform(fx.DescribeSubnets())
     assert caught.value.code == "EndpointConnectionError"
     assert len(logged(caplog)) == 1
+
+
+def test_nobody_accepts_the_connection(world):
+    """A server whose queue is full: packets go nowhere, as behind a security group."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        cloud = world.cloud(
+            endpoint_url=f"http://127.0.0.1:{full.getsockname()[1]}", connect_timeout_s=0.2
+        )
+        with pytest.raises(UnreachableError) as caught:
+            cloud.perform(fx.DescribeSubnets())
+    assert caught.value.code == "ConnectTimeoutError"
 
 
 def test_no_credentials(world, monkeypatch, caplog):

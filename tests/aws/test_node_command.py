@@ -171,6 +171,25 @@ def test_bad_input_is_one_line_and_status_2(world, capsys, monkeypatch, argument
     assert message in captured.err
 
 
+@pytest.mark.parametrize(("verb", "said"), [("plan", "The next look:"), ("enis", "of 4 ENIs")])
+@pytest.mark.parametrize("region", [None, "eu-west-1"])
+def test_profile_and_region_are_those_of_the_aws_configuration(
+    world, capsys, monkeypatch, tmp_path, verb, said, region
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    keys = "aws_access_key_id = AKIAOFTHEPROFILE\naws_secret_access_key = of-the-profile\n"
+    (tmp_path / "config").write_text(f"[profile dev]\nregion = eu-west-2\n{keys}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    arguments = ["--instance-id", world.instance_id, "--endpoint-url", world.proxy_url]
+    arguments += ["--profile", "dev", *(["--region", region] if region else [])]
+    assert run(["node", verb, *arguments]) == 0
+    assert said in capsys.readouterr().out
+    for request in world.proxy.requests:
+        assert "Credential=AKIAOFTHEPROFILE/" in request["Authorization"]
+        assert f"/{region or 'eu-west-2'}/ec2/" in request["Authorization"]
+
+
 def test_a_question_that_is_denied_is_one_line_and_status_2(world, command):
     world.proxy.faults = [Fault("DescribeNetworkInterfaces", "UnauthorizedOperation")]
     status, out, err = command("enis")

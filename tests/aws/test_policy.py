@@ -11,7 +11,7 @@ import boto3
 import moto.settings
 import pytest
 
-from aws.conftest import REGION
+from aws.servers import REGION
 from ipam_core import Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud.aws import AwsCloud

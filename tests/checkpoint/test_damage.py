@@ -130,11 +130,13 @@ os._exit(9)
 FRAME = 24 + 4096
 
 
-def test_log_after_a_crash_is_replayed_and_a_last_commit_cut_off_is_no_damage(tmp_path):
+@pytest.mark.parametrize("rest", [b"", bytes(1000)], ids=["cut", "its end never written"])
+def test_log_after_a_crash_is_replayed_and_a_last_commit_cut_off_is_no_damage(tmp_path, rest):
     path = tmp_path / "ipam.db"
     log = crashed(path)
     before = log.read_bytes()
-    log.write_bytes(before[:-1000])  # the last change was being written
+    assert before[-1000:] != bytes(1000)
+    log.write_bytes(before[:-1000] + rest)  # the last change was being written
     with open_checkpoint(path) as checkpoint:
         assert checkpoint.entries() == sorted(
             [entry(number) for number in range(19)], key=lambda e: e.address
@@ -259,7 +261,12 @@ def test_bad_values_are_refused_before_they_are_written(tmp_path):
         for who in (Sandbox("\udc80"), Sandbox.from_digest(bytes(16))):
             with pytest.raises(ValueError, match=r"surrogates|digest only"):
                 checkpoint.put(Entry(address="10.0.0.1", sandbox=who, assigned_ns=1))
+        good = Entry(address="10.0.0.1", sandbox=sandbox(1), assigned_ns=1)
+        with pytest.raises(OverflowError):
+            checkpoint.put(good, good._replace(address="10.0.0.2", assigned_ns=1 << 63))
         assert checkpoint.entries() == []
+        checkpoint.put(good)
+        assert checkpoint.entries() == [good]
 
 
 def test_verify_tells_the_same(whole, capsys):

@@ -8,10 +8,11 @@ import pytest
 
 from checkpointing import open_checkpoint, sandbox
 from ipam_core import IPAM_CORE, VPC_CNI, DurableStore
+from ipam_core.checkpoint import Entry
 from ipam_core.cloud import drive
 from ipam_core.effects import ForgetAssignments, ReadCheckpoint
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError, UnknownSandboxError
-from ipam_core.node.aside import KeptAside
+from ipam_core.node.aside import Kept, KeptAside
 from node.world import World
 
 
@@ -110,6 +111,19 @@ def test_a_lost_address_is_struck_and_a_full_disk_does_not_end_the_loop(path):
     driver.checkpoint._commits._write = write
     driver.run(5)
     assert driver.on_disk() == {}
+
+
+def test_a_pod_on_two_cards_goes_with_what_is_kept_aside_on_one(path):
+    driver = Driver(path, WARM_IP_TARGET="4")
+    held = driver.assign(1)
+    driver.checkpoint.put(
+        Entry(address="10.15.0.9", sandbox=sandbox(1), network_card=1, assigned_ns=1)
+    )
+    driver.node.aside.keep("10.15.0.9", Kept(sandbox(1), None, 1))
+    assert driver.pods.release(sandbox(1), driver.world.now_ns).address == held.address
+    assert driver.on_disk() == driver.node.aside == {}
+    with pytest.raises(UnknownSandboxError):
+        driver.pods.release(sandbox(1), driver.world.now_ns)
 
 
 def test_striking_leaves_the_next_holder_alone(path):

@@ -74,7 +74,7 @@ class DurableStore:
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
         """Release durably what a sandbox holds, and let it cool; return what it held.
 
-        None: its address was kept aside, and is forgotten now.
+        What is kept aside for it is forgotten; None: it held nothing else.
 
         Raises:
             UnknownSandboxError: it holds nothing.
@@ -83,10 +83,11 @@ class DurableStore:
         """
         with self._turn_of(sandbox):
             self.waiting.discard(sandbox)
-            if self._forget_aside(sandbox):
-                return None
+            forgot = self._forget_aside(sandbox)
             held = self.store.find(sandbox)
             if held is None:
+                if forgot:
+                    return None
                 raise UnknownSandboxError(sandbox)
             self.checkpoint.record_released(held, network_card=self.network_card)
             try:

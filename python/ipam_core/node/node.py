@@ -271,7 +271,8 @@ class Node:
         """
         if self.timers.may_reconcile(self.clock_ns()) or self.awaits_trunk():
             yield from reconciling.reconcile(self)
-        yield from reconciling.strike(self)
+        if self.to_forget:
+            yield from reconciling.strike(self)
 
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
         """Give back what the other mode left, now that these assignments are gone.
