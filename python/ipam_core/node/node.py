@@ -95,8 +95,6 @@ class Node:
         self.unmanaged: set[str] = set()
         """ENIs on the node that the agent leaves alone."""
         self.n_unmanaged = [0] * n_cards
-        self.given_back_ns: dict[str, int] = {}
-        """When each address or prefix was given back, for the reconcile to skip."""
         self.last_error: CloudError | None = None
         """What the last growing step that failed met."""
         self._decider = decider(settings, self.slots, self.max_pods, self.prefix_mode, policy)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GIVEN_BACK_S = 60
-"""What this node gave back is not taken over again within this long."""
-
 
 def reconcile(node: Node) -> Step[None]:
     """Compare every card with what is attached; add what is new, drop what is gone.
@@ -113,8 +110,7 @@ def _reconcile_eni(
         if eni_id not in store:
             return
         for cidr in sorted(there - set(held)):
-            if not _given_back_lately(node, cidr):
-                node.given_back_ns.pop(cidr, None)
+            if not node.timers.given_back_lately(cidr, node.clock_ns()):
                 if field == "addresses":
                     taking.add_cidrs(node, store, eni_id, addresses=[cidr])
                 else:
@@ -136,8 +132,3 @@ def _ask_ec2(node: Node, eni_id: str, field: str) -> Step[set[str] | None]:
         node.last_error = error
         return None
     return set(getattr(description, field))
-
-
-def _given_back_lately(node: Node, cidr: str) -> bool:
-    since_ns = node.given_back_ns.get(cidr)
-    return since_ns is not None and node.clock_ns() - since_ns <= GIVEN_BACK_S * 1_000_000_000

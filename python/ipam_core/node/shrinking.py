@@ -121,7 +121,7 @@ def _hand_over(
             except (AddressInUseError, UnknownAddressError):
                 continue  # a pod took it, or it went, since the list was made
             gone[kind].append(cidr)
-            node.given_back_ns[cidr] = now_ns
+            node.timers.note_given_back(cidr, now_ns)
     asks: list[Effect] = []
     if gone[0]:
         asks.append(UnassignPrefixes(eni_id, tuple(gone[0])))

@@ -18,6 +18,8 @@ RECONCILE_INTERVAL_S = 60
 """A reconcile comes when more than this passed since the pool last changed."""
 YOUNGEST_FREED_S = 60
 """An ENI younger than this is not freed."""
+GIVEN_BACK_S = 60
+"""What this node gave back is not taken over again within this long."""
 
 
 class Timers:
@@ -26,6 +28,7 @@ class Timers:
     __slots__ = (
         "changed_ns",
         "full_ns",
+        "given_back_ns",
         "no_prefix_ns",
         "peaks",
         "release_delay_ns",
@@ -43,6 +46,8 @@ class Timers:
         """When it last had no whole /28."""
         self.young_ns: deque[int] = deque()
         """When ENIs were taken over; those that are old are forgotten."""
+        self.given_back_ns: dict[str, int] = {}
+        """When addresses and prefixes were given back, the oldest first, of late only."""
         self.release_delay_ns = round(release_delay_s * NS)
         self.peaks: list[deque[tuple[int, int]]] = [deque() for _ in range(n_cards)]
         """Of each card (time, most in use since), counts falling, within the release delay."""
@@ -62,6 +67,18 @@ class Timers:
     def may_reconcile(self, now_ns: int) -> bool:
         """Return whether the last change of the pool is long enough ago."""
         return not _within(self.changed_ns, RECONCILE_INTERVAL_S, now_ns)
+
+    def note_given_back(self, cidr: str, now_ns: int) -> None:
+        """Note that an address or prefix was given back; forget what was long ago."""
+        given_back = self.given_back_ns
+        given_back.pop(cidr, None)  # to the end, which is the newest
+        given_back[cidr] = now_ns
+        while now_ns - given_back[oldest := next(iter(given_back))] > GIVEN_BACK_S * NS:
+            del given_back[oldest]
+
+    def given_back_lately(self, cidr: str, now_ns: int) -> bool:
+        """Return whether an address or prefix was given back not long ago."""
+        return _within(self.given_back_ns.get(cidr), GIVEN_BACK_S, now_ns)
 
     def note_in_use(self, card: int, in_use: int, now_ns: int) -> None:
         """Keep the most in use within the release delay."""
