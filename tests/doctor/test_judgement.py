@@ -199,6 +199,14 @@ def test_throttling_is_the_accounts_and_the_busiest_callers_come_first(tmp_path)
     assert told == ["calls by caller: b 5, c 3, a 2"]
 
 
+def test_what_many_callers_are_refused_is_one_line_of_evidence(tmp_path):
+    code = "Client.RequestLimitExceeded"
+    trail(tmp_path, *((f"i-{n:017}", "CreateNetworkInterface", code) for n in range(50)))
+    (cause,) = judge(tmp_path).found
+    told = [one.value for one in cause.evidence if one.file == "trail.json"]
+    assert told == ["CreateNetworkInterface: RequestLimitExceeded:  (50 times, by 50 callers)"]
+
+
 @pytest.mark.parametrize(("warm_ip", "raised"), [(0, False), (2, True), (10, False)])
 def test_small_targets_are_raised_where_calls_are_throttled(warm_ip, raised, tmp_path):
     log(tmp_path, THROTTLED, warm_ip=warm_ip, pool=[(9, 9, 0)])
