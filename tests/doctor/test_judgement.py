@@ -84,6 +84,19 @@ def test_every_refused_pod_waits_and_the_fix_keeps_as_many_warm(tmp_path):
     assert stall.prognosis.with_fix.running == 21
 
 
+def test_of_many_refused_pods_some_are_named_and_the_rest_counted(tmp_path, capsys):
+    manifest(tmp_path, MINIMUM_IP_TARGET="9")
+    state(tmp_path, FULL[:1])
+    refused_pods(tmp_path, 40)
+    run(["doctor", str(tmp_path), "--instance", "m5.large"])
+    out = capsys.readouterr().out
+    assert out.count("FailedCreatePodSandBox") == 3
+    assert "events.json  the same of 37 more pods" in out
+    run(["doctor", str(tmp_path), "--instance", "m5.large", "--json"])
+    told = json.loads(capsys.readouterr().out)["found"][0]["evidence"]
+    assert sum("FailedCreatePodSandBox" in each["value"] for each in told) == 40
+
+
 # --- the agent's version, cards, IPv6 --------------------------------------------------------
 
 
