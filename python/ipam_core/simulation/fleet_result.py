@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import ThrottledError
@@ -88,7 +89,7 @@ class FleetResult:
         waits = self.waits()
         if not len(waits):
             return 0.0
-        return float(waits[min(int(share * len(waits)), len(waits) - 1)])
+        return float(waits[max(ceil(share * len(waits)) - 1, 0)])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the series as NumPy arrays, `times_s` too, each of shape (n_samples,)."""
