@@ -46,10 +46,10 @@ lint: $(VENV)/.built
 	$(BIN)/mypy
 	$(BIN)/stubtest --ignore-unused-allowlist --allowlist stubtest-allowlist.txt $(COMPILED)
 
-# The site, in site/: any warning ends the build.
+# The site, in site/: any warning ends the build (with --quiet none is counted).
 docs: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --group docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The environment: made anew when what it installs is declared anew.
 $(VENV)/.ready: pyproject.toml

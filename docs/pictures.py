@@ -13,6 +13,8 @@ from ipam_core.cli._app import run
 ROOT = Path(__file__).parent.parent
 PICTURES = {
     "pictures/stall.png": "simulate examples/stall.yaml",
+    "pictures/rolling-update.png": "simulate examples/rolling-update.yaml --compare",
+    "pictures/tune.png": "tune examples/workload.yaml --instance m5.large",
     "pictures/forecast.png": "subnet forecast --cidr 10.0.0.0/20 --nodes 60",
 }
 """By place in the site: the command that draws it, without --plot."""

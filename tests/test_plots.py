@@ -202,6 +202,17 @@ def test_pareto_marks_the_recommended_and_todays(drawn):
     ]
 
 
+@pytest.mark.parametrize(
+    ("waits", "scale"),
+    [((36, 139), "linear"), ((2, 139), "symlog"), ((0, 139), "symlog"), ((0, 20), "linear")],
+)
+def test_pareto_is_logarithmic_only_where_waits_differ_much(waits, scale, drawn):
+    first, second = (Choice(5, wait, 1) for wait in waits)
+    axis = drawn(plot_pareto, [first, second], first, None).axes[0]
+    assert axis.get_yscale() == scale
+    assert axis.get_ylim()[0] == 0
+
+
 def test_pareto_without_a_choice_of_today(drawn):
     figure = drawn(plot_pareto, FRONT, FRONT[0], None)
     assert len(figure.axes[0].collections) == 2

@@ -314,7 +314,7 @@ def plot_pareto(
     if current:
         draw([current], "D", 110, _named("today", current))
     figure.colorbar(drawn, ax=axis, label="EC2 calls")
-    _seconds_axis(axis.yaxis, axis.set_yscale, longest)
+    _seconds_axis(axis.yaxis, axis.set_yscale, longest, shortest=float(waits.min()))
     axis.set_ylim(0, edge)
     if np.isinf(waits).any():
         axis.annotate(
@@ -345,9 +345,9 @@ def _named(role: str, choice: Choice) -> str:
     return f"{role}: {choice.label}" if choice.label else role
 
 
-def _seconds_axis(axis: Any, set_scale: Any, longest: float) -> None:
-    """Let an axis of seconds hold 0 and, if the longest is long, be logarithmic above 1."""
-    if longest > 20:
+def _seconds_axis(axis: Any, set_scale: Any, longest: float, shortest: float = 0) -> None:
+    """Let an axis of seconds hold 0 and, if they differ much, be logarithmic above 1."""
+    if longest > 20 * max(shortest, 1):
         set_scale("symlog", linthresh=1, linscale=0.5)
     axis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
 

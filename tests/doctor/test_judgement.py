@@ -84,6 +84,19 @@ def test_every_refused_pod_waits_and_the_fix_keeps_as_many_warm(tmp_path):
     assert stall.prognosis.with_fix.running == 21
 
 
+def test_of_many_refused_pods_some_are_named_and_the_rest_counted(tmp_path, capsys):
+    manifest(tmp_path, MINIMUM_IP_TARGET="9")
+    state(tmp_path, FULL[:1])
+    refused_pods(tmp_path, 40)
+    run(["doctor", str(tmp_path), "--instance", "m5.large"])
+    out = capsys.readouterr().out
+    assert out.count("FailedCreatePodSandBox") == 3
+    assert "events.json  the same of 37 more pods" in out
+    run(["doctor", str(tmp_path), "--instance", "m5.large", "--json"])
+    told = json.loads(capsys.readouterr().out)["found"][0]["evidence"]
+    assert sum("FailedCreatePodSandBox" in each["value"] for each in told) == 40
+
+
 # --- the agent's version, cards, IPv6 --------------------------------------------------------
 
 
@@ -197,6 +210,14 @@ def test_throttling_is_the_accounts_and_the_busiest_callers_come_first(tmp_path)
     assert found(diagnosis) == [("throttled API", "likely")]
     told = [one.value for one in diagnosis.found[0].evidence if one.file == "CloudTrail"]
     assert told == ["calls by caller: b 5, c 3, a 2"]
+
+
+def test_what_many_callers_are_refused_is_one_line_of_evidence(tmp_path):
+    code = "Client.RequestLimitExceeded"
+    trail(tmp_path, *((f"i-{n:017}", "CreateNetworkInterface", code) for n in range(50)))
+    (cause,) = judge(tmp_path).found
+    told = [one.value for one in cause.evidence if one.file == "trail.json"]
+    assert told == ["CreateNetworkInterface: RequestLimitExceeded:  (50 times, by 50 callers)"]
 
 
 @pytest.mark.parametrize(("warm_ip", "raised"), [(0, False), (2, True), (10, False)])

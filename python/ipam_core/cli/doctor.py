@@ -11,6 +11,7 @@ import typer
 
 from ipam_core.cli._options import JsonOption
 from ipam_core.cli._out import print_text
+from ipam_core.messages import POD_EVENT_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor_prognosis import Outcome, Prognosis
     from ipam_core.diagnosis.inputs.case import Evidence
 
+PODS_SHOWN = 3
+"""So many refused pods are named; `--json` names all."""
 WORTH_A_BAR = 20 << 20
 """Fewer bytes than this are read in less than a second."""
 
@@ -137,8 +140,13 @@ def _tell_finding(finding: Finding, told: set[Any]) -> None:
 def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:
     if evidence:
         print_text("Evidence", style="bold", before=True)
+    pods = [each for each in evidence if each.value.startswith(POD_EVENT_REASON)]
+    unsaid = pods[PODS_SHOWN:]
     for each in evidence:
-        print_text(f"{_place(each)}  {_short(each.value)}", indent="  ")
+        if each not in unsaid:
+            print_text(f"{_place(each)}  {_short(each.value)}", indent="  ")
+    if unsaid:
+        print_text(f"{unsaid[0].file}  the same of {_count(len(unsaid), 'more pod')}", indent="  ")
 
 
 def _tell_causes(heading: str, findings: tuple[Finding, ...]) -> None:

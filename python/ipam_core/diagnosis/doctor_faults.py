@@ -273,14 +273,26 @@ def found_failing(
     Sure only if a call is this node's `own`: CloudTrail shows the whole account's.
     """
     recent = [failure for failure in failures if facts.recent(failure.sighting)]
-    evidence = [
-        failure.sighting.counted()
-        for failure in sorted(recent, key=lambda failure: _when(failure.sighting), reverse=True)
-    ]
+    recent.sort(key=lambda failure: _when(failure.sighting), reverse=True)
+    alike: dict[tuple[str, str, str | None], list[Failure]] = {}
+    for failure in recent:
+        caller = failure.caller if facts.is_own(failure) else None  # all others as one
+        alike.setdefault((failure.api, failure.code, caller), []).append(failure)
+    evidence = [_of_all(group) for group in alike.values()]
     finding = found(facts, cause, [*evidence, *more], title=title, why=why, fix=fix)
     if own or any(facts.is_own(failure) for failure in recent):
         return finding
     return replace(finding, certainty=Certainty.LIKELY)
+
+
+def _of_all(failures: list[Failure]) -> Evidence:
+    """Return the first of failures that are alike, and how often there were such."""
+    latest = failures[0].sighting
+    if len(failures) == 1:
+        return latest.counted()
+    count = sum(failure.sighting.count for failure in failures)
+    value = f"{latest.last.value} ({count} times, by {len(failures)} callers)"
+    return replace(latest.last, value=value)
 
 
 def found(
