@@ -151,6 +151,7 @@ def test_forecast_in_80_columns_and_json(command, examples):
         (("forecast",), "either files or --cidr"),
         (("forecast", "--cidr", "10.0.0.0/8"), "/16 to /28"),
         (("forecast", "--cidr", "10.0.0.0/24", "--hours", "0"), "more than 0"),
+        (("forecast", "--cidr", "10.0.0.0/24", "--hours", "inf"), "--hours inf"),
         (("forecast", "{examples}"), "2 subnets in the files"),
         (
             ("forecast", "--cidr", "10.0.0.0/24", "--prefixes", "--instance-type", "m4.large"),

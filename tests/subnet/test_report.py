@@ -208,6 +208,8 @@ def test_pods_are_counted_where_kubectl_lists_them():
                 pod("10.0.0.41", owner="DaemonSet"),
                 pod("10.0.0.5", hostNetwork=True),
                 pod("10.7.0.5"),
+                pod("fd00::7"),
+                pod(None),
             ]
         },
         "pods",
@@ -225,6 +227,7 @@ def test_pods_are_counted_where_kubectl_lists_them():
         ('{"Volumes": []}', "describe-subnets"),
         ('{"Subnets": 3}', "not a list"),
         ('{"Subnets": [3]}', "not as AWS writes it"),
+        ('{"Subnets": [{"SubnetId": null}]}', "SubnetId None"),
         ('{"NetworkInterfaces": [{"SubnetId": "s"}]}', "NetworkInterfaceId"),
         ('{"Reservations": [{"Instances": [{"InstanceId": "i-1"}]}]}', "InstanceType"),
     ],

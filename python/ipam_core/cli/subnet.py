@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,8 +169,8 @@ def forecast(
     from ipam_core.subnet.forecast import forecast as look_ahead
 
     for name, hours_given in (("node-life", node_life), ("pod-life", pod_life), ("hours", hours)):
-        if not hours_given > 0:
-            raise InputError(f"--{name} {hours_given}: more than 0 hours")
+        if not 0 < hours_given < inf:
+            raise InputError(f"--{name} {hours_given}: more than 0 hours, and an end")
     settings = _settings(env)
     limits = instances.limits(instance_type)
     if prefix_mode and not limits.nitro:

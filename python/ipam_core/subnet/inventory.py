@@ -71,7 +71,10 @@ class Inventory:
 
     def _add_subnets(self, entries: list[Any]) -> None:
         for subnet in entries:
-            self.subnets[subnet["SubnetId"]] = subnet
+            subnet_id = subnet["SubnetId"]
+            if not isinstance(subnet_id, str):
+                raise TypeError(f"SubnetId {subnet_id!r} is no text")
+            self.subnets[subnet_id] = subnet
 
     def _add_networkinterfaces(self, entries: list[Any]) -> None:
         seen = self._seen

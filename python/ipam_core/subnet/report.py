@@ -145,7 +145,7 @@ class SubnetReport:
         blocks, holders = self.delegated
         holder_at.reshape(-1, ADDRESSES_PER_PREFIX)[blocks] = holders[:, None]
         for pod in self.pods:
-            with suppress(ValueError, UnknownAddressError):  # of IPv6, of another subnet
+            with suppress(TypeError, ValueError, UnknownAddressError):  # IPv6, another subnet
                 holder = holder_at[self.subnet.offsets([pod])[0]]
                 if holder >= 0:
                     found[self.nodes[holder]] += 1
