@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,11 +82,12 @@ class Inventory:
             if eni_id not in seen:
                 seen.add(eni_id)
                 self.interfaces.setdefault(interface["SubnetId"], []).append(interface)
-                # One that is not as AWS writes it is a report's to tell of.
-                with suppress(AttributeError, TypeError):
+                try:
                     instance = instance_of(interface)
-                    if instance and is_of_a_node(interface):
+                    if instance and instance not in self.nodes and is_of_a_node(interface):
                         self.nodes.add(instance)
+                except (AttributeError, TypeError):
+                    pass  # not as AWS writes it: a report's to tell of
 
     def _add_subnetipv4cidrreservations(self, entries: list[Any]) -> None:
         for entry in entries:

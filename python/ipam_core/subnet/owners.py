@@ -71,7 +71,7 @@ def owner_of(interface: dict[str, Any], nodes: set[str]) -> str:
     description = interface.get("Description") or ""
     instance = instance_of(interface)
     kind = _BY_TYPE.get(interface.get("InterfaceType", "interface"))
-    if kind is None and not description.startswith(AGENT_DESCRIPTION):
+    if kind is None and description and not description.startswith(AGENT_DESCRIPTION):
         kind = next(
             (kind for start, kind in _BY_DESCRIPTION if description.startswith(start)), None
         )
