@@ -24,6 +24,7 @@ from ipam_core.errors import (
     SubnetExhaustedError,
     UnknownAddressError,
 )
+from ipam_core.fragmentation import Fragmentation
 from subnet.model import ModelSubnet
 
 
@@ -379,6 +380,17 @@ def test_bands(kept, score, band):
     for block in range(1, kept + 1):
         subnet.take_given(text(int(ipaddress.IPv4Address("10.0.0.0")) + 16 * block))
     assert (subnet.fragmentation().score, subnet.fragmentation().band) == (score, band)
+
+
+def test_every_score_has_its_band():
+    below = ((25, "healthy"), (50, "low"), (75, "medium"), (100, "high"), (101, "critical"))
+    states = dict.fromkeys((name.replace("-", "_") for name in BLOCK_STATES), 0)
+    for broken in range(101):
+        found = Fragmentation(
+            **states | {"free": 100 - broken, "full": broken}, longest_free_run=0, n_free=1
+        )
+        band = next(name for limit, name in below if broken < limit)
+        assert (found.score, found.band) == (broken, band)
 
 
 def test_exhausted_is_not_critical():
