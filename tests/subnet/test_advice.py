@@ -182,6 +182,13 @@ def test_the_drain_completes_the_reservation():
         plan_reservation(report, 8)
 
 
+def test_fewer_addresses_in_use_count_before_more_whole_blocks():
+    # Of the ranges between the first and last: one address in each of two blocks, or six in one.
+    report = report_of([([36, 52], []), ([70, 71, 72, 73, 74, 75], [])], others=[100, 101, 102])
+    plan = plan_reservation(report, 27)
+    assert (plan.cidr, plan.held, plan.whole_now) == ("10.0.0.32/27", 2, 0)
+
+
 def test_no_room_for_a_reservation():
     report = report_of([], cidr="10.0.0.0/25", reservations=[("10.0.0.0/25", "explicit")])
     assert plan_reservation(report, 28) is None

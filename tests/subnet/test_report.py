@@ -161,6 +161,7 @@ def test_one_bad_eni_among_many_is_skipped_and_told():
         (interface("bad", ["10.0.0.10"]), "in use"),
         (interface("bad", ["10.0.0.250"], ["10.0.0.0/28"]), "in use"),
         (interface("bad", ["10.0.0.250"], ["10.0.0.240/28", "10.0.3.0/28"]), "in use"),
+        (interface("bad", ["10.0.3.5"], ["10.0.2.0/28", "10.0.0.0/28"]), "in use"),
         (interface("bad", ["10.0.0"]), "10.0.0"),
         (interface("bad", []) | {"PrivateIpAddresses": None}, "not as AWS"),
         (interface("bad", []) | {"Attachment": "none"}, "not as AWS"),

@@ -364,6 +364,16 @@ def test_reservations_keep_their_meaning():
     assert subnet.n_free == 3
 
 
+@pytest.mark.parametrize("placement", ["random", "lowest", "densest"])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_28_is_of_a_prefix_reservation_first(placement, seed):
+    subnet = Subnet(
+        "10.0.0.0/24", placement=placement, seed=seed, reservations=[("10.0.0.96/27", "prefix")]
+    )
+    assert set(subnet.take_prefixes(2)) == {"10.0.0.96/28", "10.0.0.112/28"}
+    assert subnet.take_prefix() not in {"10.0.0.96/28", "10.0.0.112/28"}
+
+
 @pytest.mark.parametrize(
     ("kept", "score", "band"),
     [
