@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ipam_core._store import DataStore as DataStore
     from ipam_core._store import PoolStats as PoolStats
     from ipam_core._store import Sandbox as Sandbox
-    from ipam_core._subnet import Fragmentation as Fragmentation
     from ipam_core._subnet import Subnet as Subnet
     from ipam_core.checkpoint import Checkpoint as Checkpoint
     from ipam_core.checkpoint import DurableStore as DurableStore
     from ipam_core.cloud import drive as drive
     from ipam_core.cloud.aws import AwsCloud as AwsCloud
     from ipam_core.diagnosis.explain import explain as explain
+    from ipam_core.fragmentation import Fragmentation as Fragmentation
     from ipam_core.node import Node as Node
     from ipam_core.policy import IPAM_CORE as IPAM_CORE
     from ipam_core.policy import VPC_CNI as VPC_CNI
@@ -41,7 +41,7 @@ _HOMES = {
     "PoolStats": "_store",
     "Sandbox": "_store",
     "AwsCloud": "cloud.aws",
-    "Fragmentation": "_subnet",
+    "Fragmentation": "fragmentation",
     "Subnet": "_subnet",
     "drive": "cloud",
     "explain": "diagnosis.explain",

@@ -6,33 +6,14 @@ from typing import Literal, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from ipam_core.fragmentation import Fragmentation
+
 _AddressPlacement = Literal["random", "lowest", "densest"]
 _ReservationType = Literal["prefix", "explicit"]
-_Band = Literal["healthy", "low", "medium", "high", "critical", "exhausted", "unscored"]
 
 PLACEMENTS: tuple[str, ...]
 RESERVATION_TYPES: tuple[str, ...]
 BLOCK_STATES: tuple[str, ...]
-
-@final
-class Fragmentation:
-    """How many /28 blocks of a subnet are in which state."""
-
-    free: int
-    fragmented: int
-    full: int
-    aws_reserved: int
-    prefix_allocated: int
-    prefix_reserved: int
-    explicit_reserved: int
-    longest_free_run: int
-    n_free: int
-    @property
-    def n_blocks(self) -> int: ...
-    @property
-    def score(self) -> int | None: ...
-    @property
-    def band(self) -> _Band: ...
 
 @final
 class Subnet:

@@ -1,34 +1,11 @@
-"""The addresses of one subnet: which are free, and which /28 blocks are wholly free.
+"""The addresses of one subnet, taken and given back as EC2 does.
 
-Layout
-------
-A subnet of /28 to /16 is 1 to 4096 blocks of 16 addresses. Each block has
+`_blocks.pxd` holds the data structure, its layout and invariants. Here addresses are
+texts or arrays, reservations have ranges and types, and refusals have reasons.
 
-    free       16 bits: nobody holds the address
-    reserved   16 bits: the address lies in a CIDR reservation
-    n_free     how many bits of `free` are set
-    flags      held whole as a /28; wholly in a `prefix` reservation
-    key        0 to 16: addresses that EC2 may pick by itself (free and not reserved);
-               17: a whole free /28 of a `prefix` reservation
-
-and all blocks lie in one array in order of key, with the place where each key starts:
-
-    order   | key 0 ......... | 1 | 2 .. | ... | 16 ....... | 17 .. |
-    starts  ^0                ^1  ^2     ^3    ^16          ^17     ^18
-
-An address changes its block's key by one: the block swaps places with the first or last
-of its key, and that key's start moves by one. So a uniformly random free address is a
-walk over 16 keys, the fullest block with room is at the start of the lowest key, and a
-whole /28 is in the last place of all, whatever the fragmentation. Three bitmaps with a
-summary word each (64 x 64 blocks) answer which is the lowest: with room, free, free and
-in a reservation.
-
-Invariants (`_check` proves them): `n_free`, `key`, `order`, `starts`, the bitmaps and
-every count follow from `free`, `reserved` and `flags`; AWS's addresses are never free.
-
-Cost: taking, giving back or finding an address or a /28 is constant (a /28 crosses 16
-keys). `n_free` and `n_free_prefixes` are kept; `fragmentation`, `histogram` and
-`block_states` are one pass over blocks, never over addresses. Memory: 12 bytes a block.
+Cost: taking, giving back or finding an address or a /28 is constant. `n_free` and
+`n_free_prefixes` are kept; `fragmentation`, `histogram` and `block_states` are one pass
+over blocks, never over addresses.
 
 The meaning of reservations and AWS's five addresses:
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-cidr-reservation.html
@@ -39,10 +16,35 @@ Threads: every call holds the GIL from end to end.
 
 cimport cython
 from cpython.buffer cimport PyObject_CheckBuffer
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memset
 
-from ipam_core._bits cimport bit, first_set
+from ipam_core._bits cimport popcount
+from ipam_core._blocks cimport (
+    ALL_FREE,
+    BYTES_PER_BLOCK,
+    DELEGATED,
+    FREE,
+    IN_PREFIX,
+    N_STATES,
+    PER_BLOCK,
+    Blocks,
+    blocks_aws,
+    blocks_begin,
+    blocks_bind,
+    blocks_choose,
+    blocks_choose_whole,
+    blocks_delegate,
+    blocks_flip,
+    blocks_flip_all,
+    blocks_lowest_whole,
+    blocks_may_flip,
+    blocks_n_whole,
+    blocks_prove,
+    blocks_reclaim,
+    blocks_reserve,
+    blocks_state,
+)
 from ipam_core._ipv4 cimport c_address_text, c_parse_address, c_parse_prefix, c_prefix_text
 
 import ipaddress
@@ -54,28 +56,7 @@ from ipam_core.errors import (
     SubnetExhaustedError,
     UnknownAddressError,
 )
-
-cdef enum:
-    PER_BLOCK = 16
-    ALL_FREE = 0xFFFF
-    WHOLE = 16             # keys
-    RESERVED_WHOLE = 17
-    N_KEYS = 18
-    DELEGATED = 1          # flags of a block
-    IN_PREFIX = 2
-    FIRST_OF_AWS = 0x000F  # the first four addresses of the first block,
-    LAST_OF_AWS = 0x8000   # and the last of the last
-    FREE = 0               # the states of a block
-    FRAGMENTED = 1
-    FULL = 2
-    AWS_RESERVED = 3
-    PREFIX_ALLOCATED = 4
-    PREFIX_RESERVED = 5
-    EXPLICIT_RESERVED = 6
-    N_STATES = 7
-    RANDOM = 0             # placements
-    LOWEST = 1
-    DENSEST = 2
+from ipam_core.fragmentation import Fragmentation
 
 PLACEMENTS = ("random", "lowest", "densest")
 RESERVATION_TYPES = ("prefix", "explicit")
@@ -85,85 +66,10 @@ BLOCK_STATES = (
 )
 
 
-cdef struct BlockSet:         # of up to 4096 blocks
-    uint64_t summary          # which words are not 0
-    uint64_t words[64]
-
-
-cdef inline void c_put(BlockSet *blocks, int block, bint inside) noexcept nogil:
-    cdef int word = block >> 6
-    if inside:
-        blocks.words[word] |= bit(block & 63)
-        blocks.summary |= bit(word)
-    else:
-        blocks.words[word] &= ~bit(block & 63)
-        if blocks.words[word] == 0:
-            blocks.summary &= ~bit(word)
-
-
-cdef inline int c_lowest(const BlockSet *blocks) noexcept nogil:
-    """Return the lowest block of a set, -1 if there is none."""
-    cdef int word
-    if blocks.summary == 0:
-        return -1
-    word = first_set(blocks.summary)
-    return word << 6 | first_set(blocks.words[word])
-
-
-cdef inline int c_count(uint32_t mask) noexcept nogil:
-    """Return how many of 16 bits are set; without the processor's help, which few builds use."""
-    mask -= mask >> 1 & 0x5555
-    mask = (mask & 0x3333) + (mask >> 2 & 0x3333)
-    mask = mask + (mask >> 4) & 0x0F0F
-    return mask + (mask >> 8) & 31
-
-
 cdef int c_placement(name) except -1:
     if name not in PLACEMENTS:
         raise ValueError(f"placement {name!r}: one of {', '.join(PLACEMENTS)}")
     return PLACEMENTS.index(name)
-
-
-@cython.final
-cdef class Fragmentation:
-    """How many /28 blocks of a subnet are in which state.
-
-    `longest_free_run` is in blocks; `n_free` in addresses that EC2 may pick by itself.
-    """
-
-    cdef readonly int free, fragmented, full, aws_reserved
-    cdef readonly int prefix_allocated, prefix_reserved, explicit_reserved
-    cdef readonly int longest_free_run, n_free
-
-    @property
-    def n_blocks(self):
-        """Blocks in all."""
-        return (self.free + self.fragmented + self.full + self.aws_reserved
-                + self.prefix_allocated + self.prefix_reserved + self.explicit_reserved)
-
-    @property
-    def score(self):
-        """ceil(100 * (fragmented + full) / (free + fragmented + full)); None without any."""
-        cdef int broken = self.fragmented + self.full, counted = self.free + broken
-        return (100 * broken + counted - 1) // counted if counted else None
-
-    @property
-    def band(self):
-        """What the score means in a word.
-
-        Healthy under 25, low under 50, medium under 75, high under 100; at 100 critical,
-        or exhausted when EC2 finds no single address either; "unscored" without a score.
-        """
-        score = self.score
-        if score is None:
-            return "unscored"
-        if score == 100:
-            return "critical" if self.n_free else "exhausted"
-        return ("healthy", "low", "medium", "high")[score // 25]
-
-    def __repr__(self):
-        return (f"Fragmentation(free={self.free}, fragmented={self.fragmented}, "
-                f"full={self.full}, score={self.score}, band={self.band!r})")
 
 
 @cython.final
@@ -187,26 +93,11 @@ cdef class Subnet:
     cdef readonly str cidr, placement
     cdef list _reservations
     cdef uint32_t _base
-    cdef int _n_blocks
     cdef int _choice           # the placement, as a number
-    cdef int _n_free           # addresses that nobody holds
-    cdef int _n_open           # of these, those that EC2 may pick by itself
-    cdef uint64_t _random
-    cdef bytearray _memory     # what the pointers below point into
-    cdef uint16_t *_free
-    cdef uint16_t *_reserved
-    cdef uint16_t *_order
-    cdef uint16_t *_place      # of each block in `order`
-    cdef uint8_t *_n_free_in
-    cdef uint8_t *_key
-    cdef uint8_t *_flags
-    cdef int _starts[N_KEYS + 1]
-    cdef BlockSet _room        # keys 1 to 16
-    cdef BlockSet _whole       # key 16
-    cdef BlockSet _whole_reserved  # key 17
+    cdef bytearray _memory     # what `_blocks` points into; views keep it alive
+    cdef Blocks _blocks
 
     def __init__(self, cidr, *, placement="random", seed=0, reservations=()):
-        cdef int block, key
         try:
             network = ipaddress.IPv4Network(cidr)
         except ValueError as error:
@@ -216,23 +107,14 @@ cdef class Subnet:
         self._choice = c_placement(placement)
         self.placement = placement
         self.cidr = str(network)
-        self._random = seed & 0xFFFFFFFFFFFFFFFF
         self._reservations = []
         self._base = int(network.network_address)
-        self._n_blocks = network.num_addresses // PER_BLOCK
-        self._n_free = self._n_open = 0
-        self._c_bind(bytearray(12 * self._n_blocks))
-        memset(&self._room, 0, sizeof(BlockSet))
-        memset(&self._whole, 0, sizeof(BlockSet))
-        memset(&self._whole_reserved, 0, sizeof(BlockSet))
-        # Every block starts in key 0, then goes where its free addresses put it.
-        self._starts[0] = 0
-        for key in range(1, N_KEYS + 1):
-            self._starts[key] = self._n_blocks
-        for block in range(self._n_blocks):
-            self._order[block] = self._place[block] = block
-        for block in range(self._n_blocks):
-            self._c_set_free(block, ALL_FREE & ~self._c_aws(block))
+        memset(&self._blocks, 0, sizeof(Blocks))
+        self._blocks.n = network.num_addresses // PER_BLOCK
+        self._blocks.random = seed & 0xFFFFFFFFFFFFFFFF
+        self._memory = bytearray(BYTES_PER_BLOCK * self._blocks.n)
+        blocks_bind(&self._blocks, self._memory)
+        blocks_begin(&self._blocks)
         for reserved, kind in reservations:
             self.add_reservation(reserved, kind)
 
@@ -263,19 +145,15 @@ cdef class Subnet:
         other._choice = c_placement(other.placement)
         other._reservations = list(self._reservations)
         other._base = self._base
-        other._n_blocks = self._n_blocks
-        other._n_free = self._n_free
-        other._n_open = self._n_open
-        other._random = self._random if seed is None else seed & 0xFFFFFFFFFFFFFFFF
-        other._c_bind(bytearray(self._memory))
-        memcpy(other._starts, self._starts, sizeof(self._starts))
-        other._room = self._room
-        other._whole = self._whole
-        other._whole_reserved = self._whole_reserved
+        other._memory = bytearray(self._memory)
+        other._blocks = self._blocks
+        blocks_bind(&other._blocks, other._memory)
+        if seed is not None:
+            other._blocks.random = seed & 0xFFFFFFFFFFFFFFFF
         return other
 
     def __repr__(self):
-        return (f"Subnet({self.cidr!r}, placement={self.placement!r}: {self._n_free} free, "
+        return (f"Subnet({self.cidr!r}, placement={self.placement!r}: {self.n_free} free, "
                 f"{self.n_free_prefixes} /28s)")
 
     # --- counts and views ---------------------------------------------------------------
@@ -283,22 +161,22 @@ cdef class Subnet:
     @property
     def n_blocks(self):
         """/28 blocks in all."""
-        return self._n_blocks
+        return self._blocks.n
 
     @property
     def n_free(self):
         """Addresses that nobody holds, those in reservations too."""
-        return self._n_free
+        return self._blocks.n_free
 
     @property
     def n_free_unreserved(self):
         """Addresses that EC2 may pick by itself: free and in no reservation."""
-        return self._n_open
+        return self._blocks.n_open
 
     @property
     def n_free_prefixes(self):
         """Whole free /28s that EC2 may pick: of `prefix` reservations, and unreserved."""
-        return self._n_blocks - self._starts[WHOLE]
+        return blocks_n_whole(&self._blocks)
 
     @property
     def reservations(self):
@@ -310,7 +188,7 @@ cdef class Subnet:
 
         Changes nothing. Constant cost, whatever the fragmentation.
         """
-        cdef int block = self._c_find_whole()
+        cdef int block = blocks_lowest_whole(&self._blocks)
         return None if block < 0 else c_prefix_text(self._base + block * PER_BLOCK)
 
     def is_free(self, address):
@@ -320,7 +198,7 @@ cdef class Subnet:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
         """
         cdef int offset = self._c_offset(address, c_parse_address(address))
-        return bool(self._free[offset >> 4] >> (offset & 15) & 1)
+        return bool(blocks_may_flip(&self._blocks, offset, False))
 
     def offsets(self, addresses):
         """Return where in the subnet addresses are, 0 the first: int64, shape (n,).
@@ -361,7 +239,7 @@ cdef class Subnet:
 
     def free_counts(self):
         """Return a live, read-only view: free addresses of each block, uint8, (n_blocks,)."""
-        return self._view("uint8", 8 * self._n_blocks)
+        return self._view("uint8", 8 * self._blocks.n)
 
     def block_states(self):
         """Return each block's state as its place in `BLOCK_STATES`: uint8, shape (n_blocks,).
@@ -373,11 +251,11 @@ cdef class Subnet:
         """
         import numpy
 
-        states = numpy.empty(self._n_blocks, numpy.uint8)
+        states = numpy.empty(self._blocks.n, numpy.uint8)
         cdef uint8_t[::1] view = states
         cdef int block
-        for block in range(self._n_blocks):
-            view[block] = self._c_state(block)
+        for block in range(self._blocks.n):
+            view[block] = blocks_state(&self._blocks, block)
         return states
 
     def histogram(self):
@@ -390,30 +268,23 @@ cdef class Subnet:
         counts = numpy.zeros(PER_BLOCK + 1, numpy.int64)
         cdef int64_t[::1] view = counts
         cdef int block
-        for block in range(self._n_blocks):
-            view[PER_BLOCK - self._n_free_in[block] - c_count(self._c_aws(block))] += 1
+        for block in range(self._blocks.n):
+            view[PER_BLOCK - self._blocks.n_free_in[block]
+                 - popcount(blocks_aws(&self._blocks, block))] += 1
         return counts
 
     def fragmentation(self):
         """Return the number of blocks in each state, and what they amount to. One pass."""
-        cdef Fragmentation found = Fragmentation.__new__(Fragmentation)
         cdef int counts[N_STATES]
-        cdef int block, state, run = 0
+        cdef int block, state, run = 0, longest = 0
         memset(counts, 0, sizeof(counts))
-        for block in range(self._n_blocks):
-            state = self._c_state(block)
+        for block in range(self._blocks.n):
+            state = blocks_state(&self._blocks, block)
             counts[state] += 1
             run = run + 1 if state == FREE else 0
-            found.longest_free_run = max(found.longest_free_run, run)
-        found.free = counts[FREE]
-        found.fragmented = counts[FRAGMENTED]
-        found.full = counts[FULL]
-        found.aws_reserved = counts[AWS_RESERVED]
-        found.prefix_allocated = counts[PREFIX_ALLOCATED]
-        found.prefix_reserved = counts[PREFIX_RESERVED]
-        found.explicit_reserved = counts[EXPLICIT_RESERVED]
-        found.n_free = self._n_open
-        return found
+            longest = max(longest, run)
+        states = {name.replace("-", "_"): counts[state] for state, name in enumerate(BLOCK_STATES)}
+        return Fragmentation(**states, longest_free_run=longest, n_free=self._blocks.n_open)
 
     # --- addresses ------------------------------------------------------------------------
 
@@ -423,10 +294,10 @@ cdef class Subnet:
         Constant cost. Raises `SubnetExhaustedError`: none is free outside reservations.
         """
         cdef int offset
-        if self._n_open == 0:
+        if self._blocks.n_open == 0:
             raise SubnetExhaustedError(self.cidr, asked=1, free=0)
-        offset = self._c_choose()
-        self._c_set_free(offset >> 4, self._free[offset >> 4] & ~(1 << (offset & 15)))
+        offset = blocks_choose(&self._blocks, self._choice)
+        blocks_flip(&self._blocks, offset)
         return c_address_text(self._base + offset)
 
     def take_addresses(self, int n):
@@ -437,8 +308,8 @@ cdef class Subnet:
         cdef int _
         if n < 0:
             raise ValueError(f"{n} addresses: at least 0")
-        if n > self._n_open:
-            raise SubnetExhaustedError(self.cidr, asked=n, free=self._n_open)
+        if n > self._blocks.n_open:
+            raise SubnetExhaustedError(self.cidr, asked=n, free=self._blocks.n_open)
         return [self.take_address() for _ in range(n)]
 
     def take_given(self, address):
@@ -480,19 +351,10 @@ cdef class Subnet:
 
         Constant cost. Raises `NoFreePrefixError`: there is none.
         """
-        cdef int block, first
-        if self._starts[WHOLE] == self._n_blocks:
-            raise NoFreePrefixError(self.cidr, asked=1, free_prefixes=0, free=self._n_open)
-        if self._choice == RANDOM:
-            first = self._starts[RESERVED_WHOLE]
-            if first < self._n_blocks:
-                block = self._order[first + self._c_below(self._n_blocks - first)]
-            else:
-                first = self._starts[WHOLE]
-                block = self._order[first + self._c_below(self._n_blocks - first)]
-        else:
-            block = self._c_find_whole()
-        self._c_delegate(block)
+        cdef int block = blocks_choose_whole(&self._blocks, self._choice)
+        if block < 0:
+            raise NoFreePrefixError(self.cidr, asked=1, free_prefixes=0, free=self._blocks.n_open)
+        blocks_delegate(&self._blocks, block)
         return c_prefix_text(self._base + block * PER_BLOCK)
 
     def take_prefixes(self, int n):
@@ -503,9 +365,9 @@ cdef class Subnet:
         cdef int _
         if n < 0:
             raise ValueError(f"{n} prefixes: at least 0")
-        if n > self._n_blocks - self._starts[WHOLE]:
+        if n > blocks_n_whole(&self._blocks):
             raise NoFreePrefixError(self.cidr, asked=n, free_prefixes=self.n_free_prefixes,
-                                    free=self._n_open)
+                                    free=self._blocks.n_open)
         return [self.take_prefix() for _ in range(n)]
 
     def take_given_prefix(self, prefix):
@@ -516,9 +378,9 @@ cdef class Subnet:
             AddressInUseError: an address of it is held, or is AWS's.
         """
         cdef int block = self._c_offset(prefix, c_parse_prefix(prefix)) >> 4
-        if self._free[block] != ALL_FREE:
-            raise AddressInUseError(prefix, PER_BLOCK - self._n_free_in[block])
-        self._c_delegate(block)
+        if self._blocks.free[block] != ALL_FREE:
+            raise AddressInUseError(prefix, PER_BLOCK - self._blocks.n_free_in[block])
+        blocks_delegate(&self._blocks, block)
 
     def release_prefix(self, prefix):
         """Give one /28 back.
@@ -528,10 +390,9 @@ cdef class Subnet:
             UnknownAddressError: outside the subnet, or not held as a /28.
         """
         cdef int block = self._c_offset(prefix, c_parse_prefix(prefix)) >> 4
-        if not self._flags[block] & DELEGATED:
+        if not self._blocks.flags[block] & DELEGATED:
             raise UnknownAddressError(prefix, f"the list of /28s taken in {self.cidr}")
-        self._flags[block] &= ~DELEGATED
-        self._c_set_free(block, ALL_FREE)
+        blocks_reclaim(&self._blocks, block)
 
     # --- reservations -------------------------------------------------------------------------
 
@@ -569,208 +430,55 @@ cdef class Subnet:
         raise ReservationError(str(cidr), f"subnet {self.cidr} has no such reservation")
 
     def _reserve(self, network, kind, bint reserve):
-        cdef int start = int(network.network_address) - self._base
-        cdef int size = network.num_addresses, block
-        cdef uint16_t mask = ((1 << min(size, PER_BLOCK)) - 1) << (start & 15)
-        for block in range(start >> 4, (start + size + PER_BLOCK - 1) >> 4):
-            self._reserved[block] = (self._reserved[block] | mask if reserve
-                                     else self._reserved[block] & ~mask)
-            self._flags[block] &= ~IN_PREFIX
-            if reserve and kind == "prefix" and mask == ALL_FREE:
-                self._flags[block] |= IN_PREFIX
-            self._c_set_free(block, self._free[block])
+        blocks_reserve(&self._blocks, int(network.network_address) - self._base,
+                       network.num_addresses, reserve, kind == "prefix")
 
-    # --- changes ------------------------------------------------------------------------------
+    # --- within ---------------------------------------------------------------------------
 
     cdef int _flip_one(self, address, bint release) except -1:
         """Take a named address, or give it back."""
         cdef int offset = self._c_offset(address, c_parse_address(address))
-        if not self._c_may_flip(offset, release):
+        if not blocks_may_flip(&self._blocks, offset, release):
             self._refuse(offset, release)
-        self._c_set_free(offset >> 4, self._free[offset >> 4] ^ 1 << (offset & 15))
+        blocks_flip(&self._blocks, offset)
         return 0
 
     def _flip(self, addresses, bint release):
         """Take named addresses, or give them back: all, or none and raise."""
         cdef const int64_t[::1] offsets = self.offsets(addresses)
-        cdef Py_ssize_t at, undone
-        # The masks are changed as far as they can be, and back if one cannot; all the rest
-        # follows only from masks that hold every change.
-        for at in range(offsets.shape[0]):
-            if not self._c_may_flip(<int> offsets[at], release):
-                for undone in range(at):
-                    self._free[offsets[undone] >> 4] ^= 1 << (offsets[undone] & 15)
-                self._refuse(<int> offsets[at], release)
-            self._free[offsets[at] >> 4] ^= 1 << (offsets[at] & 15)
-        for at in range(offsets.shape[0]):
-            self._c_set_free(<int> offsets[at] >> 4, self._free[offsets[at] >> 4])
+        cdef Py_ssize_t refused
+        if offsets.shape[0]:
+            refused = blocks_flip_all(&self._blocks, &offsets[0], offsets.shape[0], release)
+            if refused >= 0:
+                self._refuse(<int> offsets[refused], release)
 
     def _refuse(self, int offset, bint release):
         address = c_address_text(self._base + offset)
         if release:
             raise UnknownAddressError(address, f"the list of addresses taken in {self.cidr}")
-        if self._c_aws(offset >> 4) >> (offset & 15) & 1:
+        if blocks_aws(&self._blocks, offset >> 4) >> (offset & 15) & 1:
             raise AddressInUseError(f"{address}, which AWS reserves,")
         raise AddressInUseError(address)
-
-    cdef inline bint _c_may_flip(self, int offset, bint release) noexcept:
-        cdef int block = offset >> 4
-        if not release:
-            return self._free[block] >> (offset & 15) & 1
-        if self._flags[block] & DELEGATED:
-            return False
-        return not (self._free[block] | self._c_aws(block)) >> (offset & 15) & 1
-
-    cdef inline void _c_delegate(self, int block) noexcept:
-        self._flags[block] |= DELEGATED
-        self._c_set_free(block, 0)
-
-    cdef void _c_set_free(self, int block, uint16_t free) noexcept:
-        """Change what is free in a block, and all that follows from it and its reservations."""
-        cdef int n_free = c_count(free), key = self._key[block], wanted, place, other, neighbour
-        self._free[block] = free
-        self._n_free += n_free - self._n_free_in[block]
-        self._n_free_in[block] = n_free
-        wanted = self._c_key_of(block)
-        if wanted == key:
-            return
-        self._n_open += (wanted if wanted <= WHOLE else 0) - (key if key <= WHOLE else 0)
-        c_put(&self._room, block, 1 <= wanted <= WHOLE)
-        c_put(&self._whole, block, wanted == WHOLE)
-        c_put(&self._whole_reserved, block, wanted == RESERVED_WHOLE)
-        self._key[block] = wanted
-        place = self._place[block]
-        while key != wanted:
-            # Swap places with the last of this key, or the first, then move the border.
-            if key < wanted:
-                key += 1
-                self._starts[key] -= 1
-                other = self._starts[key]
-            else:
-                other = self._starts[key]
-                self._starts[key] += 1
-                key -= 1
-            neighbour = self._order[other]
-            self._order[place] = neighbour
-            self._place[neighbour] = place
-            self._order[other] = block
-            place = other
-        self._place[block] = place
-
-    # --- choices --------------------------------------------------------------------------------
-
-    cdef int _c_choose(self) noexcept:
-        """Return the offset of the address that the placement takes; there must be one."""
-        cdef int key = 1, block, at, weight
-        cdef uint16_t usable
-        if self._choice == LOWEST:
-            block = c_lowest(&self._room)
-            at = 0
-        elif self._choice == DENSEST:
-            while self._starts[key] == self._starts[key + 1]:
-                key += 1
-            block = self._order[self._starts[key]]
-            at = 0
-        else:
-            at = self._c_below(self._n_open)
-            while True:
-                weight = key * (self._starts[key + 1] - self._starts[key])
-                if at < weight:
-                    break
-                at -= weight
-                key += 1
-            block = self._order[self._starts[key] + at // key]
-            at %= key
-        usable = self._free[block] & ~self._reserved[block]
-        while at > 0:
-            usable &= usable - 1
-            at -= 1
-        return block << 4 | first_set(usable)
-
-    cdef inline int _c_find_whole(self) noexcept:
-        cdef int block = c_lowest(&self._whole_reserved)
-        return block if block >= 0 else c_lowest(&self._whole)
-
-    cdef inline uint32_t _c_next(self) noexcept:
-        """Return 32 random bits (SplitMix64, Steele, Lea and Flood 2014)."""
-        cdef uint64_t mixed
-        self._random += <uint64_t> 0x9E3779B97F4A7C15
-        mixed = self._random
-        mixed = (mixed ^ mixed >> 30) * <uint64_t> 0xBF58476D1CE4E5B9
-        mixed = (mixed ^ mixed >> 27) * <uint64_t> 0x94D049BB133111EB
-        return <uint32_t> ((mixed ^ mixed >> 31) >> 32)
-
-    cdef inline int _c_below(self, uint32_t n) noexcept:
-        """Return a number below `n`, each equally likely (Lemire 2019); `n` is not 0."""
-        cdef uint64_t product = <uint64_t> self._c_next() * n
-        cdef uint32_t unfair
-        if <uint32_t> product < n:
-            unfair = (<uint32_t> 0 - n) % n
-            while <uint32_t> product < unfair:
-                product = <uint64_t> self._c_next() * n
-        return <int> (product >> 32)
-
-    # --- what follows from masks and flags -----------------------------------------------------
-
-    cdef void _c_bind(self, bytearray memory):
-        """Lay the arrays out in one piece of memory, which views of them keep alive."""
-        cdef char *start = memory
-        self._memory = memory
-        self._free = <uint16_t*> start
-        self._reserved = self._free + self._n_blocks
-        self._order = self._reserved + self._n_blocks
-        self._place = self._order + self._n_blocks
-        self._n_free_in = <uint8_t*> (self._place + self._n_blocks)
-        self._key = self._n_free_in + self._n_blocks
-        self._flags = self._key + self._n_blocks
 
     def _view(self, dtype, int start):
         import numpy
 
-        view = numpy.frombuffer(self._memory, dtype, self._n_blocks, start)
+        view = numpy.frombuffer(self._memory, dtype, self._blocks.n, start)
         view.flags.writeable = False
         return view
 
     cdef int _c_offset(self, given, int64_t address) except -1:
         """Return where in the subnet an address is; `given` is how the caller wrote it."""
         cdef int64_t offset = address - self._base
-        if offset < 0 or offset >= self._n_blocks * PER_BLOCK:
+        if offset < 0 or offset >= self._blocks.n * PER_BLOCK:
             raise UnknownAddressError(c_address_text(address) if given is None else given,
                                       f"subnet {self.cidr}")
         return <int> offset
 
-    cdef inline uint16_t _c_aws(self, int block) noexcept:
-        """Return the addresses of a block that AWS keeps for itself."""
-        return ((FIRST_OF_AWS if block == 0 else 0)
-                | (LAST_OF_AWS if block == self._n_blocks - 1 else 0))
-
-    cdef inline int _c_key_of(self, int block) noexcept:
-        if self._flags[block] & IN_PREFIX:
-            return RESERVED_WHOLE if self._free[block] == ALL_FREE else 0
-        return c_count(self._free[block] & ~self._reserved[block] & ALL_FREE)
-
-    cdef inline int _c_state(self, int block) noexcept:
-        if self._flags[block] & DELEGATED:
-            return PREFIX_ALLOCATED
-        if block == 0 or block == self._n_blocks - 1:
-            return AWS_RESERVED
-        if self._free[block] == 0:
-            return FULL
-        if self._free[block] != ALL_FREE:
-            return FRAGMENTED
-        if self._flags[block] & IN_PREFIX:
-            return PREFIX_RESERVED
-        return EXPLICIT_RESERVED if self._reserved[block] else FREE
-
     def _check(self):
-        """Prove every invariant of the file's head; raises `AssertionError`."""
-        def prove(holds, what):
-            if not holds:
-                raise AssertionError(f"{self!r}: {what}")
-
-        cdef int block, key, n_free = 0, n_open = 0, place
-        cdef uint16_t free
-        reserved = [0] * self._n_blocks
+        """Prove the invariants of `_blocks.pxd`; raises `AssertionError`."""
+        cdef int block
+        reserved = [0] * self._blocks.n
         in_prefix = set()
         for cidr, kind in self._reservations:
             network = ipaddress.IPv4Network(cidr)
@@ -779,35 +487,8 @@ cdef class Subnet:
                 reserved[offset >> 4] |= 1 << (offset & 15)
                 if kind == "prefix" and network.prefixlen <= 28:
                     in_prefix.add(offset >> 4)
-        for block in range(self._n_blocks):
-            free, key = self._free[block], self._key[block]
-            n_free += c_count(free)
-            n_open += key if key <= WHOLE else 0
-            aws = (15 if block == 0 else 0) | (1 << 15 if block == self._n_blocks - 1 else 0)
-            prove(not free & aws, f"an address of AWS is free in block {block}")
-            prove(self._reserved[block] == reserved[block], f"reserved, block {block}")
-            prove(bool(self._flags[block] & IN_PREFIX) == (block in in_prefix),
-                  f"in a prefix reservation, block {block}")
-            prove(not (self._flags[block] & DELEGATED) or free == 0,
-                  f"a /28 with free addresses, block {block}")
-            prove(self._n_free_in[block] == c_count(free), f"n_free, block {block}")
-            prove(key == self._c_key_of(block), f"key, block {block}")
-            place = self._place[block]
-            prove(self._order[place] == block, f"place, block {block}")
-            prove(self._starts[key] <= place < self._starts[key + 1],
-                  f"block {block} of key {key} stands at {place}")
-        prove(self._n_free == n_free, "n_free")
-        prove(self._n_open == n_open, "n_free_unreserved")
-        for name, keys in (("room", range(1, WHOLE + 1)), ("whole", (WHOLE,)),
-                           ("whole_reserved", (RESERVED_WHOLE,))):
-            wanted = sum(1 << b for b in range(self._n_blocks) if self._key[b] in keys)
-            prove(self._set_as_number(name) == wanted, f"the set {name}")
-
-    def _set_as_number(self, name):
-        cdef BlockSet *blocks = (&self._room if name == "room" else
-                                 &self._whole if name == "whole" else &self._whole_reserved)
-        cdef int word
-        for word in range(64):
-            if bool(blocks.words[word]) != bool(blocks.summary >> word & 1):
-                raise AssertionError(f"{self!r}: the summary of the set {name}")
-        return sum(int(blocks.words[word]) << 64 * word for word in range(64))
+        for block in range(self._blocks.n):
+            if (self._blocks.reserved[block] != reserved[block]
+                    or bool(self._blocks.flags[block] & IN_PREFIX) != (block in in_prefix)):
+                raise AssertionError(f"{self!r}: what is reserved of block {block}")
+        blocks_prove(&self._blocks)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ipam_core._subnet import Fragmentation
+    from ipam_core.fragmentation import Fragmentation
     from ipam_core.subnet.inventory import Inventory
 
 MOST_BAD_SHARE = 0.01
