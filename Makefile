@@ -36,7 +36,7 @@ sanitize: $(VENV)/.ready
 		--no-deps --config-settings cmake.build-type=Debug --config-settings build-dir=build/sanitize .
 	$(SANITIZE)/bin/python -m pip install --quiet numpy
 	LD_PRELOAD="$(ASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
-		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core -q -p no:cacheprovider
+		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core tests/subnet/test_subnet.py -q -p no:cacheprovider
 
 lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
 lint: $(VENV)/.built

@@ -65,6 +65,13 @@ def test_pods_and_nodes_stay_about_their_means():
     assert 360 < pods < 440
 
 
+def test_progress_is_told_up_to_the_whole():
+    shares = []
+    forecast(Subnet("10.0.0.0/24"), LIMITS, Settings(), CHURN, on_progress=shares.append)
+    assert shares == sorted(shares)
+    assert (len(shares), shares[-1]) == (3 * 7, 1)
+
+
 def test_a_subnet_that_is_too_small_refuses():
     samples = forecast(
         Subnet("10.0.0.0/26"), LIMITS, Settings(), CHURN, placements=("random",)

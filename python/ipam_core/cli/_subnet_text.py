@@ -10,6 +10,7 @@ from rich.text import Text
 from ipam_core._subnet import BLOCK_STATES
 from ipam_core.cli._out import console
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.subnet.blockmap import MARKS, rows
 
 if TYPE_CHECKING:
     from ipam_core.subnet.advice import Advice, Fit
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from ipam_core.subnet.placing import ReservationPlan
     from ipam_core.subnet.report import SubnetReport
 
-_MARKS = {
-    "free": (".", "green"),
-    "fragmented": ("1", "yellow"),  # the number of addresses in use, as a hexadecimal digit
-    "full": ("#", "red"),
-    "aws-reserved": ("A", "dim"),
-    "prefix-allocated": ("P", "magenta"),
-    "prefix-reserved": ("R", "cyan"),
-    "explicit-reserved": ("E", "blue"),
+_STYLES = {
+    "free": "green",
+    "fragmented": "yellow",
+    "full": "red",
+    "aws-reserved": "dim",
+    "prefix-allocated": "magenta",
+    "prefix-reserved": "cyan",
+    "explicit-reserved": "blue",
 }
 _BANDS = {
     "healthy": "green",
@@ -98,18 +99,18 @@ def print_forecast(forecast: Forecast) -> None:
 def _print_map(report: SubnetReport) -> None:
     states = report.subnet.block_states().tolist()
     free = report.subnet.free_counts().tolist()
-    for label, blocks in report.rows():
+    for label, blocks in rows(report.subnet):
         line = Text(f"{label:15} ")
         for state, n_free in zip(states[blocks], free[blocks], strict=True):
             name = BLOCK_STATES[state]
-            mark, style = _MARKS[name]
+            mark = MARKS[name]
             if name == "fragmented":
                 mark = f"{ADDRESSES_PER_PREFIX - n_free:x}"
-            line.append(mark, style)
+            line.append(mark, _STYLES[name])
         console().print(line)
     counts = report.fragmentation
     legend = []
-    for name, (mark, _) in _MARKS.items():
+    for name, mark in MARKS.items():
         count = getattr(counts, name.replace("-", "_"))
         if count:
             shown = "1-f" if name == "fragmented" else mark
@@ -198,4 +199,5 @@ def _print_fits(advice: Advice) -> None:
 
 def _draw(fit: Fit) -> str:
     more = f"{fit.draw.prefixes} /28s" if fit.draw.prefixes else f"{fit.draw.addresses} IPs"
-    return f"{fit.draw.enis} ENIs, {more}"
+    enis = "1 ENI" if fit.draw.enis == 1 else f"{fit.draw.enis} ENIs"
+    return f"{enis}, {more}"

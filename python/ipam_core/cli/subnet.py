@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
-from ipam_core.cli._out import console, print_json, waiting
+from ipam_core.cli._out import console, print_json, progress, progress_of, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,19 +95,18 @@ def report(
         inventory, chosen = _live(subnet_id or [], cluster)
 
     reports = [report_on(inventory, each) for each in chosen]
-    with waiting("Looking for the best drains"):
-        advices = [
-            advise(
-                each,
-                limits or instances.limits(usual_instance_type(inventory, each)),
-                settings,
-                wanted=win,
-                reservation_size=reservation_size,
-                pods_per_node=pods_per_node,
-                time_limit_s=solve_seconds,
-            )
-            for each in reports
-        ]
+    advices = [
+        advise(
+            each,
+            limits or instances.limits(usual_instance_type(inventory, each)),
+            settings,
+            wanted=win,
+            reservation_size=reservation_size,
+            pods_per_node=pods_per_node,
+            time_limit_s=solve_seconds,
+        )
+        for each in progress(reports, total=len(reports), what="Looking for the best drains")
+    ]
     if plot is not None:
         from ipam_core.subnet.plot import plot_blocks
 
@@ -195,8 +194,16 @@ def forecast(
         pod_life_h=pod_life,
         hours=hours,
     )
-    with waiting("Looking ahead"):
-        found = look_ahead(start, limits, settings, churn, prefix_mode=prefix_mode, seed=seed)
+    with progress_of("Looking ahead") as on_progress:
+        found = look_ahead(
+            start,
+            limits,
+            settings,
+            churn,
+            prefix_mode=prefix_mode,
+            seed=seed,
+            on_progress=on_progress,
+        )
     if plot is not None:
         from ipam_core.subnet.plot import plot_forecast
 

@@ -7,6 +7,7 @@ drains      which nodes to drain for whole free /28s
 placing     where a CIDR reservation costs least
 capacity    how many nodes still fit
 forecast    how a subnet fragments over time
+blockmap    what maps of blocks have in common
 plot        pictures of blocks and forecasts
 live        the same input, read from AWS
 """

@@ -17,7 +17,7 @@ from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.subnet.capacity import resting_draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ipam_core._subnet import Subnet, _AddressPlacement
     from ipam_core.instances import InstanceLimits
@@ -98,17 +98,22 @@ def forecast(
     prefix_mode: bool = False,
     seed: int = 0,
     placements: tuple[_AddressPlacement, ...] = ("random", "lowest", "densest"),
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> Forecast:
     """Churn a copy of a subnet under each placement.
 
-    What the subnet holds at the start stays. Cost: about 10 microseconds an event, which
-    is a pod or node that comes or goes.
+    What the subnet holds at the start stays. `on_progress` is told the share done. Cost:
+    about 10 microseconds an event, which is a pod or node that comes or goes.
     """
     samples: dict[str, list[Sample]] = {}
-    for placement in placements:
+    n_samples = len(placements) * (churn.samples + 1)
+    for at, placement in enumerate(placements):
         copy = subnet.copy(placement=placement, seed=seed)
         life = _Life(copy, limits, settings, churn, prefix_mode, seed)
-        samples[placement] = list(life.run())
+        samples[placement] = []
+        for done, sample in enumerate(life.run(), at * (churn.samples + 1) + 1):
+            samples[placement].append(sample)
+            on_progress(done / n_samples)
     return Forecast(cidr=subnet.cidr, samples=samples)
 
 

@@ -17,8 +17,6 @@ from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.owners import instance_of, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from ipam_core.fragmentation import Fragmentation
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 
 MOST_BAD_SHARE = 0.01
 """Above this share of interfaces that cannot be right, the input is refused as a whole."""
-
-
-BLOCKS_PER_ROW = 64
-"""Blocks in a row of a map: 1,024 addresses."""
 
 
 class Interface(NamedTuple):
@@ -110,15 +104,6 @@ class SubnetReport:
     def agrees(self) -> bool:
         """Whether the count that AWS gives can be right."""
         return self.available in (None, self.subnet.n_free, self.subnet.n_free_unreserved)
-
-    def rows(self) -> Iterator[tuple[str, slice]]:
-        """Yield each row of a map: its first address, and its blocks."""
-        start = IPv4Network(self.subnet.cidr).network_address
-        for first in range(0, self.subnet.n_blocks, BLOCKS_PER_ROW):
-            yield (
-                str(start + first * ADDRESSES_PER_PREFIX),
-                slice(first, min(first + BLOCKS_PER_ROW, self.subnet.n_blocks)),
-            )
 
     @cached_property
     def owners(self) -> list[OwnerCount]:
