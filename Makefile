@@ -58,8 +58,8 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --group dev
 	touch $@
 
-# The compiled core: built anew when a source of it changes.
-$(VENV)/.built: $(VENV)/.ready $(SOURCES)
+# The compiled core: built anew when a source of it changes, or what is installed with it.
+$(VENV)/.built: $(VENV)/.ready Makefile $(SOURCES)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[aws,dist,plan,plot]"
 	touch $@
 

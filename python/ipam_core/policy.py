@@ -17,7 +17,7 @@ class Policy:
     cooling_is_available: bool = True
     """Cooling addresses count as available and are given back (#2896)."""
     grow_when_exhausted: bool = False
-    """A pool with nothing to give grows for the pods that wait (#2650, #2482, #3685)."""
+    """A pool grows for the pods that wait (#2650, #2482, #3685)."""
     cap_at_max_pods: bool = False
     """No request goes beyond max_pods addresses in all (#2793)."""
     fallback_to_addresses: bool = False

@@ -162,36 +162,37 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
 
     # What was in use within the release delay may be wanted again.
     kept = max(view.peak_in_use - in_use, 0) if policy.release_delay_s else 0
+    waiting = view.waiting if policy.grow_when_exhausted else 0
 
     size = ADDRESSES_PER_PREFIX if prefix_mode else view.slots
     if targets_defined:
         missing = max(warm_ip - available, minimum_ip - view.total, 0)
-        to_spare = max(min(available - kept - warm_ip, view.total - minimum_ip), 0)
+        to_spare = max(min(available - kept - waiting - warm_ip, view.total - minimum_ip), 0)
         short, over = missing, to_spare
         if prefix_mode:
             short = _prefixes_for(missing)
             if default_card:
-                over = _over_prefixes(view, in_use + kept + warm_ip, minimum_ip)
+                over = _over_prefixes(view, in_use + kept + waiting + warm_ip, minimum_ip)
     else:
         missing = max(size * warm - available, 0)
-        to_spare = max(available - kept - max(size * warm, 1), 0)
+        to_spare = max(available - kept - waiting - max(size * warm, 1), 0)
         short = over = 0
     low, low_reason = _too_low(view, targets_defined, short, available, warm, size)
-    waiting = view.waiting if policy.grow_when_exhausted and available == 0 else 0
-    if waiting and not low and view.total < view.max_pods:
-        low, low_reason = True, "a pod waits and nothing is free"
+    unserved = max(waiting - available, 0)
+    if unserved and not low and view.total < view.max_pods:
+        low, low_reason = True, "more pods wait than addresses are free"
 
     if prefix_mode:
         short_of_warm = max(warm - view.free_prefixes, 0)
-        want = max(1, short if targets_defined else short_of_warm, _prefixes_for(waiting))
-        want_addresses = max(1, missing, waiting)
+        want = max(1, short if targets_defined else short_of_warm, _prefixes_for(unserved))
+        want_addresses = max(1, missing, unserved)
         give_back = over if targets_defined else max(view.free_prefixes - warm, 0)
         if policy.release_delay_s and not targets_defined:
             # Nothing whose loss would make the pool low, and be asked for again at once.
             give_back = min(give_back, to_spare // size)
         high = give_back > 0
     else:
-        want = want_addresses = max(short if targets_defined else view.slots, waiting)
+        want = want_addresses = max(short if targets_defined else view.slots, unserved)
         give_back = over
         high = targets_defined and over > 0
     if policy.cap_at_max_pods:

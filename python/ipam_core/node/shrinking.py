@@ -150,48 +150,51 @@ def free_one_eni(node: Node, card: int) -> Step[None]:
         return
     if not node.settings.manage_enis_non_schedulable and (yield ReadUnschedulable()):
         return
-    yield from free_under(node, card, *_targets(node, card))
-
-
-def _targets(node: Node, card: int) -> tuple[int, int]:
-    """Return the free addresses and the total that the other ENIs must keep."""
-    decision = node.decide(card)
-    return decision.warm_ip + decision.kept, decision.minimum_ip
+    eni_id = _freeable(node, card)
+    if eni_id is not None:
+        yield from _free(node, card, eni_id)
 
 
 def has_freeable_eni(node: Node, card: int) -> bool:
     """Return whether an ENI would be freed now, were the node not cordoned."""
-    return _find_freeable(node, card, *_targets(node, card)) is not None
+    return _freeable(node, card) is not None
+
+
+def _freeable(node: Node, card: int) -> str | None:
+    """Return an ENI that the node's targets do not need, and that it would not miss."""
+    decision = node.decide(card)
+    eni_id = _find_freeable(node, card, decision.warm_ip + decision.kept, decision.minimum_ip)
+    if eni_id is not None and node.policy.release_delay_s and _is_missed(node, card, eni_id):
+        return None
+    return eni_id
 
 
 def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str | None]:
     """Free one ENI under these targets; return its id, or None if none can go."""
     eni_id = _find_freeable(node, card, warm_ip, minimum_ip)
-    if eni_id is None:
-        return None
+    if eni_id is not None:
+        yield from _free(node, card, eni_id)
+    return eni_id
+
+
+def _find_freeable(node: Node, card: int, warm_ip: int, minimum_ip: int) -> str | None:
+    answer = node.stores[card].find_freeable_eni(
+        warm_ip=warm_ip,
+        minimum_ip=minimum_ip,
+        warm_prefix=node.settings.warm_prefix_target if node.prefix_mode else 0,
+        min_age_s=YOUNGEST_FREED_S,
+        now_ns=node.clock_ns(),
+    )
+    return answer.eni_id
+
+
+def _free(node: Node, card: int, eni_id: str) -> Step[None]:
+    """Take an ENI out of the store, then out of EC2."""
     node.stores[card].remove_eni(eni_id)
     try:
         yield from detach_and_delete(node, eni_id)
     except CloudError as error:
         node.last_error = error
-    return eni_id
-
-
-def _find_freeable(node: Node, card: int, warm_ip: int, minimum_ip: int) -> str | None:
-    eni_id = (
-        node.stores[card]
-        .find_freeable_eni(
-            warm_ip=warm_ip,
-            minimum_ip=minimum_ip,
-            warm_prefix=node.settings.warm_prefix_target if node.prefix_mode else 0,
-            min_age_s=YOUNGEST_FREED_S,
-            now_ns=node.clock_ns(),
-        )
-        .eni_id
-    )
-    if eni_id is None or (node.policy.release_delay_s and _is_missed(node, card, eni_id)):
-        return None
-    return eni_id
 
 
 def _is_missed(node: Node, card: int, eni_id: str) -> bool:

@@ -328,7 +328,8 @@ class Player:
 
     def ec2_fail(self, step: ScenarioStep) -> None:
         """Let calls fail."""
-        self.region.faults.append(Fault(step.get("api"), step.get("code"), step.get("times")))
+        fault = Fault(step.get("api"), step.get("code"), step.get("times"), step.get("message", ""))
+        self.region.faults.append(fault)
 
     def ec2_heal(self, _: ScenarioStep) -> None:
         """Let no call fail any more."""

@@ -290,7 +290,12 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "add_pods": {"n": positive, "each_settled": boolean, "all_cards": boolean},
     "del_pods": {"n": positive, "order": one_of("oldest", "newest"), "which": wholes},
     "subnet": {"id": non_empty, "free_ips": whole, "free_prefixes": whole, "tag": _tag},
-    "ec2_fail": {"api": one_of(*EC2_APIS), "code": non_empty, "times": positive},
+    "ec2_fail": {
+        "api": one_of(*EC2_APIS),
+        "code": non_empty,
+        "message": non_empty,
+        "times": positive,
+    },
     "ec2_heal": {},
     "cordon": {},
     "uncordon": {},
