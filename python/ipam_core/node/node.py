@@ -252,6 +252,21 @@ class Node:
                 return False
         return True
 
+    def rests_for_long(self) -> bool:
+        """Return whether looks do nothing however late, until a pod comes or goes.
+
+        False may be wrong. Cost: that of a look-up for each card.
+        """
+        if not self.changes_pool:
+            return True
+        if self.falls_back or self.policy.release_delay_s or not self.policy.cooling_is_available:
+            return False
+        for card in range(len(self.stores)):
+            decision = self.decide(card)
+            if decision.low or decision.high or self._may_spare_eni(card, decision):
+                return False
+        return True
+
     @property
     def changes_pool(self) -> bool:
         """Whether the agent grows and shrinks the pool at all."""

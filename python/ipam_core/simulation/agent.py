@@ -44,6 +44,8 @@ FIRST_CRASH_NS = 10 * NS
 LONGEST_CRASH_NS = 300 * NS
 """A container that exits is started again after 10 s, then twice as long, up to 300 s."""
 LEAK_INTERVAL_NS = 3600 * NS
+MOST_SPARED = 4
+"""After so many pods that came or went before a look, it is made rather than asked about."""
 
 REFUSAL_CAUSES = (
     "the agent is not ready",
@@ -93,6 +95,7 @@ class Agent:
         self._parked = False
         self._n_parked = 0
         self._look_ns = 0
+        self._spared_ns = self._n_spared = 0
         self._reconciled_clean = False
         self.node = self._new_node()
 
@@ -101,23 +104,29 @@ class Agent:
     def add(self, sandbox: Sandbox) -> bool:
         """Ask for an address; return whether there was one."""
         if self._parked:
-            self._wake()
+            self._catch_up(self._next_tick())
         try:
             self.node.add_pod(sandbox)
         except (PoolExhaustedError, NotReadyError):
             return False
+        finally:
+            if self._parked:
+                self._wake_if_needed()
         return True
 
     def remove(self, sandbox: Sandbox) -> bool:
         """Give an address back; return whether the agent answered."""
         if self._parked:
-            self._wake()
+            self._catch_up(self._next_tick())
         try:
             self.node.remove_pod(sandbox)
         except UnknownSandboxError:
             return True
         except NotReadyError:
             return False
+        finally:
+            if self._parked:
+                self._wake_if_needed()
         return True
 
     def refusal_cause(self) -> str:
@@ -148,7 +157,7 @@ class Agent:
         """Return the statistics of each network card's pool now."""
         now_ns = self._engine.now_ns
         if self._parked:
-            self._catch_up(_tick(self._look_ns, now_ns + 1))
+            self._catch_up(self._next_tick())
         return [store.stats(now_ns) for store in self.node.stores]
 
     # --- the agent's life -----------------------------------------------------------
@@ -292,12 +301,22 @@ class Agent:
             self._catch_up(self._engine.now_ns)
             self._look(self._n_starts)
 
-    def _wake(self) -> None:
-        """Have the next look made: something is about to change at this moment."""
-        self._parked = False
-        when_ns = _tick(self._look_ns, self._engine.now_ns + 1)
-        self._catch_up(when_ns)
-        self._in(when_ns - self._engine.now_ns, self._look)
+    def _wake_if_needed(self) -> None:
+        """Have the next look made, now that a pod came or went, unless it would do nothing.
+
+        Where many come and go before it, making it is cheaper than asking after each.
+        """
+        tick_ns = self._next_tick()
+        if tick_ns != self._spared_ns:
+            self._spared_ns, self._n_spared = tick_ns, 0
+        self._n_spared += 1
+        if self._n_spared > MOST_SPARED or not self.node.rests_for_long():
+            self._parked = False
+            self._in(tick_ns - self._engine.now_ns, self._look)
+
+    def _next_tick(self) -> int:
+        """Return when the next look of a parked agent would be."""
+        return _tick(self._look_ns, self._engine.now_ns + 1)
 
     def _catch_up(self, when_ns: int) -> None:
         """Leave the node as the looks left out before `when_ns` would have.
@@ -307,14 +326,14 @@ class Agent:
         last_ns = when_ns - PERIOD_NS
         if last_ns <= self._look_ns:
             return
+        first_look_ns, self._look_ns = self._look_ns, last_ns
         self.node.note_in_use(last_ns)
         for store in self.node.stores:
             store.stats(last_ns)
         timers = self.node.timers
         if self._reconciled_clean and timers.changed_ns is not None:
-            first_ns = _tick(
-                self._look_ns + HALF_NS, timers.changed_ns + RECONCILE_INTERVAL_S * NS + 1
-            )
+            due_ns = timers.changed_ns + RECONCILE_INTERVAL_S * NS + 1
+            first_ns = _tick(first_look_ns + HALF_NS, due_ns)
             n_more = (last_ns + HALF_NS - first_ns) // RECONCILE_PERIOD_NS
             if n_more >= 0:
                 timers.changed_ns = first_ns + n_more * RECONCILE_PERIOD_NS
