@@ -141,20 +141,18 @@ def test_a_group_grows_for_pods_and_gives_up_empty_nodes():
 
 
 def test_a_node_that_was_booted_for_pods_that_went_is_given_up():
+    events = tuple(
+        PodEvent(time_ns=(120 if add else 130) * S, pod=f"p{n}", add=add)
+        for add in (True, False)
+        for n in range(40)
+    )
     spec = fleet(
-        Arrivals(pods=40, at_ns=120 * S, lifetime_ns=20 * S),
-        Recorded(
-            events=(
-                PodEvent(time_ns=130 * S, pod="late", add=True),
-                PodEvent(time_ns=135 * S, pod="late", add=False),
-            )
-        ),
+        Recorded(events=events),
         count=1,
         minutes=15,
         autoscale=Autoscale(most=4, boot_ns=60 * S, empty_ns=60 * S),
     )
-    result = simulate_fleet(spec)
-    nodes = list(result.series["nodes"])
+    nodes = list(simulate_fleet(spec).series["nodes"])
     assert max(nodes) == 2
     assert nodes[-1] == 1
 
