@@ -140,6 +140,46 @@ def test_a_group_grows_for_pods_and_gives_up_empty_nodes():
     assert list(watched.region.enis.values()) == left.agent.instance.attached()
 
 
+def test_a_node_that_was_booted_for_pods_that_went_is_given_up():
+    events = tuple(
+        PodEvent(time_ns=(120 if add else 130) * S, pod=f"p{n}", add=add)
+        for add in (True, False)
+        for n in range(40)
+        if add or n  # one stays, on the node that was there
+    )
+    spec = fleet(
+        Recorded(events=events),
+        count=1,
+        minutes=15,
+        autoscale=Autoscale(most=4, boot_ns=60 * S, empty_ns=60 * S),
+    )
+    nodes = list(simulate_fleet(spec).series["nodes"])
+    assert max(nodes) == 2
+    assert nodes[-1] == 1
+
+
+def test_a_rollout_goes_on_when_a_node_that_is_down_goes():
+    """An empty node is given up while its agent restarts: the others still get their turn."""
+    spec = fleet(
+        Arrivals(pods=40, at_ns=60 * S, lifetime_ns=100 * S),
+        count=1,
+        minutes=15,
+        autoscale=Autoscale(most=3, boot_ns=20 * S, empty_ns=60 * S),
+        rollouts=(
+            RolloutSpec(
+                at_ns=210 * S, env={"WARM_IP_TARGET": "4"}, max_unavailable=Share(1),
+                down_ns=100 * S,
+            ),
+        ),
+    )  # fmt: skip
+    watched = Watched(spec, lambda _: None)
+    watched.run()
+    assert any(node.gone for node in watched.nodes)
+    alive = [node for node in watched.nodes if not node.gone]
+    assert {node.agent.settings.warm_ip_target for node in alive} == {4}
+    assert all(node.agent.node.ready for node in alive)
+
+
 def test_a_rollout_keeps_so_many_agents_up_and_changes_all():
     spec = fleet(
         Churn(pods_per_node=3, lifetime_ns=60 * S),

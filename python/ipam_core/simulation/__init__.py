@@ -10,7 +10,8 @@ One node:
 Fleets:
     fleet_spec.py    a fleet as a value
     workloads.py     where pods come from; pod_events.py: recorded ones
-    fleet.py         nodes, pods and the scheduler
+    fleet.py         the scheduler, the kubelet's retries, nodes that come and go
+    fleet_members.py its nodes and pods; fleet_region.py: the region it begins in
     rollouts.py      settings on their way over the nodes
     agent.py         a node's agent in time, and the looks it need not make
     engine.py        virtual time; steps whose calls take some of it

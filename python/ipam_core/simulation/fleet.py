@@ -11,21 +11,18 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ipam_core._store import Sandbox
-from ipam_core._subnet import Subnet
 from ipam_core.cloud.latency import Latencies
-from ipam_core.cloud.region import Fault, SimulatedRegion
 from ipam_core.cloud.simulated import SimulatedInstance
-from ipam_core.cloud.subnets import AddressedSubnet, SubnetFullSignal
-from ipam_core.cloud.throttling import Throttle
+from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.effects import EniConfig
 from ipam_core.errors import InputError
-from ipam_core.node.taking import ROLE_TAG
 from ipam_core.node.timers import NS
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.agent import Agent
 from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Caller, Engine
+from ipam_core.simulation.fleet_members import FleetNode, Pod
+from ipam_core.simulation.fleet_region import region_of
 from ipam_core.simulation.fleet_result import FleetResult, Recorder
 from ipam_core.simulation.rollouts import Rollout
 
@@ -34,7 +31,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet_spec import FleetSpec, GroupSpec, RolloutSpec, SubnetSpec
+    from ipam_core.simulation.fleet_spec import FleetSpec, GroupSpec, RolloutSpec
     from ipam_core.simulation.workloads import Run
 
 KUBELET_BACKOFF_S = 10.0
@@ -48,44 +45,6 @@ N_SAMPLES = 240
 NO_NODE = "no node has room"
 LAUNCH_AGAIN_NS = 60 * NS
 """An instance that found no address in its subnet is launched again after this long."""
-
-
-class Pod:
-    """A pod; `node` is where it was put, None while no node has room."""
-
-    __slots__ = ("asked_ns", "gone", "lifetime_ns", "node", "number", "owner", "sandbox", "served")
-
-    def __init__(self, number: int, owner: Run, lifetime_ns: int | None) -> None:
-        self.number = number
-        self.owner = owner
-        self.lifetime_ns = lifetime_ns
-        self.sandbox = Sandbox(f"{number:x}")
-        self.node: FleetNode | None = None
-        self.asked_ns = 0
-        self.served = False
-        self.gone = False
-
-
-class FleetNode:
-    """A node of the fleet: its agent, and the pods that were put on it."""
-
-    __slots__ = ("agent", "empty_ns", "gone", "group", "joined", "name", "pods", "room")
-
-    def __init__(self, name: str, group: GroupSpec, agent: Agent) -> None:
-        self.name = name
-        self.group = group
-        self.agent = agent
-        self.room = group.room
-        self.pods: set[Pod] = set()
-        self.joined = False
-        self.gone = False
-        self.empty_ns = -1
-        """When it was found empty, if no pod came since."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether only daemons are left on it."""
-        return all(pod.owner.is_daemon for pod in self.pods)
 
 
 class Fleet:
@@ -118,25 +77,7 @@ class Fleet:
         self._env = {group.name: dict(group.env) for group in spec.groups}
         self._settings = {name: Settings.from_env(env) for name, env in self._env.items()}
         self._rollouts: list[Rollout] = []
-        throttle = None if spec.throttling is None else Throttle(spec.throttling)
-        self.region = SimulatedRegion(
-            {subnet.subnet_id: _subnet(subnet, n, seed) for n, subnet in enumerate(spec.subnets)},
-            clock_ns=lambda: engine.now_ns,
-            throttle=throttle,
-            seed=seed,
-        )
-        self.region.faults = [
-            Fault(
-                fault.api,
-                fault.code,
-                times=fault.times,
-                message=fault.message,
-                probability=fault.probability,
-                from_ns=fault.from_ns,
-                until_ns=fault.until_ns,
-            )
-            for fault in spec.faults
-        ]
+        self.region = region_of(spec, engine, seed)
         self._zones = {subnet.subnet_id: subnet.zone for subnet in spec.subnets}
         self._caller = Caller(engine, Latencies(spec.latencies), seed=seed)
         for number, workload in enumerate(spec.workloads):
@@ -351,8 +292,10 @@ class Fleet:
                 watcher.joined(node)
             if self._unplaced:
                 self._place_waiting()
+            if node.group.autoscale is not None and node.is_empty:
+                self._scale_in_later(node)  # the pods that it was booted for are gone
         for rollout in self._rollouts:
-            rollout.is_ready(node)
+            rollout.is_down_no_more(node)
 
     def _scale_out(self) -> None:
         """Boot as many nodes as the pods without a node need."""
@@ -392,6 +335,8 @@ class Fleet:
             self.remove(pod)
         node.agent.stop()
         node.agent.instance.terminate()
+        for rollout in self._rollouts:
+            rollout.is_down_no_more(node)
 
     def _roll_out(self, spec: RolloutSpec) -> None:
         """Begin to give nodes other settings; nodes that join from now on have them."""
@@ -410,19 +355,6 @@ class Fleet:
         rollout = Rollout(spec, nodes, dict(self._settings))
         self._rollouts.append(rollout)
         rollout.go_on()
-
-
-def _subnet(spec: SubnetSpec, number: int, seed: int) -> AddressedSubnet:
-    compiled = Subnet(
-        spec.cidr,
-        seed=seed * 1009 + number,
-        reservations=spec.reservations,  # type: ignore[arg-type]
-    )
-    compiled.take_addresses(spec.used)
-    subnet = AddressedSubnet(compiled)
-    if spec.tag is not None:
-        subnet.tags[ROLE_TAG] = spec.tag
-    return subnet
 
 
 def simulate_fleet(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipam_core.cloud.region import Call
-    from ipam_core.simulation.fleet import FleetNode
+    from ipam_core.simulation.fleet_members import FleetNode
 
 SERIES = (
     "nodes",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ipam_core.settings import Settings
-    from ipam_core.simulation.fleet import FleetNode
+    from ipam_core.simulation.fleet_members import FleetNode
     from ipam_core.simulation.fleet_spec import RolloutSpec
 
 
@@ -32,8 +32,8 @@ class Rollout:
                 self._down.add(node.name)
                 node.agent.restart(self._settings[node.group.name], self._spec.down_ns)
 
-    def is_ready(self, node: FleetNode) -> None:
-        """Hear that a node's agent is ready."""
+    def is_down_no_more(self, node: FleetNode) -> None:
+        """Hear that a node's agent is ready, or that the node is gone."""
         if node.name in self._down:
             self._down.discard(node.name)
             self.go_on()

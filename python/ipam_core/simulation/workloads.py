@@ -18,7 +18,8 @@ from ipam_core.simulation.reading import Share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam_core.simulation.fleet import Fleet, FleetNode, Pod
+    from ipam_core.simulation.fleet import Fleet
+    from ipam_core.simulation.fleet_members import FleetNode, Pod
     from ipam_core.simulation.pod_events import PodEvent
 
 QUARTER = Share(25, percent=True)
