@@ -15,6 +15,10 @@ POLICIES = st.sampled_from([VPC_CNI, IPAM_CORE])
 SEEDS = st.integers(0, 2**32)
 
 
+def events_left(engine):
+    return [*engine._queue, *(event for events in engine._later.values() for event in events)]
+
+
 def as_bytes(result):
     return json.dumps([result.to_dict(), trail(result.calls)]).encode()
 
@@ -35,13 +39,18 @@ def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
     fleet = Fleet(spec, policy=policy, seed=seed)
     result = fleet.run()
     held = []
+    unreleased = {
+        given.sandbox
+        for _, _, _, _, act, given in events_left(fleet.engine)
+        if act == fleet._release  # the agent was restarting when the pod went
+    }
     for node in fleet.nodes:
         for store in node.agent.node.stores:
             store._check()
         if node.agent.node.ready:
             pods = {pod.sandbox for pod in node.pods if pod.served}
             assigned = {a.sandbox: a.address for a in node.agent.node.store.assignments()}
-            assert pods == set(assigned), node.name
+            assert pods == set(assigned) - unreleased, node.name
             held += assigned.values()
     assert len(held) == len(set(held)), "an address is held by two pods"
     # EC2's subnets have taken just what its ENIs hold, and what was taken from the start.
