@@ -86,6 +86,15 @@ class CapacityError(IpamError):
         self.limit = limit
 
 
+class ForkedError(IpamError):
+    """A forked child uses what only its parent can: make or open one in the child."""
+
+    def __init__(self, what: str, pid: int) -> None:
+        super().__init__(f"{what} belongs to process {pid}, of which this one is a fork")
+        self.what = what
+        self.pid = pid
+
+
 class SnapshotError(IpamError):
     """A snapshot cannot be restored: not one, damaged, or of another version."""
 
