@@ -70,7 +70,7 @@ def fill(world):
         try:
             given.append(world.node.add_pod(sandbox).address)
         except PoolExhaustedError:
-            world.node.waiting.discard(sandbox)
+            world.node.waiting.note_served(sandbox)  # it does not come again
             return given
 
 

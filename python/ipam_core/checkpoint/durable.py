@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ipam_core.checkpoint.restoring import unassign
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
 from ipam_core.node.aside import KeptAside
+from ipam_core.node.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,8 @@ class DurableStore:
     back to its own sandbox when it is attached again, never to another.
 
     With a node: `DurableStore(node.store, checkpoint, aside=node.aside,
-    waiting=node.waiting)`. Sandboxes that are refused are then noted in `waiting` until
-    they are served or released, so that the node grows for them.
+    waiting=node.waiting)`. Pods that are refused are then noted in `waiting`, so that the
+    node grows for them.
 
     An assignment is made in the store, written, and taken back when it cannot be
     written. A release is written first and made in the store after, so that no other
@@ -41,14 +42,14 @@ class DurableStore:
         *,
         network_card: int = 0,
         aside: KeptAside | None = None,
-        waiting: set[Sandbox] | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         self.store = store
         self.checkpoint = checkpoint
         self.network_card = network_card
         self.aside = KeptAside() if aside is None else aside
         """What is kept aside still."""
-        self.waiting = set() if waiting is None else waiting
+        self.waiting = Waiting() if waiting is None else waiting
         self._turns = threading.Condition()
         self._changing: set[Sandbox] = set()
 
@@ -66,9 +67,9 @@ class DurableStore:
             try:
                 assignment = self.store.find(sandbox) or self._assign(sandbox, pod, now_ns)
             except PoolExhaustedError:
-                self.waiting.add(sandbox)
+                self.waiting.note_refused(sandbox, pod)
                 raise
-            self.waiting.discard(sandbox)
+            self.waiting.note_served(sandbox, pod)
             return assignment
 
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
@@ -82,7 +83,6 @@ class DurableStore:
                 address as before.
         """
         with self._turn_of(sandbox):
-            self.waiting.discard(sandbox)
             forgot = self._forget_aside(sandbox)
             held = self.store.find(sandbox)
             if held is None:

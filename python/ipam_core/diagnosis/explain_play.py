@@ -21,6 +21,7 @@ from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.node.timers import NS
+from ipam_core.node.waiting import WAITS_S
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.observing import largest_first
 from ipam_core.simulation.player import Player
@@ -320,9 +321,9 @@ class _World:
 
     def back(self) -> Iterator[Level]:
         """Yield the level of each pod fewer."""
-        if self.waiting:  # the pod of the stall goes first
-            self.player.node.waiting.difference_update(self.waiting)
+        if self.waiting:  # the pod of the stall goes first, and is forgotten
             self.waiting.clear()
+            self.player.now_ns += WAITS_S * NS
         while self.running:
             self.remove_oldest()
             settled = self.settle()
@@ -342,9 +343,14 @@ class _World:
         self.player.node.remove_pod(self.running.pop(0))
 
     def look(self, after_s: float) -> Counter[str]:
-        """Look at the pool after a time, try the waiting pods; return the calls that changed it."""
+        """Look at the pool after a time, try the waiting pods; return the calls that changed it.
+
+        The waiting pods have asked all the while, and nothing was free.
+        """
         player = self.player
         player.now_ns += int(after_s * NS)
+        for pod in self.waiting:
+            player.node.waiting.note_refused(pod)
         n_before = len(player.calls)
         drive(player.node.look(), player.instance, sleep=_no_time)
         while self.waiting and self._serve(self.waiting[0]):

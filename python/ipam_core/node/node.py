@@ -18,6 +18,7 @@ from ipam_core.messages import FULL_SUBNET_WORDING
 from ipam_core.node import growing, leaks, reconciling, shrinking, starting
 from ipam_core.node.aside import KeptAside
 from ipam_core.node.timers import Timers
+from ipam_core.node.waiting import Waiting
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import decider, in_use_of
 
@@ -84,8 +85,8 @@ class Node:
             )
             for card in range(n_cards)
         ]
-        self.waiting: set[Sandbox] = set()
-        """Sandboxes that were refused and have not come back."""
+        self.waiting = Waiting(clock_ns)
+        """Pods that were refused and ask again."""
         self.aside = KeptAside()
         """What the checkpoint says is held of addresses that are not attached."""
         self.to_forget: list[tuple[str, Sandbox]] = []
@@ -107,9 +108,10 @@ class Node:
         """Assign an address out of the first network card that has one.
 
         Idempotent for a sandbox. Cost: constant, no call. Raises `PoolExhaustedError`
-        when nothing can be given; the pod then counts as waiting until it is served
-        or removed. Raises `NotReadyError` before the start is done: what the checkpoint
-        holds would be given away. Source: pool-rules sections 1 and 3.
+        when nothing can be given; the pod then waits until it is served, or has not asked
+        for a minute: with a new sandbox each time, as runtimes do. Raises `NotReadyError`
+        before the start is done: what the checkpoint holds would be given away. Source:
+        pool-rules sections 1 and 3.
         """
         now_ns = self._answering()
         if len(self.stores) > 1:
@@ -126,9 +128,9 @@ class Node:
             try:
                 assignment = self.stores[-1].assign(sandbox, pod, now_ns)
             except PoolExhaustedError:
-                self.waiting.add(sandbox)
+                self.waiting.note_refused(sandbox, pod)
                 raise
-        self.waiting.discard(sandbox)
+        self.waiting.note_served(sandbox, pod)
         if self.aside:
             self._forget_aside(sandbox)
         return assignment
@@ -148,9 +150,9 @@ class Node:
             except PoolExhaustedError:
                 for other in self.stores[: len(taken)]:
                     other.release(sandbox, now_ns)
-                self.waiting.add(sandbox)
+                self.waiting.note_refused(sandbox, pod)
                 raise
-        self.waiting.discard(sandbox)
+        self.waiting.note_served(sandbox, pod)
         if self.aside:
             self._forget_aside(sandbox)
         return taken
@@ -159,12 +161,11 @@ class Node:
         """Release what a sandbox holds, on every card; its addresses cool.
 
         An address that is kept aside for it is forgotten, and not in the list. Raises
-        `UnknownSandboxError`, and changes nothing, when it holds none, and
-        `NotReadyError`. A store with addresses of the other mode may now have some to
-        drain: see `drain`.
+        `UnknownSandboxError`, and changes nothing, when it holds none (a pod whose sandbox
+        was refused goes on waiting), and `NotReadyError`. A store with addresses of the
+        other mode may now have some to drain: see `drain`.
         """
         now_ns = self._answering()
-        self.waiting.discard(sandbox)
         forgot = self.aside and self._forget_aside(sandbox)
         if len(self.stores) == 1 and not forgot:
             return [self.store.release(sandbox, now_ns)]
@@ -259,7 +260,10 @@ class Node:
         """
         if not self.changes_pool:
             return True
-        if self.falls_back or self.policy.release_delay_s or not self.policy.cooling_is_available:
+        policy = self.policy
+        if self.falls_back or policy.release_delay_s or not policy.cooling_is_available:
+            return False
+        if policy.grow_when_exhausted and self.waiting:  # it may cease to
             return False
         for card in range(len(self.stores)):
             decision = self.decide(card)
@@ -316,7 +320,7 @@ class Node:
         return self._decider.decide(
             self.stores[network_card].stats(self.clock_ns()),
             network_card,
-            len(self.waiting),
+            len(self.waiting) if self.policy.grow_when_exhausted else 0,
             self.timers.peak_in_use(network_card),
         )
 
@@ -391,6 +395,8 @@ class Node:
         """
         now_ns = self.clock_ns()
         due_ns = self.timers.next_ns(now_ns)
+        if self.policy.grow_when_exhausted and (ends_ns := self.waiting.ends_ns()) is not None:
+            due_ns = ends_ns if due_ns is None else min(due_ns, ends_ns)
         for card, store in enumerate(self.stores):
             # Cooling alone decides nothing for the agent but whether an ENI may be freed.
             if not self.policy.cooling_is_available or self._may_spare_eni(card, self.decide(card)):

@@ -101,12 +101,12 @@ class Agent:
 
     # --- pods -------------------------------------------------------------------
 
-    def add(self, sandbox: Sandbox) -> bool:
-        """Ask for an address; return whether there was one."""
+    def add(self, sandbox: Sandbox, pod: str) -> bool:
+        """Ask for an address for a pod; return whether there was one."""
         if self._parked:
             self._catch_up(self._next_tick())
         try:
-            self.node.add_pod(sandbox)
+            self.node.add_pod(sandbox, pod)
         except (PoolExhaustedError, NotReadyError):
             return False
         finally:

@@ -1,8 +1,9 @@
 """Many nodes that share subnets and EC2's patience, in virtual time.
 
 `simulate_fleet` plays a `FleetSpec` under a policy and returns what happened. Pods go
-where a scheduler would put them, ask their node's agent for an address, and ask again
-after 10 to 15 s where there is none, as the kubelet does. One seed decides everything.
+where a scheduler would put them and ask their node's agent for an address. Where there is
+none they ask again after 10 to 15 s, as the kubelet does, with a new sandbox, as the
+container runtime does. One seed decides everything.
 """
 
 from __future__ import annotations
@@ -191,8 +192,10 @@ class Fleet:
             return
         node, now_ns = pod.node, self.engine.now_ns
         assert node is not None
-        if not node.agent.add(pod.sandbox):
+        if not node.agent.add(pod.sandbox, pod.name):
             self.recorder.refused(node.agent.refusal_cause(), now_ns)
+            node.agent.remove(pod.sandbox)  # the runtime deletes what was refused at once
+            pod.try_again()
             self.engine.at(now_ns + self._backoff_ns(), RANK_POD, pod.number, self._ask, pod)
             return
         pod.served = True

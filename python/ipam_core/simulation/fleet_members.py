@@ -13,19 +13,30 @@ if TYPE_CHECKING:
 
 
 class Pod:
-    """A pod; `node` is where it was put, None while no node has room."""
+    """A pod; `node` is where it was put, None while no node has room.
 
-    __slots__ = ("asked_ns", "gone", "lifetime_ns", "node", "number", "owner", "sandbox", "served")
+    `sandbox` is that of its next try to get an address, or of the one that got it.
+    """
+
+    __slots__ = ("asked_ns", "gone", "lifetime_ns", "n_tries", "name", "node", "number", "owner",
+                 "sandbox", "served")  # fmt: skip
 
     def __init__(self, number: int, owner: Run, lifetime_ns: int | None) -> None:
         self.number = number
         self.owner = owner
         self.lifetime_ns = lifetime_ns
+        self.name = f"default/{number:x}"
+        self.n_tries = 1
         self.sandbox = Sandbox(f"{number:x}")
         self.node: FleetNode | None = None
         self.asked_ns = 0
         self.served = False
         self.gone = False
+
+    def try_again(self) -> None:
+        """Have the next try come with a new sandbox, as a container runtime makes it."""
+        self.n_tries += 1
+        self.sandbox = Sandbox(f"{self.number:x}-{self.n_tries}")
 
 
 class FleetNode:

@@ -7,6 +7,7 @@ where a step says so.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,17 @@ NETWORKS = tuple(f"10.{16 * number}.0.0/12" for number in range(16))
 
 @dataclass(slots=True, kw_only=True)
 class Pod:
-    """A pod that asked for an address."""
+    """A pod that asked for an address; `sandbox` is that of its next try, or of its last."""
 
     name: str
     sandbox: Sandbox
     all_cards: bool = False
+    n_refused: int = 0
+
+    def refused(self) -> None:
+        """Have the next try come with a new sandbox, as a container runtime makes it."""
+        self.n_refused += 1
+        self.sandbox = Sandbox(f"{self.name}-sandbox-{self.n_refused + 1}")
 
 
 def play(
@@ -265,10 +272,14 @@ class Player:
         return changed
 
     def _try_waiting(self) -> None:
-        while self.waiting and self._ask(self.waiting[0]):
-            self.running.append(self.waiting.pop(0))
+        """Let each waiting pod ask once more; one that is refused holds up no other."""
+        served = [pod for pod in self.waiting if self._ask(pod)]
+        if served:
+            self.running += served
+            self.waiting = [pod for pod in self.waiting if pod not in served]
 
     def _ask(self, pod: Pod) -> bool:
+        """Ask as a container runtime does: it deletes a sandbox that was refused at once."""
         ask = self.node.add_pod_to_all_cards if pod.all_cards else self.node.add_pod
         try:
             ask(pod.sandbox, f"default/{pod.name}")
@@ -276,8 +287,12 @@ class Player:
             return False  # the kubelet's call is refused, and comes again
         except PoolExhaustedError:
             self.pod_error = NO_ADDRESS_ERROR
-            return False
-        return True
+        else:
+            return True
+        with suppress(UnknownSandboxError):
+            self.node.remove_pod(pod.sandbox)
+        pod.refused()
+        return False
 
     def _new_pod(self) -> Pod:
         self._n_pods += 1

@@ -1,0 +1,79 @@
+"""The pods that were refused an address and ask again.
+
+A container runtime makes a new sandbox for every try and deletes the refused one at once
+(containerd: internal/cri/server/sandbox_run.go); the kubelet tries again after 10 to 15 s.
+So what waits is a pod, by namespace and name, and not its sandbox. Nobody says when a pod
+that waits is deleted: it has gone when it no longer asks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ipam_core.node.timers import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam_core._store import Sandbox
+
+WAITS_S = 60
+"""A pod that has not asked again for this long waits no more: four times the kubelet's 15 s."""
+
+
+class Waiting:
+    """Refused pods, each with the time of its last refusal.
+
+    A pod is known by its text ("namespace/name"), or by its sandbox where the pod is
+    unknown. It waits until it is served, or has not asked for `WAITS_S` seconds; a DEL of
+    the refused sandbox does not end it. `clock_ns` gives monotonic nanoseconds. Safe for
+    threads. Every operation costs constant time, amortised.
+    """
+
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock_ns = clock_ns
+        self._lock = threading.Lock()
+        self._refused_ns: dict[str | Sandbox, int] = {}  # the longest ago first
+
+    def __len__(self) -> int:
+        """Return how many pods wait now."""
+        if not self._refused_ns:
+            return 0
+        with self._lock:
+            self._forget_old(self._clock_ns())
+            return len(self._refused_ns)
+
+    def __contains__(self, pod: str | Sandbox) -> bool:
+        """Return whether a pod waits now."""
+        return len(self) > 0 and pod in self._refused_ns
+
+    def note_refused(self, sandbox: Sandbox, pod: str | None = None) -> None:
+        """Note that a pod asked now, and that no address was free."""
+        now_ns = self._clock_ns()
+        with self._lock:
+            self._refused_ns.pop(pod or sandbox, None)  # to the end, which is the newest
+            self._refused_ns[pod or sandbox] = now_ns
+
+    def note_served(self, sandbox: Sandbox, pod: str | None = None) -> None:
+        """Note that a pod has an address: it waits no more."""
+        if self._refused_ns:
+            with self._lock:
+                self._refused_ns.pop(pod or sandbox, None)
+
+    def ends_ns(self) -> int | None:
+        """Return when the next pod stops waiting unless it asks again; None: no pod waits."""
+        if not len(self):
+            return None
+        with self._lock:
+            oldest_ns = next(iter(self._refused_ns.values()), None)
+        return None if oldest_ns is None else oldest_ns + WAITS_S * NS
+
+    def _forget_old(self, now_ns: int) -> None:
+        refused_ns = self._refused_ns
+        while refused_ns:
+            pod, when_ns = next(iter(refused_ns.items()))
+            if now_ns - when_ns < WAITS_S * NS:
+                return
+            del refused_ns[pod]
