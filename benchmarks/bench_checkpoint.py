@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from ipam_core import DataStore, Sandbox
-from ipam_core.checkpoint import Checkpoint, DurableStore, Entry, agent_file, restore
+from ipam_core.checkpoint import Checkpoint, DurableStore, Entry, restore
+from ipam_core.ipamd import checkpoint_file
 
 SHORT = bool(os.environ.get("BENCH_SHORT"))
 PODS = [110, 1000, 11_000]
@@ -104,7 +105,9 @@ class JsonFile:
         descriptor, temporary = tempfile.mkstemp(dir=self.path.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(
-                json.dumps({"version": agent_file.VERSION, "allocations": [*self.held.values()]})
+                json.dumps(
+                    {"version": checkpoint_file.VERSION, "allocations": [*self.held.values()]}
+                )
             )
             file.flush()
             os.fsync(file.fileno())

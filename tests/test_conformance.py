@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ipam_core.simulation.checking import compare
 from ipam_core.simulation.files import read_scenarios
-from ipam_core.simulation.player import Player, play
+from ipam_core.simulation.scenario.checking import compare
+from ipam_core.simulation.scenario.player import Player, play
 
 CASES = Path(__file__).parent / "conformance"
 SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 4

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ipam_core.errors import InputError
 from ipam_core.manifests import CHART_ENV
-from ipam_core.settings import VARIABLES, Settings
+from ipam_core.settings import Settings
+from ipam_core.variables import VARIABLES
 
 # In the form that `kubectl -n kube-system get ds aws-node -o yaml` prints, shortened.
 DAEMONSET = """\

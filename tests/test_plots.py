@@ -9,10 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ipam_core import plots
 from ipam_core.cli._app import run
 from ipam_core.errors import InputError, MissingExtraError
-from ipam_core.plots import Choice, Mark, plot_pareto, plot_timeline, plot_waits
+from ipam_core.plots import (
+    Choice,
+    Mark,
+    pareto,
+    plot_pareto,
+    plot_timeline,
+    plot_waits,
+    style,
+    timeline,
+    waits,
+)
 
 TIMES = [0, 5, 5, 20]
 SERIES = {
@@ -36,11 +45,12 @@ def drawn(monkeypatch, tmp_path):
     """Draw into a file and return the figure that was written."""
     figures = []
 
-    def keep(figure, path, save=plots.save):
+    def keep(figure, path, save=style.save):
         figures.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(plots, "save", keep)
+    for module in (timeline, waits, pareto):
+        monkeypatch.setattr(module, "save", keep)
 
     def call(draw, *arguments, suffix="png", **options):
         path = tmp_path / f"picture.{suffix}"

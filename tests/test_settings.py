@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipam_core.settings import VARIABLES, Settings, SettingWarning, problems
+from ipam_core.settings import Settings, SettingWarning, problems
+from ipam_core.variables import VARIABLES
 
 # pool-rules section 2, written out: variable, field, default when unset, default when odd.
 INTEGERS = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam_core.checkpoint import DurableStore as DurableStore
     from ipam_core.cloud import drive as drive
     from ipam_core.cloud.aws import AwsCloud as AwsCloud
-    from ipam_core.diagnosis.explain import explain as explain
+    from ipam_core.diagnosis.explain.explanation import explain as explain
     from ipam_core.fragmentation import Fragmentation as Fragmentation
     from ipam_core.node import Node as Node
     from ipam_core.policy import IPAM_CORE as IPAM_CORE

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
-from ipam_core.settings import VARIABLES
+from ipam_core.variables import VARIABLES
 
 CONTAINER = "aws-node"
 CHART = "aws-vpc-cni"

@@ -10,33 +10,13 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from ipam_core.manifests import read_addon, read_daemonset, read_helm_values
+from ipam_core.variables import BOOLEANS, INTEGERS, VARIABLES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ipam_core.manifests import Environment
-
-_INTEGERS = {
-    "WARM_ENI_TARGET": "warm_eni_target",
-    "WARM_IP_TARGET": "warm_ip_target",
-    "MINIMUM_IP_TARGET": "minimum_ip_target",
-    "WARM_PREFIX_TARGET": "warm_prefix_target",
-    "MAX_ENI": "max_eni",
-    "IP_COOLDOWN_PERIOD": "cooldown_s",
-}
-_BOOLEANS = {
-    "ENABLE_IPv4": "enable_ipv4",
-    "ENABLE_IPv6": "enable_ipv6",
-    "ENABLE_PREFIX_DELEGATION": "enable_prefix_delegation",
-    "ENABLE_POD_ENI": "enable_pod_eni",
-    "ENABLE_MULTI_NIC": "enable_multi_nic",
-    "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "custom_networking",
-    "AWS_MANAGE_ENIS_NON_SCHEDULABLE": "manage_enis_non_schedulable",
-    "DISABLE_NETWORK_RESOURCE_PROVISIONING": "disable_network_resource_provisioning",
-    "ENABLE_SUBNET_DISCOVERY": "enable_subnet_discovery",
-    "MANAGE_UNTAGGED_ENI": "manage_untagged_eni",
-}
-VARIABLES = _INTEGERS | _BOOLEANS
-"""The field of `Settings` that each environment variable sets."""
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
@@ -90,7 +70,7 @@ class Settings:
     warnings: tuple[SettingWarning, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        for name in _INTEGERS.values():
+        for name in INTEGERS.values():
             value, least = getattr(self, name), 1 if name == "max_eni" else 0
             if value is not None and not value >= least:
                 raise ValueError(f"{name}={value}: at least {least}")
@@ -123,10 +103,10 @@ class Settings:
         for variable, text in variables.items():
             if not isinstance(text, str):
                 raise TypeError(f"{variable}={text!r}: a string, as every environment variable")
-            if variable in _INTEGERS:
-                found[_INTEGERS[variable]], effect = _integer(variable, text)
-            elif variable in _BOOLEANS:
-                found[_BOOLEANS[variable]], effect = _boolean(variable, text)
+            if variable in INTEGERS:
+                found[INTEGERS[variable]], effect = _integer(variable, text)
+            elif variable in BOOLEANS:
+                found[BOOLEANS[variable]], effect = _boolean(variable, text)
             else:
                 effect = _misspelt(variable)
             if effect:
@@ -150,8 +130,6 @@ class Settings:
         Raises:
             InputError: neither JSON nor YAML, or not exactly one such DaemonSet.
         """
-        from ipam_core.manifests import read_daemonset  # noqa: PLC0415  (imports this)
-
         return cls._of(read_daemonset(text))
 
     @classmethod
@@ -164,8 +142,6 @@ class Settings:
         Raises:
             InputError: neither JSON nor YAML, or not values of the chart.
         """
-        from ipam_core.manifests import read_helm_values  # noqa: PLC0415  (imports this)
-
         return cls._of(read_helm_values(text))
 
     @classmethod
@@ -178,8 +154,6 @@ class Settings:
         Raises:
             InputError: neither JSON nor YAML, another add-on, or not its configuration.
         """
-        from ipam_core.manifests import read_addon  # noqa: PLC0415  (imports this)
-
         return cls._of(read_addon(text))
 
     @classmethod

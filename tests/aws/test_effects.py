@@ -10,8 +10,7 @@ from ipam_core import Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.errors import NotFoundError
-from ipam_core.node.leaks import CREATED_AT_TAG
-from ipam_core.node.taking import NODE_TAG
+from ipam_core.tags import CREATED_AT_TAG, NODE_TAG
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

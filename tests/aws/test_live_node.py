@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ipam_core.node.taking import NODE_TAG
+from ipam_core.tags import NODE_TAG
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "live_node.py"
 

@@ -11,7 +11,7 @@ import pytest
 from aws.servers import Fault
 from ipam_core import effects as fx
 from ipam_core.cli._app import run
-from ipam_core.node.taking import NODE_TAG
+from ipam_core.tags import NODE_TAG
 
 READS = {"DescribeInstances", "DescribeNetworkInterfaces", "DescribeSubnets"}
 

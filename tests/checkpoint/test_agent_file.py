@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from checkpointing import open_checkpoint, sandbox
 from ipam_core import Sandbox
-from ipam_core.checkpoint import Entry, agent_file
+from ipam_core.checkpoint import Entry
 from ipam_core.cli._app import run
 from ipam_core.errors import InputError
+from ipam_core.ipamd import checkpoint_file
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "ipam.json"
 
@@ -45,7 +46,7 @@ def refused(tmp_path, content):
     else:
         path.write_text(json.dumps(content))
     with pytest.raises(InputError) as raised:
-        agent_file.read(path)
+        checkpoint_file.read(path)
     line = str(raised.value)
     assert line.startswith(f"{path}: ")
     assert "\n" not in line
@@ -100,8 +101,8 @@ ENTRIES = st.lists(
 @given(entries=ENTRIES)
 def test_whatever_is_written_is_read_again(tmp_path_factory, entries):
     path = tmp_path_factory.mktemp("files") / "ipam.json"
-    agent_file.write(path, entries)
-    assert agent_file.read(path) == entries
+    checkpoint_file.write(path, entries)
+    assert checkpoint_file.read(path) == entries
 
 
 def test_files_of_all_network_cards_travel_together(tmp_path, capsys):
@@ -149,10 +150,10 @@ def test_fields_that_earlier_agents_left_out(tmp_path):
         metadata={"k8sPodName": "alone"},
     )
     path.write_text(json.dumps(document(bare, odd)))
-    first, second = agent_file.read(path)
+    first, second = checkpoint_file.read(path)
     assert (first.address, first.pod, first.assigned_ns) == ("2600::1", None, 0)
     assert (second.pod, second.pod_namespace, second.pod_name) == ("alone", "", "alone")
-    again = json.loads(json.dumps(agent_file.as_document([second])))
+    again = json.loads(json.dumps(checkpoint_file.as_document([second])))
     assert again["allocations"] == [odd]
 
 
@@ -310,7 +311,7 @@ def test_100_mb_are_refused_unread(tmp_path):
         file.truncate(100_000_000)
     before = time.process_time()
     with pytest.raises(InputError, match="100000000 bytes; no checkpoint has more than"):
-        agent_file.read(path)
+        checkpoint_file.read(path)
     assert time.process_time() - before < 5
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from checkpointing import open_checkpoint, sandbox, small_store
 from ipam_core.checkpoint import DurableStore
-from ipam_core.checkpoint.group import GroupCommit
+from ipam_core.checkpoint.group_commit import GroupCommit
 from ipam_core.errors import CheckpointWriteError
 
 

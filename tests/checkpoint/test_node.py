@@ -12,7 +12,7 @@ from ipam_core.checkpoint import Entry
 from ipam_core.cloud import drive
 from ipam_core.effects import ForgetAssignments, ReadCheckpoint
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError, UnknownSandboxError
-from ipam_core.node.aside import Kept, KeptAside
+from ipam_core.node.unattached import Kept, KeptAside
 from node.world import World
 
 

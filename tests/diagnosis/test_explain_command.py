@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ipam_core.cli._app import run
-from ipam_core.diagnosis.explain import CHECKS
+from ipam_core.diagnosis.explain.explanation import CHECKS
 
 INCIDENT = ["-e", "MINIMUM_IP_TARGET=25", "-e", "WARM_ENI_TARGET=1"]
 MANIFEST = """

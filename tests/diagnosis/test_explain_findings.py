@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from ipam_core import IPAM_CORE, VPC_CNI
-from ipam_core.diagnosis.explain import CHECKS, explain
+from ipam_core.diagnosis.explain.explanation import CHECKS, explain
 from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.instances import InstanceLimits
 

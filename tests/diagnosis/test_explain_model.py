@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diagnosis.slow_pool import SlowNode, fill
-from ipam_core.diagnosis.explain import explain
+from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.instances import InstanceLimits
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 

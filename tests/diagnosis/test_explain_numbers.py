@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from ipam_core import IPAM_CORE, instances
-from ipam_core.diagnosis.explain import explain
-from ipam_core.diagnosis.explain_play import NodeCase, rolling_update
-from ipam_core.simulation.player import Player
-from ipam_core.simulation.scenario import ScenarioStep, scenario_of
+from ipam_core.diagnosis.explain.explanation import explain
+from ipam_core.diagnosis.explain.play import NodeCase, rolling_update
+from ipam_core.simulation.scenario.player import Player
+from ipam_core.simulation.scenario.spec import ScenarioStep, scenario_of
 
 M8G = "m8g.4xlarge"  # 8 ENIs x 29 slots
 PREFIX = {"ENABLE_PREFIX_DELEGATION": "true"}

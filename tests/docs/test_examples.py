@@ -10,7 +10,7 @@ import yaml
 from typer.main import get_command
 
 from ipam_core.cli._app import app, run
-from ipam_core.diagnosis.explain import CHECKS
+from ipam_core.diagnosis.explain.explanation import CHECKS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ipam_core.diagnosis.doctor import CAUSES, diagnose
-from ipam_core.diagnosis.doctor_facts import establish
-from ipam_core.diagnosis.doctor_prognosis import foresee
+from ipam_core.diagnosis.doctor.diagnosis import CAUSES, diagnose
+from ipam_core.diagnosis.doctor.facts import establish
+from ipam_core.diagnosis.doctor.prognosis import foresee
 from ipam_core.diagnosis.fixes import Change
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.errors import InputError

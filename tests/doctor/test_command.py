@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ipam_core.cli import doctor as command_module
 from ipam_core.cli._app import run
-from ipam_core.diagnosis.doctor import diagnose
+from ipam_core.diagnosis.doctor.diagnosis import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
 
 HERE = Path(__file__).parent

@@ -19,7 +19,7 @@ from doctor.node_files import (
     trail,
 )
 from ipam_core.cli._app import run
-from ipam_core.diagnosis.doctor import diagnose
+from ipam_core.diagnosis.doctor.diagnosis import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
 
 FULL = [eni(0, 9, 9), eni(1, 9, 9), eni(2, 9, 9)]  # m5.large: 3 ENIs of 9

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from doctor.upstream import writer
-from ipam_core.messages import AGENT_MESSAGES
+from ipam_core.ipamd.messages import AGENT_MESSAGES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

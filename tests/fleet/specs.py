@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from ipam_core.cloud.throttling import Bucket
-from ipam_core.simulation.fleet_spec import (
+from ipam_core.simulation.fleet.spec import (
     Autoscale,
     FaultSpec,
     FleetSpec,
@@ -11,8 +11,8 @@ from ipam_core.simulation.fleet_spec import (
     RolloutSpec,
     SubnetSpec,
 )
-from ipam_core.simulation.reading import Share
-from ipam_core.simulation.workloads import Arrivals, Churn, DaemonSet, RollingUpdate
+from ipam_core.simulation.fleet.workloads import Arrivals, Churn, DaemonSet, RollingUpdate
+from ipam_core.simulation.validation import Share
 
 S = 10**9
 SETTINGS = (

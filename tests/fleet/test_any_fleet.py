@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ipam_core.cloud.cloudtrail import trail
 from ipam_core.policy import IPAM_CORE, VPC_CNI
-from ipam_core.simulation.fleet import Fleet
+from ipam_core.simulation.fleet.fleet import Fleet
 
 from .specs import fleets
 

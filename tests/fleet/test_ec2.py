@@ -14,10 +14,10 @@ from ipam_core.diagnosis.inputs.case import Case
 from ipam_core.diagnosis.inputs.cloudtrail import is_trail, read_trail
 from ipam_core.errors import ThrottledError
 from ipam_core.policy import VPC_CNI
-from ipam_core.simulation.fleet import Fleet, simulate_fleet
-from ipam_core.simulation.fleet_spec import FaultSpec
-from ipam_core.simulation.scenario import EC2_APIS
-from ipam_core.simulation.workloads import Arrivals, Churn
+from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
+from ipam_core.simulation.fleet.spec import FaultSpec
+from ipam_core.simulation.fleet.workloads import Arrivals, Churn
+from ipam_core.simulation.scenario.spec import EC2_APIS
 
 from .specs import S, fleet
 

@@ -11,8 +11,9 @@ from ipam_core.cloud.latency import Latency
 from ipam_core.cloud.throttling import Bucket
 from ipam_core.errors import InputError
 from ipam_core.simulation.files import read_simulation
-from ipam_core.simulation.fleet_file import fleet_of
-from ipam_core.simulation.fleet_spec import (
+from ipam_core.simulation.fleet.file import fleet_of
+from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.spec import (
     Autoscale,
     FaultSpec,
     FleetSpec,
@@ -20,9 +21,8 @@ from ipam_core.simulation.fleet_spec import (
     RolloutSpec,
     SubnetSpec,
 )
-from ipam_core.simulation.pod_events import PodEvent
-from ipam_core.simulation.reading import Share
-from ipam_core.simulation.workloads import Arrivals, Churn, DaemonSet, Recorded, RollingUpdate
+from ipam_core.simulation.fleet.workloads import Arrivals, Churn, DaemonSet, Recorded, RollingUpdate
+from ipam_core.simulation.validation import Share
 
 from .specs import S
 

@@ -4,11 +4,11 @@ import pytest
 
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
-from ipam_core.simulation.fleet import Fleet, simulate_fleet, simulate_many
-from ipam_core.simulation.fleet_spec import Autoscale, RolloutSpec
-from ipam_core.simulation.pod_events import PodEvent
-from ipam_core.simulation.reading import Share
-from ipam_core.simulation.workloads import Arrivals, Churn, DaemonSet, Recorded, RollingUpdate
+from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet, simulate_many
+from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
+from ipam_core.simulation.fleet.workloads import Arrivals, Churn, DaemonSet, Recorded, RollingUpdate
+from ipam_core.simulation.validation import Share
 
 from .specs import S, fleet
 

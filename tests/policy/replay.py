@@ -12,7 +12,7 @@ import yaml
 
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.files import read_scenarios
-from ipam_core.simulation.player import play
+from ipam_core.simulation.scenario.player import play
 
 ROOT = Path(__file__).parents[2]
 LISTED = Path(__file__).with_name("differences.yaml")

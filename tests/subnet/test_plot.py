@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ipam_core._subnet import Subnet
-from ipam_core.subnet import plot
+from ipam_core.plots import subnet as plot
 from ipam_core.subnet.inventory import Inventory
 from ipam_core.subnet.report import report_on
 

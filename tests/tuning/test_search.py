@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipam_core.diagnosis.explain import explain
+from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.files import read_simulation
-from ipam_core.simulation.fleet import simulate_fleet
+from ipam_core.simulation.fleet.fleet import simulate_fleet
 from ipam_core.tuning import Goals, Outcome, tune
 from ipam_core.tuning import search as searching
 from ipam_core.tuning.candidates import candidates, changes

@@ -5,18 +5,17 @@ schema.py       the tables, migrations, what damage shows
 wal.py          damage in SQLite's log
 files.py        syncing, and a lock: one process a checkpoint
 database.py     the file: opening, writing, staying in its place
-group.py        changes of many threads in one sync
+group_commit.py changes of many threads in one sync
 checkpoint.py   `Checkpoint`: what is recorded and read
 layout.py       a store's ENIs and prefixes as text
-restoring.py    `restore`: what a restart takes over
+restore.py      `restore`: what a restart takes over
 durable.py      `DurableStore`: assign and release that return when durable
-agent_file.py   the agent's own JSON files, to move a node here and back
 """
 
 from ipam_core.checkpoint.checkpoint import Checkpoint
 from ipam_core.checkpoint.database import Durability
 from ipam_core.checkpoint.durable import DurableStore
 from ipam_core.checkpoint.entry import Entry
-from ipam_core.checkpoint.restoring import Restored, restore
+from ipam_core.checkpoint.restore import Restored, restore
 
 __all__ = ["Checkpoint", "Durability", "DurableStore", "Entry", "Restored", "restore"]

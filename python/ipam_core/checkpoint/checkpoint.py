@@ -10,7 +10,7 @@ from ipam_core import effects
 from ipam_core.checkpoint import layout
 from ipam_core.checkpoint.database import Database, Durability
 from ipam_core.checkpoint.entry import Entry, checksum, sealed, split_latest
-from ipam_core.checkpoint.group import GroupCommit
+from ipam_core.checkpoint.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     import os

@@ -6,9 +6,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ipam_core.checkpoint.restoring import unassign
+from ipam_core.checkpoint.restore import unassign
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
-from ipam_core.node.aside import KeptAside
+from ipam_core.node.unattached import KeptAside
 from ipam_core.node.waiting import Waiting
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from ipam_core.simulation.fleet_result import FleetResult
-    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.simulation.fleet.result import FleetResult
+    from ipam_core.simulation.fleet.spec import FleetSpec
 
 K = TypeVar("K")
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from ipam_core.diagnosis.explain import Explanation
-    from ipam_core.diagnosis.explain_play import Level, Play
+    from ipam_core.diagnosis.explain.explanation import Explanation
+    from ipam_core.diagnosis.explain.play import Level, Play
 
 MOST_ROWS = 12
 """With more rows for one way, there is one for each number of ENIs."""

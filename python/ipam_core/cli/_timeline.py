@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from ipam_core.plots import Mark
-    from ipam_core.simulation.scenario import Scenario
-    from ipam_core.simulation.timeline import Moment, Result
+    from ipam_core.plots.timeline import Mark
+    from ipam_core.simulation.scenario.spec import Scenario
+    from ipam_core.simulation.scenario.timeline import Moment, Result
 
 SHORT_NAMES = {
     "AssignPrivateIpAddresses": "Assign",
@@ -75,7 +75,7 @@ def heading(scenario: Scenario) -> str:
 
 def plot_result(result: Result, path: Path) -> None:
     """Write the picture of a played scenario. Raises as `plots.check_path`."""
-    from ipam_core.plots import plot_timeline
+    from ipam_core.plots.timeline import plot_timeline
 
     moments = result.timeline
     series = {
@@ -98,7 +98,7 @@ def plot_result(result: Result, path: Path) -> None:
 
 def _marks(moments: Sequence[Moment]) -> Iterator[Mark]:
     """Mark the pods that are refused when they ask, and every EC2 call."""
-    from ipam_core.plots import Mark
+    from ipam_core.plots.timeline import Mark
 
     waiting = 0
     for moment in moments:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.checking import Mismatch
-    from ipam_core.simulation.scenario import Scenario
+    from ipam_core.simulation.scenario.checking import Mismatch
+    from ipam_core.simulation.scenario.spec import Scenario
 
 WORTH_A_PROCESS = 200
 """Fewer plays than this are done before a second process has started."""
@@ -97,7 +97,7 @@ def _verdicts(
 
 def judge(scenario: Scenario, seeds: int, policy: Policy) -> Verdict:
     """Play one scenario under seeds 0 to `seeds` - 1, up to the first that fails."""
-    from ipam_core.simulation.player import play
+    from ipam_core.simulation.scenario.player import play
 
     for seed in range(seeds):
         result = play(scenario, policy=policy, seed=seed, record=False)

@@ -36,14 +36,15 @@ def import_(
 
     Example: ipam-core checkpoint import examples/ipam.json
     """
-    from ipam_core.checkpoint import Checkpoint, agent_file
+    from ipam_core.checkpoint import Checkpoint
     from ipam_core.cli._out import console, print_json
+    from ipam_core.ipamd import checkpoint_file
 
-    files = agent_file.card_files(file)
+    files = checkpoint_file.card_files(file)
     for card, card_file in files.items():  # bad input makes no checkpoint
-        agent_file.read(card_file, card)
+        checkpoint_file.read(card_file, card)
     with Checkpoint(path) as opened:
-        entries = agent_file.import_node(opened, file, replace=replace)
+        entries = checkpoint_file.import_node(opened, file, replace=replace)
         held = sum(entry.sandbox is not None for entry in opened.entries())
     if as_json:
         print_json({"files": [str(f) for f in files.values()], "imported": len(entries)})
@@ -73,9 +74,9 @@ def export(
     """
     import sys
 
-    from ipam_core.checkpoint import agent_file
     from ipam_core.checkpoint.salvage import salvage
     from ipam_core.cli._out import print_json
+    from ipam_core.ipamd import checkpoint_file
 
     problems: list[str] = []
     if intact:
@@ -84,10 +85,10 @@ def export(
         with _opened(path) as opened:
             entries = opened.entries()
     if output is not None:
-        for written in agent_file.export_node(entries, output):
+        for written in checkpoint_file.export_node(entries, output):
             print(f"wrote {written}")
     else:
-        print_json(agent_file.as_document(e for e in entries if e.network_card == card))
+        print_json(checkpoint_file.as_document(e for e in entries if e.network_card == card))
         if left := {e.network_card for e in entries if e.sandbox} - {card}:
             cards = ", ".join(map(str, sorted(left)))
             print(f"ipam-core: not shown: network cards {cards}", file=sys.stderr)

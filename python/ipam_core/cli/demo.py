@@ -12,7 +12,7 @@ from ipam_core.cli._options import JsonOption, SeedOption
 from ipam_core.cli._timeline import timeline_table
 
 if TYPE_CHECKING:
-    from ipam_core.simulation.player import Player
+    from ipam_core.simulation.scenario.player import Player
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall-clock time at which the played clock is 0."""
@@ -27,9 +27,9 @@ def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
     """
     from ipam_core.cli._out import print_json
     from ipam_core.cli._timeline import timeline_json
-    from ipam_core.introspection import enis_document
-    from ipam_core.simulation.player import Player
-    from ipam_core.simulation.scenario import parse_scenarios
+    from ipam_core.ipamd.introspection import enis_document
+    from ipam_core.simulation.scenario.player import Player
+    from ipam_core.simulation.scenario.spec import parse_scenarios
 
     text = (resources.files("ipam_core") / "data" / "incident.json").read_text("utf-8")
     (scenario,) = parse_scenarios(text)
@@ -101,7 +101,7 @@ class _Story:
         )
 
     def _stall(self) -> None:
-        from ipam_core.messages import NO_ADDRESS_LOG, POD_EVENT, POD_EVENT_REASON
+        from ipam_core.ipamd.messages import NO_ADDRESS_LOG, POD_EVENT, POD_EVENT_REASON
 
         pod = self.player.waiting[0]
         decision = self.player.node.decide()

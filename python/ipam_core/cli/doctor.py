@@ -11,15 +11,15 @@ import typer
 
 from ipam_core.cli._options import JsonOption
 from ipam_core.cli._out import print_text
-from ipam_core.messages import POD_EVENT_REASON
+from ipam_core.ipamd.messages import POD_EVENT_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ipam_core.diagnosis.doctor import Diagnosis
-    from ipam_core.diagnosis.doctor_facts import Pool
-    from ipam_core.diagnosis.doctor_finding import Finding
-    from ipam_core.diagnosis.doctor_prognosis import Outcome, Prognosis
+    from ipam_core.diagnosis.doctor.diagnosis import Diagnosis
+    from ipam_core.diagnosis.doctor.facts import Pool
+    from ipam_core.diagnosis.doctor.finding import Finding
+    from ipam_core.diagnosis.doctor.prognosis import Outcome, Prognosis
     from ipam_core.diagnosis.inputs.case import Evidence
 
 PODS_SHOWN = 3
@@ -54,7 +54,7 @@ def doctor(
     Example: ipam-core doctor examples/stuck-node/
     """
     from ipam_core.cli._out import print_json
-    from ipam_core.diagnosis.doctor import diagnose
+    from ipam_core.diagnosis.doctor.diagnosis import diagnose
     from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
 
     with _progress(total_bytes(paths)) as advance:

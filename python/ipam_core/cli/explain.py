@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from ipam_core.diagnosis.explain import Explanation
-    from ipam_core.diagnosis.explain_finding import Finding, Kind
+    from ipam_core.diagnosis.explain.explanation import Explanation
+    from ipam_core.diagnosis.explain.finding import Finding, Kind
     from ipam_core.manifests import Environment
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
@@ -65,8 +65,8 @@ def explain(
     Example: ipam-core explain --instance m8g.4xlarge -e MINIMUM_IP_TARGET=25
     """
     from ipam_core.cli._out import print_json
-    from ipam_core.diagnosis.explain import CHECKS
-    from ipam_core.diagnosis.explain import explain as explain_one
+    from ipam_core.diagnosis.explain.explanation import CHECKS
+    from ipam_core.diagnosis.explain.explanation import explain as explain_one
 
     if show_list:
         kinds = [check.kind for check in CHECKS]
@@ -151,8 +151,8 @@ def _variable(text: str) -> tuple[str, str]:
     """Return the name and value of `NAME=VALUE`; the name must be one that counts here."""
     from difflib import get_close_matches
 
-    from ipam_core.diagnosis.explain_play import PROVISIONING
-    from ipam_core.settings import VARIABLES
+    from ipam_core.diagnosis.explain.play import PROVISIONING
+    from ipam_core.variables import VARIABLES
 
     name, equals, value = text.partition("=")
     if not equals:
@@ -232,7 +232,7 @@ def _by_kind(
     explained: Iterable[Explanation],
 ) -> dict[Kind, list[tuple[Finding, list[str]]]]:
     """Return the findings by kind, the worst first, each with the types on which it is so."""
-    from ipam_core.diagnosis.explain import CHECKS
+    from ipam_core.diagnosis.explain.explanation import CHECKS
 
     found: dict[Kind, list[tuple[Finding, list[str]]]] = {check.kind: [] for check in CHECKS}
     for each in explained:

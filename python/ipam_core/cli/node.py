@@ -12,7 +12,7 @@ from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
     from ipam_core.cloud.aws import AwsCloud
-    from ipam_core.diagnosis.plan import ObservedNode, PlannedCall
+    from ipam_core.cloud.plan import ObservedNode, PlannedCall
     from ipam_core.settings import Settings
 
 app = typer.Typer(help="Look at a real node through EC2; nothing is changed.", no_args_is_help=True)
@@ -59,7 +59,7 @@ def plan(
     --env MINIMUM_IP_TARGET=25 --env WARM_IP_TARGET=10
     """
     from ipam_core.cli._out import console, print_json
-    from ipam_core.diagnosis.plan import ObservedNode
+    from ipam_core.cloud.plan import ObservedNode
 
     settings = _settings(manifest, env or [])
     observed = ObservedNode(
@@ -110,8 +110,8 @@ def enis(
     from datetime import UTC, datetime
 
     from ipam_core.cli._out import console, print_json
-    from ipam_core.diagnosis.plan import ObservedNode
-    from ipam_core.introspection import enis_document
+    from ipam_core.cloud.plan import ObservedNode
+    from ipam_core.ipamd.introspection import enis_document
 
     settings = _settings(manifest, env or [])
     observed = ObservedNode(_cloud(instance_id, endpoint_url, profile, region), settings)

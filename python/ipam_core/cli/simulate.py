@@ -17,8 +17,8 @@ from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet_spec import FleetSpec
-    from ipam_core.simulation.scenario import Scenario
+    from ipam_core.simulation.fleet.spec import FleetSpec
+    from ipam_core.simulation.scenario.spec import Scenario
 
 
 def simulate(
@@ -49,7 +49,7 @@ def simulate(
     found = read_simulation(file)
     chosen = policy_named(policy)
     if plot is not None:
-        from ipam_core.plots import check_path
+        from ipam_core.plots.style import check_path
 
         check_path(plot)
     if isinstance(found, list):
@@ -69,7 +69,7 @@ def _play_scenarios(
 ) -> int:
     from ipam_core.cli._out import console, print_json
     from ipam_core.cli._timeline import heading, plot_result, timeline_json, timeline_table
-    from ipam_core.simulation.player import play
+    from ipam_core.simulation.scenario.player import play
 
     results = [play(scenario, policy=policy, seed=seed) for scenario in scenarios]
     if plot is not None:
@@ -117,7 +117,7 @@ def _play_fleet(
     from ipam_core.cli._out import console, print_json, progress_of
     from ipam_core.cloud.cloudtrail import trail
     from ipam_core.policy import IPAM_CORE, VPC_CNI
-    from ipam_core.simulation.fleet import simulate_fleet
+    from ipam_core.simulation.fleet.fleet import simulate_fleet
 
     chosen_seed = spec.seed if seed is None else seed
     results = []
@@ -137,7 +137,7 @@ def _play_fleet(
     if cloudtrail is not None:
         cloudtrail.write_text(json.dumps(trail(results[0].calls), indent=1) + "\n", "utf-8")
     if plot is not None:
-        from ipam_core.fleet_plots import plot_fleets
+        from ipam_core.plots.fleet import plot_fleets
 
         plot_fleets(results, plot, title=f"{spec.name}: {heading(spec, chosen_seed)}")
     if as_json:

@@ -84,7 +84,7 @@ def report(
     reservation_size = _bits(reserve)
     limits = instances.limits(instance_type) if instance_type else None
     if plot is not None:
-        from ipam_core.plots import check_path
+        from ipam_core.plots.style import check_path
 
         check_path(plot)
     if files:
@@ -109,7 +109,7 @@ def report(
         for each in progress(reports, total=len(reports), what="Looking for the best drains")
     ]
     if plot is not None:
-        from ipam_core.subnet.plot import plot_blocks
+        from ipam_core.plots.subnet import plot_blocks
 
         plot_blocks(reports, plot)
     if as_json:
@@ -176,7 +176,7 @@ def forecast(
     if prefix_mode and not limits.nitro:
         raise InputError(f"--prefixes: {instance_type} cannot have prefixes")
     if plot is not None:
-        from ipam_core.plots import check_path
+        from ipam_core.plots.style import check_path
 
         check_path(plot)
     if bool(files) == (cidr is not None):
@@ -206,7 +206,7 @@ def forecast(
             on_progress=on_progress,
         )
     if plot is not None:
-        from ipam_core.subnet.plot import plot_forecast
+        from ipam_core.plots.subnet import plot_forecast
 
         plot_forecast(found, plot)
     if as_json:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
-    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.tuning import Goals, Outcome, Tuning
 
 _LIMIT = "a limit that must hold"
@@ -74,7 +74,7 @@ def tune(
     spec = _with(spec, file, instance or [], env or [])
     chosen = policy_named(policy)
     if plot is not None:
-        from ipam_core.plots import check_path
+        from ipam_core.plots.style import check_path
 
         check_path(plot)
     goals = Goals(
@@ -245,7 +245,7 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
 
 
 def _draw(found: Tuning, best: Outcome, path: Path, name: str) -> None:
-    from ipam_core.plots import Choice, plot_pareto
+    from ipam_core.plots.pareto import Choice, plot_pareto
 
     def choice(outcome: Outcome) -> Choice:
         return Choice(

@@ -12,6 +12,7 @@
     metadata.py     what an instance knows of itself: the port, and EC2's own answers
     imds.py         the same from the instance metadata service
     dry_run.py      another cloud, asked but never changed
+    plan.py         what a node would call next, making none of it
 
 `drive` runs one step against a cloud that answers at once; a simulator with latency
 keeps its own queue.

@@ -24,8 +24,7 @@ from ipam_core.cloud.ec2 import Ec2, description_of, tags_of
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.errors import CloudError, NotFoundError, ThrottledError, UnreachableError
-from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX
-from ipam_core.node.taking import NODE_TAG
+from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

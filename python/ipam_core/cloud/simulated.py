@@ -14,8 +14,7 @@ from ipam_core.cloud import codes
 from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.region import PRIMARY_SUBNET, Call
 from ipam_core.cloud.subnets import SubnetFullSignal
-from ipam_core.node.leaks import CLUSTER_TAG, CREATED_AT_TAG
-from ipam_core.node.taking import NODE_TAG
+from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, NODE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 
 from ipam_core.effects import DeleteEni, FindNodelessEnis, TagCreatedAt
 from ipam_core.errors import CloudError
+from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX
 
 if TYPE_CHECKING:
     from ipam_core.effects import EniDescription, Step
 
-CREATED_AT_TAG = "node.k8s.amazonaws.com/createdAt"
-CLUSTER_TAG = "cluster.k8s.amazonaws.com/name"
-DESCRIPTION_PREFIX = "aws-K8S-"
 LEAKED_AFTER_S = 300
 """An ENI is leaked when it was created longer ago than this."""
 

@@ -14,10 +14,10 @@ from ipam_core.errors import (
     SubnetFullError,
     UnknownSandboxError,
 )
-from ipam_core.messages import FULL_SUBNET_WORDING
-from ipam_core.node import growing, leaks, reconciling, shrinking, starting
-from ipam_core.node.aside import KeptAside
+from ipam_core.ipamd.messages import FULL_SUBNET_WORDING
+from ipam_core.node import grow, leaks, reconcile, shrink, start
 from ipam_core.node.timers import Timers
+from ipam_core.node.unattached import KeptAside
 from ipam_core.node.waiting import Waiting
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import decider, in_use_of
@@ -199,7 +199,7 @@ class Node:
         Raises `StartError` where the real agent would not become ready. Source:
         pool-rules section 5, "At start".
         """
-        yield from starting.start(self)
+        yield from start.start(self)
         self.ready = True
 
     def look(self) -> Step[bool]:
@@ -216,16 +216,16 @@ class Node:
         for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
             if decision.low:
                 try:
-                    yield from growing.grow(self, card)
+                    yield from grow.grow(self, card)
                 except CloudError as error:
                     self.last_error = error
             elif decision.high and self.timers.may_shrink(self.clock_ns()):
                 shrank = True
-                yield from shrinking.give_back(self, card)
+                yield from shrink.give_back(self, card)
             if self.falls_back and self.timers.may_shrink(self.clock_ns()):
-                shrank |= yield from shrinking.give_back_lone(self, card)
+                shrank |= yield from shrink.give_back_lone(self, card)
             if self._may_spare_eni(card, decision):
-                yield from shrinking.free_one_eni(self, card)
+                yield from shrink.free_one_eni(self, card)
         if shrank:
             self.timers.shrunk_ns = self.timers.changed_ns = self.clock_ns()
         return shrank
@@ -246,10 +246,10 @@ class Node:
             if (
                 self.falls_back
                 and self.timers.may_shrink(now_ns)
-                and shrinking.lone_to_spare(self, card)
+                and shrink.lone_to_spare(self, card)
             ):
                 return False
-            if self._may_spare_eni(card, decision) and shrinking.has_freeable_eni(self, card):
+            if self._may_spare_eni(card, decision) and shrink.has_freeable_eni(self, card):
                 return False
         return True
 
@@ -278,7 +278,7 @@ class Node:
 
     def _may_spare_eni(self, card: int, decision: Decision) -> bool:
         return decision.enis_to_spare or (
-            self.prefix_mode and shrinking.has_idle_eni(self.stores[card], self.clock_ns())
+            self.prefix_mode and shrink.has_idle_eni(self.stores[card], self.clock_ns())
         )
 
     def reconcile(self) -> Step[None]:
@@ -289,9 +289,9 @@ class Node:
         forget is struck from it, due or not. Source: pool-rules section 5.
         """
         if self.timers.may_reconcile(self.clock_ns()) or self.awaits_trunk():
-            yield from reconciling.reconcile(self)
+            yield from reconcile.reconcile(self)
         if self.to_forget:
-            yield from reconciling.strike(self)
+            yield from reconcile.strike(self)
 
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
         """Give back what the other mode left, now that these assignments are gone.
@@ -303,11 +303,11 @@ class Node:
             if assignment.prefix is not None and self.mode == "secondary-ip":
                 store = self.store_of(assignment.eni_id)
                 if store is not None:
-                    yield from shrinking.give_back_prefixes(self, store, assignment.eni_id)
+                    yield from shrink.give_back_prefixes(self, store, assignment.eni_id)
 
     def free_eni(self, warm_ip: int, minimum_ip: int) -> Step[str | None]:
         """Free one ENI of card 0 under these targets; return its id, or None."""
-        return (yield from shrinking.free_under(self, 0, warm_ip, minimum_ip))
+        return (yield from shrink.free_under(self, 0, warm_ip, minimum_ip))
 
     def clean_leaked(self, now_s: float) -> Step[leaks.Cleanup]:
         """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds)."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
-NS = 1_000_000_000
+from ipam_core.units import NS
+
 FULL_SUBNET_PAUSE_S = 120
 """No growing within this long of an answer that the subnet is full, the last second included."""
 SHRINK_INTERVAL_S = 30

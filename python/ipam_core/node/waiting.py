@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ipam_core.node.timers import NS
+from ipam_core.units import NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

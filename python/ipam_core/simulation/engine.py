@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.effects import Sleep
 from ipam_core.errors import CloudError, IpamError, ThrottledError, UnreachableError
-from ipam_core.node.timers import NS
+from ipam_core.units import NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

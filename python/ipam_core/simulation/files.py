@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
-from ipam_core.simulation.scenario import scenarios_of
+from ipam_core.simulation.scenario.spec import scenarios_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ipam_core.simulation.fleet_spec import FleetSpec
-    from ipam_core.simulation.scenario import Scenario
+    from ipam_core.simulation.fleet.spec import FleetSpec
+    from ipam_core.simulation.scenario.spec import Scenario
 
 
 def read_simulation(path: Path) -> FleetSpec | list[Scenario]:
@@ -24,7 +24,7 @@ def read_simulation(path: Path) -> FleetSpec | list[Scenario]:
     try:
         documents = load_documents(path.read_text(encoding="utf-8"))
         if len(documents) == 1 and isinstance(documents[0], dict) and "nodes" in documents[0]:
-            from ipam_core.simulation.fleet_file import fleet_of  # noqa: PLC0415  (loads NumPy)
+            from ipam_core.simulation.fleet.file import fleet_of  # noqa: PLC0415  (loads NumPy)
 
             return fleet_of(documents[0], path.parent)
         return scenarios_of(documents)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from ipam_core.simulation.fleet import simulate_fleet
+from ipam_core.simulation.fleet.fleet import simulate_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet_result import FleetResult
-    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.simulation.fleet.result import FleetResult
+    from ipam_core.simulation.fleet.spec import FleetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

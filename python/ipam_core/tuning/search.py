@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from math import ceil, inf, isinf
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.explain import explain
+from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.policy import VPC_CNI
-from ipam_core.simulation.fleet import simulate_fleet
+from ipam_core.simulation.fleet.fleet import simulate_fleet
 from ipam_core.tuning.candidates import candidates
 from ipam_core.tuning.outcome import Outcome, evaluate, front, outcome_of, with_env
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet_spec import FleetSpec
+    from ipam_core.simulation.fleet.spec import FleetSpec
 
 SLACK = 1.5
 """A check with other pods at other times may cost so much more than what was searched."""

@@ -22,7 +22,7 @@ from ipam_core.diagnosis.inputs.events import is_events, read_events
 from ipam_core.diagnosis.inputs.log import LONGEST_LINE, is_log_line, read_log
 from ipam_core.errors import InputError
 from ipam_core.manifests import read_daemonset
-from ipam_core.settings import VARIABLES
+from ipam_core.variables import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,7 +6,7 @@ from typing import Any
 
 from ipam_core.diagnosis.inputs import dig
 from ipam_core.diagnosis.inputs.case import Case, EventSummary, Evidence, Sighting
-from ipam_core.messages import POD_EVENT, POD_EVENT_REASON
+from ipam_core.ipamd.messages import POD_EVENT, POD_EVENT_REASON
 
 _NO_ADDRESS = POD_EVENT.rpartition("add cmd: ")[2]
 """How the kubelet's event ends in every version; what stands before differs."""

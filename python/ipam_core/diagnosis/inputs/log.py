@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.diagnosis.inputs import dig
 from ipam_core.diagnosis.inputs.case import Case, Evidence, LogSummary, PoolCounts, Sighting
-from ipam_core.messages import AGENT_MESSAGES, AgentMessage
+from ipam_core.ipamd.messages import AGENT_MESSAGES, AgentMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,53 @@
+"""What is found of one cause: whether it holds, how sure that is, and what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipam_core.diagnosis.doctor.prognosis import Prognosis
+    from ipam_core.diagnosis.fixes import Fix
+    from ipam_core.diagnosis.inputs.case import Evidence
+
+
+class Status(StrEnum):
+    """Whether a cause holds; `OPEN`: what was given does not tell."""
+
+    FOUND = "found"
+    RULED_OUT = "ruled out"
+    OPEN = "open"
+
+
+class Certainty(StrEnum):
+    """How sure a found cause is, the surest first."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One cause, judged. `why` says what makes it hold, what rules it out, or what is missing."""
+
+    cause: str
+    status: Status
+    why: str
+    title: str = ""
+    certainty: Certainty | None = None
+    rule: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    fix: Fix | None = None
+    prognosis: Prognosis | None = None
+
+
+def ruled_out(cause: str, why: str) -> Finding:
+    """Return a cause that does not hold, and why."""
+    return Finding(cause=cause, status=Status.RULED_OUT, why=why)
+
+
+def left_open(cause: str, needs: str) -> Finding:
+    """Return a cause of which the inputs say nothing, and which would."""
+    return Finding(cause=cause, status=Status.OPEN, why=f"needs {needs}")

@@ -1,0 +1,11 @@
+"""Whether settings serve every pod, by playing the node from none to all.
+
+explanation.py  `explain`: the answer and its parts
+play.py         the node played
+finding.py      what may be found, and how sure it is
+stalls.py, warnings.py, costs.py   what is found
+"""
+
+from ipam_core.diagnosis.explain.explanation import Explanation, explain
+
+__all__ = ["Explanation", "explain"]

@@ -1,0 +1,287 @@
+"""Findings of severity info: what the settings cost, and what they do not do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
+from ipam_core.diagnosis.explain.play import WITHOUT_END, Play, rolling_update
+from ipam_core.diagnosis.fixes import set_env
+from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.manifests import CHART_ENV
+from ipam_core.variables import VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ipam_core.diagnosis.explain.finding import Facts
+    from ipam_core.diagnosis.explain.play import Level
+    from ipam_core.diagnosis.fixes import Fix
+
+_TARGETS = (
+    "WARM_ENI_TARGET",
+    "WARM_IP_TARGET",
+    "MINIMUM_IP_TARGET",
+    "WARM_PREFIX_TARGET",
+    "MAX_ENI",
+)
+_ADDRESS_APIS = ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+_LOWERING = ("MAX_ENI", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_POD_ENI")
+_FEW_PODS_PREFIX = 110
+"""What AWS recommends as maxPods in prefix mode on types of less than 30 vCPUs."""
+_SHORT_WAIT_S = 10.0
+"""So long a pod may wait for a look and for what it asks of EC2."""
+
+
+@finds(
+    "cooldown-exhausted",
+    Severity.INFO,
+    rule=(
+        "A released address cools for IP_COOLDOWN_PERIOD, and counts as available all the "
+        "while: a rolling update finds a pool that believes it has enough, and nothing to "
+        "give."
+    ),
+    change="a warm target as large as what is released within the period, or the period",
+    source=f"{UPSTREAM}#2896",
+)
+def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
+    met = rolling_update(facts.case)
+    if met is None or met.most_waiting == 0:
+        return
+    uncooled = rolling_update(facts.case.with_env({"IP_COOLDOWN_PERIOD": "0"}))
+    if uncooled is None or uncooled.longest_wait_s >= met.longest_wait_s:
+        return
+    fix, outcome = _warmer(facts, met.surge)
+    yield Found(
+        why=(
+            (
+                f"{met.pods} pods replaced, {met.surge} at a time: pods wait up to "
+                f"{met.longest_wait_s:g} s ({uncooled.longest_wait_s:g} s if nothing cooled)"
+            ),
+            (
+                f"at worst: pods waiting {met.most_waiting}, addresses cooling {met.cooling}, "
+                f"to the agent available {met.available}"
+            ),
+        ),
+        fix=fix,
+        outcome=outcome,
+    )
+
+
+@finds(
+    "setting-ignored",
+    Severity.INFO,
+    rule=(
+        "Either IP target switches WARM_ENI_TARGET and WARM_PREFIX_TARGET off; each of "
+        "these counts in one mode only; 0 as an IP target is the same as unset; of "
+        "MINIMUM_IP_TARGET and WARM_IP_TARGET the larger wins."
+    ),
+    change="nothing, or take the variable away so that nobody counts on it",
+    source=f"warmIPTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
+)
+def _setting_ignored(facts: Facts) -> Iterator[Found]:
+    play = facts.play
+    if play.init_error or facts.ipv6:
+        return
+    unread = {warning.variable for warning in facts.settings.warnings}
+    for name in _TARGETS:
+        text = facts.case.env.get(name)
+        if text is None or name in unread or _set_by_all(name, text, facts):
+            continue
+        value = getattr(facts.settings, VARIABLES[name])
+        others = [None] if not value else [str(value + 1), str(value - 1), None]
+        if all(play.same_as(facts.case.with_env({name: other})) for other in others):
+            yield Found(why=(f"{name}={text}: {_ignored_because(name, facts)}",))
+
+
+@finds(
+    "capacity-lowered",
+    Severity.INFO,
+    rule=(
+        "MAX_ENI lowers the ENIs of the type; under custom networking the primary ENI is "
+        "not grown; for pod ENIs the place of a trunk is kept free."
+    ),
+    change="the variable, if the addresses are wanted; else maxPods",
+    source=f"setupENI and hasRoomForEni in pkg/ipamd/ipamd.go of {UPSTREAM}",
+)
+def _capacity_lowered(facts: Facts) -> Iterator[Found]:
+    n_enis = sum(facts.case.limits.enis_per_network_card[: facts.n_cards])
+    full = n_enis * facts.case.limits.slots
+    if facts.ipv6 or facts.play.init_error or facts.capacity == full:
+        return
+    named = [f"{name}={facts.case.env[name]}" for name in _LOWERING if name in facts.case.env]
+    why = [f"{facts.capacity} of the type's {full} slots: {', '.join(named)}"]
+    if facts.settings.enable_pod_eni:
+        why.append("pods on branch ENIs need none of them, and are not counted here")
+    yield Found(why=tuple(why))
+
+
+@finds(
+    "max-pods-below-capacity",
+    Severity.INFO,
+    rule="Addresses beyond maxPods are paid for with the instance and never used.",
+    change="the kubelet's maxPods, or a smaller type",
+    source="AWS: at most 110 pods on types of less than 30 vCPUs, else 250, in prefix mode",
+)
+def _max_pods_below_capacity(facts: Facts) -> Iterator[Found]:
+    usable = min(facts.most_addresses, _FEW_PODS_PREFIX if facts.prefix_mode else WITHOUT_END)
+    if facts.n_cards > 1 or facts.ipv6 or not facts.play.serves_all:
+        return
+    if 2 * facts.case.n_pods < usable:
+        yield Found(
+            why=(
+                (
+                    f"maxPods {facts.case.max_pods} leaves {facts.case.n_pods} pods for "
+                    f"{facts.most_addresses} addresses"
+                ),
+            )
+        )
+
+
+@finds(
+    "max-pods-stops-growth",
+    Severity.INFO,
+    rule=(
+        "A pool of maxPods addresses or more does not grow. Agents up to v1.16.0 go on "
+        f"(PR 2745 of {UPSTREAM}, January 2024)."
+    ),
+    change="nothing: fewer addresses are idle",
+    source=f"{UPSTREAM}#2793",
+)
+def _max_pods_stops_growth(facts: Facts) -> Iterator[Found]:
+    play = facts.play
+    if (
+        play.serves_all
+        and not facts.ipv6
+        and not play.top.low
+        and facts.without_max_pods(play.top).low
+    ):
+        unbraked = Play(replace(facts.case, max_pods=WITHOUT_END), n_pods=facts.case.n_pods)
+        then = f"take {unbraked.up[-1].total}" if unbraked.up else unbraked.init_error
+        yield Found(
+            why=(f"with all pods: {play.up[-1].total} addresses; agents up to v1.16.0: {then}",)
+        )
+
+
+@finds(
+    "calls-per-pod",
+    Severity.INFO,
+    rule=(
+        "WARM_IP_TARGET holds the pool to the address: past MINIMUM_IP_TARGET pods that "
+        "come and go cost EC2 calls, and the account's calls are throttled for all nodes of "
+        "the region."
+    ),
+    change="MINIMUM_IP_TARGET: slightly above the pods that a node usually runs",
+    source=f"docs/eni-and-ip-target.md of {UPSTREAM}",
+)
+def _calls_per_pod(facts: Facts) -> Iterator[Found]:
+    if not facts.play.served or not facts.play.top.targets_defined:
+        return
+    play = facts.play
+    up, back = _address_calls(play.up), _address_calls(play.back)
+    if max(up, back) * 2 > play.served:
+        yield Found(
+            why=(
+                (
+                    f"{play.served} pods cost {up} calls to assign and unassign addresses when "
+                    f"they start, {back} when they end"
+                ),
+            )
+        )
+
+
+@finds(
+    "idle-addresses",
+    Severity.INFO,
+    rule=(
+        "Addresses kept ahead of demand, and the primary of each ENI, are taken out of the "
+        "subnet whether pods use them or not. Told with --subnet-free."
+    ),
+    change="WARM_IP_TARGET with MINIMUM_IP_TARGET, which keep fewer than a whole ENI",
+    source=f"docs/eni-and-ip-target.md of {UPSTREAM}",
+)
+def _idle_addresses(facts: Facts) -> Iterator[Found]:
+    free, up = facts.case.subnet_free, facts.play.up
+    if free is None or not up or facts.ipv6 or facts.play.top_error:
+        return
+    idle, most = up[0].taken + 1, up[-1].taken + 1  # the node's own address too
+    yield Found(
+        why=(
+            (
+                f"a node takes {idle} addresses before its first pod, {up[0].free} of them for "
+                f"pods; {most} with {up[-1].pods} pods"
+            ),
+            f"{free} free addresses are enough for {free // idle} idle or {free // most} full",
+        )
+    )
+
+
+@finds(
+    "network-cards",
+    Severity.INFO,
+    rule=(
+        "Network cards above 0 keep WARM_IP_TARGET=1 and MINIMUM_IP_TARGET=1 whatever the "
+        f"settings say (agents from v1.20, PR 3347 of {UPSTREAM}, July 2025)."
+    ),
+    change="nothing: a pod takes an address of the first card that has one",
+    source=f"{UPSTREAM} PR 3347",
+)
+def _network_cards(facts: Facts) -> Iterator[Found]:
+    if facts.n_cards > 1:
+        n_enis = sum(facts.case.limits.enis_per_network_card)
+        yield Found(why=(f"{facts.n_cards} cards with {n_enis} ENIs",))
+
+
+def _address_calls(levels: Sequence[Level]) -> int:
+    return sum(level.calls[api] for level in levels for api in _ADDRESS_APIS)
+
+
+def _warmer(facts: Facts, surge: int) -> tuple[Fix | None, str]:
+    """Return the least of a few warmer targets with which no pod waits long, as played."""
+    top = facts.play.top
+    for n_ahead in (surge, 2 * surge, 4 * surge):
+        if top.targets_defined:
+            fix = set_env(WARM_IP_TARGET=str(n_ahead))
+        else:
+            size = ADDRESSES_PER_PREFIX if facts.prefix_mode else top.view.slots
+            fix = set_env(**{facts.warm_variable: str(top.warm + -(-n_ahead // size))})
+        assert fix.change is not None
+        met = rolling_update(facts.case.with_env(fix.change.env or {}))
+        if met is not None and met.longest_wait_s <= _SHORT_WAIT_S:
+            waits = f"pods wait up to {met.longest_wait_s:g} s"
+            return fix, waits if met.longest_wait_s else "none waits"
+    return None, ""
+
+
+def _set_by_all(name: str, text: str, facts: Facts) -> bool:
+    """Return whether every manifest sets this, and nobody counts on it here."""
+    counted_on = name == "WARM_ENI_TARGET" and not facts.prefix_mode
+    return text == CHART_ENV.get(name) and not counted_on
+
+
+def _ignored_because(name: str, facts: Facts) -> str:
+    settings, limits = facts.settings, facts.case.limits
+    if name == "MAX_ENI":
+        return f"{limits.instance_type} has {limits.max_enis} ENIs"
+    if name == "WARM_ENI_TARGET" and facts.prefix_mode:
+        return "prefix mode goes by WARM_PREFIX_TARGET"
+    if name == "WARM_PREFIX_TARGET" and not facts.prefix_mode:
+        return "prefix mode is off"
+    if name in ("WARM_ENI_TARGET", "WARM_PREFIX_TARGET") and settings.ip_targets_defined:
+        return "an IP target is set"
+    if getattr(settings, VARIABLES[name]) == 0:
+        return "the same as unset"
+    return "the node does the same without it"
+
+
+CHECKS = (
+    _cooldown_exhausted,
+    _setting_ignored,
+    _capacity_lowered,
+    _max_pods_below_capacity,
+    _max_pods_stops_growth,
+    _calls_per_pod,
+    _idle_addresses,
+    _network_cards,
+)

@@ -1,0 +1,91 @@
+"""What will these settings do on this node? Play it from 0 pods to maxPods and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ipam_core import instances
+from ipam_core.diagnosis.explain import costs, stalls, warnings
+from ipam_core.diagnosis.explain.finding import Facts, Severity
+from ipam_core.diagnosis.explain.play import NodeCase, Play, capacity_slots
+from ipam_core.policy import VPC_CNI
+from ipam_core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipam_core.diagnosis.explain.finding import Finding, Verdict
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.policy import Policy
+
+
+CHECKS = (*stalls.CHECKS, *warnings.CHECKS, *costs.CHECKS)
+"""Every check, the worst kind of finding first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What settings do on a node: the verdict, the levels it is read from, and findings."""
+
+    case: NodeCase
+    play: Play
+    capacity_slots: int
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every pod gets an address and nothing is other than meant."""
+        return self.verdict.serves_all and not any(
+            finding.kind.severity is not Severity.INFO for finding in self.findings
+        )
+
+
+def explain(
+    instance: str | InstanceLimits,
+    env: Mapping[str, str] = MappingProxyType({}),
+    *,
+    unknown: Mapping[str, str] | None = None,
+    max_pods: int | None = None,
+    subnet_free: int | None = None,
+    policy: Policy = VPC_CNI,
+    seed: int = 0,
+) -> Explanation:
+    """Play a fresh node with these variables from 0 pods to all it may run, and back.
+
+    `env` holds the agent's environment variables as strings; `Settings.to_env()` gives
+    them, and so do the readers of `ipam_core.manifests`, which give `unknown` too:
+    variables kept elsewhere, taken as unset. `max_pods` is the kubelet's maxPods, two
+    pods on the host network included; left out, what AWS publishes for the type.
+    `subnet_free` addresses are free in the node's subnet; left out, without end. `seed`
+    decides what the agent leaves to chance: which address a pod gets.
+
+    Calls take no time. Cost: 20 to 200 ms, a second for thousands of pods.
+
+    Raises:
+        UnknownInstanceTypeError: the instance type is not in the table.
+        TypeError: a value of `env` is no string.
+    """
+    limits = instances.limits(instance) if isinstance(instance, str) else instance
+    case = NodeCase(
+        limits=limits,
+        env=dict(env),
+        max_pods=limits.max_pods if max_pods is None else max_pods,
+        policy=policy,
+        subnet_free=subnet_free,
+        seed=seed,
+    )
+    facts = Facts(
+        play=Play(case),
+        settings=Settings.from_env(env, unknown=unknown),
+        capacity=capacity_slots(case),
+    )
+    return Explanation(
+        case=case,
+        play=facts.play,
+        capacity_slots=facts.capacity,
+        verdict=facts.verdict(),
+        findings=tuple(finding for check in CHECKS for finding in check(facts)),
+    )

@@ -1,0 +1,185 @@
+"""What `explain` says of a node: the verdict, and the kinds of findings with their checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis.explain.play import WITHOUT_END, Play
+from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.pool import decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ipam_core.diagnosis.explain.play import NodeCase
+    from ipam_core.diagnosis.fixes import Fix
+    from ipam_core.pool import Decision
+    from ipam_core.settings import Settings
+
+
+UPSTREAM = "aws/amazon-vpc-cni-k8s"
+
+
+class Severity(StrEnum):
+    """How bad a finding is: pods do not start; not what was meant; what it costs."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of `n_pods` pods that start one by one, the pool settling between.
+
+    `stalled_at` is the first pod that never gets an address, None where all get one;
+    `unused_slots` are those of the node then, addresses or prefixes, that could be
+    filled. `burst` pods may start at once with any number running and none waits, None:
+    all that there are. `init_error` is why the agent does not start.
+    """
+
+    n_pods: int
+    served: int
+    stalled_at: int | None
+    unused_slots: int
+    burst: int | None
+    init_error: str
+
+    @property
+    def serves_all(self) -> bool:
+        """Whether every pod gets an address."""
+        return self.stalled_at is None and not self.init_error
+
+    def __str__(self) -> str:
+        if self.init_error:
+            return f"the agent does not start: {self.init_error}"
+        if self.stalled_at is None:
+            return f"serves all {self.n_pods} pods"
+        if self.unused_slots:
+            return f"stalls at pod {self.stalled_at} with {self.unused_slots} slots unused"
+        return f"full: {self.served} of {self.n_pods} pods get an address"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of finding: its rule in general, and what to change."""
+
+    identifier: str
+    severity: Severity
+    rule: str
+    change: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A kind of finding met: this case's numbers, and a fix with what playing it gave."""
+
+    kind: Kind
+    why: tuple[str, ...]
+    fix: Fix | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a check found; its kind is the check's."""
+
+    why: tuple[str, ...]
+    fix: Fix | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What checks go by: the case as played, and `capacity`, the slots that it can fill."""
+
+    play: Play
+    settings: Settings
+    capacity: int
+
+    @property
+    def case(self) -> NodeCase:
+        """The case that was played."""
+        return self.play.case
+
+    @property
+    def prefix_mode(self) -> bool:
+        """Whether a slot holds a /28."""
+        return self.play.node.prefix_mode
+
+    @property
+    def ipv6(self) -> bool:
+        """Whether pods get IPv6 addresses, of which there is no end."""
+        return self.play.node.mode == "ipv6"
+
+    @property
+    def n_cards(self) -> int:
+        """Network cards that the agent manages."""
+        return len(self.play.node.stores)
+
+    @property
+    def most_addresses(self) -> int:
+        """Pod addresses of the node with every slot filled."""
+        return self.capacity * (ADDRESSES_PER_PREFIX if self.prefix_mode else 1)
+
+    @property
+    def warm_variable(self) -> str:
+        """The warm target of the mode that counts where no IP target does."""
+        return "WARM_PREFIX_TARGET" if self.prefix_mode else "WARM_ENI_TARGET"
+
+    def verdict(self) -> Verdict:
+        """Return what became of the pods."""
+        play = self.play
+        return Verdict(
+            n_pods=self.case.n_pods,
+            served=play.served,
+            stalled_at=None if play.serves_all or play.init_error else play.served + 1,
+            unused_slots=self.capacity - sum(play.up[-1].per_eni) if play.up else 0,
+            burst=play.burst,
+            init_error=play.init_error,
+        )
+
+    def without_max_pods(self, decision: Decision) -> Decision:
+        """Return what the rules would say if maxPods did not stop growth."""
+        return decide(replace(decision.view, max_pods=WITHOUT_END), self.case.policy)
+
+    def mended(
+        self, fixes: Iterable[Fix], good: Callable[[Play], bool] = lambda play: play.serves_all
+    ) -> tuple[Fix | None, str]:
+        """Return the first fix that does good when played, and what it gave.
+
+        Without any, (None, "").
+        """
+        for fix in fixes:
+            assert fix.change is not None
+            case = self.case.with_env(fix.change.env or {})
+            play = Play(replace(case, max_pods=fix.change.max_pods or case.max_pods))
+            if good(play):
+                n_pods = play.case.n_pods
+                what = "all" if play.serves_all else f"{play.served} of"
+                return fix, f"serves {what} {n_pods} pods"
+        return None, ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A kind of finding, and what looks for it in a case as played."""
+
+    kind: Kind
+    find: Callable[[Facts], Iterator[Found]]
+
+    def __call__(self, facts: Facts) -> Iterator[Finding]:
+        """Yield what is found of this kind."""
+        for found in self.find(facts):
+            yield Finding(kind=self.kind, why=found.why, fix=found.fix, outcome=found.outcome)
+
+
+def finds(
+    identifier: str, severity: Severity, *, rule: str, change: str, source: str
+) -> Callable[[Callable[[Facts], Iterator[Found]]], Check]:
+    """Make a function the check of a kind of finding."""
+    kind = Kind(identifier=identifier, severity=severity, rule=rule, change=change, source=source)
+    return lambda find: Check(kind=kind, find=find)

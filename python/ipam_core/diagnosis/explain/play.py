@@ -1,0 +1,419 @@
+"""Play a node from 0 pods to all that it may run, and back: what `explain` goes by.
+
+Between two pods the pool settles. Only looks that may do something are played: those
+5 s apart while something changes, then one after a time past every pause of the agent.
+Calls take no time, as in scenarios.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import zip_longest
+from math import ceil
+from typing import TYPE_CHECKING
+
+from ipam_core._store import Sandbox
+from ipam_core.cloud import drive
+from ipam_core.cloud.simulated import CHANGING_APIS, count_calls
+from ipam_core.errors import PoolExhaustedError
+from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.node.node import LOOK_INTERVAL_S
+from ipam_core.node.waiting import WAITS_S
+from ipam_core.policy import VPC_CNI
+from ipam_core.simulation.scenario.observe import largest_first
+from ipam_core.simulation.scenario.player import Player
+from ipam_core.simulation.scenario.spec import Scenario, ScenarioStep
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ipam_core.errors import CloudError
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.node import Node
+    from ipam_core.policy import Policy
+
+SETTLED_AFTER_S = 185.0
+"""Past this every pause of the agent is over (the longest is 120 s, after a full subnet)."""
+LONGEST_COOLDOWN_S = 600.0
+"""A longer cooldown is not waited for between two pods."""
+MOST_TURNS = 6
+"""A pool that turned from growing to shrinking, or back, more often does not settle."""
+MOST_LOOKS = 400
+FLAP_WATCHED_S = 600
+WITHOUT_END = 10**9
+"""A target or limit that nothing reaches."""
+PROVISIONING = ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "ENABLE_IMDS_ONLY_MODE")
+"""With either true the agent attaches nothing; the second implies the first."""
+ROLLING_SHARE = 0.25
+"""The surge of a rolling update: `maxSurge` of a Deployment is 25% unless set."""
+READY_AFTER_LOOKS = 2
+"""So many looks (10 s) after it runs a pod is ready, and an old one may go."""
+_GROWING = frozenset({"AssignPrivateIpAddresses", "AttachNetworkInterface"})
+_ASKING = _GROWING | {"CreateNetworkInterface"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeCase:
+    """One node to play. `env` are its variables as set; `max_pods` is the kubelet's maxPods.
+
+    `subnet_free` addresses are free in the subnet that the node's ENIs come from, in whole
+    /28s as far as they go; None: without end. `seed` decides what the agent leaves to chance.
+    """
+
+    limits: InstanceLimits
+    env: Mapping[str, str]
+    max_pods: int
+    policy: Policy = VPC_CNI
+    subnet_free: int | None = None
+    seed: int = 0
+
+    @property
+    def n_pods(self) -> int:
+        """Pods that need an address: maxPods counts those on the host network too."""
+        return max(self.max_pods - HOST_NETWORK_PODS, 0)
+
+    def with_env(self, changes: Mapping[str, str | None]) -> NodeCase:
+        """Return the case with variables set, or with None taken away."""
+        merged = {**self.env, **changes}
+        return replace(self, env={name: v for name, v in merged.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The settled node with so many pods, and what led there from the level before.
+
+    `per_eni` are the slots in use on each ENI, largest first: addresses beside its primary,
+    prefixes in prefix mode, and where a policy allows that, both. `free` can be given to
+    pods. `settled` is False where the pool goes on growing and shrinking. `waited`: the
+    pod found nothing and waited for a look.
+    """
+
+    pods: int
+    per_eni: tuple[int, ...]
+    total: int
+    free: int
+    calls: Counter[str]
+    settled: bool = True
+    waited: bool = False
+
+    @property
+    def enis(self) -> int:
+        """ENIs attached."""
+        return len(self.per_eni)
+
+    @property
+    def taken(self) -> int:
+        """Addresses of the subnet that the node took beside its first: ENIs have one too."""
+        return self.total + self.enis - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flap:
+    """A pool that does not settle: with how many pods, and the calls it makes for ever."""
+
+    pods: int
+    calls_per_hour: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingUpdate:
+    """Pods replaced a wave at a time: who waited longest, and what the pool was then.
+
+    `cooling` and `available` are of the moment when most pods waited while addresses
+    cooled; all 0 where there was none.
+    """
+
+    pods: int
+    surge: int
+    longest_wait_s: float
+    most_waiting: int
+    cooling: int
+    available: int
+
+
+class Play:
+    """A node played up, and back when asked for.
+
+    `up` are the levels from 0 pods on; its last is that of all pods, or of the last pod
+    served. `idle` and `top` are what the rules say with no pod, and with all pods or at
+    the stall; the errors are how the last call for more was refused until then, None: it
+    was not. Cost: 30 to 100 us a level.
+    """
+
+    def __init__(self, case: NodeCase, *, n_pods: int | None = None) -> None:
+        self.case = case
+        self._world = world = _World(case)
+        self.init_error = world.init_error
+        self.top_error: CloudError | None = None
+        self.up: list[Level] = []
+        self.idle = self.top = world.player.node.decide()
+        self.idle_error: CloudError | None = None
+        if self.init_error:
+            return
+        for level in world.up(n_pods):
+            self.up.append(level)
+            if level.pods == 0:
+                self.idle = world.player.node.decide()
+                self.idle_error = world.refused
+        self.top = world.player.node.decide()
+        self.top_error = world.refused
+
+    @property
+    def node(self) -> Node:
+        """The node, as it is now."""
+        return self._world.player.node
+
+    @property
+    def flap(self) -> Flap | None:
+        """Where the pool first does not settle."""
+        return self._world.flap
+
+    @property
+    def served(self) -> int:
+        """Pods that got an address."""
+        return self.up[-1].pods if self.up else 0
+
+    @property
+    def serves_all(self) -> bool:
+        """Whether every pod got one, in the end."""
+        return not self.init_error and self.served == self.case.n_pods
+
+    @cached_property
+    def back(self) -> list[Level]:
+        """The levels on the way back to 0 pods, the oldest pod going first."""
+        return list(self._world.back())
+
+    @property
+    def burst(self) -> int | None:
+        """So many pods may start at once at any level and none waits; None: any number."""
+        n_pods = self.case.n_pods
+        return min((at.free for at in self.up if at.free < n_pods - at.pods), default=None)
+
+    def same_as(self, case: NodeCase) -> bool:
+        """Return whether another case's node goes through just the same levels."""
+        world = _World(case)
+        if self.init_error or world.init_error:
+            return self.init_error == world.init_error
+        for mine, levels in ((self.up, world.up()), (self.back, world.back())):
+            if any(level != other for level, other in zip_longest(mine, levels)):
+                return False
+        return True
+
+
+def capacity_slots(case: NodeCase) -> int:
+    """Return how many slots the node can fill when nothing but ENIs and slots limits it."""
+    wanting = replace(case, max_pods=WITHOUT_END, subnet_free=None)
+    everything = {"WARM_IP_TARGET": str(WITHOUT_END), **dict.fromkeys(PROVISIONING)}
+    world = _World(wanting.with_env(everything))
+    if world.init_error:
+        return 0
+    world.settle()
+    node = world.player.node
+    # Cards above 0 have targets of their own, and grow with demand until they are full.
+    others = case.limits.enis_per_network_card[1 : len(node.stores)]
+    now_ns = world.player.now_ns
+    held = sum(node.store.eni_stats(e.eni_id, now_ns).slots_used for e in node.store.enis())
+    return held + sum(min(n_enis, node.max_enis) for n_enis in others) * node.slots
+
+
+def rolling_update(case: NodeCase) -> RollingUpdate | None:
+    """Replace the pods of a half-full node, a wave of new ones before as many old ones go.
+
+    A wave's pods are ready 10 s after they run; then as many old ones go, and the next
+    wave starts. None where the node cannot hold so many pods.
+    """
+    world = _World(case)
+    n_pods = case.n_pods // 2
+    surge = ceil(n_pods * ROLLING_SHARE)
+    if world.init_error or surge == 0:
+        return None
+    if sum(1 for _ in world.up(n_pods)) <= n_pods:
+        return None
+    longest_s, worst, replaced = 0.0, (0, 0, 0), 0
+    while replaced < n_pods:
+        wave = min(surge, n_pods - replaced)
+        asked_ns = world.player.now_ns
+        for _ in range(wave):
+            world.ask()
+        while world.waiting:
+            decision = world.player.node.decide()
+            if decision.view.cooling:
+                worst = max(worst, (len(world.waiting), decision.view.cooling, decision.available))
+            world.look(LOOK_INTERVAL_S)
+            if world.player.now_ns - asked_ns > LONGEST_COOLDOWN_S * NS:
+                break
+        longest_s = max(longest_s, (world.player.now_ns - asked_ns) / NS)
+        if world.waiting:
+            break
+        for _ in range(READY_AFTER_LOOKS):
+            world.look(LOOK_INTERVAL_S)
+        for _ in range(wave):
+            world.remove_oldest()
+        replaced += wave
+    most_waiting, cooling, available = worst
+    return RollingUpdate(
+        pods=n_pods,
+        surge=surge,
+        longest_wait_s=longest_s,
+        most_waiting=most_waiting,
+        cooling=cooling,
+        available=available,
+    )
+
+
+class _World:
+    """The node with its cloud, driven look by look; the player is only its set-up."""
+
+    def __init__(self, case: NodeCase) -> None:
+        limits = case.limits
+        self.case = case
+        self.player = Player(
+            Scenario(
+                scenario_id="explain",
+                instance_type=limits.instance_type,
+                max_enis=limits.max_enis,
+                ipv4_per_eni=limits.ipv4_per_eni,
+                env=case.env,
+                max_pods=case.max_pods,
+                steps=(),
+                expect={},
+                nitro=limits.nitro,
+                enis_per_card=limits.enis_per_network_card,
+            ),
+            policy=case.policy,
+            seed=case.seed,
+            record=False,
+        )
+        if case.subnet_free is not None:
+            for subnet in self.player.subnets.values():
+                subnet.set_free(case.subnet_free)
+        self.player.boot(ScenarioStep(op="boot"))
+        self.init_error = self.player.init_error or ""
+        self.running: list[Sandbox] = []
+        self.waiting: list[Sandbox] = []
+        self._pauses_s = (
+            LOOK_INTERVAL_S,
+            SETTLED_AFTER_S + min(self.player.node.settings.cooldown_s, LONGEST_COOLDOWN_S),
+        )
+        self.flap: Flap | None = None
+        self._n_pods = 0
+        self._n_told = 0
+
+    @property
+    def refused(self) -> CloudError | None:
+        """How the last call for more was refused."""
+        asking = (call.error for call in reversed(self.player.calls) if call.api in _ASKING)
+        return next(asking, None)
+
+    def up(self, n_pods: int | None = None) -> Iterator[Level]:
+        """Yield the level of 0 pods, and of each pod that is served."""
+        settled = self.settle()
+        yield self.level(0, settled=settled)
+        for pods in range(1, 1 + (self.case.n_pods if n_pods is None else n_pods)):
+            waited = not self.ask()
+            settled = self.settle()
+            if self.waiting:
+                return
+            yield self.level(pods, settled=settled, waited=waited)
+
+    def back(self) -> Iterator[Level]:
+        """Yield the level of each pod fewer."""
+        if self.waiting:  # the pod of the stall goes first, and is forgotten
+            self.waiting.clear()
+            self.player.now_ns += WAITS_S * NS
+        while self.running:
+            self.remove_oldest()
+            settled = self.settle()
+            yield self.level(len(self.running), settled=settled)
+
+    def ask(self) -> bool:
+        """Let one more pod ask; return whether it was served at once."""
+        self._n_pods += 1
+        pod = Sandbox(f"pod-{self._n_pods}")
+        if self._serve(pod):
+            return True
+        self.waiting.append(pod)
+        return False
+
+    def remove_oldest(self) -> None:
+        """Remove the pod that has run longest."""
+        self.player.node.remove_pod(self.running.pop(0))
+
+    def look(self, after_s: float) -> Counter[str]:
+        """Look at the pool after a time, try the waiting pods; return the calls that changed it.
+
+        The waiting pods have asked all the while, and nothing was free.
+        """
+        player = self.player
+        player.now_ns += int(after_s * NS)
+        for pod in self.waiting:
+            player.node.waiting.note_refused(pod)
+        n_before = len(player.calls)
+        drive(player.node.look(), player.instance, sleep=_no_time)
+        while self.waiting and self._serve(self.waiting[0]):
+            self.waiting.pop(0)
+        return Counter(
+            call.api
+            for call in player.calls[n_before:]
+            if call.error is None and call.api in CHANGING_APIS
+        )
+
+    def settle(self) -> bool:
+        """Look until nothing changes any more; return False where that never comes."""
+        quiet = turns = 0
+        grew: bool | None = None
+        for _ in range(MOST_LOOKS):
+            n_waiting = len(self.waiting)
+            changes = self.look(self._pauses_s[quiet])
+            if changes:
+                now_grew = not _GROWING.isdisjoint(changes)
+                turns += grew is not None and grew != now_grew
+                grew = now_grew
+            if turns > MOST_TURNS and not self.waiting:
+                return False
+            quiet = 0 if changes or len(self.waiting) < n_waiting else quiet + 1
+            if quiet == len(self._pauses_s):
+                return True
+        return False
+
+    def level(self, pods: int, *, settled: bool = True, waited: bool = False) -> Level:
+        """Return the level as it is now, with the calls since the one before."""
+        player = self.player
+        cards = [store.stats(player.now_ns) for store in player.node.stores]
+        calls = player.calls[self._n_told :]
+        self._n_told = len(player.calls)
+        if not settled and self.flap is None:
+            self.flap = Flap(pods=pods, calls_per_hour=self._calls_per_hour())
+        return Level(
+            pods=pods,
+            per_eni=tuple(largest_first(player, "slots_used")),
+            total=sum(card.total for card in cards),
+            free=sum(card.assignable for card in cards),
+            calls=count_calls(calls),
+            settled=settled,
+            waited=waited,
+        )
+
+    def _calls_per_hour(self) -> int:
+        """Return how many EC2 calls the node makes in an hour if nothing happens to it."""
+        n_before = len(self.player.calls)
+        for _ in range(int(FLAP_WATCHED_S / LOOK_INTERVAL_S)):
+            self.look(LOOK_INTERVAL_S)
+        n_calls = len(self.player.calls) - n_before
+        self._n_told = len(self.player.calls)
+        return n_calls * 3600 // FLAP_WATCHED_S
+
+    def _serve(self, pod: Sandbox) -> bool:
+        try:
+            self.player.node.add_pod(pod)
+        except PoolExhaustedError:
+            return False
+        self.running.append(pod)
+        return True
+
+
+def _no_time(_: float) -> None:
+    """Sleep of a world in which calls take no time."""

@@ -1,0 +1,259 @@
+"""Grow a card's pool by one step: addresses on an attached ENI, or one new ENI.
+
+Source: pool-rules section 5.1; pkg/ipamd/ipamd.go (increaseDatastorePool,
+tryAssignIPs, tryAssignPrefixes, tryAllocateENI) and pkg/awsutils/awsutils.go
+(AllocENI, createENI, WaitForENIAndIPsAttached).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipam_core.effects import (
+    AssignPrefixes,
+    AssignPrivateIps,
+    AttachEni,
+    CreateEni,
+    DeleteWithInstance,
+    DescribeEnis,
+    DescribeSubnets,
+    FindFreeDevice,
+    ReadAttachedEnis,
+    ReadEniConfig,
+    ReadUnschedulable,
+    Sleep,
+)
+from ipam_core.errors import AddressLimitError, CloudError, UnreachableError
+from ipam_core.node.attach import add_cidrs, take_eni
+from ipam_core.node.shrink import delete_eni, detach_and_delete
+from ipam_core.tags import ROLE_TAG
+
+if TYPE_CHECKING:
+    from ipam_core.effects import AttachedEni, EniConfig, Step, SubnetDescription
+    from ipam_core.node.node import Node
+
+METADATA_TRIES = 12
+"""How often metadata is asked for a new ENI, 0.1 s apart at first and then twice as long."""
+LONGEST_WAIT_S = 60.0
+
+
+def may_change_enis(node: Node) -> Step[bool]:
+    """Return whether the node may grow or free an ENI: neither terminating nor cordoned."""
+    if node.terminating:
+        return False
+    return node.settings.manage_enis_non_schedulable or not (yield ReadUnschedulable())
+
+
+def grow(node: Node, card: int) -> Step[None]:
+    """Grow a card's pool by one step.
+
+    Raises the `CloudError` of AssignPrivateIpAddresses that ended the step, unless it
+    means that the subnet is full: that starts the pause. An ENI that cannot be had
+    raises nothing.
+    """
+    if not (yield from may_change_enis(node)) or node.pausing():
+        return
+    try:
+        grew = yield from _grow_attached(node, card)
+    except CloudError as error:
+        node.last_error = error
+        if not node.says_subnet_full(error):
+            raise
+        node.note_full()
+        return
+    if not grew and node.has_room_for_eni(card):
+        try:
+            yield from _grow_by_eni(node, card)
+        except CloudError as error:
+            node.last_error = error
+            return
+        grew = True
+    if grew:
+        node.note_change()
+
+
+def _grow_attached(node: Node, card: int) -> Step[bool]:
+    """Ask for addresses on the first attached ENI that has room; return whether one grew."""
+    store = node.stores[card]
+    want = node.decide(card).want
+    if want == 0:
+        return False
+    candidates = [
+        eni_id
+        for eni_id in store.growable_enis(node.slots)
+        if not (eni := store.eni(eni_id)).trunk
+        and not (eni.primary and node.settings.custom_networking)
+    ]
+    for eni_id in node.in_map_order(candidates):
+        n_slots = node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used
+        try:
+            addresses, prefixes = yield from _assign(node, card, eni_id, n_slots)
+        except AddressLimitError:
+            # The store is out of step with EC2: take over what the ENI truly holds.
+            (truth,) = yield DescribeEnis((eni_id,))
+            addresses = () if node.prefix_mode and not node.falls_back else truth.addresses
+            prefixes = truth.prefixes if node.prefix_mode else ()
+        except CloudError as error:
+            if node.settings.enable_subnet_discovery and node.says_subnet_full(error):
+                continue
+            raise
+        if eni_id in store:  # it may have gone while EC2 was asked
+            add_cidrs(node, store, eni_id, addresses, prefixes)
+        return True
+    return False
+
+
+def _assign(
+    node: Node, card: int, eni_id: str, n_slots: int
+) -> Step[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Ask for what the card wants on one ENI; return (addresses, prefixes).
+
+    Under `fallback_to_addresses` secondary IPs are asked for where there is no /28.
+    """
+    want = min(n_slots, node.decide(card).want)
+    if not node.prefix_mode:
+        return (yield from _assign_or_one(AssignPrivateIps, eni_id, want)), ()
+    if not node.lacks_prefixes():
+        try:
+            return (), (yield from _assign_or_one(AssignPrefixes, eni_id, want))
+        except CloudError as error:
+            if not node.notes_lack_of_prefixes(error):
+                raise
+    want = min(n_slots, node.decide(card).want_addresses)
+    return (yield from _assign_or_one(AssignPrivateIps, eni_id, want)), ()
+
+
+def _assign_or_one(
+    ask: type[AssignPrivateIps | AssignPrefixes], eni_id: str, count: int
+) -> Step[tuple[str, ...]]:
+    """Ask for `count`; where that fails, ask once more for 1, even if it was 1."""
+    cidrs: tuple[str, ...]
+    try:
+        cidrs = yield ask(eni_id, count)
+    except AddressLimitError:
+        raise
+    except CloudError:
+        cidrs = yield ask(eni_id, 1)
+    return cidrs
+
+
+def _grow_by_eni(node: Node, card: int) -> Step[None]:
+    """Create, attach and take over one ENI; what fails half way is undone.
+
+    Raises the `CloudError` that prevented it, having started the pause where creating
+    or attaching met a full subnet.
+    """
+    config: EniConfig | None = None
+    if node.settings.custom_networking:
+        config = yield ReadEniConfig()
+    if node.decide(card).want_new_eni == 0:
+        return
+    try:
+        eni_id, n_addresses, n_prefixes = yield from _create_and_attach(node, card, config)
+    except CloudError as error:
+        if node.says_subnet_full(error):
+            node.note_full()
+        raise
+    attached = yield from _wait_for_metadata(node, eni_id, n_addresses, n_prefixes)
+    yield from take_eni(node, attached)
+
+
+def _create_and_attach(
+    node: Node, card: int, config: EniConfig | None
+) -> Step[tuple[str, int, int]]:
+    """Create and attach an ENI; return its id and the addresses and prefixes asked for."""
+    eni_id, n_addresses, n_prefixes = yield from _create(node, card, config)
+    try:
+        device_number = yield FindFreeDevice(card)
+        attachment_id = yield AttachEni(eni_id, device_number, card)
+    except CloudError:
+        yield from delete_eni(node, eni_id)
+        raise
+    try:
+        yield DeleteWithInstance(eni_id, attachment_id)
+    except CloudError:
+        yield from detach_and_delete(node, eni_id)
+        raise
+    return eni_id, n_addresses, n_prefixes
+
+
+def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, int, int]]:
+    """Create an ENI in the first subnet that takes it, with prefixes if there may be any."""
+    subnet_ids = [config.subnet_id] if config else (yield from _subnets_to_try(node))
+    groups = config.security_groups if config else ()
+    decision = node.decide(card)
+    asks = [(0, decision.want_new_eni)] if node.prefix_mode else [(decision.want_new_eni, 0)]
+    if node.falls_back:
+        asks.append((min(decision.want_addresses, node.slots), 0))
+        if node.lacks_prefixes():
+            del asks[0]
+    refusal: CloudError | None = None
+    for n_addresses, n_prefixes in asks:
+        for subnet_id in subnet_ids:
+            try:
+                eni_id: str = yield CreateEni(
+                    subnet_id=subnet_id,
+                    security_groups=groups,
+                    n_addresses=n_addresses,
+                    n_prefixes=n_prefixes,
+                )
+            except CloudError as error:
+                refusal = error
+                continue
+            return eni_id, n_addresses, n_prefixes
+        if refusal is not None and not node.notes_lack_of_prefixes(refusal):
+            break
+    raise refusal or CloudError(CreateEni.api, "NoSubnet", "every subnet of this zone is excluded")
+
+
+def _subnets_to_try(node: Node) -> Step[list[str]]:
+    """Return the subnets for a new ENI, in the order in which they are tried.
+
+    With subnet discovery: the primary ENI's, unless tagged 0, and those tagged 1, most
+    free addresses first. "" is the primary ENI's subnet.
+    """
+    if not node.settings.enable_subnet_discovery or node.mode == "ipv6":
+        return [""]
+    try:
+        subnets: tuple[SubnetDescription, ...] = yield DescribeSubnets()
+    except CloudError:
+        return [""]
+    primary = next((eni.subnet_id for eni in node.store.enis() if eni.primary), "")
+    usable = [
+        subnet
+        for subnet in subnets
+        if (role := subnet.tags.get(ROLE_TAG)) == "1"
+        or (subnet.subnet_id == primary and role != "0")
+    ]
+    usable.sort(key=lambda subnet: -subnet.available_addresses)
+    return [subnet.subnet_id for subnet in usable]
+
+
+def _wait_for_metadata(
+    node: Node, eni_id: str, n_addresses: int, n_prefixes: int
+) -> Step[AttachedEni]:
+    """Wait until metadata shows the ENI with its addresses; return what it shows.
+
+    After the last try an ENI that shows some secondary IPs, or more than one prefix,
+    is taken as it is. Raises `UnreachableError` otherwise; the ENI stays attached, for
+    a reconcile to find.
+    """
+    delay_s = 0.1
+    seen: AttachedEni | None = None
+    n_seen = 0
+    for attempt in range(METADATA_TRIES):
+        if attempt:
+            yield Sleep(node.jittered(delay_s, 0.15))
+            delay_s = min(delay_s * 2, LONGEST_WAIT_S)
+        try:
+            attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
+        except CloudError:
+            continue
+        seen = next((eni for eni in attached if eni.eni_id == eni_id), seen)
+        if seen is not None:
+            n_seen = len(seen.prefixes if n_prefixes else seen.addresses)
+            if n_seen >= max(n_addresses, n_prefixes, 1):
+                return seen
+    if seen is not None and n_seen > (1 if n_prefixes else 0):
+        return seen
+    raise UnreachableError("instance metadata", "NotAttached", f"ENI {eni_id!r} does not appear")

@@ -1,0 +1,18 @@
+"""Pictures of runs, fleets, subnets and choices of settings. Extra `plot`.
+
+style.py     what they share
+timeline.py  a pool's addresses over time
+waits.py     how long pods wait
+pareto.py    choices of settings
+fleet.py     runs of a fleet, side by side
+subnet.py    the blocks of a subnet; a forecast
+
+They are given plain numbers or results, and are imported by the command line only.
+"""
+
+from ipam_core.plots.pareto import Choice, plot_pareto
+from ipam_core.plots.style import check_path
+from ipam_core.plots.timeline import Mark, plot_timeline
+from ipam_core.plots.waits import plot_waits
+
+__all__ = ["Choice", "Mark", "check_path", "plot_pareto", "plot_timeline", "plot_waits"]

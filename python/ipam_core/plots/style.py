@@ -1,0 +1,93 @@
+"""What the pictures share: colours, marks, figures, axes. Extra `plot`.
+
+Every line and area is told apart by more than its colour, by dashes, hatches or marks,
+and the colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which the
+colour-blind tell apart.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+DPI = 130
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
+    "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
+)  # fmt: skip
+GREY = "#777777"
+_DASHES = ("-", "--", "-.", ":")
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
+
+
+def check_path(path: Path) -> None:
+    """Raise unless a picture can be drawn and written there: to be asked before long work.
+
+    Raises:
+        InputError: the name ends in neither .png nor .svg, or its folder does not exist.
+        MissingExtraError: matplotlib is not installed.
+    """
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise InputError(f"picture {str(path)!r}: the name must end in .png or .svg")
+    if not path.parent.is_dir():
+        raise InputError(f"picture {str(path)!r}: no folder {str(path.parent)!r}")
+    new_figure(1, 1)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Return a matplotlib figure, in inches, that needs no display and is known to nobody else.
+
+    Raises `MissingExtraError`: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("plot", "a picture") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return how the line of a number is told from the others: colour and dashes."""
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "linewidth": 1.8,
+    }
+
+
+def tidy(axis: Any) -> None:
+    """Leave of an axis what is read: a light grid, and no box."""
+    axis.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure as PNG or SVG, by the name. Raises as `check_path`, and `OSError`."""
+    check_path(path)
+    figure.savefig(path, dpi=DPI)
+
+
+def longest_wait(waits: np.ndarray) -> float:
+    """Return the longest wait that ends, 1 s at least."""
+    return float(waits.max(initial=1.0, where=waits < inf))
+
+
+def seconds_axis(axis: Any, set_scale: Any, longest: float, shortest: float = 0) -> None:
+    """Let an axis of seconds hold 0 and, if they differ much, be logarithmic above 1."""
+    if longest > 20 * max(shortest, 1):
+        set_scale("symlog", linthresh=1, linscale=0.5)
+    axis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+
+
+def time_unit(span_s: float) -> tuple[float, str]:
+    """Return the unit that suits a span of time: its seconds and its name."""
+    if span_s > 3 * 3600:
+        return 3600.0, "hours"
+    return (60.0, "minutes") if span_s > 600 else (1.0, "seconds")

@@ -1,0 +1,349 @@
+"""One node's agent in virtual time: its loop, its restarts, and the looks it need not make.
+
+The loop is upstream's `StartNodeIPPoolManager` (pkg/ipamd/ipamd.go): wait 2.5 s, look,
+wait 2.5 s, maybe reconcile, again. A look that did nothing is followed by others that do
+nothing, until a pod comes or goes or `Node.idle_until_ns` has passed; a reconcile that
+found nothing, by others that find nothing until the node changes something. So an idle
+agent is parked, and on waking has its timers set as if it had looked all the while.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import (
+    IpamError,
+    NotReadyError,
+    PoolExhaustedError,
+    SubnetFullError,
+    ThrottledError,
+    UnknownSandboxError,
+)
+from ipam_core.node import Node
+from ipam_core.node.node import LOOK_INTERVAL_S
+from ipam_core.node.timers import RECONCILE_INTERVAL_S
+from ipam_core.simulation.engine import RANK_LOOP, StepRun
+from ipam_core.simulation.scenario.restarts import checkpoint_of
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam_core._store import PoolStats, Sandbox
+    from ipam_core.cloud.simulated import SimulatedInstance
+    from ipam_core.effects import Step
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.policy import Policy
+    from ipam_core.settings import Settings
+    from ipam_core.simulation.engine import Caller
+
+PERIOD_NS = round(LOOK_INTERVAL_S * NS)
+HALF_NS = PERIOD_NS // 2
+RECONCILE_PERIOD_NS = -(-(RECONCILE_INTERVAL_S * NS + 1) // PERIOD_NS) * PERIOD_NS
+"""An idle node reconciles every 65 s: at the first chance after more than 60."""
+FIRST_CRASH_NS = 10 * NS
+LONGEST_CRASH_NS = 300 * NS
+"""A container that exits is started again after 10 s, then twice as long, up to 300 s."""
+LEAK_INTERVAL_NS = 3600 * NS
+MOST_SPARED = 4
+"""After so many pods that came or went before a look, it is made rather than asked about."""
+
+REFUSAL_CAUSES = (
+    "the agent is not ready",
+    "EC2 throttles the agent",
+    "an EC2 call is under way",
+    "the subnet is full",
+    "max pods reached",
+    "what is free is cooling",
+    "the targets ask for no more",
+    "no ENI has room",
+    "the next look is awaited",
+)
+"""Why a pod gets no address, each as said where it is counted."""
+
+
+class Agent:
+    """The agent of one simulated instance. `on_ready` is told of every start that is done."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        instance: SimulatedInstance,
+        limits: InstanceLimits,
+        settings: Settings,
+        *,
+        policy: Policy,
+        max_pods: int,
+        number: int,
+        seed: int,
+        skip_idle: bool = True,
+        on_ready: Callable[[Agent], None] = lambda _: None,
+    ) -> None:
+        self.instance = instance
+        self.number = number
+        self.max_pods = max_pods
+        self.settings = settings
+        self.on_ready = on_ready
+        self._caller = caller
+        self._engine = caller.engine
+        self._limits = limits
+        self._policy = policy
+        self._seed = seed
+        self._skip_idle = skip_idle
+        self._n_starts = 0
+        self._crash_ns = FIRST_CRASH_NS
+        self._run: StepRun | None = None
+        self._parked = False
+        self._n_parked = 0
+        self._look_ns = 0
+        self._spared_ns = self._n_spared = 0
+        self._reconciled_clean = False
+        self.node = self._new_node()
+
+    # --- pods -------------------------------------------------------------------
+
+    def add(self, sandbox: Sandbox, pod: str) -> bool:
+        """Ask for an address for a pod; return whether there was one."""
+        if self._parked:
+            self._catch_up(self._next_tick())
+        try:
+            self.node.add_pod(sandbox, pod)
+        except (PoolExhaustedError, NotReadyError):
+            return False
+        finally:
+            if self._parked:
+                self._wake_if_needed()
+        return True
+
+    def remove(self, sandbox: Sandbox) -> bool:
+        """Give an address back; return whether the agent answered."""
+        if self._parked:
+            self._catch_up(self._next_tick())
+        try:
+            self.node.remove_pod(sandbox)
+        except UnknownSandboxError:
+            return True
+        except NotReadyError:
+            return False
+        finally:
+            if self._parked:
+                self._wake_if_needed()
+        return True
+
+    def refusal_cause(self) -> str:
+        """Return why there is no address now, one of `REFUSAL_CAUSES`."""
+        return REFUSAL_CAUSES[self._refusal_cause()]
+
+    def _refusal_cause(self) -> int:
+        node = self.node
+        if not node.ready:
+            return 0
+        if self._run is not None:
+            return 1 if isinstance(self._run.refusal, ThrottledError) else 2
+        if node.pausing():
+            return 3
+        decision = node.decide()
+        full = not node.has_room_for_eni(0) and not node.store.growable_enis(node.slots)
+        if decision.view.cooling and (full or not decision.low):
+            return 5
+        if not decision.low:
+            return 4 if decision.view.total >= node.max_pods else 6
+        if full:
+            return 7
+        if isinstance(node.last_error, SubnetFullError):
+            return 3
+        return 1 if isinstance(node.last_error, ThrottledError) else 8
+
+    def stats(self) -> list[PoolStats]:
+        """Return the statistics of each network card's pool now."""
+        now_ns = self._engine.now_ns
+        if self._parked:
+            self._catch_up(self._next_tick())
+        return [store.stats(now_ns) for store in self.node.stores]
+
+    # --- the agent's life -----------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the agent, now."""
+        self._begin(self._n_starts)
+
+    def stop(self) -> None:
+        """End the agent for good."""
+        self._n_starts += 1
+        if self._run is not None:
+            self._run.cancel()
+            self._run = None
+        self._parked = False
+        self.node.ready = False
+
+    def restart(self, settings: Settings, down_ns: int) -> None:
+        """End the agent and start it again with other settings, `down_ns` later."""
+        kept = checkpoint_of(self.node, self._engine.now_ns + down_ns)
+        self.stop()
+        self.settings = settings
+        self.instance.checkpoint = kept
+        self.node = self._new_node()
+        self._in(down_ns, self._begin)
+
+    def _new_node(self) -> Node:
+        engine = self._engine
+        return Node(
+            self._limits,
+            self.settings,
+            policy=self._policy,
+            max_pods=self.max_pods,
+            clock_ns=lambda: engine.now_ns,
+            seed=self._seed + self._n_starts,
+        )
+
+    def _in(self, delay_ns: int, act: Callable[[int], None]) -> None:
+        """Have something done unless the agent has been started anew by then."""
+        when_ns = self._engine.now_ns + delay_ns
+        self._engine.at(when_ns, RANK_LOOP, self.number, act, self._n_starts)
+
+    def _begin(self, start: int) -> None:
+        if start == self._n_starts:
+            self._perform(self.node.start(), self._started)
+
+    def _started(self, _: None, error: IpamError | None) -> None:
+        self._run = None
+        if error is not None:
+            self.node = self._new_node()
+            self._in(self._crash_ns, self._begin)
+            self._crash_ns = min(2 * self._crash_ns, LONGEST_CRASH_NS)
+            return
+        self._crash_ns = FIRST_CRASH_NS
+        self._reconciled_clean = False
+        self._in(HALF_NS, self._look)
+        self._in(LEAK_INTERVAL_NS, self._clean_leaked)
+        self.on_ready(self)
+
+    def _perform(self, step: Step[Any], done: Callable[[Any, IpamError | None], None]) -> None:
+        run = self._run = StepRun(self._caller, step, self.instance, self.number, done)
+        run.begin()
+
+    # --- the loop -----------------------------------------------------------------
+
+    def _look(self, start: int) -> None:
+        if start != self._n_starts:
+            return
+        self._look_ns = self._engine.now_ns
+        # Asked in any case: it draws from the chance by which the store picks an ENI to free.
+        if self.node.rests() and self._skip_idle:
+            self._after_look(quiet=True)
+        else:
+            self._perform(self.node.look(), self._looked)
+
+    def _looked(self, shrank: bool | None, error: IpamError | None) -> None:
+        if error is not None:  # no step lets one out: a fault of this library
+            raise error
+        run, self._run = self._run, None
+        assert run is not None
+        quiet = run.n_calls == 0 and not shrank
+        if not quiet:
+            self._reconciled_clean = False
+        self._after_look(quiet=quiet)
+
+    def _after_look(self, *, quiet: bool) -> None:
+        now_ns = self._engine.now_ns
+        chance_ns = now_ns + HALF_NS
+        if self._may_reconcile(chance_ns):
+            if not (self._skip_idle and self._reconciled_clean):
+                self._in(HALF_NS, self._reconcile)
+                return
+            self.node.timers.changed_ns = chance_ns
+        if quiet and self._skip_idle:
+            self._park(now_ns)
+        else:
+            self._in(PERIOD_NS, self._look)
+
+    def _may_reconcile(self, when_ns: int) -> bool:
+        return self.node.timers.may_reconcile(when_ns) or self.node.awaits_trunk()
+
+    def _reconcile(self, start: int) -> None:
+        if start == self._n_starts:
+            self._perform(self.node.reconcile(), self._reconciled)
+
+    def _reconciled(self, _: None, error: IpamError | None) -> None:
+        if error is not None:
+            raise error
+        run, self._run = self._run, None
+        assert run is not None
+        self._reconciled_clean = run.n_calls == 0 and self.instance.metadata_is_current()
+        self._in(HALF_NS, self._look)
+
+    def _clean_leaked(self, start: int) -> None:
+        if start != self._n_starts:
+            return
+        now_s = self.instance.region.wall_time().timestamp()
+        step = self.node.clean_leaked(now_s)
+        StepRun(self._caller, step, self.instance, self.number, lambda *_: None).begin()
+        self._in(LEAK_INTERVAL_NS, self._clean_leaked)
+
+    # --- idle -----------------------------------------------------------------------
+
+    def _park(self, looked_ns: int) -> None:
+        """Look no more until something can come of it."""
+        due_ns = self.node.idle_until_ns()
+        if not self._reconciled_clean:
+            changed_ns = self.node.timers.changed_ns
+            assert changed_ns is not None  # else it would have been reconciled at once
+            due_ns = _earliest(due_ns, changed_ns + RECONCILE_INTERVAL_S * NS + 1 - HALF_NS)
+        self._parked = True
+        self._n_parked += 1
+        self._look_ns = looked_ns
+        if due_ns is not None:
+            when_ns = max(_tick(looked_ns, due_ns), looked_ns + PERIOD_NS)
+            self._engine.at(when_ns, RANK_LOOP, self.number, self._due, self._n_parked)
+
+    def _due(self, n_parked: int) -> None:
+        if self._parked and n_parked == self._n_parked:
+            self._parked = False
+            self._catch_up(self._engine.now_ns)
+            self._look(self._n_starts)
+
+    def _wake_if_needed(self) -> None:
+        """Have the next look made, now that a pod came or went, unless it would do nothing.
+
+        Where many come and go before it, making it is cheaper than asking after each.
+        """
+        tick_ns = self._next_tick()
+        if tick_ns != self._spared_ns:
+            self._spared_ns, self._n_spared = tick_ns, 0
+        self._n_spared += 1
+        if self._n_spared > MOST_SPARED or not self.node.rests_for_long():
+            self._parked = False
+            self._in(tick_ns - self._engine.now_ns, self._look)
+
+    def _next_tick(self) -> int:
+        """Return when the next look of a parked agent would be."""
+        return _tick(self._look_ns, self._engine.now_ns + 1)
+
+    def _catch_up(self, when_ns: int) -> None:
+        """Leave the node as the looks left out before `when_ns` would have.
+
+        Each would have noted what is in use, and let go what had cooled by then.
+        """
+        last_ns = when_ns - PERIOD_NS
+        if last_ns <= self._look_ns:
+            return
+        first_look_ns, self._look_ns = self._look_ns, last_ns
+        self.node.note_in_use(last_ns)
+        for store in self.node.stores:
+            store.stats(last_ns)
+        timers = self.node.timers
+        if self._reconciled_clean and timers.changed_ns is not None:
+            due_ns = timers.changed_ns + RECONCILE_INTERVAL_S * NS + 1
+            first_ns = _tick(first_look_ns + HALF_NS, due_ns)
+            n_more = (last_ns + HALF_NS - first_ns) // RECONCILE_PERIOD_NS
+            if n_more >= 0:
+                timers.changed_ns = first_ns + n_more * RECONCILE_PERIOD_NS
+
+
+def _tick(from_ns: int, least_ns: int) -> int:
+    """Return the first time at or after `least_ns` that is whole periods after `from_ns`."""
+    return from_ns + max(-(-(least_ns - from_ns) // PERIOD_NS), 0) * PERIOD_NS
+
+
+def _earliest(one: int | None, other: int) -> int:
+    return other if one is None else min(one, other)

@@ -1,0 +1,77 @@
+"""Recorded pods: a CSV of when each came and went.
+
+    time,node,pod,action
+    0,web-0,api-7f9c,add
+    90s,,batch-1,add
+    2m,web-0,api-7f9c,remove
+
+A time is a duration from the start; without a node the scheduler chooses one.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam_core.errors import InputError
+from ipam_core.simulation.validation import duration_ns, non_empty, one_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+HEADER = ("time", "node", "pod", "action")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodEvent:
+    """A pod comes, or goes; `node` is empty where the scheduler is to choose."""
+
+    time_ns: int
+    pod: str
+    add: bool
+    node: str = ""
+
+
+def read_events(path: Path, where: str) -> tuple[PodEvent, ...]:
+    """Read a CSV file. Raises `InputError`, with `where` in front, and `OSError`."""
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            return parse_events(lines, f"{where}: {path}")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: {path}: not UTF-8 text at byte {error.start}") from error
+
+
+def parse_events(lines: Iterable[str], where: str) -> tuple[PodEvent, ...]:
+    """Parse the lines of a CSV. Raises `InputError` with the line's number."""
+    rows = csv.reader(lines)
+    found: list[PodEvent] = []
+    there: set[str] = set()
+    try:
+        if tuple(first := next(rows, [])) != HEADER:
+            raise InputError(f"{where}: line 1 is {','.join(HEADER)}, not {shown(','.join(first))}")
+        for row in rows:
+            event = _event(row, f"{where}: line {rows.line_num}")
+            if event.add == (event.pod in there):
+                state = "there already" if event.add else "not there"
+                raise InputError(f"{where}: line {rows.line_num}: pod {event.pod!r} is {state}")
+            if found and event.time_ns < found[-1].time_ns:
+                raise InputError(f"{where}: line {rows.line_num}: earlier than the line before")
+            (there.add if event.add else there.discard)(event.pod)
+            found.append(event)
+    except csv.Error as error:
+        raise InputError(f"{where}: line {rows.line_num}: {error}") from error
+    return tuple(found)
+
+
+def _event(row: list[str], where: str) -> PodEvent:
+    if len(row) != len(HEADER):
+        raise InputError(f"{where}: {len(HEADER)} values ({','.join(HEADER)}), not {len(row)}")
+    time, node, pod, action = row
+    return PodEvent(
+        time_ns=duration_ns(time, f"{where}: time"),
+        node=node,
+        pod=non_empty(pod, f"{where}: pod"),
+        add=one_of("add", "remove")(action, f"{where}: action") == "add",
+    )

@@ -1,0 +1,225 @@
+"""What a fleet simulation gives: waits, refusals, EC2 calls, and counts over time."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import ThrottledError
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ipam_core.cloud.region import Call
+    from ipam_core.simulation.fleet.members import FleetNode
+
+SERIES = (
+    "nodes",
+    "pods",
+    "waiting",
+    "enis",
+    "total",
+    "assigned",
+    "cooling",
+    "idle",
+    "calls",
+    "throttled",
+    "refusals",
+)
+"""What is sampled: counts at a moment; calls, throttled and refusals since the sample before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetResult:
+    """What happened. Counts are of the time measured; `waits_s` is of each pod served.
+
+    `still_waiting_s` is how long each pod had waited in vain at the end. `series` holds
+    arrays of equal length by the names of `SERIES`, sampled at `times_s`. `calls` are kept
+    only where they were asked for.
+    """
+
+    name: str
+    policy: str
+    seed: int
+    duration_s: float
+    interrupted: bool
+    waits_s: array[float]
+    still_waiting_s: array[float]
+    refusals: Mapping[str, int]
+    calls_by_api: Mapping[str, int]
+    throttled_by_api: Mapping[str, int]
+    errors: Mapping[tuple[str, str], int]
+    times_s: array[float]
+    series: Mapping[str, array[int]]
+    calls: tuple[Call, ...] = field(default=(), repr=False)
+
+    @property
+    def n_pods(self) -> int:
+        """Pods that asked for an address, served or not."""
+        return len(self.waits_s) + len(self.still_waiting_s)
+
+    @property
+    def n_waited(self) -> int:
+        """Pods that were refused at first, or still are."""
+        return sum(wait > 0 for wait in self.waits_s) + len(self.still_waiting_s)
+
+    @property
+    def n_calls(self) -> int:
+        """EC2 calls, the throttled ones too."""
+        return sum(self.calls_by_api.values())
+
+    def waits(self) -> NDArray[np.float64]:
+        """Return the wait of every pod in seconds, shape (n_pods,), sorted.
+
+        A pod that still waits counts as long as it did until the end.
+        """
+        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+
+        return np.sort(np.array([*self.waits_s, *self.still_waiting_s], dtype=np.float64))
+
+    def wait_quantile_s(self, share: float) -> float:
+        """Return the wait that this share of pods did not exceed; 0 where no pod asked."""
+        waits = self.waits()
+        if not len(waits):
+            return 0.0
+        return float(waits[max(ceil(share * len(waits)) - 1, 0)])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the series as NumPy arrays, `times_s` too, each of shape (n_samples,)."""
+        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+
+        return {
+            "times_s": np.array(self.times_s),
+            **{name: np.array(values) for name, values in self.series.items()},
+        }
+
+    def mean(self, name: str) -> float:
+        """Return the mean of a series over the samples measured."""
+        values = self.series[name]
+        return sum(values) / len(values) if values else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it, but the calls, as plain values."""
+        quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+        return {
+            "name": self.name,
+            "policy": self.policy,
+            "seed": self.seed,
+            "duration_s": self.duration_s,
+            "interrupted": self.interrupted,
+            "pods": self.n_pods,
+            "pods_waited": self.n_waited,
+            "pods_still_waiting": len(self.still_waiting_s),
+            "wait_s": {name: self.wait_quantile_s(share) for name, share in quantiles.items()},
+            "waits_s": list(self.waits_s),
+            "refusals": dict(self.refusals),
+            "calls": dict(self.calls_by_api),
+            "throttled": dict(self.throttled_by_api),
+            "errors": {f"{api} {code}": n for (api, code), n in self.errors.items()},
+            "times_s": list(self.times_s),
+            "series": {name: list(values) for name, values in self.series.items()},
+        }
+
+
+class Recorder:
+    """Counts while a fleet is played; nothing in it grows with time but what results hold."""
+
+    def __init__(self, *, measure_from_ns: int, keep_calls: bool) -> None:
+        self._from_ns = measure_from_ns
+        self._kept: list[Call] | None = [] if keep_calls else None
+        self._waits = array("d")
+        self._refusals: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._throttled: Counter[str] = Counter()
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self._times = array("d")
+        self._series = {name: array("q") for name in SERIES}
+        self._before = (0, 0, 0)
+
+    def served(self, asked_ns: int, now_ns: int) -> None:
+        """Count a pod that has its address."""
+        if asked_ns >= self._from_ns:
+            self._waits.append((now_ns - asked_ns) / NS)
+
+    def refused(self, cause: str, now_ns: int) -> None:
+        """Count a refusal."""
+        if now_ns >= self._from_ns:
+            self._refusals[cause] += 1
+
+    def failed(self, api: str, code: str, now_ns: int) -> None:
+        """Count a failed call that no agent made."""
+        if now_ns >= self._from_ns:
+            self._errors[api, code] += 1
+
+    def called(self, call: Call) -> None:
+        """Count an EC2 call."""
+        if self._kept is not None:
+            self._kept.append(call)
+        if call.time_ns < self._from_ns:
+            return
+        self._calls[call.api] += 1
+        if call.error is not None:
+            self._errors[call.api, call.error.code] += 1
+            if isinstance(call.error, ThrottledError):
+                self._throttled[call.api] += 1
+
+    def sample(
+        self, now_ns: int, nodes: Iterable[FleetNode], *, n_pods: int, n_waiting: int
+    ) -> None:
+        """Look at the fleet once; `n_pods` are there, `n_waiting` of them without an address."""
+        if now_ns < self._from_ns:
+            return
+        counts = dict.fromkeys(SERIES, 0)
+        counts["pods"], counts["waiting"] = n_pods, n_waiting
+        for node in nodes:
+            if node.gone:
+                continue
+            counts["nodes"] += 1
+            for stats in node.agent.stats():
+                counts["enis"] += stats.enis
+                counts["total"] += stats.total
+                counts["assigned"] += stats.assigned
+                counts["cooling"] += stats.cooling
+        counts["idle"] = counts["total"] - counts["assigned"] - counts["cooling"]
+        sums = (self._calls.total(), self._throttled.total(), self._refusals.total())
+        for name, after, before in zip(SERIES[-3:], sums, self._before, strict=True):
+            counts[name] = after - before
+        self._before = sums
+        self._times.append(now_ns / NS)
+        for name, values in self._series.items():
+            values.append(counts[name])
+
+    def result(
+        self,
+        *,
+        name: str,
+        policy: str,
+        seed: int,
+        duration_ns: int,
+        interrupted: bool,
+        still_waiting: Iterable[int],
+    ) -> FleetResult:
+        """Return all that was counted."""
+        return FleetResult(
+            name=name,
+            policy=policy,
+            seed=seed,
+            duration_s=duration_ns / NS,
+            interrupted=interrupted,
+            waits_s=self._waits,
+            still_waiting_s=array("d", (wait_ns / NS for wait_ns in still_waiting)),
+            refusals=dict(sorted(self._refusals.items())),
+            calls_by_api=dict(sorted(self._calls.items())),
+            throttled_by_api=dict(sorted(self._throttled.items())),
+            errors=dict(sorted(self._errors.items())),
+            times_s=self._times,
+            series=self._series,
+            calls=tuple(self._kept or ()),
+        )

@@ -1,0 +1,119 @@
+"""What a fleet simulation is given, as values: nodes, subnets, EC2, workloads, rollouts.
+
+`file` reads these from YAML; a program may as well make them itself. All of it is
+immutable and can be pickled, so that runs may go to other processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ipam_core import instances
+from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.simulation.validation import Share
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipam_core.cloud.latency import Latency
+    from ipam_core.cloud.throttling import Bucket
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.simulation.fleet.workloads import Workload
+
+CHART_MAX_UNAVAILABLE = Share(10, percent=True)
+"""The chart aws-vpc-cni lets so many agents be down at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubnetSpec:
+    """A subnet; `used` of its addresses, at random, are somebody else's from the start."""
+
+    subnet_id: str
+    cidr: str
+    zone: str = "a"
+    tag: str | None = None  # kubernetes.io/role/cni
+    used: int = 0
+    reservations: tuple[tuple[str, str], ...] = ()  # CIDR, prefix or explicit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autoscale:
+    """A group grows while pods find no node, and gives up nodes that are empty."""
+
+    most: int
+    boot_ns: int = 60 * NS
+    empty_ns: int = 600 * NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSpec:
+    """Nodes of one kind, in turn in the subnets given; they join within `join_ns`."""
+
+    name: str
+    instance_type: str
+    count: int
+    subnets: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    max_pods: int | None = None
+    join_ns: int = 0
+    pod_subnet: str | None = None  # the ENIConfig's, under custom networking
+    autoscale: Autoscale | None = None
+
+    @property
+    def limits(self) -> InstanceLimits:
+        """What the instance type allows."""
+        return instances.limits(self.instance_type)
+
+    @property
+    def kubelet_max_pods(self) -> int:
+        """The kubelet's maxPods."""
+        return self.limits.usual_max_pods if self.max_pods is None else self.max_pods
+
+    @property
+    def room(self) -> int:
+        """Pods with addresses of their own that the scheduler puts on a node."""
+        return max(self.kubelet_max_pods - HOST_NETWORK_PODS, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultSpec:
+    """EC2 calls that fail: see `ipam_core.cloud.region.Fault`."""
+
+    api: str
+    code: str
+    message: str = ""
+    times: int | None = None
+    probability: float = 1.0
+    from_ns: int = 0
+    until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutSpec:
+    """A change of settings that goes over the nodes as a DaemonSet's update does."""
+
+    at_ns: int
+    env: Mapping[str, str | None]  # None unsets a variable
+    group: str | None = None  # None: every node
+    max_unavailable: Share = CHART_MAX_UNAVAILABLE
+    down_ns: int = 5 * NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSpec:
+    """A whole simulation. Results count from `measure_from_ns` on."""
+
+    name: str
+    duration_ns: int
+    subnets: tuple[SubnetSpec, ...]
+    groups: tuple[GroupSpec, ...]
+    workloads: tuple[Workload, ...]
+    rollouts: tuple[RolloutSpec, ...] = ()
+    measure_from_ns: int = 0
+    seed: int = 0
+    metadata_lag_s: float = 1.0
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    throttling: Mapping[str, Bucket] | None = field(default_factory=dict)  # None: no throttling
+    faults: tuple[FaultSpec, ...] = ()

@@ -1,0 +1,54 @@
+"""What a restarted agent finds: the assignments as its checkpoint kept them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipam_core.effects import CheckpointEntry
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from ipam_core._store import Sandbox
+    from ipam_core.node import Node
+
+
+def checkpoint_of(node: Node, now_ns: int) -> list[CheckpointEntry]:
+    """Return a node's assignments and cooldowns, with their ages at `now_ns`.
+
+    What it keeps aside is among them: it is still held.
+    """
+    used = [
+        _entry(
+            used.sandbox,
+            used.address,
+            used.pod,
+            (now_ns - used.assigned_ns) / NS,
+            None if used.sandbox else (now_ns - used.released_ns) / NS,
+        )
+        for store in node.stores
+        for eni in store.enis()
+        for used in store.used_addresses(eni.eni_id)
+    ]
+    aside = [
+        _entry(kept.sandbox, address, kept.pod, (now_ns - kept.assigned_ns) / NS)
+        for address, kept in node.aside.items()
+    ]
+    return used + aside
+
+
+def _entry(
+    held: Sandbox | None,
+    address: str,
+    pod: str | None,
+    assigned_ago_s: float,
+    released_ago_s: float | None = None,
+) -> CheckpointEntry:
+    return CheckpointEntry(
+        container_id=held.container_id if held else "",
+        ifname=held.ifname if held else "",
+        network=held.network if held else "",
+        address=address,
+        pod=pod,
+        assigned_ago_s=assigned_ago_s,
+        released_ago_s=released_ago_s,
+    )

@@ -1,0 +1,159 @@
+"""Check the values of a file, one by one.
+
+Each function takes a value and what it is called, and returns it or raises an
+`InputError` that names it, quotes what it met and says what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import InputError
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1, None: 1, "m": 60, "h": 3600, "d": 86400}
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error quotes it: cut short where it is long."""
+    quoted = repr(value)
+    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
+
+
+def known_keys(raw: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Refuse a key that is not known."""
+    for key in raw:
+        if key not in known:
+            raise InputError(f"{where}: unknown key {shown(key)}; known: {', '.join(known)}")
+
+
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """Return a mapping."""
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is a mapping, not {shown(value)}")
+    return value
+
+
+def sequence(value: Any, where: str) -> list[Any]:
+    """Return a list."""
+    if not isinstance(value, list):
+        raise InputError(f"{where} is a list, not {shown(value)}")
+    return value
+
+
+def whole(value: Any, where: str, *, at_least: int = 0, at_most: int | None = None) -> int:
+    """Return a whole number within bounds."""
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or value < at_least
+        or (at_most is not None and value > at_most)
+    ):
+        allowed = f"from {at_least} to {at_most}" if at_most is not None else f">= {at_least}"
+        raise InputError(f"{where} is a whole number {allowed}, not {shown(value)}")
+    return value
+
+
+def positive(value: Any, where: str) -> int:
+    """Return a whole number above 0."""
+    return whole(value, where, at_least=1)
+
+
+def wholes(value: Any, where: str) -> list[int]:
+    """Return a list of whole numbers."""
+    if not isinstance(value, list):
+        raise InputError(f"{where} is a list of whole numbers, not {shown(value)}")
+    return [whole(part, where) for part in value]
+
+
+def number(value: Any, where: str, *, at_most: float | None = None) -> float:
+    """Return a number that is not negative."""
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not 0 <= value < float("inf")
+        or (at_most is not None and value > at_most)
+    ):
+        allowed = "0 or more" if at_most is None else f"from 0 to {at_most:g}"
+        raise InputError(f"{where} is a number, {allowed}, not {shown(value)}")
+    return value
+
+
+def boolean(value: Any, where: str) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise InputError(f"{where} is true or false, not {shown(value)}")
+    return value
+
+
+def non_empty(value: Any, where: str) -> str:
+    """Return a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{where} is a text, not {shown(value)}")
+    return value
+
+
+def one_of(*allowed: str) -> Callable[[Any, str], str]:
+    """Return what checks that a value is one of these."""
+
+    def check(value: Any, where: str) -> str:
+        if value not in allowed:
+            raise InputError(f"{where} is one of {', '.join(allowed)}, not {shown(value)}")
+        return str(value)
+
+    return check
+
+
+def variables(value: Any, where: str) -> dict[str, str]:
+    """Return environment variables, each a text."""
+    found = mapping(value, where)
+    for name, setting in found.items():
+        if not isinstance(setting, str):
+            raise InputError(f"{where}.{name} is a text, as in a manifest, not {shown(setting)}")
+    return found
+
+
+def variable_changes(value: Any, where: str) -> dict[str, str | None]:
+    """Return changes of environment variables: a text, or null to unset one."""
+    found = mapping(value, where)
+    variables({name: setting for name, setting in found.items() if setting is not None}, where)
+    return found
+
+
+def duration_ns(value: Any, where: str) -> int:
+    """Return a duration in nanoseconds: 90 (seconds), 250ms, 1.5s, 15m, 2h or 1d."""
+    match = _DURATION.fullmatch(str(value)) if not isinstance(value, bool) else None
+    if not match:
+        raise InputError(
+            f"{where} is a duration such as 90 (seconds), 250ms, 15m, 2h or 1d, not {shown(value)}"
+        )
+    return round(float(match[1]) * _SECONDS[match[2]] * NS)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A count, or a percentage of one."""
+
+    value: float
+    percent: bool = False
+
+    def of(self, n: int) -> float:
+        """Return the share of `n`."""
+        return n * self.value / 100 if self.percent else self.value
+
+
+def share(value: Any, where: str) -> Share:
+    """Return a count such as 3, or a share such as 25%."""
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        return Share(float(match[1]), percent=True)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InputError(f"{where} is a count or a share such as 25%, not {shown(value)}")
+    return Share(value)
