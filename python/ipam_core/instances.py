@@ -10,12 +10,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from ipam_core.errors import UnknownInstanceTypeError
+
+if TYPE_CHECKING:
+    from ipam_core.settings import Settings
 
 MAX_IPV4_PER_ENI = 64  # the most of any type; the store keeps an ENI's slots in one 64-bit word
 ADDRESSES_PER_PREFIX = 16  # a /28: all of them usable by pods
 HOST_NETWORK_PODS = 2  # aws-node and kube-proxy: they count as pods and use no pod address
+FEW_VCPUS = 30
+"""Up to so many vCPUs AWS's max-pods calculator allows 110 pods, above them 250."""
+MOST_PODS_FEW_VCPUS, MOST_PODS_MANY_VCPUS = 110, 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +37,10 @@ class InstanceLimits:
         bare_metal: whether it runs without a hypervisor.
         enis_per_network_card: ENIs of each network card, by card index.
         default_network_card: the card of the primary ENI.
-        max_pods: the kubelet's `maxPods` that AWS publishes for it.
+        max_pods: the kubelet's `maxPods` that AWS publishes for it: with secondary IPs.
+        vcpus: its vCPUs; None where nobody publishes them.
+        trunking: whether it can carry a trunk ENI, by the VPC resource controller's table;
+            True for a type that is not in it, as the agent takes it.
 
     Raises:
         ValueError: no ENI, or no or more than 64 IPv4 addresses on one.
@@ -44,6 +54,8 @@ class InstanceLimits:
     enis_per_network_card: tuple[int, ...]
     default_network_card: int
     max_pods: int
+    vcpus: int | None = None
+    trunking: bool = True
 
     def __post_init__(self) -> None:
         if self.max_enis < 1:
@@ -79,8 +91,57 @@ class InstanceLimits:
 
     @property
     def usual_max_pods(self) -> int:
-        """The kubelet's usual `maxPods`: every address, and the two pods of the host network."""
+        """The kubelet's usual `maxPods` with secondary IPs: see `max_pods` for every mode."""
         return self.max_addresses + HOST_NETWORK_PODS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxPods:
+    """The kubelet's `maxPods` for a type and settings, and by which rule.
+
+    Attributes:
+        value: what a node usually has if nobody sets it by hand.
+        rule: where `value` is from, in words for people.
+        calculated: what AWS's max-pods calculator gives; with pod ENIs it is the
+            calculator's rule on one ENI fewer, because the trunk takes its place.
+        allowed: the addresses that the node can hold, and two pods; no ceiling by vCPUs.
+    """
+
+    value: int
+    rule: str
+    calculated: int
+    allowed: int
+
+
+def max_pods(limits: InstanceLimits, settings: Settings | None = None) -> MaxPods:
+    """Return the kubelet's usual `maxPods` for a type under the agent's settings.
+
+    With secondary IPs a node takes what its image computes (nodeadm, `eni-max-pods.txt`):
+    ENIs x (addresses of an ENI - 1) + 2, whatever MAX_ENI, custom networking and the trunk
+    take away; `calculated` counts those. In prefix mode and with IPv6 nodes are given what
+    the calculator says, which managed node groups set: at most 110 up to 30 vCPUs, 250
+    above. Where the vCPUs are not known, 110 counts.
+
+    Source: max-pods-calculator.sh and nodeadm of awslabs/amazon-eks-ami; EKS user guide,
+    "Choose an optimal Amazon EC2 node instance type". Cost: constant.
+    """
+    enis, prefixes, many = limits.max_enis, False, (limits.vcpus or 0) > FEW_VCPUS
+    if settings is not None:
+        enis = min(enis, settings.max_eni or enis) - settings.custom_networking
+        enis = max(enis - (settings.enable_pod_eni and limits.trunking), 0)
+        prefixes = limits.nitro and (settings.enable_prefix_delegation or settings.enable_ipv6)
+    size = ADDRESSES_PER_PREFIX if prefixes else 1
+    allowed = enis * limits.slots * size + HOST_NETWORK_PODS
+    calculated = min(allowed, MOST_PODS_MANY_VCPUS if many else MOST_PODS_FEW_VCPUS)
+    if not prefixes:
+        rule, value = "AWS's number for the type with secondary IPs", limits.usual_max_pods
+    elif calculated == allowed:
+        rule, value = "AWS's max-pods calculator: every address, and 2", calculated
+    elif limits.vcpus is None:
+        rule, value = "AWS's max-pods calculator; the vCPUs are not known", calculated
+    else:
+        rule, value = f"AWS's max-pods calculator for {limits.vcpus} vCPUs", calculated
+    return MaxPods(value=value, rule=rule, calculated=calculated, allowed=allowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +153,14 @@ class TableSource:
         file: the one in it that holds the limits.
         agent_version: the agent's release.
         as_of: year and month.
+        newer: what of the table is not from that file, and where it is from.
     """
 
     repository: str
     file: str
     agent_version: str
     as_of: str
+    newer: tuple[str, ...] = ()
 
 
 @cache
@@ -123,7 +186,8 @@ def names() -> tuple[str, ...]:
 @cache
 def source() -> TableSource:
     """Return where the table is from and how old it is."""
-    return TableSource(**json.loads(_read("instance-limits.json")))
+    fields = json.loads(_read("instance-limits.json"))
+    return TableSource(**fields | {"newer": tuple(fields["newer"])})
 
 
 @cache
@@ -141,7 +205,7 @@ def _read(name: str) -> str:
 
 
 def _parse(line: str) -> InstanceLimits:
-    name, enis, ipv4, card, cards, hypervisor, bare_metal, max_pods = line.split(",")
+    name, enis, ipv4, card, cards, hypervisor, bare_metal, pods, vcpus, trunking = line.split(",")
     return InstanceLimits(
         instance_type=name,
         max_enis=int(enis),
@@ -150,7 +214,9 @@ def _parse(line: str) -> InstanceLimits:
         bare_metal=bare_metal == "true",
         enis_per_network_card=tuple(map(int, cards.split("+"))),
         default_network_card=int(card),
-        max_pods=int(max_pods),
+        max_pods=int(pods),
+        vcpus=int(vcpus) if vcpus else None,
+        trunking=trunking == "true",
     )
 
 

@@ -14,6 +14,7 @@ from ipam_core.errors import (
     SubnetFullError,
     UnknownSandboxError,
 )
+from ipam_core.instances import max_pods as usual_max_pods
 from ipam_core.ipamd.messages import FULL_SUBNET_WORDING
 from ipam_core.node import grow, leaks, reconcile, shrink, start
 from ipam_core.node.timers import Timers
@@ -46,10 +47,9 @@ class Node:
     each effect a step looks at the stores afresh, so pods may come and go while a
     call is under way.
 
-    `max_pods` is the node's pod capacity; left out, the kubelet's usual value.
-    `clock_ns` gives monotonic nanoseconds. `seed` decides whatever the real agent
-    leaves to Go's map order. `nitro` overrides the instance table; a nitro instance
-    can carry a trunk ENI.
+    `max_pods` is the node's pod capacity; left out, the kubelet's usual value
+    (`instances.max_pods`). `clock_ns` gives monotonic nanoseconds. `seed` decides whatever
+    the real agent leaves to Go's map order. `nitro` overrides the instance table.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Node:
         self.limits = limits
         self.settings = settings
         self.policy = policy
-        self.max_pods = limits.usual_max_pods if max_pods is None else max_pods
+        self.max_pods = usual_max_pods(limits, settings).value if max_pods is None else max_pods
         self.nitro = limits.nitro if nitro is None else nitro
         self.clock_ns = clock_ns
         self.mode = _mode(settings, self.nitro)
@@ -337,7 +337,7 @@ class Node:
         """Return whether pod ENIs are enabled and no trunk ENI is attached yet."""
         return (
             self.settings.enable_pod_eni
-            and self.nitro
+            and self.limits.trunking
             and not any(eni.trunk for eni in self.store.enis())
         )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.instances import HOST_NETWORK_PODS, max_pods
 from ipam_core.subnet.capacity import Draw, count_fitting, resting_draw
 from ipam_core.subnet.drains import DrainPlan, drain, plan_drains
 from ipam_core.subnet.placing import ReservationPlan, plan_reservation, reserve
@@ -95,7 +95,8 @@ def advise(
     both = reserve(drained, reservation) if drained and reservation else None
     fits = []
     for prefix_mode in (False, True) if limits.nitro else (False,):
-        full = limits.max_pods - HOST_NETWORK_PODS
+        mode = replace(settings, enable_prefix_delegation=prefix_mode)
+        full = max_pods(limits, mode).value - HOST_NETWORK_PODS
         for pods in (0, full) if pods_per_node is None else (pods_per_node,):
             draw = resting_draw(limits, settings, pods, prefix_mode=prefix_mode)
             if draw.singles + draw.prefixes == 0:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core.errors import NoFreePrefixError, SubnetExhaustedError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.instances import max_pods as usual_max_pods
 from ipam_core.pool import PoolView, decide
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def resting_draw(
     lies in another subnet, and counts nowhere here. Source of the rules: `pool.decide`,
     and pool-rules sections 1 and 5 for which interface grows.
     """
-    max_pods = limits.max_pods if max_pods is None else max_pods
+    if max_pods is None:
+        max_pods = usual_max_pods(
+            limits, replace(settings, enable_prefix_delegation=prefix_mode)
+        ).value
     room_for = min(limits.max_enis, settings.max_eni or limits.max_enis)
     room_for -= settings.custom_networking
     size = ADDRESSES_PER_PREFIX if prefix_mode else 1

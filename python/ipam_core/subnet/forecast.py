@@ -9,11 +9,11 @@ over it gives back at once, any of its unused addresses being as likely.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipam_core.errors import NoFreePrefixError, SubnetExhaustedError
-from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.instances import HOST_NETWORK_PODS, max_pods
 from ipam_core.subnet.capacity import resting_draw
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ class _Life:
         self.subnet = subnet
         self.churn = churn
         self.random = random.Random(seed)
-        self.most_pods = limits.max_pods - HOST_NETWORK_PODS
+        mode = replace(settings, enable_prefix_delegation=prefix_mode)
+        self.most_pods = max_pods(limits, mode).value - HOST_NETWORK_PODS
         self.draw_of = [
             resting_draw(limits, settings, pods, prefix_mode=prefix_mode)
             for pods in range(self.most_pods + 1)

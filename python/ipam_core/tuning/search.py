@@ -94,6 +94,9 @@ def tune(
     goals = goals or Goals()
     seed = spec.seed if seed is None else seed
     env = spec.groups[0].env
+    # The kubelet's maxPods stays that of today's settings, whatever is tried.
+    kept = tuple(replace(group, max_pods=group.kubelet_max_pods) for group in spec.groups)
+    spec = replace(spec, groups=kept)
     probe = simulate_fleet(with_env(spec, env), policy=policy, seed=seed)
     today = outcome_of(env, probe)
     pods = sorted(probe.series["pods"])

@@ -120,7 +120,8 @@ class Facts:
         if self.enis is None or self.max_enis is None:
             return None
         places = self.max_enis - len(self.unmanaged)
-        if self.settings.enable_pod_eni and not any(eni.trunk for eni in self.enis):
+        trunking = self.limits is None or self.limits.trunking
+        if self.settings.enable_pod_eni and trunking and not any(eni.trunk for eni in self.enis):
             places -= 1
         return len(self.enis) >= places and not any(self.may_grow(eni) for eni in self.enis)
 
@@ -191,8 +192,11 @@ def establish(
     if max_pods is None:
         max_pods = int(told["max_pods"].value) if "max_pods" in told else None
     if max_pods is None:
-        max_pods = limits.usual_max_pods if limits else USUAL_MAX_PODS
-        assumed.append(f"maxPods is not told: {max_pods} is taken")
+        usual = instances.max_pods(limits, settings) if limits else None
+        max_pods = usual.value if usual else USUAL_MAX_PODS
+        assumed.append(
+            f"maxPods is not told: {max_pods} is taken{(usual and f' ({usual.rule})') or ''}"
+        )
     now = case.now()
     enis = case.state.cards.get(0) if case.state else None
     if settings.enable_ipv6:

@@ -58,7 +58,7 @@ def explain(
     `env` holds the agent's environment variables as strings; `Settings.to_env()` gives
     them, and so do the readers of `ipam_core.manifests`, which give `unknown` too:
     variables kept elsewhere, taken as unset. `max_pods` is the kubelet's maxPods, two
-    pods on the host network included; left out, what AWS publishes for the type.
+    pods on the host network included; left out, the usual one (`instances.max_pods`).
     `subnet_free` addresses are free in the node's subnet; left out, without end. `seed`
     decides what the agent leaves to chance: which address a pod gets.
 
@@ -69,17 +69,18 @@ def explain(
         TypeError: a value of `env` is no string.
     """
     limits = instances.limits(instance) if isinstance(instance, str) else instance
+    settings = Settings.from_env(env, unknown=unknown)
     case = NodeCase(
         limits=limits,
         env=dict(env),
-        max_pods=limits.max_pods if max_pods is None else max_pods,
+        max_pods=instances.max_pods(limits, settings).value if max_pods is None else max_pods,
         policy=policy,
         subnet_free=subnet_free,
         seed=seed,
     )
     facts = Facts(
         play=Play(case),
-        settings=Settings.from_env(env, unknown=unknown),
+        settings=settings,
         capacity=capacity_slots(case),
     )
     return Explanation(

@@ -281,6 +281,7 @@ class _World:
                 steps=(),
                 expect={},
                 nitro=limits.nitro,
+                trunking=limits.trunking,
                 enis_per_card=limits.enis_per_network_card,
             ),
             policy=case.policy,

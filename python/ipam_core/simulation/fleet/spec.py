@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core import instances
 from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.settings import Settings
 from ipam_core.simulation.validation import Share
 from ipam_core.units import NS
 
@@ -68,8 +69,10 @@ class GroupSpec:
 
     @property
     def kubelet_max_pods(self) -> int:
-        """The kubelet's maxPods."""
-        return self.limits.usual_max_pods if self.max_pods is None else self.max_pods
+        """The kubelet's maxPods: as given, or the usual one of the type and settings."""
+        if self.max_pods is not None:
+            return self.max_pods
+        return instances.max_pods(self.limits, Settings.from_env(self.env)).value
 
     @property
     def room(self) -> int:

@@ -120,6 +120,7 @@ class Player:
             enis_per_network_card=enis_per_card,
             default_network_card=0,
             max_pods=scenario.max_pods,
+            trunking=scenario.trunking,
         )
         self.subnets = {
             PRIMARY_SUBNET: CountedSubnet(NETWORKS[0]),

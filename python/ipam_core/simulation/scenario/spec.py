@@ -119,6 +119,7 @@ class Scenario:
     steps: tuple[ScenarioStep, ...]
     expect: Mapping[str, Any]
     nitro: bool = True
+    trunking: bool = True
     unmanaged_enis: int = 0
     metadata_lag_s: int = 0
     enis_per_card: tuple[int, ...] = ()  # none: one card, with max_enis
@@ -165,6 +166,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
     steps = raw.get("steps")
     if not isinstance(steps, list) or not steps:
         raise InputError(f"steps is a list with at least one step, not {shown(steps)}")
+    nitro = boolean(node.get("nitro", True), "node.nitro")
     return Scenario(
         scenario_id=scenario_id,
         instance_type=instance_type,
@@ -176,13 +178,22 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         ),
         steps=tuple(_step(step, number) for number, step in enumerate(steps, 1)),
         expect=_expectations(raw.get("expect", {}), "expect"),
-        nitro=boolean(node.get("nitro", True), "node.nitro"),
+        nitro=nitro,
+        trunking=nitro and _trunking(instance_type),
         unmanaged_enis=whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
         metadata_lag_s=whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
         enis_per_card=tuple(wholes(node.get("enis_per_card", []), "node.enis_per_card")),
         source=str(raw.get("source", "")),
         notes=str(raw.get("notes", "")),
     )
+
+
+def _trunking(instance_type: str) -> bool:
+    """Return whether a type can carry a trunk ENI; the agent takes an unknown one to."""
+    try:
+        return instances.limits(instance_type).trunking
+    except UnknownInstanceTypeError:
+        return True
 
 
 def _limits(raw: Any, instance_type: str) -> tuple[int, int]:
