@@ -1,7 +1,13 @@
 """The address pool of the AWS VPC CNI as a library: allocate, predict, explain.
 
-The names below are loaded when first used, so that importing the package costs
-next to nothing.
+The pool:       `DataStore`, `Sandbox`, `Subnet`; `pool.decide` applies the target rules
+A node:         `Node`, `drive`, `SimulatedCloud`, `AwsCloud`; `Settings`, `instances`
+Durable state:  `Checkpoint`, `DurableStore`, `restore`
+Questions:      `explain`, `diagnose`, `simulate`, `tune`
+Rules:          `VPC_CNI`, the real agent's; `IPAM_CORE`, better ones; `Policy`
+
+Every error is an `IpamError` (`ipam_core.errors`). Each name is loaded when first used, so
+that importing the package costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,63 +16,114 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ipam_core import instances as instances
-    from ipam_core import pool as pool
-    from ipam_core._store import Assignment as Assignment
-    from ipam_core._store import DataStore as DataStore
-    from ipam_core._store import PoolStats as PoolStats
-    from ipam_core._store import Sandbox as Sandbox
-    from ipam_core._subnet import Subnet as Subnet
-    from ipam_core.checkpoint import Checkpoint as Checkpoint
-    from ipam_core.checkpoint import DurableStore as DurableStore
-    from ipam_core.cloud import drive as drive
-    from ipam_core.cloud.aws import AwsCloud as AwsCloud
-    from ipam_core.diagnosis.explain.explanation import explain as explain
-    from ipam_core.fragmentation import Fragmentation as Fragmentation
-    from ipam_core.node import Node as Node
-    from ipam_core.policy import IPAM_CORE as IPAM_CORE
-    from ipam_core.policy import VPC_CNI as VPC_CNI
-    from ipam_core.policy import Policy as Policy
-    from ipam_core.pool import Decision as Decision
-    from ipam_core.pool import PoolView as PoolView
-    from ipam_core.settings import Settings as Settings
+    from ipam_core import effects, errors, instances, pool
+    from ipam_core._store import Assignment, DataStore, PoolStats, Sandbox
+    from ipam_core._subnet import Subnet
+    from ipam_core.checkpoint import Checkpoint, DurableStore, Entry, Restored
+    from ipam_core.checkpoint.restore import restore
+    from ipam_core.cloud import Cloud, drive
+    from ipam_core.cloud.aws import AwsCloud
+    from ipam_core.cloud.simulated_cloud import SimulatedCloud
+    from ipam_core.diagnosis.doctor import Diagnosis, diagnose
+    from ipam_core.diagnosis.explain import Explanation, explain
+    from ipam_core.diagnosis.inputs.collect import read_case
+    from ipam_core.errors import IpamError
+    from ipam_core.fragmentation import Fragmentation
+    from ipam_core.instances import InstanceLimits
+    from ipam_core.node import Node
+    from ipam_core.policy import IPAM_CORE, VPC_CNI, Policy
+    from ipam_core.pool import Decision, PoolView
+    from ipam_core.settings import Settings
+    from ipam_core.simulation.fleet.result import FleetResult
+    from ipam_core.simulation.fleet.spec import FleetSpec
+    from ipam_core.simulation.scenario.spec import Scenario
+    from ipam_core.simulation.scenario.timeline import Result
+    from ipam_core.simulation.simulate import simulate
+    from ipam_core.tuning import Goals, Tuning, tune
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Assignment": "_store",
-    "Checkpoint": "checkpoint",
-    "DataStore": "_store",
-    "DurableStore": "checkpoint",
-    "PoolStats": "_store",
-    "Sandbox": "_store",
-    "AwsCloud": "cloud.aws",
-    "Fragmentation": "fragmentation",
-    "Subnet": "_subnet",
-    "drive": "cloud",
-    "explain": "diagnosis.explain",
-    "Node": "node",
-    "IPAM_CORE": "policy",
-    "VPC_CNI": "policy",
-    "Policy": "policy",
-    "Decision": "pool",
-    "PoolView": "pool",
-    "Settings": "settings",
-}
-_MODULES = ("errors", "instances", "pool")
+__all__ = [
+    "IPAM_CORE",
+    "VPC_CNI",
+    "Assignment",
+    "AwsCloud",
+    "Checkpoint",
+    "Cloud",
+    "DataStore",
+    "Decision",
+    "Diagnosis",
+    "DurableStore",
+    "Entry",
+    "Explanation",
+    "FleetResult",
+    "FleetSpec",
+    "Fragmentation",
+    "Goals",
+    "InstanceLimits",
+    "IpamError",
+    "Node",
+    "Policy",
+    "PoolStats",
+    "PoolView",
+    "Restored",
+    "Result",
+    "Sandbox",
+    "Scenario",
+    "Settings",
+    "SimulatedCloud",
+    "Subnet",
+    "Tuning",
+    "diagnose",
+    "drive",
+    "effects",
+    "errors",
+    "explain",
+    "instances",
+    "pool",
+    "read_case",
+    "restore",
+    "simulate",
+    "tune",
+]
 
-__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - one list, kept in one place
+_HOMES = {
+    "_store": ("Assignment", "DataStore", "PoolStats", "Sandbox"),
+    "_subnet": ("Subnet",),
+    "checkpoint": ("Checkpoint", "DurableStore", "Entry", "Restored", "restore"),
+    "cloud": ("Cloud", "drive"),
+    "cloud.aws": ("AwsCloud",),
+    "cloud.simulated_cloud": ("SimulatedCloud",),
+    "diagnosis.doctor": ("Diagnosis", "diagnose"),
+    "diagnosis.explain": ("Explanation", "explain"),
+    "diagnosis.inputs.collect": ("read_case",),
+    "errors": ("IpamError",),
+    "fragmentation": ("Fragmentation",),
+    "instances": ("InstanceLimits",),
+    "node": ("Node",),
+    "policy": ("IPAM_CORE", "VPC_CNI", "Policy"),
+    "pool": ("Decision", "PoolView"),
+    "settings": ("Settings",),
+    "simulation.fleet.result": ("FleetResult",),
+    "simulation.fleet.spec": ("FleetSpec",),
+    "simulation.scenario.spec": ("Scenario",),
+    "simulation.scenario.timeline": ("Result",),
+    "simulation.simulate": ("simulate",),
+    "tuning": ("Goals", "Tuning", "tune"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = frozenset(("effects", "errors", "instances", "pool"))
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

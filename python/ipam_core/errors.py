@@ -152,7 +152,7 @@ class UnknownInstanceTypeError(InputError):
         self.nearest = nearest
 
 
-class MissingExtraError(IpamError):
+class MissingExtraError(IpamError, ImportError):
     """A feature needs an optional dependency that is not installed."""
 
     def __init__(self, extra: str, purpose: str) -> None:

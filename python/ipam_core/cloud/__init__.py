@@ -4,11 +4,13 @@
     subnets.py      subnets of the simulated region: counted, or address by address
     region.py       a simulated region: ENIs, attachments, refusals
     simulated.py    an instance in it, which performs a node's effects
+    simulated_cloud.py  one instance and its region in one line
     throttling.py   EC2's token buckets
     latency.py      how long calls take
     cloudtrail.py   calls in the form of CloudTrail
     aws.py          EC2 itself
-    ec2.py          its calls through botocore, errors and replies
+    ec2.py          its calls through botocore, and their errors
+    replies.py      its replies as values
     metadata.py     what an instance knows of itself: the port, and EC2's own answers
     imds.py         the same from the instance metadata service
     dry_run.py      another cloud, asked but never changed

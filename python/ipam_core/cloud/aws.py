@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ipam_core import effects as fx
 from ipam_core.cloud.codes import ENI_NOT_FOUND, error_for
-from ipam_core.cloud.ec2 import Ec2, description_of, tags_of
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
+from ipam_core.cloud.replies import description_of, tags_of
 from ipam_core.errors import CloudError, NotFoundError, ThrottledError, UnreachableError
 from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 
@@ -52,6 +52,10 @@ class AwsCloud:
     `now` gives wall-clock time with a zone.
 
     Source of what is asked: pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s.
+
+    Raises:
+        InputError: no region, no such endpoint, no such retry mode.
+        MissingExtraError: boto3 is not installed.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class AwsCloud:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **options: Unpack[Ec2Options],
     ) -> None:
+        from ipam_core.cloud.ec2 import Ec2  # noqa: PLC0415  (needs the extra `aws`)
+
         self.ec2 = Ec2(session, **options)
         self.metadata = metadata or (Ec2Metadata(self.ec2, instance_id) if instance_id else Imds())
         self._cluster = cluster

@@ -1,4 +1,4 @@
-"""EC2's API through botocore: typed errors, each failure logged once, replies as values.
+"""EC2's API through botocore: typed errors, each failure logged once.
 
 Retrying is botocore's: what leaves here has failed as often as the retry mode allows.
 """
@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ipam_core.cloud.codes import error_for
-from ipam_core.effects import AttachedEni, EniDescription
 from ipam_core.errors import (
     CloudError,
     DeniedError,
@@ -30,7 +29,7 @@ except ModuleNotFoundError as missing:
     raise MissingExtraError("aws", "AwsCloud") from missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 PAGE_SIZE = 1000
 """Items a page: the most that EC2's Describe calls allow."""
@@ -163,50 +162,3 @@ def _typed_error(api: str, error: Exception) -> CloudError:
     elif isinstance(error, _NO_CREDENTIALS):
         kind = DeniedError
     return kind(api, type(error).__name__, " ".join(str(error).split()))
-
-
-# --- replies ----------------------------------------------------------------------
-
-
-def tags_of(described: Mapping[str, Any], key: str = "Tags") -> dict[str, str]:
-    """Return the tags of a described resource."""
-    return {tag["Key"]: tag["Value"] for tag in described.get(key, ())}
-
-
-def description_of(eni: Mapping[str, Any]) -> EniDescription:
-    """Return an ENI of DescribeNetworkInterfaces as a value."""
-    return EniDescription(
-        eni_id=eni["NetworkInterfaceId"],
-        attachment_id=eni.get("Attachment", {}).get("AttachmentId"),
-        interface_type=eni["InterfaceType"],
-        status=eni["Status"],
-        description=eni.get("Description", ""),
-        tags=tags_of(eni, "TagSet"),
-        **_held(eni),
-    )
-
-
-def attached_eni_of(eni: Mapping[str, Any]) -> AttachedEni:
-    """Return an attached ENI of DescribeNetworkInterfaces as metadata would show it."""
-    attachment = eni["Attachment"]
-    return AttachedEni(
-        eni_id=eni["NetworkInterfaceId"],
-        device_number=attachment["DeviceIndex"],
-        network_card=attachment.get("NetworkCardIndex", 0),
-        primary_address=eni.get("PrivateIpAddress", ""),
-        subnet_id=eni["SubnetId"],
-        **_held(eni),
-    )
-
-
-def _held(eni: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the secondary addresses and prefixes of an ENI; an EFA-only one has none."""
-    return {
-        "addresses": tuple(
-            each["PrivateIpAddress"]
-            for each in eni.get("PrivateIpAddresses", ())
-            if not each["Primary"]
-        ),
-        "prefixes": tuple(each["Ipv4Prefix"] for each in eni.get("Ipv4Prefixes", ())),
-        "ipv6_prefixes": tuple(each["Ipv6Prefix"] for each in eni.get("Ipv6Prefixes", ())),
-    }

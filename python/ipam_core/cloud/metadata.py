@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ipam_core.cloud.ec2 import attached_eni_of
+from ipam_core.cloud.replies import attached_eni_of
 
 if TYPE_CHECKING:
     from ipam_core.cloud.ec2 import Ec2

@@ -3,6 +3,7 @@
 engine.py      virtual time; steps whose calls take some of it
 scenario/      one node: its life as a value, played and checked
 fleet/         many nodes: the scheduler, workloads, rollouts
+simulate.py    one call for whatever can be played
 files.py       a file of either
 validation.py  values of files, checked one by one
 """

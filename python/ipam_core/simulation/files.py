@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
@@ -22,16 +22,23 @@ def read_simulation(path: Path) -> FleetSpec | list[Scenario]:
     neither, with the file's name in front.
     """
     try:
-        documents = load_documents(path.read_text(encoding="utf-8"))
-        if len(documents) == 1 and isinstance(documents[0], dict) and "nodes" in documents[0]:
-            from ipam_core.simulation.fleet.file import fleet_of  # noqa: PLC0415  (loads NumPy)
-
-            return fleet_of(documents[0], path.parent)
-        return scenarios_of(documents)
+        return simulation_of(load_documents(path.read_text(encoding="utf-8")), path.parent)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def simulation_of(documents: list[Any], folder: Path) -> FleetSpec | list[Scenario]:
+    """Return what a file's documents are. `folder` is where files that they name are.
+
+    Raises `InputError` where they are neither a fleet nor scenarios.
+    """
+    if len(documents) == 1 and isinstance(documents[0], dict) and "nodes" in documents[0]:
+        from ipam_core.simulation.fleet.file import fleet_of  # noqa: PLC0415  (loads NumPy)
+
+        return fleet_of(documents[0], folder)
+    return scenarios_of(documents)
 
 
 def read_scenarios(path: Path) -> list[Scenario]:
