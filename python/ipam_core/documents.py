@@ -1,11 +1,56 @@
-"""Text of JSON or YAML as documents: the one reader of both for every input that may be either."""
+"""Text of JSON or YAML as documents: the one reader of both for every input that may be either.
+
+A small file can hold much: YAML's aliases repeat what they name, and a few letters of
+JSON make an object of many bytes. So what a document may hold is bounded here, before
+it is built: its length, how many values it has with every alias written out, and how
+deep they are nested. Each bound is far above what the agent, kubectl or AWS print.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO
+
+LARGEST = 128 << 20
+"""Bytes of a document. `kubectl get pods -A -o json` prints about 10 KB a pod."""
+MOST_VALUES = 4_000_000
+"""Values of a JSON document: about 500 MB once read."""
+MOST_YAML_VALUES = 500_000
+"""Values of a YAML document, with every alias written out; reading takes 5 microseconds each."""
+DEEPEST = 64
+"""Lists and mappings in each other. A Kubernetes object has fewer than 20."""
+
+
+def read_text(path: Path, most: int = LARGEST) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises `OSError` where it cannot be read, and `InputError` as `text_of`.
+    """
+    with path.open("rb") as stream:
+        return text_of(stream, most)
+
+
+def text_of(stream: IO[bytes], most: int = LARGEST) -> str:
+    """Return what is left of a stream as text, without a byte order mark.
+
+    Reads at most one byte more than `most`.
+
+    Raises:
+        InputError: more than `most` bytes, or not UTF-8.
+    """
+    content = stream.read(most + 1)
+    if len(content) > most:
+        raise InputError(f"larger than {most >> 20} MiB, the most that is read")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text at byte {error.start}") from None
 
 
 def load_documents(text: str) -> list[Any]:
@@ -14,23 +59,96 @@ def load_documents(text: str) -> list[Any]:
     JSON goes first: it is faster, and may have tabs between its tokens, which YAML may not.
 
     Raises:
-        InputError: neither, in one line that says where.
+        InputError: neither, in one line that says where; or beyond the bounds above.
     """
     try:
-        documents = [json.loads(text)]
-    except (ValueError, RecursionError):
+        documents = [load_json(text)]
+    except json.JSONDecodeError:
         documents = _load_yaml(text)
     return [document for document in documents if document is not None]
+
+
+def load_json(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        InputError: more values, or nested deeper, or a longer number, than allowed.
+        json.JSONDecodeError: not JSON; a `ValueError` that says where.
+    """
+    _check_values(sum(map(text.count, ",[{")), MOST_VALUES)
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise InputError(f"a number that is too long: {error}") from None
+    level = [document]
+    for _ in range(DEEPEST + 1):
+        level = [
+            value
+            for holder in level
+            if isinstance(holder, dict | list)
+            for value in (holder.values() if isinstance(holder, dict) else holder)
+            if isinstance(value, dict | list)
+        ]
+        if not level:
+            return document
+    raise _too_deep()
 
 
 def _load_yaml(text: str) -> list[Any]:
     import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
 
+    # The loader in C is five times as fast; that it calls itself for each level of nesting
+    # does no harm once the depth is known.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        # The loader in C, which PyYAML has too, overflows the stack on deep nesting.
-        return list(yaml.safe_load_all(text))
+        _check_yaml(yaml, yaml.parse(text, loader))
+        return list(yaml.load_all(text, loader))
     except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        mark = error.problem_mark  # the parser in C may be a line past the last
+        where = f"line {min(mark.line, text.rstrip().count(chr(10))) + 1}: " if mark else ""
         raise InputError(f"neither JSON nor YAML: {where}{error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None
+
+
+def _check_yaml(yaml: Any, events: Any) -> None:
+    """Refuse a stream of YAML events whose documents would be too large or too deep.
+
+    Cost: one pass. An alias counts as all that it names, which is never built to be counted.
+    """
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []  # the anchor of each, and the values before it
+    n_values = 0
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            sizes.clear()
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor:
+                sizes[anchor] = n_values - before
+        elif isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in opened):
+                raise InputError(f"the YAML alias {event.anchor!r} is inside what it names")
+            n_values += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.NodeEvent):
+            if isinstance(event, yaml.CollectionStartEvent):
+                opened.append((event.anchor, n_values))
+            elif event.anchor:
+                sizes[event.anchor] = 1
+            n_values += 1
+        _check_values(n_values, MOST_YAML_VALUES)
+        if len(opened) > DEEPEST:
+            raise _too_deep()
+
+
+def _check_values(n_values: int, most: int) -> None:
+    if n_values > most:
+        raise InputError(f"more than {most:,} values, the most that one document may have")
+
+
+def _too_deep() -> InputError:
+    return InputError(f"neither JSON nor YAML of at most {DEEPEST} levels of nesting")

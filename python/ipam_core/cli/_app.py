@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from itertools import pairwise
 
 import typer
 
+from ipam_core.cli._out import abandon_output, finish_output, prepare_streams, print_error
 from ipam_core.errors import IpamError
+
+INTERRUPTED = 130
+NOT_READ = 141
+"""As a shell reports a program that such a signal ended."""
 
 app = typer.Typer(
     name="ipam-core",
@@ -49,18 +53,22 @@ _register()
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 fine, 1 a problem found, 2 bad input."""
+    """Run one command and return its exit status: 0 fine, 1 a problem found, 2 bad input.
+
+    `INTERRUPTED` and `NOT_READ` where the user or the reader of the output ends it.
+    """
+    prepare_streams()
     try:
         result = app(args=arguments, prog_name="ipam-core", standalone_mode=False)
+        finish_output()
     except typer.TyperException as error:
         return _usage(error, sys.argv[1:] if arguments is None else arguments)
     except (typer.Abort, KeyboardInterrupt):
-        print("ipam-core: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader went away: give the interpreter nothing to flush into.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        print_error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as `head`, has what it wants
+        abandon_output()
+        return NOT_READ
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except IpamError as error:
@@ -82,5 +90,5 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
 
 
 def _fail(message: str) -> int:
-    print("ipam-core: " + " ".join(message.split()), file=sys.stderr)
+    print_error(message)
     return 2

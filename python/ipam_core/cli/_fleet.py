@@ -9,8 +9,7 @@ from ipam_core.cloud.codes import REQUEST_LIMIT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rich.table import Table
-
+    from ipam_core.cli._tables import Table
     from ipam_core.simulation.fleet.result import FleetResult
     from ipam_core.simulation.fleet.spec import FleetSpec
 
@@ -48,19 +47,17 @@ def duration_text(seconds: float) -> str:
 
 def results_table(results: Sequence[FleetResult]) -> Table:
     """Return the table of one result, or of several side by side."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from ipam_core.cli._tables import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=80, pad_edge=False)
-    table.add_column("", ratio=1, overflow="fold")
-    for result in results:
-        table.add_column(result.policy, justify="right", no_wrap=True, min_width=10)
+    table = Table(ruled=True, full_width=True)
+    table.text_column(takes_rest=True)
+    table.number_columns(*(result.policy for result in results), least=10)
 
-    def add(label: str, values: Iterable[str], style: str | None = None) -> None:
-        table.add_row(label, *values, style=style)
+    def add(label: str, values: Iterable[str], style: str = "") -> None:
+        table.row(label, *values, style=style)
 
     def heading_row(label: str) -> None:
-        table.add_row(label, style="bold")
+        table.row(label, style="bold")
 
     add("pods that asked for an address", (f"{r.n_pods:,}" for r in results), "bold")
     add("  refused at first", (f"{r.n_waited:,}" for r in results))

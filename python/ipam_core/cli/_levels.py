@@ -12,8 +12,7 @@ from ipam_core.cli._timeline import SHORT_NAMES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
-
+    from ipam_core.cli._tables import Table
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.play import Level, Play
 
@@ -71,31 +70,29 @@ def _pattern(row: Row) -> Any:
 
 def levels_table(play: Play) -> Table:
     """Return the table of a play, up and back, as AWS's documents print it by hand."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from ipam_core.cli._tables import Table
 
     node = play.node
     slots = "prefixes" if node.prefix_mode else "addresses"
     if node.falls_back:
         slots = "slots"  # some hold a prefix, others an address
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("pods", "ENIs"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"{slots} of each", no_wrap=True)
-    table.add_column("unused", justify="right", no_wrap=True)
-    table.add_column("EC2 calls", overflow="fold")
+    table = Table(ruled=True)
+    table.number_columns("pods", "ENIs")
+    table.text_column(f"{slots} of each", no_wrap=True)
+    table.number_columns("unused")
+    table.text_column("EC2 calls")
     for row in fold(play.up):
-        table.add_row(*_cells(row))
+        table.row(*_cells(row))
     if not play.serves_all:
         top = play.up[-1]
         error = f"{play.top_error.api}: {play.top_error.code}" if play.top_error else "none"
         row_of_stall = (str(top.pods + 1), str(top.enis), _held(top), "0", f"{error}, for ever")
-        table.add_row(*row_of_stall, style="red")
+        table.row(*row_of_stall, style="red")
     if play.back:
-        table.add_section()
-        table.add_row("back")
+        table.rule()
+        table.row("back")
         for row in fold(play.back):
-            table.add_row(*_cells(row))
+            table.row(*_cells(row))
     return table
 
 
@@ -104,13 +101,11 @@ def nodes_table(explained: Sequence[Explanation]) -> Table:
 
     EC2 calls are those that change what a node holds, up and back.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from ipam_core.cli._tables import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("instance", no_wrap=True)
-    for name in ("pods", "burst limit", "ENIs", "addresses", "unused", "EC2 calls"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(ruled=True)
+    table.text_column("instance", no_wrap=True)
+    table.number_columns("pods", "burst limit", "ENIs", "addresses", "unused", "EC2 calls")
     for each in explained:
         verdict, play = each.verdict, each.play
         cells = ["-"] * 5
@@ -127,11 +122,11 @@ def nodes_table(explained: Sequence[Explanation]) -> Table:
                 _range(first.free, last.free),
                 "{} + {}".format(*calls),
             ]
-        table.add_row(
+        table.row(
             each.case.limits.instance_type,
             str(verdict.n_pods),
             *cells,
-            style=None if verdict.serves_all else "red",
+            style="" if verdict.serves_all else "red",
         )
     return table
 

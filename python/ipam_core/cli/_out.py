@@ -1,52 +1,82 @@
-"""How commands write: JSON for machines, text of at most 80 columns for people."""
+"""How commands write: JSON for machines, text of at most 80 columns for people.
+
+All that a command prints passes through here, and no other module touches Rich, `print`
+or the standard streams (a test keeps it so). Text may come from a file that others
+wrote: nothing in it is markup, and what would move a cursor is written as an escape.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ipam_core.quoting import cut, visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from rich.console import Console
+    from rich.text import Text
+
+    from ipam_core.cli._tables import Table
 
 T = TypeVar("T")
 
+Part = str | tuple[str, str]
+"""A piece of text, or one and its style."""
+
 WIDTH = 80
+LONGEST_ERROR = 640
+"""Letters of a line on the error stream: eight lines of a terminal."""
+LONGEST_TEXT = 4000
+"""Letters of a paragraph: 50 lines."""
 
 
 @cache
-def console() -> Console:
+def _console() -> Console:
     """Return the console: 80 columns at most, colours only on a terminal."""
     from rich.console import Console
 
-    found = Console(highlight=False)
-    return Console(highlight=False, width=WIDTH) if found.width > WIDTH else found
+    class Plain(Console):
+        def __init__(self, width: int | None = None) -> None:
+            super().__init__(width=width, markup=False, emoji=False, highlight=False)
+
+        def on_broken_pipe(self) -> None:  # Rich would end the program, with status 1
+            raise BrokenPipeError
+
+    found = Plain()
+    return Plain(WIDTH) if found.width > WIDTH else found
+
+
+def _error_console() -> Console | None:
+    """Return the console of the error stream, None where nobody looks at it."""
+    if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")):
+        return None
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def print_text(
-    text: str, *, indent: str = "", style: str = "", before: bool = False, whole: bool = False
+    *parts: Part, indent: str = "", style: str = "", before: bool = False, whole: bool = False
 ) -> None:
-    """Print text within 80 columns, an empty line `before`; a command stays `whole`.
+    """Print a paragraph within 80 columns, an empty line `before`; a command stays `whole`.
 
     What follows the first line is indented by two more; a command's lines end in
-    backslashes.
+    backslashes. A newline in the text does not end a line: it is shown as an escape.
     """
     import textwrap
 
-    from rich.text import Text
-
     if before:
-        console().print()
-    # What files hold may move a terminal's cursor, or be no text at all.
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+        print_empty()
+    text = styled(*parts, style=style)
     lines = (
         textwrap.wrap(
-            text,
+            text.plain,
             WIDTH - 2,
             initial_indent=indent,
             subsequent_indent=indent + "  ",
@@ -54,51 +84,125 @@ def print_text(
             drop_whitespace=True,
             replace_whitespace=False,
         )
-        if len(indent + text) > WIDTH
-        else [indent + text]
+        if len(indent) + len(text) > WIDTH
+        else [indent + text.plain]
     )
+    at = 0
     for number, line in enumerate(lines, 1):
-        end = " \\" if whole and number < len(lines) else ""
-        console().print(Text(line + end, style=style), soft_wrap=True)
+        piece = line[len(indent) + (2 if number > 1 else 0) :]
+        at = text.plain.find(piece, at)
+        shown = styled(line[: len(line) - len(piece)], text[at : at + len(piece)], style=style)
+        at += len(piece)
+        if whole and number < len(lines):
+            shown.append(" \\", style)
+        _console().print(shown, soft_wrap=True)
+
+
+def print_empty() -> None:
+    """Print an empty line."""
+    _console().print()
+
+
+def print_table(table: Table) -> None:
+    """Print a table."""
+    _console().print(table.rich)
 
 
 def print_json(value: Any) -> None:
-    """Write `value` as indented JSON and a newline."""
+    """Write `value` as indented JSON and a newline; what is not ASCII is written as escapes."""
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
-def progress(items: Iterable[T], *, total: int | None, what: str) -> Iterator[T]:
-    """Yield the items, with a progress bar on the error stream if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import track
+def print_error(message: str) -> None:
+    """Write one line to the error stream."""
+    line = cut(visible(" ".join(f"ipam-core: {message}".split())), LONGEST_ERROR)
+    sys.stderr.write(line + "\n")
 
-    yield from track(
-        items, description=what, total=total, console=Console(stderr=True), transient=True
-    )
+
+def styled(*parts: Part | Text, style: str = "", most: int = LONGEST_TEXT) -> Text:
+    """Return text as Rich has it: of each part all that is hidden made visible."""
+    from rich.text import Text
+
+    text = Text(style=style)
+    for part in parts:
+        if isinstance(part, Text):
+            text.append_text(part)
+        else:
+            letters, own = (part, "") if isinstance(part, str) else part
+            text.append(cut(visible(letters), most), own or None)
+    return text
+
+
+def prepare_streams() -> None:
+    """Let a stream that cannot hold a letter write its escape instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def finish_output() -> None:
+    """Write what waits to be written. Raises `OSError`, and leaves nothing to be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        abandon_output()
+        raise
+
+
+def abandon_output() -> None:
+    """Give up the output: nobody reads it, or there is no room for it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+# --- what takes its time ------------------------------------------------------------------
+
+
+def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
+    """Yield the items, with a progress bar on the error stream if that is a terminal."""
+    with progress_of(what) as tell:
+        for done, item in enumerate(items, 1):
+            yield item
+            tell(done / total)
 
 
 @contextmanager
-def progress_of(what: str) -> Iterator[Callable[[float], None]]:
-    """Give a function to be told the share done, shown as `progress` shows it."""
-    if not sys.stderr.isatty():
+def progress_of(what: str, n_bytes: int | None = None) -> Iterator[Callable[[float], None]]:
+    """Give a function to be told the share done, shown as a bar if somebody looks.
+
+    Of `n_bytes` the function is told how many more were read.
+    """
+    console = _error_console()
+    if console is None:
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+    share = TaskProgressColumn() if n_bytes is None else DownloadColumn()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), share)
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(cut(visible(what), WIDTH // 2), total=n_bytes or 1.0)
+        if n_bytes is None:
+            yield lambda done: bar.update(task, completed=done)
+        else:
+            yield lambda more: bar.advance(task, more)
 
 
-def waiting(what: str) -> AbstractContextManager[Any]:
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
     """Show on the error stream, if that is a terminal, that something takes its time."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(what)
+    console = _error_console()
+    if console is None:
+        yield
+        return
+    with console.status(styled(what)):
+        yield

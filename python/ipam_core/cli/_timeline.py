@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rich.table import Table
-
+    from ipam_core.cli._tables import Table
     from ipam_core.plots.timeline import Mark
     from ipam_core.simulation.scenario.spec import Scenario
     from ipam_core.simulation.scenario.timeline import Moment, Result
@@ -33,18 +32,16 @@ _ROWS = ("pods", *SHORT_NAMES.values())
 
 def timeline_table(moments: Sequence[Moment]) -> Table:
     """Return the table of a timeline: a row a moment, calls below the row they belong to."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from ipam_core.cli._tables import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=80, pad_edge=False)
-    table.add_column("time s", justify="right", no_wrap=True)
-    table.add_column("what happens, EC2 calls", ratio=1, overflow="fold")
-    for name in ("pods", "wait", "ENIs", "total", "asgd", "free", "cool"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(ruled=True, full_width=True)
+    table.number_columns("time s")
+    table.text_column("what happens, EC2 calls", takes_rest=True)
+    table.number_columns("pods", "wait", "ENIs", "total", "asgd", "free", "cool")
     for moment in moments:
-        table.add_row(
+        table.row(
             f"{moment.time_s:g}",
-            "\n".join(_lines(moment)),
+            _lines(moment),
             *(
                 str(count) if count < _ENDLESS else f"{count:.2g}"
                 for count in (
@@ -57,7 +54,7 @@ def timeline_table(moments: Sequence[Moment]) -> Table:
                     moment.cooling,
                 )
             ),
-            style="red" if moment.waiting else None,
+            style="red" if moment.waiting else "",
         )
     return table
 

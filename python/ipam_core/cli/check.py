@@ -48,7 +48,7 @@ def check(
 
     Example: ipam-core check --seeds 50 tests/conformance/*.json
     """
-    from ipam_core.cli._out import console, print_json, progress
+    from ipam_core.cli._out import print_json, print_text, progress
     from ipam_core.simulation.files import read_scenarios
 
     scenarios = [scenario for file in files for scenario in read_scenarios(file)]
@@ -75,7 +75,7 @@ def check(
             ]
         )
     else:
-        console().print(f"{len(verdicts) - failed} passed, {failed} failed", highlight=False)
+        print_text(f"{len(verdicts) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
@@ -107,11 +107,11 @@ def judge(scenario: Scenario, seeds: int, policy: Policy) -> Verdict:
 
 
 def _print(verdict: Verdict, seeds: int) -> None:
-    from ipam_core.cli._out import console
+    from ipam_core.cli._out import print_text
 
     if verdict.failing_seed is None:
-        console().print(f"[green]ok[/green]    {verdict.scenario_id}  ({seeds} seeds)")
+        print_text(("ok", "green"), f"    {verdict.scenario_id}  ({seeds} seeds)")
         return
-    console().print(f"[red]FAIL[/red]  {verdict.scenario_id}  (seed {verdict.failing_seed})")
+    print_text(("FAIL", "red"), f"  {verdict.scenario_id}  (seed {verdict.failing_seed})")
     for mismatch in verdict.mismatches:
-        console().print(f"      {mismatch}", markup=False)
+        print_text(str(mismatch), indent="      ")

@@ -37,7 +37,7 @@ def import_(
     Example: ipam-core checkpoint import examples/ipam.json
     """
     from ipam_core.checkpoint import Checkpoint
-    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._out import print_json, print_text
     from ipam_core.ipamd import checkpoint_file
 
     files = checkpoint_file.card_files(file)
@@ -50,8 +50,8 @@ def import_(
         print_json({"files": [str(f) for f in files.values()], "imported": len(entries)})
     else:
         for card_file in files.values():
-            console().print(f"read {card_file}", markup=False, soft_wrap=True)
-        console().print(f"{len(entries)} allocations imported; {path} holds {held}", markup=False)
+            print_text(f"read {card_file}")
+        print_text(f"{len(entries)} allocations imported; {path} holds {held}")
     return 0
 
 
@@ -72,10 +72,8 @@ def export(
 
     Example: ipam-core checkpoint export --output /var/run/aws-node/ipam.json
     """
-    import sys
-
     from ipam_core.checkpoint.salvage import salvage
-    from ipam_core.cli._out import print_json
+    from ipam_core.cli._out import print_error, print_json, print_text
     from ipam_core.ipamd import checkpoint_file
 
     problems: list[str] = []
@@ -86,14 +84,14 @@ def export(
             entries = opened.entries()
     if output is not None:
         for written in checkpoint_file.export_node(entries, output):
-            print(f"wrote {written}")
+            print_text(f"wrote {written}")
     else:
         print_json(checkpoint_file.as_document(e for e in entries if e.network_card == card))
         if left := {e.network_card for e in entries if e.sandbox} - {card}:
             cards = ", ".join(map(str, sorted(left)))
-            print(f"ipam-core: not shown: network cards {cards}", file=sys.stderr)
+            print_error(f"not shown: network cards {cards}")
     for problem in problems:
-        print(f"ipam-core: left out: {problem}", file=sys.stderr)
+        print_error(f"left out: {problem}")
     return 1 if problems else 0
 
 
@@ -103,32 +101,31 @@ def show(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
 
     Example: ipam-core checkpoint show --checkpoint ipam.db
     """
-    from rich.table import Table
-
-    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._out import print_json, print_table, print_text
+    from ipam_core.cli._tables import Table
 
     with _opened(path) as opened:
         entries = opened.entries()
     if as_json:
         print_json([_plain(entry) for entry in entries])
         return 0
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Address", no_wrap=True)
-    table.add_column("Pod", overflow="fold")
+    table = Table()
+    table.text_column("Address", no_wrap=True)
+    table.text_column("Pod")
     for heading in ("Container", "Since (UTC)"):
-        table.add_column(heading, no_wrap=True)
+        table.text_column(heading, no_wrap=True)
     for entry in entries:
         held = entry.sandbox
         card = f" (card {entry.network_card})" if entry.network_card else ""
-        table.add_row(
+        table.row(
             entry.address,
             (entry.pod or "-" if held else "released") + card,
             held.container_id[:12] if held else "-",
             _time(entry.assigned_ns if held else entry.released_ns or 0),
         )
-    console().print(table)
+    print_table(table)
     n_held = sum(entry.sandbox is not None for entry in entries)
-    console().print(f"{n_held} held, {len(entries) - n_held} released")
+    print_text(f"{n_held} held, {len(entries) - n_held} released")
     return 0
 
 
@@ -140,7 +137,7 @@ def verify(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
 
     Example: ipam-core checkpoint verify --checkpoint ipam.db
     """
-    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._out import print_json, print_text
     from ipam_core.errors import CheckpointDamagedError
 
     problems: tuple[str, ...] = ()
@@ -153,12 +150,12 @@ def verify(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
     if as_json:
         print_json({"whole": not problems, "problems": problems, "addresses": n_entries})
     elif problems:
-        console().print(f"{path} is damaged:", markup=False)
+        print_text(f"{path} is damaged:")
         for problem in problems:
-            console().print(f"  {problem}", markup=False)
-        console().print("Save what is whole: ipam-core checkpoint export --intact --output FILE")
+            print_text(problem, indent="  ")
+        print_text("Save what is whole: ipam-core checkpoint export --intact --output FILE")
     else:
-        console().print(f"{path} is whole: {n_entries} addresses", markup=False)
+        print_text(f"{path} is whole: {n_entries} addresses")
     return 1 if problems else 0
 
 

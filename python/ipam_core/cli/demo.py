@@ -12,6 +12,7 @@ from ipam_core.cli._options import JsonOption, SeedOption
 from ipam_core.cli._timeline import timeline_table
 
 if TYPE_CHECKING:
+    from ipam_core.cli._out import Part
     from ipam_core.simulation.scenario.player import Player
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,67 +64,74 @@ class _Story:
     """Tells the incident on the console, from what the player shows at each step."""
 
     def __init__(self, player: Player, *, silent: bool) -> None:
-        from ipam_core.cli._out import console
-
         self.player = player
         self.silent = silent
         self._told = 0
-        self._out = console()
-        self._print(
-            "[bold]A node of 232 addresses that stops at the 25th pod[/bold]\n"
-            "m8g.4xlarge: 8 ENIs x 29 addresses. MINIMUM_IP_TARGET=25, WARM_ENI_TARGET=1.\n"
-        )
+        self._print(("A node of 232 addresses that stops at the 25th pod", "bold"))
+        self._print("m8g.4xlarge: 8 ENIs x 29 addresses. MINIMUM_IP_TARGET=25, WARM_ENI_TARGET=1.")
+        self._print()
 
     def tell_up_to(self, moment: str) -> None:
         """Tell what happened since the story paused, and at the stall, why."""
+        from ipam_core.cli._out import print_table
+
         if self.silent:
             return
         timeline = self.player.result.timeline
-        self._out.print(timeline_table(timeline[self._told :]))
+        print_table(timeline_table(timeline[self._told :]))
         self._told = len(timeline)
         if moment == "stalled":
             self._stall()
 
     def show_state(self, state: dict[str, Any], moment: str) -> None:
         """Show the node as /v1/enis does, long lists cut short."""
-        self._print(f"[bold]The node as its /v1/enis shows it, {moment}[/bold] (lists cut short)")
-        if not self.silent:
-            self._out.print(json.dumps(_cut_short(state), indent=1), markup=False, highlight=False)
-            self._print("")
+        title = f"The node as its /v1/enis shows it, {moment}"
+        self._print((title, "bold"), " (lists cut short)")
+        for line in json.dumps(_cut_short(state), indent=1).splitlines():
+            self._print(line)
+        self._print()
 
     def close(self, passed: bool) -> None:
         """Say how it ended."""
-        self._print(
-            "[green]Played as the real agent did.[/green] "
-            "--json prints all of it, with the whole state."
-            if passed
-            else "[red]The play did not go as the real agent's did; --json says where.[/red]"
-        )
+        if passed:
+            self._print(
+                ("Played as the real agent did.", "green"),
+                " --json prints all of it, with the whole state.",
+            )
+        else:
+            self._print(("The play did not go as the real agent's did; --json says where.", "red"))
 
     def _stall(self) -> None:
         from ipam_core.ipamd.messages import NO_ADDRESS_LOG, POD_EVENT, POD_EVENT_REASON
 
         pod = self.player.waiting[0]
         decision = self.player.node.decide()
-        self._print("[bold]Pod 26 is refused, again and again, and no EC2 call is made.[/bold]")
+        refused = "Pod 26 is refused, again and again, and no EC2 call is made."
+        self._print((refused, "bold"))
         self._print(f'ipamd logs:  "{NO_ADDRESS_LOG}"')
         self._print(f'       and:  "{self.player.pod_error}"')
         event = POD_EVENT.format(container_id=pod.sandbox.container_id)
-        self._print(f"kubelet raises {POD_EVENT_REASON}:\n  {event}\n")
-        self._print("[bold]Why[/bold]: either IP target switches WARM_ENI_TARGET off, and then")
+        self._print(f"kubelet raises {POD_EVENT_REASON}:")
+        self._print(f"  {event}")
+        self._print()
+        self._print(("Why", "bold"), ": either IP target switches WARM_ENI_TARGET off, and then")
         for line in decision.growth_rule():
             self._print(f"  {line}")
         unused = self.player.node.max_enis * self.player.node.slots - decision.view.total
-        self._print(f"for ever, with {unused} of 232 addresses never asked for.\n")
+        self._print(f"for ever, with {unused} of 232 addresses never asked for.")
+        self._print()
         self._print(
-            "[bold]What to set[/bold]: a WARM_IP_TARGET, so that short is above 0 when few are\n"
-            "free; addresses ahead of demand are then as many as you say:\n"
-            "  kubectl -n kube-system set env ds/aws-node WARM_IP_TARGET=10\n"
+            ("What to set", "bold"), ": a WARM_IP_TARGET, so that short is above 0 when few"
         )
+        self._print("few are free; addresses ahead of demand are then as many as you say:")
+        self._print("  kubectl -n kube-system set env ds/aws-node WARM_IP_TARGET=10")
+        self._print()
 
-    def _print(self, text: str) -> None:
+    def _print(self, *parts: Part) -> None:
+        from ipam_core.cli._out import print_text
+
         if not self.silent:
-            self._out.print(text, highlight=False)
+            print_text(*parts)
 
 
 def _cut_short(state: dict[str, Any]) -> dict[str, Any]:

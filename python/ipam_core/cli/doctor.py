@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption
-from ipam_core.cli._out import print_text
+from ipam_core.cli._out import print_text, progress_of
 from ipam_core.ipamd.messages import POD_EVENT_REASON
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from ipam_core.diagnosis.doctor.diagnosis import Diagnosis
     from ipam_core.diagnosis.doctor.facts import Pool
     from ipam_core.diagnosis.doctor.finding import Finding
@@ -57,7 +55,9 @@ def doctor(
     from ipam_core.diagnosis.doctor.diagnosis import diagnose
     from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
 
-    with _progress(total_bytes(paths)) as advance:
+    n_bytes = total_bytes(paths)
+    worth_a_bar = n_bytes >= WORTH_A_BAR
+    with progress_of("reading", n_bytes) if worth_a_bar else nullcontext() as advance:
         case = read_case(paths, advance)
     diagnosis = diagnose(case, instance_type=instance, max_pods=max_pods, node=node)
     if as_json:
@@ -65,22 +65,6 @@ def doctor(
     else:
         _tell(diagnosis)
     return 0 if diagnosis.healthy else 1
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
-    """Yield what to tell of bytes read: a bar on the error stream, where that is worth it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if total < WORTH_A_BAR or not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=total)
-        yield lambda n_bytes: bar.advance(task, n_bytes)
 
 
 # --- for people ---------------------------------------------------------------------------

@@ -17,8 +17,6 @@ from ipam_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.text import Text
-
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.finding import Finding, Kind
     from ipam_core.manifests import Environment
@@ -170,7 +168,7 @@ def _variable(text: str) -> tuple[str, str]:
 
 def _tell(explained: list[Explanation], place: str) -> None:
     from ipam_core.cli._levels import levels_table, nodes_table
-    from ipam_core.cli._out import console
+    from ipam_core.cli._out import print_empty, print_table
 
     several = len(explained) > 1
     for each in explained:
@@ -180,16 +178,16 @@ def _tell(explained: list[Explanation], place: str) -> None:
             style="bold green" if good else "bold red",
         )
     if several:
-        console().print(nodes_table(explained))
+        print_table(nodes_table(explained))
     else:
         (one,) = explained
         _tell_node(one)
         if one.play.up and one.play.node.mode != "ipv6":
-            console().print(levels_table(one.play))
+            print_table(levels_table(one.play))
     for number, (kind, found) in enumerate(_by_kind(explained).items()):
         if number:
-            console().print()
-        console().print(_label(kind))
+            print_empty()
+        _print_label(kind)
         print_text(kind.rule, indent="  ")
         for finding, types in found:
             _tell_finding(finding, ", ".join(types) if several else "", place)
@@ -245,19 +243,15 @@ def _by_kind(
 
 
 def _tell_kinds(kinds: Iterable[Kind]) -> None:
-    from ipam_core.cli._out import console
-
     for kind in kinds:
-        console().print(_label(kind))
+        _print_label(kind)
         print_text(kind.rule, indent="  ")
         print_text(f"to change: {kind.change}", indent="  ")
         print_text(f"source: {kind.source}", indent="  ", style="dim")
 
 
-def _label(kind: Kind) -> Text:
-    from rich.text import Text
-
-    return Text.assemble((kind.severity, STYLES[kind.severity]), "  ", (kind.identifier, "bold"))
+def _print_label(kind: Kind) -> None:
+    print_text((kind.severity, STYLES[kind.severity]), "  ", (kind.identifier, "bold"))
 
 
 # --- for machines -------------------------------------------------------------------------

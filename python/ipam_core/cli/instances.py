@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core import instances as table
-from ipam_core.cli._out import console, print_json
+from ipam_core.cli._out import print_empty, print_json, print_table, print_text
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,16 +69,17 @@ def _facts(limits: InstanceLimits) -> dict[str, Any]:
 
 
 def _print_table(found: list[InstanceLimits]) -> None:
-    from rich.table import Table
+    from ipam_core.cli._tables import Table
 
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("\nInstance type", no_wrap=True)
-    for heading in ("\nENIs", "IPv4/\nENI", "Pods,\nsec. IPs", "Pods,\nprefixes", "Usual\nmaxPods"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("\nHypervisor")
-    shown.add_column("\nCards", justify="right")
+    shown = Table()
+    shown.text_column("\nInstance type", no_wrap=True)
+    shown.number_columns(
+        "\nENIs", "IPv4/\nENI", "Pods,\nsec. IPs", "Pods,\nprefixes", "Usual\nmaxPods"
+    )
+    shown.text_column("\nHypervisor")
+    shown.number_columns("\nCards")
     for each in found:
-        shown.add_row(
+        shown.row(
             each.instance_type,
             str(each.max_enis),
             str(each.ipv4_per_eni),
@@ -88,6 +89,7 @@ def _print_table(found: list[InstanceLimits]) -> None:
             "bare metal" if each.bare_metal else each.hypervisor,
             str(len(each.enis_per_network_card)),
         )
-    console().print(shown)
+    print_table(shown)
+    print_empty()
     source = table.source()
-    console().print(f"\nFrom {source.file} of the agent {source.agent_version}, {source.as_of}")
+    print_text(f"From {source.file} of the agent {source.agent_version}, {source.as_of}")

@@ -11,6 +11,7 @@ from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from ipam_core.cli._tables import Table
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.plan import ObservedNode, PlannedCall
     from ipam_core.settings import Settings
@@ -58,7 +59,7 @@ def plan(
     Example: ipam-core node plan --instance-id i-0123456789abcdef0 --pods 25
     --env MINIMUM_IP_TARGET=25 --env WARM_IP_TARGET=10
     """
-    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._out import print_empty, print_json, print_table, print_text
     from ipam_core.cloud.plan import ObservedNode
 
     settings = _settings(manifest, env or [])
@@ -80,14 +81,16 @@ def plan(
             {"instance_id": instance_id, "pods": pods, "calls": calls, "why": planned.reasons}
         )
         return 0
-    out = console()
-    out.print(heading, markup=False)
-    out.print(f"{pods} pods taken to hold an address (--pods)", markup=False)
-    for line in ("", "Why:", *(f"  {reason}" for reason in planned.reasons), ""):
-        out.print(line, markup=False)
+    for line in heading:
+        print_text(line)
+    print_text(f"{pods} pods taken to hold an address (--pods)")
+    print_text("Why:", before=True)
+    for reason in planned.reasons:
+        print_text(reason, indent="  ")
+    print_empty()
     n_changes = sum(call.changes for call in planned.calls)
-    out.print(f"The next look: {len(planned.calls)} EC2 calls, {n_changes} of them changes")
-    out.print(_call_table(planned.calls))
+    print_text(f"The next look: {len(planned.calls)} EC2 calls, {n_changes} of them changes")
+    print_table(_call_table(planned.calls))
     return 0
 
 
@@ -109,7 +112,7 @@ def enis(
     """
     from datetime import UTC, datetime
 
-    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._out import print_json, print_table, print_text
     from ipam_core.cloud.plan import ObservedNode
     from ipam_core.ipamd.introspection import enis_document
 
@@ -118,11 +121,12 @@ def enis(
     if as_json:
         print_json(enis_document(observed.node.stores, datetime.now(UTC)))
         return 0
-    console().print(_heading(observed), markup=False)
-    console().print(_eni_table(observed))
+    for line in _heading(observed):
+        print_text(line)
+    print_table(_eni_table(observed))
     if observed.node.unmanaged:
         left = ", ".join(sorted(observed.node.unmanaged))
-        console().print(f"left alone, as their tags say: {left}", markup=False)
+        print_text(f"left alone, as their tags say: {left}")
     return 0
 
 
@@ -163,26 +167,27 @@ def _cloud(
     )
 
 
-def _heading(observed: ObservedNode) -> str:
+def _heading(observed: ObservedNode) -> list[str]:
     node, instance = observed.node, observed.instance
     n_enis = sum(len(store.enis()) for store in node.stores)
     total = sum(store.stats(0).total for store in node.stores)
-    lines = [
+    return [
         f"{instance.instance_id}  {instance.instance_type}  {instance.zone}  {node.mode} mode",
         f"{n_enis} of {node.max_enis} ENIs, {total} addresses for pods, max pods {node.max_pods}",
         *(f"warning: {warning}" for warning in node.settings.warnings),
     ]
-    return "\n".join(lines)
 
 
-def _call_table(calls: tuple[PlannedCall, ...]) -> Any:
-    from rich.table import Table
+def _call_table(calls: tuple[PlannedCall, ...]) -> Table:
+    from ipam_core.cli._tables import Table
 
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right")
+    table = Table(headings=False)
+    table.number_columns("")
+    table.text_column(no_wrap=True)
+    table.text_column()
     for number, call in enumerate(calls, 1):
         arguments = (f"{name} {_short(value)}" for name, value in call.arguments.items())
-        table.add_row(str(number), call.api, ", ".join(arguments))
+        table.row(str(number), call.api, ", ".join(arguments))
     return table
 
 
@@ -193,20 +198,19 @@ def _short(value: Any) -> str:
     return " ".join(value) if len(value) == 1 else f"({len(value)})"
 
 
-def _eni_table(observed: ObservedNode) -> Any:
-    from rich.table import Table
+def _eni_table(observed: ObservedNode) -> Table:
+    from ipam_core.cli._tables import Table
 
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table()
     for name in ("ENI", "subnet"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("kind")
-    for name in ("card", "dev", "IPs", "/28s", "free"):
-        table.add_column(name, justify="right")
+        table.text_column(name, no_wrap=True)
+    table.text_column("kind")
+    table.number_columns("card", "dev", "IPs", "/28s", "free")
     for store in observed.node.stores:
         for eni in store.enis():
             held = store.eni_stats(eni.eni_id, 0)
             kinds = ("primary", "trunk", "efa", "excluded")
-            table.add_row(
+            table.row(
                 eni.eni_id,
                 eni.subnet_id,
                 " ".join(kind for kind in kinds if getattr(eni, kind)),

@@ -67,7 +67,7 @@ def simulate(
 def _play_scenarios(
     scenarios: list[Scenario], policy: Policy, seed: int, plot: Path | None, *, as_json: bool
 ) -> int:
-    from ipam_core.cli._out import console, print_json
+    from ipam_core.cli._out import print_json, print_table, print_text
     from ipam_core.cli._timeline import heading, plot_result, timeline_json, timeline_table
     from ipam_core.simulation.scenario.player import play
 
@@ -91,13 +91,13 @@ def _play_scenarios(
     else:
         for result in results:
             scenario = result.scenario
-            console().print(
-                f"[bold]{scenario.scenario_id}[/bold]: {heading(scenario)}, "
-                f"max pods {scenario.max_pods}, policy {policy.name}"
+            print_text(
+                (scenario.scenario_id, "bold"),
+                f": {heading(scenario)}, max pods {scenario.max_pods}, policy {policy.name}",
             )
-            console().print(timeline_table(result.timeline))
+            print_table(timeline_table(result.timeline))
             for mismatch in result.mismatches:
-                console().print(f"not met: {mismatch}", style="red", markup=False)
+                print_text(f"not met: {mismatch}", style="red")
     return 0 if all(result.passed for result in results) else 1
 
 
@@ -114,7 +114,7 @@ def _play_fleet(
     import json
 
     from ipam_core.cli._fleet import heading, results_table
-    from ipam_core.cli._out import console, print_json, progress_of
+    from ipam_core.cli._out import print_json, print_table, print_text, progress_of
     from ipam_core.cloud.cloudtrail import trail
     from ipam_core.policy import IPAM_CORE, VPC_CNI
     from ipam_core.simulation.fleet.fleet import simulate_fleet
@@ -143,10 +143,10 @@ def _play_fleet(
     if as_json:
         print_json([result.to_dict() for result in results])
     else:
-        console().print(f"[bold]{spec.name}[/bold]: {heading(spec, chosen_seed)}")
-        console().print(results_table(results))
+        print_text((spec.name, "bold"), f": {heading(spec, chosen_seed)}")
+        print_table(results_table(results))
     if results[-1].interrupted:
-        console().print(
+        print_text(
             f"interrupted at {results[-1].duration_s:g} s: what was done so far", style="red"
         )
         return 130

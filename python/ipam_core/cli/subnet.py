@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
-from ipam_core.cli._out import console, print_json, progress, progress_of, waiting
+from ipam_core.cli._out import (
+    print_empty,
+    print_json,
+    print_text,
+    progress,
+    progress_of,
+    waiting,
+)
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,7 +131,8 @@ def report(
         )
     else:
         for notice in inventory.notices:
-            console().print(f"Note: {notice}\n")
+            print_text(f"Note: {notice}")
+            print_empty()
         for each, advice in zip(reports, advices, strict=True):
             print_report(each, advice)
     doubtful = any(

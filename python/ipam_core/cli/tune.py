@@ -177,21 +177,20 @@ def _wait(seconds: float) -> str:
 
 
 def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from ipam_core.cli._fleet import heading
-    from ipam_core.cli._out import console, print_text
+    from ipam_core.cli._out import print_table, print_text
+    from ipam_core.cli._tables import Table
     from ipam_core.diagnosis.fixes import set_env
     from ipam_core.tuning.candidates import changes
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), width=80, pad_edge=False)
-    table.add_column("settings", ratio=1, overflow="fold")
-    for column in ("idle\na node", "99% wait\nat most s", "calls a\nnode, hour", "pods\nrefused"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = Table(ruled=True, full_width=True)
+    table.text_column("settings", takes_rest=True)
+    table.number_columns(
+        "idle\na node", "99% wait\nat most s", "calls a\nnode, hour", "pods\nrefused"
+    )
 
-    def add(label: str, outcome: Outcome, style: str | None = None) -> None:
-        table.add_row(
+    def add(label: str, outcome: Outcome, style: str = "") -> None:
+        table.row(
             f"{label}{_settings(outcome.env)}",
             f"{outcome.idle:.1f}",
             _wait(outcome.wait_p99_s),
@@ -202,11 +201,11 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
 
     for outcome in found.front:
         chosen = outcome is found.recommended
-        add("* " if chosen else "", outcome, "bold" if chosen else None)
+        add("* " if chosen else "", outcome, "bold" if chosen else "")
     add("today: ", found.today)
-    console().print(f"[bold]{spec.name}[/bold]: {heading(spec, spec.seed)}")
-    console().print(f"{len(found.outcomes)} settings tried; none beats these in all three:")
-    console().print(table)
+    print_text((spec.name, "bold"), f": {heading(spec, spec.seed)}")
+    print_text(f"{len(found.outcomes)} settings tried; none beats these in all three:")
+    print_table(table)
     for outcome, why in found.put_aside:
         print_text(f"Put aside: {_settings(outcome.env)}: {why}.")
     if found.today_stalls:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ipam_core.plots.style import BLACK, VERMILLION, new_figure, save, tidy, time_unit
+from ipam_core.plots.style import BLACK, VERMILLION, as_written, new_figure, save, tidy, time_unit
 from ipam_core.plots.timeline import draw_pool
 from ipam_core.plots.waits import draw_waits
 
@@ -61,7 +60,7 @@ def plot_fleets(results: Sequence[FleetResult], path: Path, *, title: str = "") 
         },
     )
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    figure.suptitle(textwrap.fill(title, 60 * n_runs), fontsize=11)
+    figure.suptitle(as_written(title, 60 * n_runs), fontsize=11)
     save(figure, path)
 
 

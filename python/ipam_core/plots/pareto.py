@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from ipam_core.plots.style import (
     BLACK,
     VERMILLION,
+    as_written,
     longest_wait,
     new_figure,
     save,
@@ -89,11 +89,11 @@ def plot_pareto(
     axis.set_xlim(left=0)
     axis.set_xlabel("idle addresses")
     axis.set_ylabel("99% of pods wait at most, seconds")
-    axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
+    axis.set_title(as_written(title), fontsize=10, loc="left")
     tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9, markerscale=0.6)
     save(figure, path)
 
 
 def _named(role: str, choice: Choice) -> str:
-    return f"{role}: {choice.label}" if choice.label else role
+    return f"{role}: {as_written(choice.label)}" if choice.label else role

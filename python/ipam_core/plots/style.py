@@ -7,10 +7,13 @@ colour-blind tell apart.
 
 from __future__ import annotations
 
+import textwrap
+import warnings
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError, MissingExtraError
+from ipam_core.quoting import cut, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +55,14 @@ def new_figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def as_written(text: str, width: int = 100) -> str:
+    """Return text that others wrote for a picture, in lines of so many letters, no formula in it.
+
+    matplotlib sets what is between two dollar signs as a formula, or fails to.
+    """
+    return textwrap.fill(cut(visible(text), 5 * width), width).replace("$", r"\$")
+
+
 def line_style(number: int) -> dict[str, Any]:
     """Return how the line of a number is told from the others: colour and dashes."""
     return {
@@ -71,7 +82,10 @@ def tidy(axis: Any) -> None:
 def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG or SVG, by the name. Raises as `check_path`, and `OSError`."""
     check_path(path)
-    figure.savefig(path, dpi=DPI)
+    with warnings.catch_warnings():
+        # A letter that the font has not is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(path, dpi=DPI)
 
 
 def longest_wait(waits: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ipam_core._subnet import BLOCK_STATES
 from ipam_core.instances import ADDRESSES_PER_PREFIX
-from ipam_core.plots.style import line_style, new_figure, save, tidy
+from ipam_core.plots.style import as_written, line_style, new_figure, save, tidy
 from ipam_core.subnet.blockmap import BLOCKS_PER_ROW, MARKS, rows
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
         axis.imshow(colours.reshape(n_rows, width, 3), aspect="auto", interpolation="nearest")
         found = report.fragmentation
         axis.set_title(
-            f"{report.subnet_id}  {report.subnet.cidr}  score {found.score} ({found.band}), "
-            f"{report.subnet.n_free} free, {report.subnet.n_free_prefixes} free /28s",
+            f"{as_written(report.subnet_id)}  {report.subnet.cidr}  "
+            f"score {found.score} ({found.band}), {report.subnet.n_free} free, "
+            f"{report.subnet.n_free_prefixes} free /28s",
             fontsize=9,
             loc="left",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from ipam_core.plots.style import (
     ORANGE,
     SKY,
     VERMILLION,
+    as_written,
     new_figure,
     save,
     tidy,
@@ -89,7 +89,7 @@ def plot_timeline(
         height_ratios=[4.4, 0.2 + 0.24 * len(rows)] if rows else [1],
     )[:, 0]
     draw_pool(axes[0], times[last] / unit_s, {name: each[last] for name, each in values.items()})
-    axes[0].set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
+    axes[0].set_title(as_written(title), fontsize=10, loc="left")
     if rows:
         _draw_marks(axes[1], rows, [mark._replace(time_s=mark.time_s / unit_s) for mark in marks])
     axes[-1].set_xlabel(f"time, {unit}")

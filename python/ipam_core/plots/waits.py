@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ipam_core.plots.style import (
     GREY,
+    as_written,
     line_style,
     longest_wait,
     new_figure,
@@ -38,7 +38,7 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
     figure = new_figure(8, 5)
     axis = figure.subplots()
     draw_waits(axis, waits_by_name)
-    axis.set_title(textwrap.fill(title, 100), fontsize=10, loc="left")
+    axis.set_title(as_written(title), fontsize=10, loc="left")
     figure.legend(loc="outside lower left", fontsize=9)
     save(figure, path)
 
@@ -54,7 +54,9 @@ def draw_waits(axis: Any, waits_by_name: Mapping[str, ArrayLike]) -> None:
     for number, (name, waits) in enumerate(runs.items()):
         n_pods, n_served = waits.size, np.isfinite(waits).sum()
         p99 = waits[-(-99 * n_pods // 100) - 1]
-        label = name if isinf(p99) else f"{name}: 99% wait at most {p99:.3g} s"
+        label = as_written(name)
+        if not isinf(p99):
+            label += f": 99% wait at most {p99:.3g} s"
         if n_served < n_pods:
             label += f", {n_pods - n_served} of {n_pods} pods for ever"
         left = np.arange(n_pods, n_pods - n_served - 1, -1) / n_pods
