@@ -50,6 +50,7 @@ class Enis:
     def include_eni(self, eni_id: str) -> None: ...
     def eni(self, eni_id: str) -> Eni: ...
     def enis(self) -> tuple[Eni, ...]: ...  # by device number
+    def turns(self, *, copied: bool = False) -> list[str]: ...  # as the agent's rules take them
     def __contains__(self, eni_id: object, /) -> bool: ...
 
     # addresses and prefixes
@@ -66,6 +67,9 @@ class Enis:
     def freeable_addresses(
         self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
     ) -> list[str]: ...
+    def freeable_cidrs(
+        self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
+    ) -> list[str]: ...  # both, as the agent's rules take them
     def freeable_prefixes(
         self, eni_id: str, *, cooling: bool = True, now_ns: int | None = None
     ) -> list[str]: ...

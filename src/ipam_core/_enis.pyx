@@ -38,7 +38,9 @@ from ipam_core._pool cimport (
     pool_record_at,
     pool_refresh,
     pool_remove,
+    pool_seated,
 )
+from ipam_core._seats cimport seat_eni, seat_slot, seats_taken
 from ipam_core._slots cimport (
     COOLING,
     HELD,
@@ -61,6 +63,7 @@ from ipam_core._slots cimport (
 )
 from ipam_core._text cimport address_text, prefix_text, read_prefix
 from ipam_core._values cimport Assignment, Eni, sandbox_of
+from ipam_core._walk cimport GROUP, walk_list, walk_reach, walk_seat
 
 from ipam_core.errors import (
     AddressInUseError,
@@ -110,6 +113,7 @@ cdef class Enis:
         self.pool.placement = chosen
         self.pool.cooldown_ns = cooldown_ns
         self.pool.random = random
+        self.pool.reach = max(self.pool.reach, GROUP)
 
     def __dealloc__(self):
         cdef int rank
@@ -196,6 +200,7 @@ cdef class Enis:
         eni.device_number, eni.network_card, eni.route_table = device, card, route
         eni.created_ns = created
         eni.primary, eni.trunk, eni.efa, eni.excluded = primary, trunk, efa, excluded
+        eni.reach = GROUP
         try:
             self._numbers[eni_id] = None
         except MemoryError:
@@ -203,6 +208,8 @@ cdef class Enis:
             raise
         Py_INCREF(eni_id)
         Py_INCREF(subnet_id)
+        if self.pool.placement == ARBITRARY:
+            seat_eni(&self.pool, eni)
         self._numbers[eni_id] = pool_add(&self.pool, eni)
 
     def remove_eni(self, str eni_id not None, *, bint force=False):
@@ -273,6 +280,35 @@ cdef class Enis:
             found.append(self.eni_of(self.pool.order[rank]))
         return tuple(found)
 
+    def turns(self, *, bint copied=False):
+        """Return the ids of all ENIs in the order in which the agent's rules take them.
+
+        Under `arbitrary` that is one walk of a Go map, by the seed; `copied`: of a copy of the
+        map. Else lowest device number first. Cost: O(ENIs).
+        """
+        cdef list found = []
+        cdef int seats[N_ENIS]
+        cdef int places[N_ENIS]
+        cdef int original[N_ENIS]
+        cdef int at, n, reach
+        cdef uint64_t taken = 0
+        self.wait()
+        if self.pool.placement != ARBITRARY:
+            return [eni.eni_id for eni in self.enis()]
+        n = walk_list(seats_taken(&self.pool), self.pool.reach, &self.pool.random, seats)
+        if copied:    # its entries came in the order of a first walk
+            reach = walk_reach(GROUP, n)
+            for at in range(n):
+                places[at] = walk_seat(taken, reach, &self.pool.random)
+                taken |= bit(places[at])
+                original[places[at]] = seats[at]
+            walk_list(taken, reach, &self.pool.random, places)
+            for at in range(n):
+                seats[at] = original[places[at]]
+        for at in range(n):
+            found.append(<str> pool_seated(&self.pool, seats[at]).eni_id)
+        return found
+
     def __contains__(self, eni_id):
         return eni_id in self._numbers
 
@@ -321,7 +357,9 @@ cdef class Enis:
         if eni_n_slots(eni) >= N_SLOTS:
             raise CapacityError(f"slots of ENI {eni_id!r}", N_SLOTS)
         if slot < 0:
-            slot = first_set(~eni.groups[kind].attached)
+            slot = seat_slot(&self.pool, eni, kind)
+            if slot < 0:
+                raise MemoryError
         elif eni.groups[kind].attached & bit(slot):
             raise DuplicateError("slot", str(slot))
         if slot_reserve(eni, kind, slot) < 0:
@@ -409,6 +447,40 @@ cdef class Enis:
     def freeable_prefixes(self, str eni_id not None, *, bint cooling=True, now_ns=None):
         """Return an ENI's prefixes without a pod; without `cooling` none in which one cools."""
         return self.texts(eni_id, 1 << PREFIX | 1 << WIDE, True, cooling, now_ns)
+
+    def freeable_cidrs(self, str eni_id not None, *, bint cooling=True, now_ns=None):
+        """Return an ENI's secondary IPs and /28s without a pod; without `cooling`, none that cools.
+
+        In the order in which the agent takes them: as `turns`; without a map /28s first.
+        """
+        cdef list found = []
+        cdef int64_t now = read_now(now_ns)
+        cdef uint64_t low[N_SLOTS]
+        cdef uint64_t high
+        cdef int kind_of[N_SLOTS]
+        cdef int seats[64]
+        cdef EniState *eni
+        cdef int at, kind, n_seats, n = 0
+        self.wait()
+        eni = self.pool.enis[self.number_of(eni_id)]
+        if not cooling:
+            pool_expire(&self.pool, now)
+        if self.pool.placement != ARBITRARY:
+            return (self.texts(eni_id, 1 << PREFIX, True, cooling, now_ns)
+                    + self.texts(eni_id, 1 << LONE, True, cooling, now_ns))
+        n_seats = walk_list(eni.groups[PREFIX].idle | eni.groups[LONE].idle, eni.reach,
+                            &self.pool.random, seats)
+        for at in range(n_seats):
+            for kind in range(WIDE):
+                if eni.groups[kind].idle & bit(seats[at]) and (
+                        cooling or slot_count(eni, kind, seats[at], COOLING) == 0):
+                    kind_of[n] = kind
+                    slot_base(eni, kind, seats[at], &high, &low[n])
+                    n += 1
+        for at in range(n):
+            found.append(address_text(LONE, 0, low[at]) if kind_of[at] == LONE
+                         else prefix_text(PREFIX, 0, low[at]))
+        return found
 
     cdef list texts(self, str eni_id, int kinds, bint only_idle, bint cooling, object now_ns):
         cdef list found = []

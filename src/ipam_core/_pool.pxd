@@ -4,18 +4,20 @@ All of it is C without Python: nothing here raises or needs the GIL, but for wha
 so. `DataStore` is the Python face of a `Pool`; other compiled code may call these
 functions on a store's pool while it holds the store (`DataStore.hold`).
 
-    open_ranks[kind]   ...0101       the ENIs, by rank, with an address to give
+    open_seats[kind]   ...0101       the ENIs, by seat, with an address to give
+    seats[seat]        ENI numbers: by device number; under `arbitrary` as in a Go map (_walk)
     order[rank]        ENI numbers, lowest device number first
     enis[number]       an ENI's state; a record names its ENI by this number
 
 so that the next address is three steps of find-first-set away: the ENI, the slot
-(under `pack` the level first), the address.
+(under `pack` the level first), the address. Under `arbitrary` an ENI's slots, too, are
+seats of a Go map: those of secondary IPs and of /28s are one map.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
-from ipam_core._bits cimport bit, first_set, nth_set, popcount, put
+from ipam_core._bits cimport bit, first_set, popcount, put
 from ipam_core._ledger cimport (
     UNUSED,
     Ledger,
@@ -58,6 +60,7 @@ from ipam_core._slots cimport (
     slot_room,
     slot_take,
 )
+from ipam_core._walk cimport walk_first
 
 cdef enum:
     N_ENIS = 64
@@ -74,9 +77,11 @@ cdef enum:
 
 cdef struct Pool:
     EniState *enis[N_ENIS]
-    uint64_t open_ranks[N_KINDS]
+    uint64_t open_seats[N_KINDS]
+    uint8_t seats[N_ENIS]
     uint8_t order[N_ENIS]
     int n_enis
+    int reach                 # of the map of ENIs, under `arbitrary`
     int kinds                 # a bit for each kind that is assigned from and counted
     int placement
     int64_t cooldown_ns
@@ -105,25 +110,35 @@ cdef inline bint pool_counts(const Pool *pool, int kind) noexcept nogil:
 
 
 cdef inline void pool_refresh(Pool *pool, EniState *eni, int kind) noexcept nogil:
-    """Say in `open_ranks` whether an ENI has an address of a kind to give."""
-    pool.open_ranks[kind] = put(
-        pool.open_ranks[kind], eni.rank, eni.groups[kind].open != 0 and not eni.excluded)
+    """Say in `open_seats` whether an ENI has an address of a kind to give."""
+    pool.open_seats[kind] = put(
+        pool.open_seats[kind], eni.seat, eni.groups[kind].open != 0 and not eni.excluded)
 
 
-cdef inline void pool_rank(Pool *pool) noexcept nogil:
-    """Number the ranks anew, after the order of ENIs changed."""
+cdef inline EniState *pool_seated(const Pool *pool, int seat) noexcept nogil:
+    """Return the ENI of a seat."""
+    return pool.enis[pool.seats[seat]]
+
+
+cdef inline void pool_settle(Pool *pool) noexcept nogil:
+    """Write down the seats that ENIs have, after they changed; without a Go map, their ranks."""
     cdef int rank, kind
+    cdef EniState *eni
     for kind in range(N_KINDS):
-        pool.open_ranks[kind] = 0
-        for rank in range(pool.n_enis):
-            pool_ranked(pool, rank).rank = rank
-            pool_refresh(pool, pool_ranked(pool, rank), kind)
+        pool.open_seats[kind] = 0
+    for rank in range(pool.n_enis):
+        eni = pool_ranked(pool, rank)
+        if pool.placement != ARBITRARY:
+            eni.seat = rank
+        pool.seats[eni.seat] = pool.order[rank]
+        for kind in range(N_KINDS):
+            pool_refresh(pool, eni, kind)
 
 
 cdef inline int pool_add(Pool *pool, EniState *eni) noexcept nogil:
     """Take an ENI in behind those with its device number; return its number.
 
-    There must be room.
+    There must be room. Under `arbitrary` it has a seat (`seat_eni`).
     """
     cdef int number = 0, rank = 0
     while pool.enis[number] != NULL:
@@ -134,17 +149,19 @@ cdef inline int pool_add(Pool *pool, EniState *eni) noexcept nogil:
     pool.order[rank] = number
     pool.enis[number] = eni
     pool.n_enis += 1
-    pool_rank(pool)
+    pool_settle(pool)
     return number
 
 
 cdef inline void pool_remove(Pool *pool, int number) noexcept nogil:
     """Take out an ENI whose slots are empty; its state is the caller's again."""
-    cdef int rank = pool.enis[number].rank
+    cdef int rank = 0
+    while pool.order[rank] != number:
+        rank += 1
     pool.n_enis -= 1
     memmove(&pool.order[rank], &pool.order[rank + 1], pool.n_enis - rank)
     pool.enis[number] = NULL
-    pool_rank(pool)
+    pool_settle(pool)
 
 
 # --- addresses and their records ------------------------------------------------------
@@ -225,7 +242,7 @@ cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept
     cdef EniState *eni = pool.enis[place.eni]
     slot_take(eni, place.kind, place.slot, place.offset, addresses)
     if not eni.groups[place.kind].open:
-        pool.open_ranks[place.kind] &= ~bit(eni.rank)
+        pool.open_seats[place.kind] &= ~bit(eni.seat)
 
 
 cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
@@ -255,7 +272,7 @@ cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
     slot_open(eni, record.kind, record.slot, record.offset)
     record.state = FREE
     if not eni.excluded:
-        pool.open_ranks[record.kind] |= bit(eni.rank)
+        pool.open_seats[record.kind] |= bit(eni.seat)
 
 
 cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
@@ -330,31 +347,16 @@ cdef inline int64_t pool_n_assignable(const Pool *pool) noexcept nogil:
     return n_free
 
 
-cdef inline int pool_below(Pool *pool, int n) noexcept nogil:
-    """Return a number from 0 to n - 1, n at most 64: the SplitMix64 generator."""
-    cdef uint64_t mixed
-    pool.random += <uint64_t> 0x9E3779B97F4A7C15
-    mixed = pool.random
-    mixed = (mixed ^ mixed >> 30) * <uint64_t> 0xBF58476D1CE4E5B9
-    mixed = (mixed ^ mixed >> 27) * <uint64_t> 0x94D049BB133111EB
-    return <int> ((mixed >> 32) * <uint64_t> n >> 32)
-
-
-cdef inline int pool_any(Pool *pool, uint64_t word) noexcept nogil:
-    """Return the position of one of the word's set bits, by chance."""
-    return nth_set(word, pool_below(pool, popcount(word)))
-
-
 cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
-    """Return the lowest rank of those with most free addresses of a kind."""
-    cdef uint64_t ranks = pool.open_ranks[kind]
-    cdef int rank, n_free, most = -1, roomiest = 0
-    while ranks:
-        rank = first_set(ranks)
-        ranks &= ranks - 1
-        n_free = eni_n_free(pool_ranked(pool, rank), kind)
+    """Return the lowest seat of those with most free addresses of a kind."""
+    cdef uint64_t seats = pool.open_seats[kind]
+    cdef int seat, n_free, most = -1, roomiest = 0
+    while seats:
+        seat = first_set(seats)
+        seats &= seats - 1
+        n_free = eni_n_free(pool_seated(pool, seat), kind)
         if n_free > most:
-            most, roomiest = n_free, rank
+            most, roomiest = n_free, seat
     return roomiest
 
 
@@ -367,17 +369,18 @@ cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
     cdef EniState *eni
     cdef int64_t offset
     cdef int kind = N_KINDS - 1
-    while kind >= 0 and not (pool_counts(pool, kind) and pool.open_ranks[kind]):
+    while kind >= 0 and not (pool_counts(pool, kind) and pool.open_seats[kind]):
         kind -= 1
     if kind < 0:
         return EXHAUSTED
     place.kind = kind
     if pool.placement == ARBITRARY:
-        place.eni = pool.order[pool_any(pool, pool.open_ranks[kind])]
-        place.slot = pool_any(pool, pool.enis[place.eni].groups[kind].open)
+        place.eni = pool.seats[walk_first(pool.open_seats[kind], pool.reach, &pool.random)]
+        eni = pool.enis[place.eni]
+        place.slot = walk_first(eni.groups[kind].open, eni.reach, &pool.random)
     else:
-        place.eni = pool.order[pool_roomiest(pool, kind) if pool.placement == SPREAD
-                               else first_set(pool.open_ranks[kind])]
+        place.eni = pool.seats[pool_roomiest(pool, kind) if pool.placement == SPREAD
+                               else first_set(pool.open_seats[kind])]
         eni = pool.enis[place.eni]
         place.slot = first_set(
             eni.levels.level[first_set(eni.levels.levels)]

@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from ipam_core._bits cimport BitSet, bit, popcount
 from ipam_core._ledger cimport UNUSED, Ledger, Record, ledger_find
-from ipam_core._pool cimport N_ENIS, Place, Pool, pool_ranked, pool_record_at
+from ipam_core._pool cimport ARBITRARY, N_ENIS, Place, Pool, pool_ranked, pool_record_at
 from ipam_core._slots cimport (
     COOLING,
     FREE,
@@ -58,21 +58,22 @@ def _holds(truth, invariant):
 
 
 cdef _prove_ranks(const Pool *pool):
-    """ENIs are ranked by device number, and open where they say so."""
+    """ENIs are ranked by device number, seated once, and open where they say so."""
     cdef int rank, kind
     cdef EniState *eni
     _holds(pool.n_enis == sum([pool.enis[number] != NULL for number in range(N_ENIS)]),
            "ENIs are counted")
     for rank in range(pool.n_enis):
         eni = pool_ranked(pool, rank)
-        _holds(eni != NULL and eni.rank == rank, "an ENI knows its rank")
+        _holds(eni != NULL and pool.seats[eni.seat] == pool.order[rank], "an ENI has a seat")
+        _holds(pool.placement == ARBITRARY or eni.seat == rank, "without a map a seat is a rank")
         _holds(rank == 0 or pool_ranked(pool, rank - 1).device_number <= eni.device_number,
                "ENIs are in order of device number")
     for kind in range(N_KINDS):
-        open_ranks = sum([bit(rank) for rank in range(pool.n_enis)
+        open_seats = sum([bit(pool_ranked(pool, rank).seat) for rank in range(pool.n_enis)
                           if pool_ranked(pool, rank).groups[kind].open
                           and not pool_ranked(pool, rank).excluded])
-        _holds(pool.open_ranks[kind] == open_ranks, "ranks are open whose ENI has an open slot")
+        _holds(pool.open_seats[kind] == open_seats, "seats are open whose ENI has an open slot")
 
 
 cdef dict _prove_records(const Pool *pool):

@@ -99,7 +99,8 @@ cdef struct EniState:
     int32_t device_number
     int32_t network_card
     int32_t route_table
-    uint8_t rank              # among the store's ENIs by device number
+    uint8_t seat              # its bit in Pool.open_seats
+    uint8_t reach             # of the map of its slots, under `arbitrary`
     uint8_t capacity[N_KINDS]
     uint8_t primary
     uint8_t trunk

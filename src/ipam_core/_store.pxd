@@ -24,6 +24,7 @@ from ipam_core._values cimport Sandbox
 cdef class DataStore(Pods):
     cdef list dump_slots(self, int rank)
     cdef list dump_use(self, Place place)
+    cdef int load_maps(self, object maps) except -1
     cdef int load_slot(self, str eni_id, int kind, int slot, uint64_t high, uint64_t low,
                        list uses) except -1
     cdef int load_use(self, Place place, int state, int64_t assigned_ns, int64_t released_ns,

@@ -14,7 +14,6 @@ from ipam_core._pool cimport (
     ARBITRARY,
     N_ENIS,
     Place,
-    pool_any,
     pool_cool,
     pool_counts,
     pool_expire,
@@ -23,6 +22,8 @@ from ipam_core._pool cimport (
     pool_ranked,
     pool_record_at,
     pool_record_for,
+    pool_seated,
+    pool_settle,
     pool_take,
 )
 from ipam_core._proof cimport prove
@@ -47,6 +48,7 @@ from ipam_core._slots cimport (
     slot_size,
 )
 from ipam_core._values cimport Assignment, EniStats, FreeEniAnswer, PoolStats, Sandbox
+from ipam_core._walk cimport walk_first
 
 import ipam_core._values as values
 from ipam_core._snapshot import sandbox_named, seal, unseal
@@ -63,6 +65,13 @@ globals().update({name: getattr(values, name) for name in values.__all__})
 cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
     """Return how many addresses of a kind an ENI has."""
     return slot_size(kind) * popcount(eni.groups[kind].attached)
+
+
+cdef int read_reach(object reach) except -1:
+    """Return how many seats a map has that a snapshot tells of."""
+    if reach not in (8, 16, 32, 64):
+        raise ValueError(f"a map of {reach} seats")
+    return reach
 
 
 cdef str why_kept(const EniState *eni, int64_t born_by):
@@ -95,8 +104,9 @@ cdef class DataStore(Pods):
     more has passed. `placement` chooses the address: "pack" (lowest device number,
     there the fullest prefix, there the lowest address), "first" (lowest device number,
     slot and address), "spread" (the ENI with most free, there as "first") or
-    "arbitrary" (any ENI and slot, by `seed`, as the real agent's walk over its maps;
-    there one that has cooled before the lowest never used; pool-rules section 3).
+    "arbitrary" (as the real agent, whose walks over Go's maps favour some ENIs and slots;
+    by `seed`; in a prefix one that has cooled before the lowest never used; pool-rules
+    sections 3 and 9).
 
     `now_ns` is monotonic nanoseconds, and may be left out of every call: the coarse
     monotonic clock is read then. Time must not go back: what has cooled stays so. All
@@ -167,9 +177,9 @@ cdef class DataStore(Pods):
         """Find an ENI that can be freed under these targets, and why each other cannot.
 
         In prefix mode the first two are rounded up to whole prefixes, and only there does
-        `warm_prefix` count; targets of 0 and below ask for nothing. The answer is any
-        candidate (by the seed) under `arbitrary`, else the one with the highest device
-        number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI of
+        `warm_prefix` count; targets of 0 and below ask for nothing. The answer is the first
+        candidate of a walk under `arbitrary` (see `turns`), else the one with the highest
+        device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI of
         pkg/ipamd/datastore/data_store.go.
         """
         cdef int64_t now = read_now(now_ns), born_by
@@ -183,7 +193,7 @@ cdef class DataStore(Pods):
         cdef list candidates = []
         cdef dict reasons = {}
         cdef str why
-        cdef int rank, kind
+        cdef int rank, kind, seat
         cdef uint64_t freeable = 0
         if not 0 <= min_age_s <= MOST_SECONDS:
             raise ValueError(f"min_age_s {min_age_s}: from 0 to {MOST_SECONDS}")
@@ -212,14 +222,14 @@ cdef class DataStore(Pods):
                     - popcount(eni.groups[WIDE].idle)):
                 why = "needed for WARM_PREFIX_TARGET"
             if why is None:
-                freeable |= bit(rank)
+                freeable |= bit(eni.seat)
                 candidates.append(<str> eni.eni_id)
             else:
                 reasons[<str> eni.eni_id] = why
         if freeable:
-            rank = (pool_any(&self.pool, freeable) if self.pool.placement == ARBITRARY
-                    else last_set(freeable))
-            answer.eni_id = <str> pool_ranked(&self.pool, rank).eni_id
+            seat = (walk_first(freeable, self.pool.reach, &self.pool.random)
+                    if self.pool.placement == ARBITRARY else last_set(freeable))
+            answer.eni_id = <str> pool_seated(&self.pool, seat).eni_id
         answer.candidates, answer.reasons = tuple(candidates), reasons
         return answer
 
@@ -290,6 +300,9 @@ cdef class DataStore(Pods):
                 "random": self.pool.random,
                 "enis": [[self.eni_of(self.pool.order[rank]), self.dump_slots(rank)]
                          for rank in range(self.pool.n_enis)],
+                "maps": [self.pool.reach, [[pool_ranked(&self.pool, rank).seat,
+                                            pool_ranked(&self.pool, rank).reach]
+                                           for rank in range(self.pool.n_enis)]],
             }
         finally:
             if collecting:
@@ -335,14 +348,42 @@ cdef class DataStore(Pods):
             store = DataStore(state["mode"], placement=state["placement"])
             store.pool.cooldown_ns = within(
                 state["cooldown_ns"], 0, <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
-            store.pool.random = state["random"]
             for fields, slots in state["enis"]:
                 store.add_eni(**fields)
                 for kind, slot, high, low, uses in slots:
                     store.load_slot(fields["eni_id"], kind, slot, high, low, uses)
+            store.load_maps(state.get("maps"))
+            store.pool.random = state["random"]
         except (KeyError, TypeError, ValueError, OverflowError, IpamError) as error:
             raise SnapshotError(f"the snapshot does not hold a store: {error}") from error
         return store
+
+    cdef int load_maps(self, object maps) except -1:
+        """Seat the ENIs as they were; a snapshot of an older version does not say how."""
+        cdef EniState *eni
+        cdef uint64_t slots, taken = 0
+        cdef int rank
+        if self.pool.placement != ARBITRARY:
+            return 0
+        if maps is not None:
+            reach, enis = maps
+            self.pool.reach = max(read_reach(reach), self.pool.reach)
+            if len(enis) != self.pool.n_enis:
+                raise ValueError(f"{len(enis)} seats of {self.pool.n_enis} ENIs")
+            for rank, (seat, eni_reach) in enumerate(enis):
+                eni = pool_ranked(&self.pool, rank)
+                eni.seat = within(seat, 0, self.pool.reach - 1, "seat")
+                eni.reach = read_reach(eni_reach)
+                taken |= bit(eni.seat)
+            if popcount(taken) != self.pool.n_enis:
+                raise ValueError(f"two ENIs on a seat: {enis}")
+        for rank in range(self.pool.n_enis):
+            eni = pool_ranked(&self.pool, rank)
+            slots = eni.groups[LONE].attached | eni.groups[PREFIX].attached
+            while slots and eni.reach <= last_set(slots):
+                eni.reach *= 2
+        pool_settle(&self.pool)
+        return 0
 
     cdef int load_slot(self, str eni_id, int kind, int slot, uint64_t high, uint64_t low,
                        list uses) except -1:

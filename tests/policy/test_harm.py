@@ -283,8 +283,8 @@ def test_an_error_that_says_nothing_of_the_subnet_changes_nothing(rule, env, api
     assert asked[0] == asked[1]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_packed_pods_empty_prefixes_as_they_are_replaced(seed):
+def test_packed_pods_empty_prefixes_as_they_are_replaced():
+    """The agent's walks pack a little: by chance it, too, comes to one prefix now and then."""
     steps = [
         {"op": "boot"},
         {"op": "add_pods", "n": 26},
@@ -298,9 +298,11 @@ def test_packed_pods_empty_prefixes_as_they_are_replaced(seed):
         * 12,
         {"op": "run", "seconds": 120},
     ]
-    held = []
-    for policy in (VPC_CNI, with_rule("pack")):
-        played = player(steps, policy, seed=seed, **PREFIX, WARM_PREFIX_TARGET="0")
-        played.play()
-        held.append(played.observe("prefixes"))
-    assert held == [2, 1]
+    held = {VPC_CNI.name: [], "pack": []}
+    for policy, found in zip((VPC_CNI, with_rule("pack")), held.values(), strict=True):
+        for seed in range(10):
+            played = player(steps, policy, seed=seed, **PREFIX, WARM_PREFIX_TARGET="0")
+            played.play()
+            found.append(played.observe("prefixes"))
+    assert held["pack"] == [1] * 10
+    assert held[VPC_CNI.name].count(2) >= 3

@@ -78,13 +78,15 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
     want = node.decide(card).want
     if want == 0:
         return False
+    growable = set(store.growable_enis(node.slots))
     candidates = [
         eni_id
-        for eni_id in store.growable_enis(node.slots)
-        if not (eni := store.eni(eni_id)).trunk
+        for eni_id in store.turns()
+        if eni_id in growable
+        and not (eni := store.eni(eni_id)).trunk
         and not (eni.primary and node.settings.custom_networking)
     ]
-    for eni_id in node.in_map_order(candidates):
+    for eni_id in candidates:
         n_slots = node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used
         try:
             addresses, prefixes = yield from _assign(node, card, eni_id, n_slots)

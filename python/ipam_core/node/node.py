@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from ipam_core._store import DataStore
 from ipam_core.errors import (
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
     from ipam_core.pool import Decision
     from ipam_core.settings import Settings
-
-T = TypeVar("T")
 
 LOOK_INTERVAL_S = 5.0
 """The loop's period; a look comes after half of it, a reconcile may come after the rest."""
@@ -404,13 +402,6 @@ class Node:
                 if cool_ns is not None and (due_ns is None or cool_ns < due_ns):
                     due_ns = cool_ns
         return due_ns
-
-    def in_map_order(self, items: Iterable[T]) -> list[T]:
-        """Return the items as the agent's walk over a map would: in random order, seeded."""
-        ordered = list(items)
-        if not self.policy.pack and len(ordered) > 1:
-            self._random.shuffle(ordered)
-        return ordered
 
     def jittered(self, seconds: float, share: float) -> float:
         """Return a back-off delay with up to `share` of random jitter added."""

@@ -42,25 +42,28 @@ def give_back(node: Node, card: int) -> Step[None]:
     """
     store = node.stores[card]
     budget = node.decide(card).give_back
-    for eni in node.in_map_order(store.enis()):
+    for eni_id in store.turns(copied=True):
         if budget <= 0:
             return
-        now_ns, cooling = node.clock_ns(), node.policy.cooling_is_available
-        prefixes = store.freeable_prefixes(eni.eni_id, cooling=cooling, now_ns=now_ns)
-        addresses = (
-            []  # they go one by one, see `give_back_lone`
-            if node.falls_back
-            else store.freeable_addresses(eni.eni_id, cooling=cooling, now_ns=now_ns)
+        if eni_id not in store:  # it went while EC2 was asked
+            continue
+        freeable = store.freeable_cidrs(
+            eni_id, cooling=node.policy.cooling_is_available, now_ns=node.clock_ns()
         )
-        freeable = node.in_map_order(prefixes + addresses)[:budget]
-        known = set(prefixes)
+        if node.falls_back:  # secondary IPs go one by one, see `give_back_lone`
+            freeable = [cidr for cidr in freeable if is_prefix(cidr)]
         budget -= yield from _hand_over(
             node,
             store,
-            eni.eni_id,
-            prefixes=[cidr for cidr in freeable if cidr in known],
-            addresses=[cidr for cidr in freeable if cidr not in known],
+            eni_id,
+            prefixes=[cidr for cidr in freeable[:budget] if is_prefix(cidr)],
+            addresses=[cidr for cidr in freeable[:budget] if not is_prefix(cidr)],
         )
+
+
+def is_prefix(cidr: str) -> bool:
+    """Return whether a CIDR as the store writes it is a /28, not a secondary IP."""
+    return "/" in cidr
 
 
 def lone_to_spare(node: Node, card: int) -> list[tuple[str, list[str]]]:

@@ -110,11 +110,11 @@ def _holder(entry: CheckpointEntry, now_ns: int) -> Kept:
 def _drain_other_mode(node: Node) -> Step[None]:
     """Give back the unused addresses of the mode that the node is not in."""
     for store in node.stores:
-        for eni in node.in_map_order(store.enis()):
+        for eni_id in store.turns(copied=True):
             if node.prefix_mode and not node.falls_back:
-                yield from shrink.give_back_addresses(node, store, eni.eni_id)
+                yield from shrink.give_back_addresses(node, store, eni_id)
             elif node.mode == "secondary-ip":
-                yield from shrink.give_back_prefixes(node, store, eni.eni_id)
+                yield from shrink.give_back_prefixes(node, store, eni_id)
 
 
 def _grow_once(node: Node) -> Step[None]:
