@@ -7,14 +7,14 @@ COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/
 
 .PHONY: demo test bench sanitize soak lint docs clean
 
-demo: $(VENV)/.built
+demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 	$(BIN)/ipam-core demo
 
-test: $(VENV)/.built
+test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses auto
 
 # BENCH_SHORT=1 measures each for less time: enough to see that all of it runs.
-bench: $(VENV)/.built
+bench: $(VENV)/.ready
 	$(BIN)/python -m pytest benchmarks/bench_*.py -q --benchmark-disable-gc \
 		--benchmark-max-time=$(if $(BENCH_SHORT),0.05,0.5) --benchmark-json=bench.json > bench.log \
 		|| (cat bench.log; exit 1)
@@ -24,7 +24,7 @@ bench: $(VENV)/.built
 # finding ends the run, and so does a sanitizer that is not there.
 SANITIZE := .venv-sanitize
 ASAN := $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
-sanitize: $(VENV)/.ready
+sanitize:
 	@test -e "$(firstword $(ASAN))" -a -e "$(lastword $(ASAN))" || \
 		{ echo "no sanitizer libraries with $(CC)"; exit 1; }
 	$(PYTHON) -m venv $(SANITIZE)
@@ -39,7 +39,7 @@ sanitize: $(VENV)/.ready
 		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core tests/subnet/test_subnet.py -q -p no:cacheprovider
 
 lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
-lint: $(VENV)/.built
+lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint src
@@ -47,24 +47,29 @@ lint: $(VENV)/.built
 	$(BIN)/stubtest --ignore-unused-allowlist --allowlist stubtest-allowlist.txt $(COMPILED)
 
 # The site, in site/: any warning ends the build (with --quiet none is counted).
-docs: $(VENV)/.built
+docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The environment: made anew when what it installs is declared anew.
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --group dev
+	$(BIN)/python -m pip install --quiet --group build
 	touch $@
 
-# The compiled core: built anew when a source of it changes, or what is installed with it.
-$(VENV)/.built: $(VENV)/.ready Makefile $(SOURCES)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[aws,dist,plan,plot]"
+# The package: built anew when a source of the core changes, or what is installed with it.
+$(VENV)/.built: $(VENV)/.made Makefile $(SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	touch $@
+
+# What development takes beyond that.
+$(VENV)/.ready: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --group dev "ipam-core[aws,dist,plan,plot]"
 	touch $@
 
 # What is too long for CI: more examples, more lives, more kills.
-soak: $(VENV)/.built
+soak: $(VENV)/.ready
 	HYPOTHESIS_PROFILE=soak IPAM_CORE_SOAK=1 $(BIN)/python -m pytest -q --numprocesses auto
 
 clean:

@@ -43,8 +43,9 @@ def test_demo_tells_the_incident_in_80_columns(command):
         "= max(0, 0, 0) = 0",
         "207 of 232 addresses",
         "WARM_IP_TARGET=10",
-        '"TotalIPs": 35',
-        '"AssignedIPs": 25',
+        "AssignedIPs 25 of TotalIPs 35",
+        f"device 0  {25 * '#'}....  25 assigned, 0 free",
+        f"device 1  {6 * 'o'}{23 * '.'}  0 assigned, 6 free",
     ):
         assert told in out, told
 

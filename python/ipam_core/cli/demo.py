@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from copy import deepcopy
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -84,11 +82,17 @@ class _Story:
             self._stall()
 
     def show_state(self, state: dict[str, Any], moment: str) -> None:
-        """Show the node as /v1/enis does, long lists cut short."""
-        title = f"The node as its /v1/enis shows it, {moment}"
-        self._print((title, "bold"), " (lists cut short)")
-        for line in json.dumps(_cut_short(state), indent=1).splitlines():
-            self._print(line)
+        """Draw the node as its /v1/enis shows it: a row for each ENI, a mark for each slot."""
+        if self.silent:
+            return
+        card = state["0"]
+        self._print(
+            (f"The node as its /v1/enis shows it, {moment}", "bold"),
+            f": AssignedIPs {card['AssignedIPs']} of TotalIPs {card['TotalIPs']}",
+        )
+        for eni in sorted(card["ENIs"].values(), key=lambda each: each["DeviceNumber"]):
+            self._print(_row(eni, self.player.node.slots))
+        self._print("  # assigned   o free   . a slot that was never asked for")
         self._print()
 
     def close(self, passed: bool) -> None:
@@ -123,7 +127,7 @@ class _Story:
         self._print(
             ("What to set", "bold"), ": a WARM_IP_TARGET, so that short is above 0 when few"
         )
-        self._print("few are free; addresses ahead of demand are then as many as you say:")
+        self._print("are free; addresses ahead of demand are then as many as you say:")
         self._print("  kubectl -n kube-system set env ds/aws-node WARM_IP_TARGET=10")
         self._print()
 
@@ -134,14 +138,12 @@ class _Story:
             print_text(*parts)
 
 
-def _cut_short(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy in which each ENI lists its first CIDR and says how many follow."""
-    short = deepcopy(state)
-    for card in short.values():
-        for eni in card["ENIs"].values():
-            cidrs = eni["AvailableIPv4Cidrs"]
-            first = dict(list(cidrs.items())[:1])
-            if len(cidrs) > 1:
-                first["..."] = f"{len(cidrs) - 1} more"
-            eni["AvailableIPv4Cidrs"] = first
-    return short
+def _row(eni: dict[str, Any], n_slots: int) -> str:
+    """Return an ENI of /v1/enis as a line: its name, counts, and a mark for each slot."""
+    addresses = eni["AvailableIPv4Cidrs"].values()
+    n_assigned = sum(
+        bool(each["IPAMMetadata"]) for cidr in addresses for each in cidr["IPAddresses"].values()
+    )
+    n_free = len(addresses) - n_assigned
+    marks = "#" * n_assigned + "o" * n_free + "." * (n_slots - len(addresses))
+    return f"  device {eni['DeviceNumber']}  {marks}  {n_assigned} assigned, {n_free} free"
