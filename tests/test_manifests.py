@@ -183,7 +183,7 @@ def test_a_manifest_says_what_its_variables_say(env):
         ("a: \x00", "neither JSON nor YAML: unacceptable character"),
         ("a: 2026-13-45", "neither JSON nor YAML"),
         ("a: !!python/object:os.system x", "neither JSON nor YAML"),
-        ("[" * 100_000, "neither JSON nor YAML"),
+        ("[" * 100_000, "nested deeper than 64 levels"),
         ("kind: List\nitems: &x\n- kind: List\n  items: *x", "alias 'x' is inside what it names"),
         ("kind: DaemonSet\nspec: 5", "^spec: 5 is not a mapping"),
         ("kind: DaemonSet\nspec: {template: {spec: {containers: aws-node}}}", "is not a list"),

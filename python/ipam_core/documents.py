@@ -85,7 +85,7 @@ def load_json(text: str) -> Any:
     except ValueError as error:
         raise InputError(f"a number that is too long: {error}") from None
     level = [document]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             value
             for holder in level
@@ -151,4 +151,4 @@ def _check_values(n_values: int, most: int) -> None:
 
 
 def _too_deep() -> InputError:
-    return InputError(f"neither JSON nor YAML of at most {DEEPEST} levels of nesting")
+    return InputError(f"nested deeper than {DEEPEST} levels")

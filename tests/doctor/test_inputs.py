@@ -292,7 +292,7 @@ def test_advance_is_told_of_every_byte():
         (b'{"Records": [{"eventSource": "ec2.amazonaws.com", "userIdentity": 5}]}', "userIdentity"),
         (b"\x1f\x8b\x08\x00rubbish", "damaged"),
         (b"\xff\xfe{\x00", "not recognised"),
-        (b"[" * 100_000, "not recognised"),
+        (b"[" * 100_000, "nested deeper than 64 levels"),
         (b"kind: DaemonSet\nspec: [", "neither JSON nor YAML"),
         (b"kind: DaemonSet\nmetadata: {name: other}\n", "0 DaemonSets"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,19 @@ SeedOption = Annotated[
 ]
 PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
+
+
+def given_text(path: Path) -> str:
+    """Return the text of a file, or of the standard input where the path is `-`.
+
+    Raises `OSError` and, where it is no text or too long, `InputError`.
+    """
+    from ipam_core.documents import read_text, text_of
+
+    if str(path) != "-":
+        return read_text(path)
+    # What stands in for the standard input, as in a notebook, may have no bytes.
+    return text_of(sys.stdin.buffer) if hasattr(sys.stdin, "buffer") else sys.stdin.read()
 
 
 def policy_named(name: str) -> Policy:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_named
+from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, given_text, policy_named
 from ipam_core.cli._out import print_text, waiting
 from ipam_core.errors import InputError
 
@@ -121,7 +120,7 @@ def _environment(
     found = Environment({}, {})
     for path, read in given:
         try:
-            found = read(_text(path))
+            found = read(given_text(path))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
     over = dict(_variable(each) for each in env)
@@ -134,15 +133,6 @@ def _place(values: Path | None, addon: Path | None) -> str:
     if values:
         return " in the Helm values"
     return " in the add-on's configuration" if addon else ""
-
-
-def _text(path: Path) -> str:
-    if str(path) == "-":
-        return sys.stdin.read()
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text at byte {error.start}") from error
 
 
 def _variable(text: str) -> tuple[str, str]:

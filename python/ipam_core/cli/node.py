@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
+from ipam_core.cli._options import JsonOption, PolicyOption, given_text, policy_named
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -139,7 +139,12 @@ def _settings(manifest: Path | None, env: list[str]) -> Settings:
     for pair in env:
         if "=" not in pair:
             raise InputError(f"--env {pair!r}: NAME=VALUE, as in WARM_IP_TARGET=5")
-    found = read_daemonset(manifest.read_text("utf-8")) if manifest else Environment({}, {})
+    found = Environment({}, {})
+    if manifest is not None:
+        try:
+            found = read_daemonset(given_text(manifest))
+        except InputError as error:
+            raise InputError(f"{manifest}: {error}") from error
     unknown = {name: where for name, where in found.unknown.items() if name not in given}
     return Settings.from_env(found.variables | given, unknown=unknown)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core._store import Sandbox
 from ipam_core.checkpoint.entry import Entry
 from ipam_core.checkpoint.files import sync
+from ipam_core.documents import load_json, read_text
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def read(path: Path, network_card: int = 0) -> list[Entry]:
     if size > MOST_BYTES:
         raise InputError(f"{path}: {size} bytes; no checkpoint has more than {MOST_BYTES}")
     try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {' '.join(str(error).split())}") from None
+        document = load_json(read_text(path, MOST_BYTES))
+    except (InputError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
     try:
         return _entries(document, network_card)
     except InputError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.documents import load_documents
+from ipam_core.documents import load_documents, read_text
 from ipam_core.errors import InputError
 from ipam_core.simulation.scenario.spec import scenarios_of
 
@@ -22,9 +22,7 @@ def read_simulation(path: Path) -> FleetSpec | list[Scenario]:
     neither, with the file's name in front.
     """
     try:
-        return simulation_of(load_documents(path.read_text(encoding="utf-8")), path.parent)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from error
+        return simulation_of(load_documents(read_text(path)), path.parent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

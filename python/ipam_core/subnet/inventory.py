@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.documents import load_json, read_text
 from ipam_core.errors import InputError
 from ipam_core.subnet.owners import instance_of, is_node, is_of_a_node
 
@@ -146,19 +147,23 @@ def read_inventory(paths: Iterable[Path | str]) -> Inventory:
     """
     inventory = Inventory()
     for path in paths:
-        content = Path(path).read_bytes()
         try:
-            document = json.loads(content)
-        except json.JSONDecodeError as error:
-            cut = error.pos >= len(error.doc.rstrip()) - 1
-            told = "empty" if not content.strip() else "cut off" if cut else error.msg
-            raise InputError(
-                f"{path}: not whole JSON: {told} (line {error.lineno}, column {error.colno})"
-            ) from None
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{path}: not JSON: {error}") from None
+            document = _load(read_text(Path(path)))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
         inventory.add(document, str(path))
     return inventory
+
+
+def _load(content: str) -> Any:
+    try:
+        return load_json(content)
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(error.doc.rstrip()) - 1
+        told = "empty" if not content.strip() else "cut off" if cut else error.msg
+        raise InputError(
+            f"not whole JSON: {told} (line {error.lineno}, column {error.colno})"
+        ) from None
 
 
 def _is_ipv6_only(subnet: dict[str, Any]) -> bool:

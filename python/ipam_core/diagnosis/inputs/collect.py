@@ -7,11 +7,7 @@ and noted.
 
 from __future__ import annotations
 
-import gzip
 import io
-import json
-import tarfile
-import zlib
 from typing import IO, TYPE_CHECKING, Any
 
 from ipam_core.diagnosis.inputs import dig
@@ -20,8 +16,10 @@ from ipam_core.diagnosis.inputs.cloudtrail import is_trail, read_trail
 from ipam_core.diagnosis.inputs.enis import is_enis, read_enis
 from ipam_core.diagnosis.inputs.events import is_events, read_events
 from ipam_core.diagnosis.inputs.log import LONGEST_LINE, is_log_line, read_log
+from ipam_core.documents import load_json, text_of
 from ipam_core.errors import InputError
 from ipam_core.manifests import read_daemonset
+from ipam_core.unpacking import DAMAGE, Unpacker
 from ipam_core.variables import VARIABLES
 
 if TYPE_CHECKING:
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
     _Stream = io.BufferedReader[Any]
 
-LARGEST_DOCUMENT = 64 << 20
-"""Only logs may be larger: a JSON or YAML document is held in memory."""
 DEEPEST = 3
 """A gzipped log in a gzipped archive is three deep; deeper is not looked into."""
 _BUFFER = 1 << 18
@@ -39,7 +35,6 @@ _HEAD_LINES = 20
 _GZIP = b"\x1f\x8b"
 _TAR = b"ustar"
 _TAR_AT = 257
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError)
 _OURS = ('"AvailableIPv4Cidrs"', '"ENIIPPools"', '"AssignedIPs"', '"eventSource"', '"Records"')
 """Words that show what a document was, when it no longer parses."""
 
@@ -104,21 +99,6 @@ class _CountedFile(io.FileIO):
         return n_bytes
 
 
-class _Unzipped(io.RawIOBase):
-    """What a gzipped stream holds, in small pieces: all of it up to where it is damaged."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._plain = gzip.GzipFile(fileobj=stream)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self._plain.read1(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
 class _Reader:
     def __init__(self, advance: Callable[[int], None] | None) -> None:
         self.case = Case()
@@ -128,6 +108,7 @@ class _Reader:
     def read(self, path: Path, name: str) -> bool:
         """Read a file; return whether something in it was recognised."""
         self.refused = ""
+        self._unpacker = Unpacker()
         with io.BufferedReader(_CountedFile(path, self._advance), _BUFFER) as stream:
             return self._stream(stream, name, 0)
 
@@ -135,7 +116,7 @@ class _Reader:
         n_files = len(self.case.files)
         try:
             return self._recognise(stream, name, depth)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             why = f"damaged: {error or type(error).__name__}"
         except InputError as error:
             why = str(error)
@@ -148,7 +129,7 @@ class _Reader:
         if head.startswith(_GZIP):
             if depth == DEEPEST:
                 return False
-            plain = io.BufferedReader(_Unzipped(stream), _BUFFER)
+            plain = self._unpacker.unzipped(stream)
             return self._stream(plain, name, depth + 1)
         if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
             return depth < DEEPEST and self._archive(stream, depth + 1)
@@ -157,24 +138,21 @@ class _Reader:
             read_log(_lines(stream), name, self.case)
             return True
         if head.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"["):
-            return self._json(_whole(stream), name)
+            return self._json(text_of(stream), name)
         if b"kind:" in head and b"\0" not in head:
-            return self._manifest(_whole(stream), name)
+            return self._manifest(text_of(stream), name)
         return False
 
     def _archive(self, stream: IO[bytes], depth: int) -> bool:
         found = False
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                content = archive.extractfile(member) if member.isreg() else None
-                if isinstance(content, io.BufferedReader):  # None: nothing to read
-                    found |= self._stream(content, member.name, depth)
+        for name, content in self._unpacker.members(stream):
+            found |= self._stream(io.BufferedReader(content, _BUFFER), name, depth)
         return found
 
     def _json(self, content: str, name: str) -> bool:
         try:
-            document = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            document = load_json(content)
+        except ValueError as error:
             if any(word in content for word in _OURS):
                 raise InputError(f"damaged JSON: {error}") from None
             # A manifest may be YAML that starts with a brace; the reader of those says more.
@@ -254,13 +232,3 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield lines; one that is too long comes in pieces, none of which is valid."""
     while line := stream.readline(LONGEST_LINE):
         yield line
-
-
-def _whole(stream: IO[bytes]) -> str:
-    content = stream.read(LARGEST_DOCUMENT + 1)
-    if len(content) > LARGEST_DOCUMENT:
-        raise InputError(f"larger than {LARGEST_DOCUMENT >> 20} MiB, and not a log")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text at byte {error.start}") from None
