@@ -1,8 +1,9 @@
-"""The site's pictures, drawn when it is built, each by a command."""
+"""The site's pictures, drawn when it is built: each by a command, or from the code."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
@@ -18,6 +19,20 @@ PICTURES = {
     "pictures/forecast.png": "subnet forecast --cidr 10.0.0.0/20 --nodes 60",
 }
 """By place in the site: the command that draws it, without --plot."""
+ARCHITECTURE = "pictures/architecture.png"
+
+
+def draw_architecture() -> bytes:
+    """Return the picture of the layers, as the code has them."""
+    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs/architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    architecture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(architecture)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        architecture.draw(path)
+        return path.read_bytes()
 
 
 def draw(command: str) -> bytes:
@@ -37,3 +52,4 @@ def on_files(files: Any, config: Any) -> None:
 
     for place, command in PICTURES.items():
         files.append(File.generated(config, place, content=draw(command)))
+    files.append(File.generated(config, ARCHITECTURE, content=draw_architecture()))

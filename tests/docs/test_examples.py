@@ -15,7 +15,7 @@ from ipam_core.diagnosis.explain.explanation import CHECKS
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = ["index", "incident", "commands", "explain", "tune", "fleets", "embedding"]
-PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 CHECKER = doctest.OutputChecker()
 
 
@@ -158,7 +158,8 @@ def test_every_picture_that_a_page_shows_is_drawn_when_the_site_is_built():
         for page in PAGES_OF_ALL
         for place in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text("utf-8"))
     }
-    assert shown == set(pictures.PICTURES)
+    assert shown == {*pictures.PICTURES, pictures.ARCHITECTURE}
+    assert pictures.draw_architecture().startswith(b"\x89PNG")
     for command in pictures.PICTURES.values():
         assert pictures.draw(command).startswith(b"\x89PNG")
     with pytest.raises(RuntimeError, match="exit status 2"):
