@@ -8,12 +8,14 @@ deep they are nested. Each bound is far above what the agent, kubectl or AWS pri
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -39,18 +41,23 @@ def read_text(path: Path, most: int = LARGEST) -> str:
 def text_of(stream: IO[bytes], most: int = LARGEST) -> str:
     """Return what is left of a stream as text, without a byte order mark.
 
-    Reads at most one byte more than `most`.
+    UTF-8, or UTF-16 as PowerShell's `>` writes it. Reads at most one byte more than `most`.
 
     Raises:
-        InputError: more than `most` bytes, or not UTF-8.
+        InputError: more than `most` bytes, or not such text.
     """
     content = stream.read(most + 1)
     if len(content) > most:
         raise InputError(f"larger than {most >> 20} MiB, the most that is read")
+    name, encoding = "UTF-8", "utf-8-sig"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        name, encoding = "UTF-16", "utf-16"
+    elif content[:2].count(0) == 1:  # without a mark: one of the first two bytes is 0
+        name, encoding = "UTF-16", "utf-16-be" if content[0] == 0 else "utf-16-le"
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 text at byte {error.start}") from None
+        raise InputError(f"not {name} text at byte {error.start}") from None
 
 
 def load_documents(text: str) -> list[Any]:
@@ -76,15 +83,40 @@ def load_json(text: str) -> Any:
         json.JSONDecodeError: not JSON; a `ValueError` that says where.
     """
     _check_values(sum(map(text.count, ",[{")), MOST_VALUES)
+    return _decoded(json.loads, text)
+
+
+def load_json_values(text: str) -> Iterator[Any]:
+    """Yield the values of a text that holds one or more of JSON, one after the other.
+
+    Raises as `load_json`, where the value in question is reached.
+    """
+    _check_values(sum(map(text.count, ",[{")), MOST_VALUES)
+    decoder = json.JSONDecoder()
+    end = _end_of_space(text, 0)
+    while end < len(text):
+        value, end = _decoded(decoder.raw_decode, text, end)
+        yield value
+        end = _end_of_space(text, end)
+
+
+def _end_of_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _decoded(decode: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a decoder makes of its arguments, within the bounds."""
     try:
-        document = json.loads(text)
+        document = decode(*arguments)
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError:
         raise
     except ValueError as error:
         raise InputError(f"a number that is too long: {error}") from None
-    level = [document]
+    level = [document[0] if isinstance(document, tuple) else document]
     for _ in range(DEEPEST):
         level = [
             value

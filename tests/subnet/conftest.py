@@ -52,3 +52,16 @@ def make_inventory():
 @pytest.fixture
 def generator():
     return generate
+
+
+@pytest.fixture
+def run_subnet(capsys):
+    """Return what calls `ipam-core subnet`: its status, output and errors."""
+    from ipam_core.cli._app import run
+
+    def call(*arguments):
+        status = run(["subnet", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call

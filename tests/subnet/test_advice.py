@@ -13,8 +13,9 @@ from ipam_core.instances import limits
 from ipam_core.settings import Settings
 from ipam_core.subnet import drains
 from ipam_core.subnet.advice import advise, usual_instance_type
-from ipam_core.subnet.capacity import Draw, count_fitting, resting_draw
+from ipam_core.subnet.capacity import count_fitting
 from ipam_core.subnet.drains import drain, plan_drains
+from ipam_core.subnet.draw import Draw, node_draws
 from ipam_core.subnet.inventory import Inventory, read_inventory
 from ipam_core.subnet.placing import plan_reservation, reserve
 from ipam_core.subnet.report import report_on
@@ -221,7 +222,8 @@ def test_no_room_for_a_reservation():
     ],
 )
 def test_what_a_node_draws(settings, pods, prefix_mode, draw):
-    assert resting_draw(M5_LARGE, settings, pods, prefix_mode=prefix_mode) == draw
+    draws = node_draws(M5_LARGE, settings, prefix_mode=prefix_mode, max_pods=29)
+    assert draws.at(pods) == draw
 
 
 @given(

@@ -177,13 +177,16 @@ def test_damaged_input_is_one_line_and_status_2(command, examples, tmp_path):
     cut = tmp_path / "cut.json"
     cut.write_text(examples[1].read_text()[:100_000])
     outside = tmp_path / "outside.json"
-    eni = {
-        "NetworkInterfaceId": "eni-1",
-        "SubnetId": "subnet-1",
-        "PrivateIpAddresses": [{"PrivateIpAddress": "10.9.0.9"}],
-    }
+    enis = [
+        {
+            "NetworkInterfaceId": f"eni-{n}",
+            "SubnetId": "subnet-1",
+            "PrivateIpAddresses": [{"PrivateIpAddress": f"10.9.0.{n}"}],
+        }
+        for n in (9, 10, 11)
+    ]
     subnets = [{"SubnetId": "subnet-1", "CidrBlock": "10.0.0.0/24"}]
-    outside.write_text(json.dumps({"Subnets": subnets, "NetworkInterfaces": [eni]}))
+    outside.write_text(json.dumps({"Subnets": subnets, "NetworkInterfaces": enis}))
     ipv6 = tmp_path / "ipv6.json"
     ipv6.write_text(json.dumps({"Subnets": [{"SubnetId": "subnet-6", "Ipv6Native": True}]}))
     for path, told in ((cut, "not whole JSON"), (outside, "10.9.0.9"), (ipv6, "IPv6-only")):

@@ -176,8 +176,9 @@ def test_one_bad_eni_among_many_is_skipped_and_told():
 
 
 def test_many_bad_enis_are_refused():
-    inventory = inventory_of("10.0.0.0/22", [*good_enis(3), interface("bad", ["10.9.0.1"])])
-    with pytest.raises(InputError, match=r"eni-bad: 10\.9\.0\.1 is not on subnet 10\.0\.0\.0/22"):
+    bad = [interface(f"bad{n}", [f"10.9.0.{n}"]) for n in range(1, 4)]
+    inventory = inventory_of("10.0.0.0/22", [*good_enis(150), *bad])
+    with pytest.raises(InputError, match=r"eni-bad1: 10\.9\.0\.1 is not on subnet 10\.0\.0\.0/22"):
         report_on(inventory, "subnet-1")
 
 
@@ -260,8 +261,12 @@ def test_every_cut_of_a_file_is_told(tmp_path):
 
 def test_a_page_of_several_is_noticed():
     inventory = Inventory()
-    inventory.add({"NetworkInterfaces": [], "NextToken": "more"}, "page.json")
-    assert inventory.notices == ["page.json is one page of several: it holds a NextToken"]
+    subnets = [{"SubnetId": "subnet-1", "CidrBlock": "10.0.0.0/24"}]
+    inventory.add({"Subnets": subnets, "NextToken": "more"}, "page.json")
+    inventory.choose([])
+    assert inventory.notices == [
+        "page.json is a page that others follow: the rest of its Subnets is not in the input"
+    ]
 
 
 def test_subnets_to_choose():

@@ -9,12 +9,15 @@ from ipam_core.cli._out import print_empty, print_table, print_text
 from ipam_core.cli._tables import Table
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.blockmap import MARKS, rows
+from ipam_core.subnet.leaks import delete_command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ipam_core.cli._out import Part
     from ipam_core.subnet.advice import Advice, Fit
     from ipam_core.subnet.drains import DrainPlan
-    from ipam_core.subnet.forecast import Forecast
+    from ipam_core.subnet.leaks import Deletion
     from ipam_core.subnet.placing import ReservationPlan
     from ipam_core.subnet.report import SubnetReport
 
@@ -37,22 +40,54 @@ _BANDS = {
     "unscored": "dim",
 }
 _MOST_NODES_SHOWN = 9
+_MOST_ENIS_SHOWN = 10
+_MOST_ENIS_A_COMMAND = 100
+"""A longer command would be cut where it is shown."""
+
+
+def print_overview(reports: Sequence[SubnetReport], advices: Sequence[Advice]) -> None:
+    """Write many subnets as one table: a line each, before all else is said of any."""
+    table = Table()
+    table.text_column("Subnet")
+    table.text_column("CIDR", no_wrap=True)
+    table.number_columns("Free", "/28s", "Leaked", "Fragmented")
+    for report, advice in zip(reports, advices, strict=True):
+        at_most = "<=" if report.partial else ""
+        table.row(
+            report.subnet_id,
+            report.subnet.cidr,
+            f"{at_most}{report.subnet.n_free}",
+            f"{at_most}{report.subnet.n_free_prefixes}",
+            str(advice.deletion.addresses if advice.deletion else 0),
+            _score(report),
+            style=_BANDS[report.fragmentation.band],
+        )
+    print_table(table)
+    print_empty()
 
 
 def print_report(report: SubnetReport, advice: Advice) -> None:
     """Write one subnet: its counts, map and owners, then the advice."""
-    found = report.fragmentation
-    score = "-" if found.score is None else str(found.score)
     print_text(
         (f"{report.subnet_id}  {report.subnet.cidr}  ", "bold"),
         "fragmentation ",
-        (f"{score} {found.band}", _BANDS[found.band]),
+        (_score(report), _BANDS[report.fragmentation.band]),
     )
     print_text(f"{report.n_used} addresses used, {report.subnet.n_free} free: {report.agreement}")
     print_text(
-        f"{report.subnet.n_free_prefixes} free /28s for prefix mode, "
-        f"the longest run of free blocks {found.longest_free_run}"
+        f"{_n(report.subnet.n_free_prefixes, 'free /28')} for prefix mode, "
+        f"the longest run of free blocks {report.fragmentation.longest_free_run}"
     )
+    if report.partial:
+        for why in report.missing:
+            print_text(f"Partial: {why}.", style="yellow")
+        print_text("What is free, and all advice below, is at most so much.", style="yellow")
+    if report.has_no_single_address:
+        print_text(
+            "All that is free is in CIDR reservations. No ENI can be created here: its own "
+            "address is a single one. With subnet discovery the agent skips this subnet.",
+            style="red",
+        )
     for each in report.skipped:
         print_text(f"Skipped {each.eni_id}: {each.why}", style="yellow")
     print_empty()
@@ -60,35 +95,34 @@ def print_report(report: SubnetReport, advice: Advice) -> None:
     print_empty()
     _print_owners(report)
     print_empty()
-    _print_drains(report, advice.drains)
+    if advice.withheld:
+        print_text(f"No advice: {advice.withheld}.")
+    if advice.deletion:
+        _print_deletion(advice.deletion)
+        print_empty()
+    if advice.drains:
+        _print_drains(report, advice.drains)
     if advice.reservation:
         print_empty()
         _print_reservation(advice.reservation)
     if advice.fits:
         print_empty()
         _print_fits(advice)
+    elif advice.type_unknown and not advice.withheld:
+        print_empty()
+        print_text(f"How many nodes fit is not said: {advice.type_unknown}. Give --instance TYPE.")
     print_empty()
 
 
-def print_forecast(forecast: Forecast) -> None:
-    """Write free /28s over time, a column for each placement."""
-    names = list(forecast.samples)
-    table = Table()
-    table.number_columns("Hour", "Nodes", "Pods", *names, "Score")
-    for moments in zip(*forecast.samples.values(), strict=True):
-        table.row(
-            f"{moments[0].hour:g}",
-            str(moments[0].nodes),
-            str(moments[0].pods),
-            *(str(moment.free_prefixes) for moment in moments),
-            " / ".join("-" if moment.score is None else str(moment.score) for moment in moments),
-        )
-    print_text(f"{forecast.cidr}: free /28s, by placement of addresses")
-    print_table(table)
-    refused = {name: samples[-1].refused for name, samples in forecast.samples.items()}
-    if any(refused.values()):
-        told = ", ".join(f"{name} {count}" for name, count in refused.items())
-        print_text(f"Calls that EC2 refused, the subnet being full: {told}")
+def _score(report: SubnetReport) -> str:
+    found = report.fragmentation
+    return f"{'-' if found.score is None else found.score} {found.band}"
+
+
+def _n(count: int, what: str) -> str:
+    if count == 1:
+        return f"1 {what}"
+    return f"{count} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def _print_map(report: SubnetReport) -> None:
@@ -124,34 +158,72 @@ def _print_owners(report: SubnetReport) -> None:
     print_table(table)
 
 
+def _print_deletion(deletion: Deletion) -> None:
+    orphans = deletion.orphans
+    print_text(
+        f"Delete {_n(len(orphans), 'leaked ENI')}: frees {_n(deletion.addresses, 'address')} and "
+        f"{_n(deletion.won, '/28')}:",
+        style="bold",
+    )
+    for each in orphans[:_MOST_ENIS_SHOWN]:
+        held = (
+            _n(len(each.addresses), "address"),
+            _n(len(each.prefixes), "/28") if each.prefixes else "",
+            f"made for {each.instance}" if each.instance else "",
+            f"created {each.created}" if each.created else "",
+        )
+        print_text(f"{each.eni_id}: {', '.join(filter(None, held))}", indent="  ")
+    if len(orphans) > _MOST_ENIS_SHOWN:
+        print_text(f"and {len(orphans) - _MOST_ENIS_SHOWN} more, listed by --json", indent="  ")
+    for at in range(0, len(orphans), _MOST_ENIS_A_COMMAND):
+        names = [each.eni_id for each in orphans[at : at + _MOST_ENIS_A_COMMAND]]
+        if len(names) == 1:
+            command = " ".join(delete_command(names[0]))
+        else:
+            command = f"for eni in {' '.join(names)}; do {' '.join(delete_command('$eni'))}; done"
+        print_text(command, indent="  ", whole=True)
+
+
 def _print_drains(report: SubnetReport, plan: DrainPlan) -> None:
     if not plan.attainable:
         print_text("No drain wins a free /28: no block is held by nodes alone.")
         return
     if not plan.wanted:
         return
-    pods = f"{plan.pods} pods" if plan.pods_known else f"at most {plan.pods} pods"
+    pods = _n(plan.pods, "pod") if plan.pods_known else f"at most {_n(plan.pods, 'pod')}"
     print_text(
-        f"To win {plan.won} free /28s, drain and end {len(plan.nodes)} of "
-        f"{len(report.nodes)} nodes ({pods} evicted):",
+        f"To win {_n(plan.won, 'free /28')}, drain and end {len(plan.nodes)} of "
+        f"{_n(len(report.nodes), 'node')} ({pods} evicted):",
         style="bold",
     )
     if plan.won < plan.wanted:
         print_text(f"({plan.wanted} were asked for; drains can win {plan.attainable})", indent="  ")
-    shown = plan.nodes[:_MOST_NODES_SHOWN]
+    shown = [
+        f"{node}{' (probably a node)' * (node in report.probable_nodes)}"
+        for node in plan.nodes[:_MOST_NODES_SHOWN]
+    ]
     for at in range(0, len(shown), 3):
         print_text("  ".join(shown[at : at + 3]), indent="  ")
     if len(plan.nodes) > len(shown):
         print_text(f"and {len(plan.nodes) - len(shown)} more, listed by --json", indent="  ")
-    if plan.method == "exact":
+    if plan.proven:
         print_text("Proven: no choice evicts fewer.", indent="  ")
+    elif plan.method == "exact":
+        print_text(f"The best of what is known, not proven: {'; '.join(plan.doubts)}.", indent="  ")
     else:
         print_text(
-            f"Best found ({plan.method}); no choice evicts fewer than {plan.at_least}.", indent="  "
+            f"Best found ({plan.method}); no choice evicts fewer than {plan.at_least}, as far as "
+            "is known.",
+            indent="  ",
         )
 
 
 def _print_reservation(plan: ReservationPlan) -> None:
+    if plan.whole_now + plan.withdrawn == 0:
+        print_text(
+            f"No prefix reservation helps now: the best range, {plan.cidr}, has no free address."
+        )
+        return
     print_text(f"A prefix reservation costs least at {plan.cidr}:", style="bold")
     print_text(
         f"{plan.whole_now} of its {plan.n_blocks} /28s are free at once; {plan.held} single "
@@ -165,27 +237,47 @@ def _print_reservation(plan: ReservationPlan) -> None:
 def _print_fits(advice: Advice) -> None:
     columns: dict[str, list[int | None]] = {
         "Now": [fit.now for fit in advice.fits],
+        "Deleted": [fit.after_deletion for fit in advice.fits],
         "Drained": [fit.after_drains for fit in advice.fits],
         "Reserved": [fit.after_reservation for fit in advice.fits],
         "Both": [fit.after_both for fit in advice.fits],
     }
-    shown = {name: counts for name, counts in columns.items() if None not in counts}
+    shown = {
+        name: counts
+        for name, counts in columns.items()
+        if any(count is not None for count in counts)
+    }
+    at_most = ", at most" * advice.upper_bound
     print_text(
-        f"More nodes of {advice.instance_type} that fit, before the first refusal", style="bold"
+        f"More nodes of {advice.instance_type} that fit before the first refusal{at_most}:",
+        style="bold",
     )
+    if advice.type_assumed:
+        print_text(
+            f"{advice.instance_type} is assumed: the input names no type of a node here; "
+            "--instance gives one.",
+            style="yellow",
+        )
     table = Table()
     table.text_column("Mode")
-    table.number_columns("Pods")
+    table.number_columns("maxPods", "Pods")
     table.text_column("Each draws")
     table.number_columns(*shown)
     for at, fit in enumerate(advice.fits):
-        table.row(
-            fit.mode, str(fit.pods), _draw(fit), *(str(counts[at]) for counts in shown.values())
-        )
+        counts = ("-" if each[at] is None else str(each[at]) for each in shown.values())
+        table.row(fit.mode, str(fit.max_pods), str(fit.pods), _draw(fit), *counts)
     print_table(table)
+    rules = {fit.mode: fit for fit in advice.fits}
+    for mode, fit in rules.items():
+        print_text(f"maxPods with {mode}: {fit.max_pods}, {fit.max_pods_rule}", indent="  ")
+    for fit in advice.fits:
+        if fit.note:
+            print_text(
+                f"{fit.mode}, {_n(fit.pods, 'pod')}: {fit.note}", indent="  ", style="yellow"
+            )
 
 
 def _draw(fit: Fit) -> str:
-    more = f"{fit.draw.prefixes} /28s" if fit.draw.prefixes else f"{fit.draw.addresses} IPs"
-    enis = "1 ENI" if fit.draw.enis == 1 else f"{fit.draw.enis} ENIs"
-    return f"{enis}, {more}"
+    draw = fit.draw
+    more = _n(draw.prefixes, "/28") if draw.prefixes else _n(draw.addresses, "IP")
+    return f"{_n(draw.enis, 'ENI')}, {more}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,19 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
-from ipam_core.cli._out import (
-    print_empty,
-    print_json,
-    print_text,
-    progress,
-    progress_of,
-    waiting,
-)
+from ipam_core.cli._out import print_json, print_text, progress, progress_of, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
     from ipam_core.subnet.inventory import Inventory
+    from ipam_core.subnet.report import SubnetReport
 
 subnet = typer.Typer(
     name="subnet",
@@ -35,13 +31,20 @@ FilesArgument = Annotated[
     typer.Argument(
         metavar="FILE",
         help="What aws ec2 describe-subnets, describe-network-interfaces, "
-        "get-subnet-cidr-reservations and describe-instances print (JSON; the last two "
-        "optional), and kubectl get pods -A -o json, in any order.",
+        "get-subnet-cidr-reservations and describe-instances print (JSON or YAML, a --query "
+        "list, several appended; the last two optional), and kubectl get pods -A -o json, in "
+        "any order.",
     ),
 ]
 EnvOption = Annotated[
     list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="A variable of the agent on such a node."),
+    typer.Option(
+        "-e", "--env", metavar="NAME=VALUE", help="A variable of the agent on such a node."
+    ),
+]
+MaxPodsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="The kubelet's maxPods; none: the usual one of type and mode."),
 ]
 
 
@@ -60,36 +63,41 @@ def report(
         str | None,
         typer.Option(metavar="/BITS", help="Size of a CIDR reservation; none: an eighth."),
     ] = None,
-    instance_type: Annotated[
-        str | None, typer.Option(help="Type of nodes to fit in; none: what most nodes are.")
+    instance: Annotated[
+        str | None,
+        typer.Option(
+            "--instance", "--instance-type", help="Type of nodes to fit in; none: what most are."
+        ),
     ] = None,
     env: EnvOption = None,
+    max_pods: MaxPodsOption = None,
     pods_per_node: Annotated[
         int | None, typer.Option(min=0, help="Pods on such a node; none: idle, and full.")
     ] = None,
     solve_seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long to look for the best drains.")
+        float, typer.Option(min=0.1, help="How long to look for the best drains, in all.")
     ] = 5.0,
     plot: PlotOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Show blocks, fragmentation and owners of subnets, and advise.
 
-    Free /28s are what prefix mode needs; the advice says which nodes to drain to win some,
-    where a CIDR reservation costs least, and how many nodes still fit. AWS is only read.
-    The exit status is 1 where a subnet is critical or exhausted, or the input is doubtful.
+    Free /28s are what prefix mode needs; the advice says which leaked ENIs to delete, which
+    nodes to drain to win some, where a CIDR reservation costs least, and how many nodes
+    still fit. AWS is only read. The exit status is 1 where a subnet is critical or
+    exhausted, no ENI can be created in it, or the input is doubtful.
 
     Example: ipam-core subnet report subnets.json interfaces.json --plot map.png
     """
     from ipam_core import instances
-    from ipam_core.cli._subnet_text import print_report
+    from ipam_core.cli._subnet_text import print_overview, print_report
     from ipam_core.subnet.advice import advise, usual_instance_type
     from ipam_core.subnet.inventory import read_inventory
     from ipam_core.subnet.report import report_on
 
     settings = _settings(env)
     reservation_size = _bits(reserve)
-    limits = instances.limits(instance_type) if instance_type else None
+    limits = instances.limits(instance) if instance else None
     if plot is not None:
         from ipam_core.plots.style import check_path
 
@@ -103,18 +111,24 @@ def report(
         inventory, chosen = _live(subnet_id or [], cluster)
 
     reports = [report_on(inventory, each) for each in chosen]
-    advices = [
-        advise(
-            each,
-            limits or instances.limits(usual_instance_type(inventory, each)),
-            settings,
-            wanted=win,
-            reservation_size=reservation_size,
-            pods_per_node=pods_per_node,
-            time_limit_s=solve_seconds,
+    advices = []
+    until = time.monotonic() + solve_seconds
+    for at, each in enumerate(progress(reports, total=len(reports), what="Looking for drains")):
+        usual = usual_instance_type(inventory, each)
+        advices.append(
+            advise(
+                each,
+                limits or _limits_of(each, usual),
+                settings,
+                wanted=win,
+                type_assumed=limits is None and usual is None,
+                reservation_size=reservation_size,
+                pods_per_node=pods_per_node,
+                max_pods=max_pods,
+                # What one subnet does not need is left to those after it.
+                time_limit_s=max(until - time.monotonic(), 0) / (len(reports) - at),
+            )
         )
-        for each in progress(reports, total=len(reports), what="Looking for the best drains")
-    ]
     if plot is not None:
         from ipam_core.plots.subnet import plot_blocks
 
@@ -126,20 +140,43 @@ def report(
                     each.to_json() | {"advice": advice.to_json()}
                     for each, advice in zip(reports, advices, strict=True)
                 ],
+                "inputs": inventory.inputs,
                 "notices": inventory.notices,
             }
         )
     else:
         for notice in inventory.notices:
-            print_text(f"Note: {notice}")
-            print_empty()
+            print_text(f"Note: {notice}", style="yellow")
+        if len(reports) > 1:
+            print_overview(reports, advices)
         for each, advice in zip(reports, advices, strict=True):
             print_report(each, advice)
     doubtful = any(
-        each.skipped or not each.agrees or each.fragmentation.band in ("critical", "exhausted")
+        each.skipped
+        or not each.agrees
+        or each.partial
+        or each.has_no_single_address
+        or each.fragmentation.band in ("critical", "exhausted")
         for each in reports
     )
     return 1 if doubtful else 0
+
+
+def _limits_of(report: SubnetReport, usual: str | None) -> InstanceLimits | str:
+    """Return the limits of the type that most nodes of a subnet have, or why not."""
+    from ipam_core import instances
+    from ipam_core.errors import UnknownInstanceTypeError
+    from ipam_core.subnet.advice import DEFAULT_INSTANCE_TYPE, holds_more_than
+
+    try:
+        limits = instances.limits(usual or DEFAULT_INSTANCE_TYPE)
+    except UnknownInstanceTypeError as error:
+        return str(error)
+    if usual is None and holds_more_than(report, limits):
+        return (
+            f"no instances are given, and ENIs here hold more than those of {limits.instance_type}"
+        )
+    return limits
 
 
 @subnet.command()
@@ -149,11 +186,14 @@ def forecast(
         str | None, typer.Option(help="An empty subnet to start with, instead of files.")
     ] = None,
     subnet_id: Annotated[str | None, typer.Option(help="Which subnet of the files.")] = None,
-    instance_type: Annotated[str, typer.Option(help="Type of the nodes.")] = "m5.large",
+    instance: Annotated[
+        str, typer.Option("--instance", "--instance-type", help="Type of the nodes.")
+    ] = "m5.large",
     env: EnvOption = None,
     prefix_mode: Annotated[
         bool, typer.Option("--prefixes", help="Nodes draw /28s, not secondary IPs.")
     ] = False,
+    max_pods: MaxPodsOption = None,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes, on average.")] = 30,
     node_life: Annotated[float, typer.Option(help="Hours that a node stays.")] = 24.0,
     pods_per_node: Annotated[float, typer.Option(min=0, help="Pods, on average.")] = 12.0,
@@ -163,26 +203,29 @@ def forecast(
     plot: PlotOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show free /28s over time under each placement of addresses.
+    """Show free addresses and /28s over time under each placement of addresses.
 
     Pods and nodes come and go at random, at the mean rates that the options give. EC2
     places addresses at random; `lowest` and `densest` show what other ways would keep whole.
+    Exits 1 where EC2 refuses a call, a node does not join, or a pod finds no room.
 
     Example: ipam-core subnet forecast --cidr 10.0.0.0/20 --nodes 60 --plot churn.svg
     """
     from ipam_core import instances
     from ipam_core._subnet import Subnet
-    from ipam_core.cli._subnet_text import print_forecast
+    from ipam_core.cli._forecast_text import print_forecast
     from ipam_core.subnet.forecast import Churn
     from ipam_core.subnet.forecast import forecast as look_ahead
 
     for name, hours_given in (("node-life", node_life), ("pod-life", pod_life), ("hours", hours)):
         if not 0 < hours_given < inf:
             raise InputError(f"--{name} {hours_given}: more than 0 hours, and an end")
+    if not pods_per_node < inf:
+        raise InputError(f"--pods-per-node {pods_per_node}: a number with an end")
     settings = _settings(env)
-    limits = instances.limits(instance_type)
+    limits = instances.limits(instance)
     if prefix_mode and not limits.nitro:
-        raise InputError(f"--prefixes: {instance_type} cannot have prefixes")
+        raise InputError(f"--prefixes: {instance} cannot have prefixes")
     if plot is not None:
         from ipam_core.plots.style import check_path
 
@@ -210,6 +253,7 @@ def forecast(
             settings,
             churn,
             prefix_mode=prefix_mode,
+            max_pods=max_pods,
             seed=seed,
             on_progress=on_progress,
         )
@@ -221,7 +265,7 @@ def forecast(
         print_json(found.to_json())
     else:
         print_forecast(found)
-    return 0
+    return 1 if found.refused else 0
 
 
 def _subnet_of(files: list[Path], subnet_id: str | None) -> Any:
@@ -249,9 +293,11 @@ def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[s
 
 
 def _settings(env: list[str] | None) -> Settings:
+    from ipam_core.manifests import CHART_ENV
     from ipam_core.settings import Settings
 
-    variables = {}
+    # Prefix mode on a cluster has what the published manifest sets beside it.
+    variables = {"WARM_PREFIX_TARGET": CHART_ENV["WARM_PREFIX_TARGET"]}
     for each in env or ():
         name, equals, value = each.partition("=")
         if not (name and equals):

@@ -1,17 +1,21 @@
-"""What to do about a subnet: drains, a reservation, and how many nodes fit before and after."""
+"""What to do about a subnet: leaked ENIs, drains, a reservation; and how many nodes fit."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.instances import HOST_NETWORK_PODS, max_pods
-from ipam_core.subnet.capacity import Draw, count_fitting, resting_draw
+from ipam_core import instances
+from ipam_core.errors import InputError
+from ipam_core.subnet.capacity import count_fitting
 from ipam_core.subnet.drains import DrainPlan, drain, plan_drains
+from ipam_core.subnet.draw import Draw, node_draws
+from ipam_core.subnet.leaks import Deletion, plan_deletion
 from ipam_core.subnet.placing import ReservationPlan, plan_reservation, reserve
 
 if TYPE_CHECKING:
+    from ipam_core._subnet import Subnet
     from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
     from ipam_core.subnet.inventory import Inventory
@@ -24,102 +28,185 @@ DEFAULT_INSTANCE_TYPE = "m5.large"
 class Fit:
     """How many more nodes fit, before the first refusal, now and after each part of the advice.
 
-    `draw` is what one such node takes; None counts stand for advice that there is not.
+    `draw` is what one such node takes with `pods` pods, `max_pods` being the kubelet's
+    maxPods by `max_pods_rule`; None counts stand for advice that there is not. Where the
+    node cannot serve so many pods, `note` says why, and no count is given.
     """
 
     mode: str
     pods: int
+    max_pods: int
+    max_pods_rule: str
     draw: Draw
-    now: int
-    after_drains: int | None
-    after_reservation: int | None
-    after_both: int | None
+    now: int | None
+    after_deletion: int | None = None
+    after_drains: int | None = None
+    after_reservation: int | None = None
+    after_both: int | None = None
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON's types."""
+        found = asdict(self)
+        return {"mode": found.pop("mode"), "pods_per_node": found.pop("pods")} | found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What to do about one subnet."""
+    """What to do about one subnet.
 
-    instance_type: str
-    drains: DrainPlan
+    `withheld` says why there is none, "" where there is; `type_unknown` why nothing is said
+    of nodes that fit; with `type_assumed` the input names no type. With `upper_bound` the
+    files do not show all that is in use: what can be won and what fits is at most so much.
+    """
+
+    instance_type: str | None
+    type_assumed: bool
+    type_unknown: str
+    drains: DrainPlan | None
     reservation: ReservationPlan | None
+    deletion: Deletion | None
     fits: list[Fit]
+    withheld: str = ""
+    upper_bound: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the advice as JSON's types."""
         return {
-            "drains": self.drains.to_json(),
+            "withheld": self.withheld or None,
+            "upper_bound": self.upper_bound,
+            "deletion": self.deletion.to_json() if self.deletion else None,
+            "drains": self.drains.to_json() if self.drains else None,
             "reservation": self.reservation.to_json() if self.reservation else None,
             "instance_type": self.instance_type,
-            "nodes_that_fit": [
-                {
-                    "mode": fit.mode,
-                    "pods_per_node": fit.pods,
-                    "draw": {
-                        "enis": fit.draw.enis,
-                        "addresses": fit.draw.addresses,
-                        "prefixes": fit.draw.prefixes,
-                    },
-                    "now": fit.now,
-                    "after_drains": fit.after_drains,
-                    "after_reservation": fit.after_reservation,
-                    "after_both": fit.after_both,
-                }
-                for fit in self.fits
-            ],
+            "type_assumed": self.type_assumed,
+            "type_unknown": self.type_unknown or None,
+            "nodes_that_fit": [fit.to_json() for fit in self.fits],
         }
 
 
 def advise(
     report: SubnetReport,
-    limits: InstanceLimits,
+    limits: InstanceLimits | str,
     settings: Settings,
     *,
     wanted: int,
+    type_assumed: bool = False,
     reservation_size: int | None = None,
     pods_per_node: int | None = None,
+    max_pods: int | None = None,
     time_limit_s: float = 10.0,
 ) -> Advice:
     """Work out the advice for one subnet.
 
     `wanted` is how many free /28s the drains are to win; `pods_per_node` how many pods
     (that need an address) run on a node that joins: without it, none and as many as go.
+    `max_pods` is the kubelet's maxPods; left out, the usual one of the type in each mode.
+    A text for `limits` is why they are not known; then nothing is said of nodes that fit.
 
-    Raises `InputError`: a reservation of that size does not fit the subnet.
+    Raises `InputError`: a reservation of that size does not fit the subnet; no mode of the
+    type serves `pods_per_node` pods.
     """
+    known = None if isinstance(limits, str) else limits
+    of_type: dict[str, Any] = {
+        "instance_type": known.instance_type if known else None,
+        "type_assumed": type_assumed and known is not None,
+        "type_unknown": limits if isinstance(limits, str) else "",
+    }
+    if report.unseen:
+        return Advice(
+            **of_type,
+            drains=None,
+            reservation=None,
+            deletion=None,
+            fits=[],
+            withheld="; ".join([*report.missing, report.agreement]),
+            upper_bound=True,
+        )
     reservation = plan_reservation(report, reservation_size)
     drains = plan_drains(report, wanted, time_limit_s=time_limit_s)
+    deletion = plan_deletion(report)
     now = report.subnet
     drained = drain(report, drains.nodes) if drains.nodes else None
-    reserved = reserve(now, reservation) if reservation else None
-    both = reserve(drained, reservation) if drained and reservation else None
-    fits = []
+    after = {
+        "now": now,
+        "after_deletion": deletion.after if deletion else None,
+        "after_drains": drained,
+        "after_reservation": reserve(now, reservation) if reservation else None,
+        "after_both": reserve(drained, reservation) if drained and reservation else None,
+    }
+    return Advice(
+        **of_type,
+        drains=drains,
+        reservation=reservation,
+        deletion=deletion,
+        fits=_fits(report, known, settings, pods_per_node, max_pods, after) if known else [],
+        upper_bound=report.partial,
+    )
+
+
+def _fits(
+    report: SubnetReport,
+    limits: InstanceLimits,
+    settings: Settings,
+    pods_per_node: int | None,
+    max_pods: int | None,
+    after: dict[str, Subnet | None],
+) -> list[Fit]:
+    found = []
     for prefix_mode in (False, True) if limits.nitro else (False,):
-        mode = replace(settings, enable_prefix_delegation=prefix_mode)
-        full = max_pods(limits, mode).value - HOST_NETWORK_PODS
-        for pods in (0, full) if pods_per_node is None else (pods_per_node,):
-            draw = resting_draw(limits, settings, pods, prefix_mode=prefix_mode)
-            if draw.singles + draw.prefixes == 0:
-                continue
-            fits.append(
+        in_mode = replace(settings, enable_prefix_delegation=prefix_mode)
+        usual = instances.max_pods(limits, in_mode)
+        most, rule = (max_pods, "given") if max_pods is not None else (usual.value, usual.rule)
+        draws = node_draws(limits, settings, prefix_mode=prefix_mode, max_pods=most)
+        for pods in (0, draws.most_pods) if pods_per_node is None else (pods_per_node,):
+            draw = draws.at(pods)
+            note = draws.why_not(pods)
+            counts = {
+                name: _count(report, subnet, draw)
+                for name, subnet in after.items()
+                if subnet is not None and not note
+            }
+            found.append(
                 Fit(
                     mode="prefixes" if prefix_mode else "secondary IPs",
                     pods=pods,
+                    max_pods=most,
+                    max_pods_rule=rule,
                     draw=draw,
-                    now=count_fitting(now, draw),
-                    after_drains=count_fitting(drained, draw) if drained else None,
-                    after_reservation=count_fitting(reserved, draw) if reserved else None,
-                    after_both=count_fitting(both, draw) if both else None,
+                    note=note,
+                    **{"now": None, **counts},
                 )
             )
-    return Advice(
-        instance_type=limits.instance_type, drains=drains, reservation=reservation, fits=fits
-    )
+    if pods_per_node is not None and all(fit.note for fit in found):
+        raise InputError(
+            f"{pods_per_node} pods a node: {limits.instance_type} cannot: "
+            + "; ".join(f"{fit.mode}: {fit.note}" for fit in found)
+        )
+    return found
 
 
-def usual_instance_type(inventory: Inventory, report: SubnetReport) -> str:
-    """Return the type that most nodes of a subnet have; m5.large where none is known."""
+def _count(report: SubnetReport, subnet: Subnet, draw: Draw) -> int:
+    """Return how many nodes fit; addresses that the files do not show are not free."""
+    n_fit = count_fitting(subnet, draw)
+    if report.n_unseen and report.available is not None:
+        won = max(subnet.n_free - report.subnet.n_free, 0)
+        n_fit = min(n_fit, (report.available + won) // max(draw.held, 1))
+    return n_fit
+
+
+def usual_instance_type(inventory: Inventory, report: SubnetReport) -> str | None:
+    """Return the type that most nodes of a subnet have, None where none is known."""
     types = Counter(
         inventory.instances[node] for node in report.nodes if node in inventory.instances
     )
-    return min(types, key=lambda name: (-types[name], name)) if types else DEFAULT_INSTANCE_TYPE
+    return min(types, key=lambda name: (-types[name], name)) if types else None
+
+
+def holds_more_than(report: SubnetReport, limits: InstanceLimits) -> bool:
+    """Return whether a node's ENI here holds more than one of a type's can."""
+    return any(
+        each.n_addresses + len(each.prefixes) > limits.ipv4_per_eni
+        for each in report.interfaces
+        if each.node
+    )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ipam_core._subnet import BLOCK_STATES
-from ipam_core.subnet.report import numbers
+from ipam_core.subnet.interfaces import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,7 @@ class DrainPlan:
         at_least: no choice that wins as much evicts fewer; equal to `pods`: proven best.
         method: `exact`, `solver, out of time`, or `greedy`.
         pods_known: whether `pods` counts pods, or addresses that pods may have.
+        doubts: why, whatever the method, it is not proven that this choice is the best.
     """
 
     nodes: list[str]
@@ -54,10 +55,16 @@ class DrainPlan:
     at_least: int
     method: str
     pods_known: bool
+    doubts: list[str]
+
+    @property
+    def proven(self) -> bool:
+        """Whether no other choice evicts fewer pods."""
+        return self.method == "exact" and not self.doubts
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON's types."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__} | {"proven": self.proven}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +137,8 @@ def plan_drains(
         pods=pods,
         at_least=min(at_least, pods),
         method="exact" if at_least >= pods else method,
-        pods_known=report.pods is not None,
+        pods_known=report.listed_nodes.issuperset(report.nodes),
+        doubts=report.doubts,
     )
 
 

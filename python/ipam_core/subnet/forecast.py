@@ -2,7 +2,7 @@
 
 Nodes join and leave, pods start and end, each at a steady mean rate and at random moments
 (Poisson); a pod lives an exponential time. A node holds what the target rules make it draw
-for its pods (`resting_draw`): what it is short of it asks EC2 for at once, what it has
+for its pods (`node_draws`): what it is short of it asks EC2 for at once, what it has
 over it gives back at once, any of its unused addresses being as likely.
 """
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ipam_core.errors import NoFreePrefixError, SubnetExhaustedError
-from ipam_core.instances import HOST_NETWORK_PODS, max_pods
-from ipam_core.subnet.capacity import resting_draw
+from ipam_core import instances
+from ipam_core.errors import InputError, NoFreePrefixError, SubnetExhaustedError
+from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.subnet.draw import node_draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ipam_core._subnet import Subnet, _AddressPlacement
     from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
+    from ipam_core.subnet.draw import NodeDraws
 
 T = TypeVar("T")
 
@@ -49,11 +52,19 @@ class Churn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The subnet at one moment; `refused` counts EC2's refusals since the start."""
+    """The subnet at one moment.
+
+    `pods` have an address; `unserved` are on a node and have none. Since the start:
+    `refused` counts EC2's refusals, `lost` the pods that found no node with room, and
+    `not_joined` the nodes that found no address for themselves.
+    """
 
     hour: float
     nodes: int
     pods: int
+    unserved: int
+    lost: int
+    not_joined: int
     free: int
     free_prefixes: int
     score: int | None
@@ -62,15 +73,27 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The samples of each placement, in order of time."""
+    """The samples of each placement, in order of time; `max_pods` is the kubelet's maxPods."""
 
     cidr: str
+    max_pods: int
+    max_pods_rule: str
     samples: dict[str, list[Sample]]
+
+    @property
+    def refused(self) -> bool:
+        """Whether EC2 refused anything, or a pod found no room."""
+        return any(
+            samples[-1].refused or samples[-1].lost or samples[-1].not_joined
+            for samples in self.samples.values()
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the forecast as JSON's types."""
         return {
             "cidr": self.cidr,
+            "max_pods": self.max_pods,
+            "max_pods_rule": self.max_pods_rule,
             "placements": {
                 placement: [
                     {name: getattr(sample, name) for name in Sample.__slots__} for sample in samples
@@ -81,12 +104,19 @@ class Forecast:
 
 
 class _Node:
-    __slots__ = ("addresses", "pods", "prefixes")
+    __slots__ = ("addresses", "enis", "pods", "prefixes")
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
         self.prefixes: list[str] = []
+        self.enis = 1
         self.pods = 0
+
+    @property
+    def served(self) -> int:
+        """Pods that have an address: an ENI's own goes to none."""
+        pool = len(self.addresses) - self.enis + ADDRESSES_PER_PREFIX * len(self.prefixes)
+        return min(self.pods, max(pool, 0))
 
 
 def forecast(
@@ -96,25 +126,37 @@ def forecast(
     churn: Churn,
     *,
     prefix_mode: bool = False,
+    max_pods: int | None = None,
     seed: int = 0,
     placements: tuple[_AddressPlacement, ...] = ("random", "lowest", "densest"),
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> Forecast:
     """Churn a copy of a subnet under each placement.
 
-    What the subnet holds at the start stays. `on_progress` is told the share done. Cost:
+    What the subnet holds at the start stays. `max_pods` is the kubelet's maxPods; left out,
+    the usual one of the type in this mode. `on_progress` is told the share done. Cost:
     about 10 microseconds an event, which is a pod or node that comes or goes.
+
+    Raises `InputError`: a node cannot run so many pods, or its agent does not start.
     """
+    rule = "given"
+    if max_pods is None:
+        in_mode = replace(settings, enable_prefix_delegation=prefix_mode)
+        usual = instances.max_pods(limits, in_mode)
+        max_pods, rule = usual.value, usual.rule
+    draws = node_draws(limits, settings, prefix_mode=prefix_mode, max_pods=max_pods)
+    if why := draws.why_not(ceil(churn.pods_per_node)):
+        raise InputError(f"{churn.pods_per_node:g} pods a node: {limits.instance_type}: {why}")
     samples: dict[str, list[Sample]] = {}
     n_samples = len(placements) * (churn.samples + 1)
     for at, placement in enumerate(placements):
         copy = subnet.copy(placement=placement, seed=seed)
-        life = _Life(copy, limits, settings, churn, prefix_mode, seed)
+        life = _Life(copy, draws, churn, seed)
         samples[placement] = []
         for done, sample in enumerate(life.run(), at * (churn.samples + 1) + 1):
             samples[placement].append(sample)
             on_progress(done / n_samples)
-    return Forecast(cidr=subnet.cidr, samples=samples)
+    return Forecast(cidr=subnet.cidr, max_pods=max_pods, max_pods_rule=rule, samples=samples)
 
 
 class _Life:
@@ -124,27 +166,14 @@ class _Life:
     exponential time, and is of each kind by its share in the sum of rates (Gillespie 1977).
     """
 
-    def __init__(
-        self,
-        subnet: Subnet,
-        limits: InstanceLimits,
-        settings: Settings,
-        churn: Churn,
-        prefix_mode: bool,
-        seed: int,
-    ) -> None:
+    def __init__(self, subnet: Subnet, draws: NodeDraws, churn: Churn, seed: int) -> None:
         self.subnet = subnet
         self.churn = churn
         self.random = random.Random(seed)
-        mode = replace(settings, enable_prefix_delegation=prefix_mode)
-        self.most_pods = max_pods(limits, mode).value - HOST_NETWORK_PODS
-        self.draw_of = [
-            resting_draw(limits, settings, pods, prefix_mode=prefix_mode)
-            for pods in range(self.most_pods + 1)
-        ]
+        self.draws = draws
         self.nodes: list[_Node] = []
         self.pods: list[_Node] = []  # the node of each pod
-        self.refused = 0
+        self.refused = self.lost = self.not_joined = 0
 
     def run(self) -> Iterator[Sample]:
         """Yield a sample of the start, and one after each equal part of the time."""
@@ -183,6 +212,8 @@ class _Life:
         self.adjust(node)
         if node.addresses:  # without one there is no instance
             self.nodes.append(node)
+        else:
+            self.not_joined += 1
 
     def remove_node(self) -> None:
         """End a node; its pods start on others."""
@@ -195,14 +226,18 @@ class _Life:
             self.add_pod()
 
     def add_pod(self) -> None:
-        """Start a pod on a node that has room, the emptier of two at random."""
-        if not self.nodes:
-            return
-        node = min(self.random.choices(self.nodes, k=2), key=lambda node: node.pods)
-        if node.pods < self.most_pods:
-            node.pods += 1
-            self.pods.append(node)
-            self.adjust(node)
+        """Start a pod on a node that has room, the emptier of two at random; else it is lost."""
+        most = self.draws.most_pods
+        if self.nodes:
+            node = min(self.random.choices(self.nodes, k=2), key=lambda node: node.pods)
+            if node.pods >= most:
+                node = min(self.nodes, key=lambda node: node.pods)
+            if node.pods < most:
+                node.pods += 1
+                self.pods.append(node)
+                self.adjust(node)
+                return
+        self.lost += 1
 
     def remove_pod(self) -> None:
         node = _take_any(self.pods, self.random)
@@ -211,7 +246,7 @@ class _Life:
 
     def adjust(self, node: _Node) -> None:
         """Ask EC2 for what a node is short of, and give back what it has over."""
-        draw = self.draw_of[node.pods]
+        draw = self.draws.at(node.pods)
         over = len(node.addresses) - draw.singles
         for _ in range(over):  # the first address is the instance's own
             place = self.random.randrange(1, len(node.addresses))
@@ -219,6 +254,7 @@ class _Life:
             self.subnet.release_address(node.addresses.pop())
         for _ in range(len(node.prefixes) - draw.prefixes):
             self.subnet.release_prefix(_take_any(node.prefixes, self.random))
+        node.enis = draw.enis
         try:
             node.addresses += self.subnet.take_addresses(max(-over, 0))
             node.prefixes += self.subnet.take_prefixes(max(draw.prefixes - len(node.prefixes), 0))
@@ -229,7 +265,10 @@ class _Life:
         return Sample(
             hour=hour,
             nodes=len(self.nodes),
-            pods=len(self.pods),
+            pods=(served := sum(node.served for node in self.nodes)),
+            unserved=len(self.pods) - served,
+            lost=self.lost,
+            not_joined=self.not_joined,
             free=self.subnet.n_free,
             free_prefixes=self.subnet.n_free_prefixes,
             score=self.subnet.fragmentation().score,

@@ -1,27 +1,25 @@
-"""What the AWS command line prints about subnets, read and put together."""
+"""What the AWS command line prints about subnets, put together."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.documents import load_json, read_text
 from ipam_core.errors import InputError
-from ipam_core.subnet.owners import instance_of, is_node, is_of_a_node
+from ipam_core.subnet.owners import (
+    instance_of,
+    is_node,
+    looks_like_a_node,
+    shows_a_node,
+    trunk_of,
+)
+from ipam_core.subnet.pods import PodList
+from ipam_core.subnet.reading import KNOWN, as_document, documents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-KNOWN = {
-    "Subnets": "aws ec2 describe-subnets",
-    "NetworkInterfaces": "aws ec2 describe-network-interfaces",
-    "SubnetIpv4CidrReservations": "aws ec2 get-subnet-cidr-reservations",
-    "Reservations": "aws ec2 describe-instances",
-    "items": "kubectl get pods -A -o json",
-}
-"""The key by which each document is known, and the command that prints it."""
 
 
 @dataclass(slots=True)
@@ -33,8 +31,7 @@ class Inventory:
         interfaces: of all subnets, by the subnet's id; each interface once.
         reservations: (cidr, type) pairs of IPv4, by the subnet's id.
         instances: types by id; empty where describe-instances is missing.
-        nodes: ids of the instances that are nodes of a cluster, by tag or by what they hold.
-        pods: addresses of pods that a drain evicts; None where kubectl's list is missing.
+        pods: those of kubectl's list; None where it is missing.
         notices: what a reader should know of the input.
     """
 
@@ -42,27 +39,39 @@ class Inventory:
     interfaces: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     reservations: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)
-    nodes: set[str] = field(default_factory=set)
-    pods: list[str] | None = None
+    pods: PodList | None = None
     notices: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)  # interfaces
+    _tagged: set[str] = field(default_factory=set)  # instances, proven to be nodes
+    _holding: set[str] = field(default_factory=set)  # instances with more than one address
+    _attached: dict[str, str] = field(default_factory=dict)  # the instance of an interface
+    _pages: dict[str, list[bool]] = field(default_factory=dict)  # by key: whether more follow
+    _sources: dict[str, str] = field(default_factory=dict)  # by key: a page that others follow
+    _listed: set[str] | None = None  # what `listed_nodes` found since the last document
 
     def add(self, document: Any, source: str) -> None:
         """Take over one document; `source` is what messages call it.
 
         Raises `InputError`: it is none of those known, or not as AWS writes it.
         """
-        found = [key for key in KNOWN if isinstance(document, dict) and key in document]
-        if not found:
-            raise InputError(f"{source}: not the JSON of {', '.join(KNOWN.values())}")
-        if document.get("NextToken"):
-            self.notices.append(f"{source} is one page of several: it holds a NextToken")
-        for key in found:
+        document = as_document(document, source)
+        more = bool(document.get("NextToken"))
+        self._listed = None
+        for key in KNOWN:
+            if key not in document:
+                continue
             entries = document[key]
             if not isinstance(entries, list):
                 raise InputError(f"{source}: {key} is {type(entries).__name__}, not a list")
+            self._pages.setdefault(key, []).append(more)
+            if more:
+                self._sources.setdefault(key, source)
             try:
-                getattr(self, f"_add_{key.lower()}")(entries)
+                if key == "items":
+                    self.pods = PodList() if self.pods is None else self.pods
+                    self.pods.add(document, source)
+                else:
+                    getattr(self, f"_add_{key.lower()}")(entries)
             except (KeyError, TypeError, AttributeError) as error:
                 told = f"no {error}" if isinstance(error, KeyError) else str(error)
                 raise InputError(
@@ -85,8 +94,12 @@ class Inventory:
                 self.interfaces.setdefault(interface["SubnetId"], []).append(interface)
                 try:
                     instance = instance_of(interface)
-                    if instance and instance not in self.nodes and is_of_a_node(interface):
-                        self.nodes.add(instance)
+                    if instance:
+                        self._attached[eni_id] = instance
+                        if shows_a_node(interface):
+                            self._tagged.add(instance)
+                        elif looks_like_a_node(interface):
+                            self._holding.add(instance)
                 except (AttributeError, TypeError):
                     pass  # not as AWS writes it: a report's to tell of
 
@@ -103,18 +116,66 @@ class Inventory:
                 instance_id = instance["InstanceId"]
                 self.instances[instance_id] = instance["InstanceType"]
                 if is_node(instance):
-                    self.nodes.add(instance_id)
+                    self._tagged.add(instance_id)
 
-    def _add_items(self, entries: list[Any]) -> None:
-        self.pods = self.pods or []
-        for pod in entries:
-            owners = pod["metadata"].get("ownerReferences", ())
-            status = pod.get("status", {})
-            stays = pod["spec"].get("hostNetwork") or any(
-                owner["kind"] in ("DaemonSet", "Node") for owner in owners
+    @property
+    def probable_nodes(self) -> set[str]:
+        """Ids of the instances that hold more than one address, and are not described.
+
+        One that is described and not tagged is no node, however many addresses it holds.
+        """
+        return self._holding - self._tagged - self.instances.keys()
+
+    @property
+    def nodes(self) -> set[str]:
+        """Ids of the instances that are nodes of a cluster, the probable ones too."""
+        return self._tagged | self.probable_nodes
+
+    @property
+    def inputs(self) -> dict[str, bool]:
+        """Whether what each command prints was given."""
+        return {command: key in self._pages for key, command in KNOWN.items()}
+
+    def node_of(self, interface: dict[str, Any], nodes: set[str]) -> str | None:
+        """Return which of `nodes` an interface belongs to: a branch ENI to that of its trunk."""
+        instance = instance_of(interface)
+        if instance is None and (trunk := trunk_of(interface)):
+            instance = self._attached.get(trunk)
+        return instance if instance in nodes else None
+
+    def listed_nodes(self) -> set[str]:
+        """Return the instances that hold an address which kubectl's list names."""
+        if self.pods is None:
+            return set()
+        if self._listed is not None:
+            return self._listed
+        holds = self.pods.is_on
+        self._listed = {
+            self._attached[interface["NetworkInterfaceId"]]
+            for interfaces in self.interfaces.values()
+            for interface in interfaces
+            if interface["NetworkInterfaceId"] in self._attached and holds(interface)
+        }
+        return self._listed
+
+    def missing(self, subnet_id: str) -> list[str]:
+        """Return why the interfaces of a subnet may not all be here, in words; [] if they may."""
+        found = []
+        if "NetworkInterfaces" not in self._pages:
+            found.append(f"nothing that {KNOWN['NetworkInterfaces']} prints was given")
+        elif all(self._pages["NetworkInterfaces"]):
+            found.append(f"{self._sources['NetworkInterfaces']} is a page that others follow")
+        owner = self.subnets[subnet_id].get("OwnerId")
+        seen = {
+            entry["OwnerId"]
+            for entry in self.interfaces.get(subnet_id, ())
+            if isinstance(entry.get("OwnerId"), str)
+        }
+        if owner and seen and owner not in seen:
+            found.append(
+                f"account {owner} shares this subnet: the ENIs of other accounts are not shown"
             )
-            if not stays and status.get("phase") in ("Running", "Pending") and "podIP" in status:
-                self.pods.append(status["podIP"])
+        return found
 
     def choose(self, wanted: Iterable[str]) -> list[str]:
         """Return the ids of the subnets to look at: those wanted, else all that have IPv4.
@@ -136,34 +197,41 @@ class Inventory:
         if not self.subnets:
             raise InputError(f"no subnet in the input; {KNOWN['Subnets']} prints them")
         self.notices += [f"subnet {name} is IPv6-only and left out" for name in ipv6_only]
+        self._notice_what_is_not_reported()
         return chosen or [name for name in self.subnets if name not in ipv6_only]
+
+    def _notice_what_is_not_reported(self) -> None:
+        for key, pages in self._pages.items():
+            if all(pages) and key != "NetworkInterfaces":
+                self.notices.append(
+                    f"{self._sources[key]} is a page that others follow: the rest of its "
+                    f"{key} is not in the input"
+                )
+        unknown = Counter(
+            {name: len(enis) for name, enis in self.interfaces.items() if name not in self.subnets}
+        )
+        if unknown:
+            n_enis = unknown.total()
+            names = ", ".join(sorted(map(str, unknown))[:3]) + (", ..." if len(unknown) > 3 else "")
+            self.notices.append(
+                f"{n_enis} ENI{'s' * (n_enis != 1)} of subnets that {KNOWN['Subnets']} does not "
+                f"list here: {names}"
+            )
+        if self.pods is not None and self.pods.n_pods == 0:
+            self.notices.append("kubectl's list holds no pod")
 
 
 def read_inventory(paths: Iterable[Path | str]) -> Inventory:
-    """Read files that hold what the commands in `KNOWN` print, in any order.
+    """Read files that hold what the commands in `KNOWN` print, in any order and form.
 
-    Cost: that of parsing the JSON. Raises `InputError`: a file is not JSON, is cut off, or
-    holds something else. OSError: it cannot be read.
+    Cost: that of parsing them. Raises `InputError`: a file is neither JSON nor YAML, is cut
+    off, or holds something else. OSError: it cannot be read.
     """
     inventory = Inventory()
     for path in paths:
-        try:
-            document = _load(read_text(Path(path)))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        inventory.add(document, str(path))
+        for document in documents_of(Path(path)):
+            inventory.add(document, str(path))
     return inventory
-
-
-def _load(content: str) -> Any:
-    try:
-        return load_json(content)
-    except json.JSONDecodeError as error:
-        cut = error.pos >= len(error.doc.rstrip()) - 1
-        told = "empty" if not content.strip() else "cut off" if cut else error.msg
-        raise InputError(
-            f"not whole JSON: {told} (line {error.lineno}, column {error.colno})"
-        ) from None
 
 
 def _is_ipv6_only(subnet: dict[str, Any]) -> bool:

@@ -11,16 +11,20 @@ aws/amazon-vpc-resource-controller-k8s.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.tags import DESCRIPTION_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 POD_ENI = "pods' ENIs"
 BRANCH = "pods' branch ENIs"
 NODE = "nodes' primary ENIs"
+PROBABLE_NODE = "probably nodes' ENIs"
 INSTANCE = "other instances"
 ORPHAN = "orphaned"
 OTHER = "other"
-
-AGENT_DESCRIPTION = "aws-K8S-"
 
 _BY_TYPE = {
     "natGateway": "NAT gateways",
@@ -36,6 +40,10 @@ _BY_TYPE = {
     "quicksight": "QuickSight",
     "api_gateway_managed": "API Gateway",
     "global_accelerator_managed": "Global Accelerator",
+    "ec2_instance_connect_endpoint": "Instance Connect endpoints",
+    "efs": "file systems",
+    "iot_rules_managed": "IoT rules",
+    "aws_codestar_connections_managed": "CodeConnections",
 }
 _BY_DESCRIPTION = (
     ("ELB ", "load balancers"),
@@ -57,21 +65,25 @@ _BY_DESCRIPTION = (
     ("arn:aws:ecs:", "ECS and Fargate"),
     ("Network Interface for Transit Gateway", "transit gateways"),
     ("AWS created network interface for directory", "directories"),
+    ("EC2 Instance Connect Endpoint", "Instance Connect endpoints"),
     ("aws-k8s-branch-eni", BRANCH),
     ("aws-k8s-trunk-eni", POD_ENI),
 )
 
 
-def owner_of(interface: dict[str, Any], nodes: set[str]) -> str:
+def owner_of(
+    interface: dict[str, Any], nodes: Container[str], probable: Container[str] = ()
+) -> str:
     """Return the kind of owner of an interface as DescribeNetworkInterfaces shows it.
 
-    `nodes` are the ids of the instances that are nodes of a cluster. An interface that
-    hangs nowhere is `orphaned`, whoever made it, unless AWS manages it for a service.
+    `nodes` are the ids of the instances that are nodes of a cluster; those of `probable`
+    too, as far as one can see. An interface that hangs nowhere is `orphaned`, whoever
+    made it, unless AWS manages it for a service.
     """
     description = interface.get("Description") or ""
     instance = instance_of(interface)
     kind = _BY_TYPE.get(interface.get("InterfaceType", "interface"))
-    if kind is None and description and not description.startswith(AGENT_DESCRIPTION):
+    if kind is None and description and not description.startswith(DESCRIPTION_PREFIX):
         kind = next(
             (kind for start, kind in _BY_DESCRIPTION if description.startswith(start)), None
         )
@@ -81,6 +93,8 @@ def owner_of(interface: dict[str, Any], nodes: set[str]) -> str:
         return kind
     if instance is None:
         return OTHER
+    if instance in probable:
+        return PROBABLE_NODE
     if instance not in nodes:
         return INSTANCE
     return NODE if interface["Attachment"].get("DeviceIndex") == 0 else POD_ENI
@@ -92,24 +106,48 @@ def instance_of(interface: dict[str, Any]) -> str | None:
     return attachment.get("InstanceId") if attachment else None
 
 
-def is_of_a_node(interface: dict[str, Any]) -> bool:
-    """Return whether an attached interface shows that its instance is a node of a cluster.
+def tags_of(thing: dict[str, Any]) -> dict[str, str]:
+    """Return the tags of an interface (`TagSet`) or an instance (`Tags`) by key."""
+    tags = thing.get("TagSet") or thing.get("Tags") or ()
+    return {tag.get("Key", ""): tag.get("Value", "") for tag in tags}
 
-    The agent's own interfaces do; so does a primary one that holds more than its own
-    address, which only the agent gives it.
+
+def shows_a_node(interface: dict[str, Any]) -> bool:
+    """Return whether an attached interface proves that its instance is a node of a cluster.
+
+    The agent's own interfaces do, and those tagged as the agent, EKS or Karpenter tag them.
     """
-    if (interface.get("Description") or "").startswith((AGENT_DESCRIPTION, "aws-k8s-trunk-eni")):
+    if (interface.get("Description") or "").startswith((DESCRIPTION_PREFIX, "aws-k8s-trunk-eni")):
         return True
+    return bool(interface.get("TagSet")) and is_node(interface)
+
+
+def looks_like_a_node(interface: dict[str, Any]) -> bool:
+    """Return whether an attached interface holds more than its own address.
+
+    The agent gives nodes such addresses; database clusters and firewalls have them too.
+    """
     return len(interface.get("PrivateIpAddresses") or ()) > 1 or bool(interface.get("Ipv4Prefixes"))
 
 
-def is_node(instance: dict[str, Any]) -> bool:
-    """Return whether an instance as DescribeInstances shows it is tagged as a node.
+def trunk_of(interface: dict[str, Any]) -> str | None:
+    """Return the id of the trunk ENI that a branch ENI of a pod belongs to.
+
+    Source of the tag: pkg/config/type.go of aws/amazon-vpc-resource-controller-k8s.
+    """
+    return tags_of(interface).get("vpcresources.k8s.aws/trunk-eni-id")
+
+
+def is_node(thing: dict[str, Any]) -> bool:
+    """Return whether an instance as DescribeInstances shows it, or an ENI, is tagged as a node's.
 
     Source of the tags: EKS managed node groups, self-managed nodes and Karpenter,
-    https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html.
+    https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html; the agent's own,
+    pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s.
     """
     return any(
-        tag.get("Key", "").startswith(("kubernetes.io/cluster/", "eks:", "karpenter.sh/"))
-        for tag in instance.get("Tags") or ()
+        key.startswith(
+            ("kubernetes.io/cluster/", "eks:", "karpenter.sh/", "node.k8s.amazonaws.com/")
+        )
+        for key in tags_of(thing)
     )

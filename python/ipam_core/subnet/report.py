@@ -4,44 +4,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ipam_core._subnet import BLOCK_STATES, Subnet
 from ipam_core.errors import InputError, IpamError, UnknownAddressError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
-from ipam_core.subnet.owners import instance_of, owner_of
+from ipam_core.subnet.interfaces import Interface, SkippedInterface, interface_of, take
+from ipam_core.subnet.leaks import orphan_of
+from ipam_core.subnet.owners import ORPHAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipam_core.fragmentation import Fragmentation
     from ipam_core.subnet.inventory import Inventory
+    from ipam_core.subnet.leaks import Orphan
 
 MOST_BAD_SHARE = 0.01
-"""Above this share of interfaces that cannot be right, the input is refused as a whole."""
+MOST_BAD = 2
+"""Where more interfaces cannot be right than these two allow, all of the input is refused.
 
-
-class Interface(NamedTuple):
-    """A network interface of the subnet; a tuple, because there are thousands to make."""
-
-    eni_id: str
-    owner: str
-    node: str | None  # the instance, where that is a node of a cluster
-    n_addresses: int
-    prefixes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkippedInterface:
-    """A network interface that cannot be right, and why."""
-
-    eni_id: str
-    why: str
+One or two are odd in any account: an address that moved while the pages were read.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +52,11 @@ class SubnetReport:
         interfaces: those that hold something here, in the input's order.
         offsets: of their addresses in the subnet, one after the other: int64, shape (n,).
         skipped: those that cannot be right.
+        orphans: those that are attached to nothing, and that AWS does not manage.
         pods: addresses of the pods that a drain evicts, None where they are not known.
+        probable_nodes: those of `nodes` that are nodes as far as one can see.
+        listed_nodes: those that the list of pods covers.
+        missing: why the files may not show every interface, in words.
     """
 
     subnet_id: str
@@ -73,7 +65,11 @@ class SubnetReport:
     interfaces: list[Interface]
     offsets: NDArray[np.int64]
     skipped: list[SkippedInterface]
+    orphans: list[Orphan] = field(default_factory=list)
     pods: list[str] | None
+    probable_nodes: frozenset[str] = frozenset()
+    listed_nodes: frozenset[str] = frozenset()
+    missing: list[str] = field(default_factory=list)
 
     @cached_property
     def fragmentation(self) -> Fragmentation:
@@ -98,12 +94,43 @@ class SubnetReport:
             return "agrees with AvailableIpAddressCount"
         if self.available == self.subnet.n_free_unreserved:
             return "agrees with AvailableIpAddressCount, reservations left out"
+        if n_unseen := self.n_unseen:
+            return (
+                f"AvailableIpAddressCount is {self.available}: {n_unseen} more are in use than the "
+                "files show"
+            )
         return f"AvailableIpAddressCount is {self.available}: the files are of different times"
 
     @property
     def agrees(self) -> bool:
         """Whether the count that AWS gives can be right."""
         return self.available in (None, self.subnet.n_free, self.subnet.n_free_unreserved)
+
+    @property
+    def n_unseen(self) -> int:
+        """Addresses that AWS counts as in use and that the files do not show."""
+        if self.available is None:
+            return 0
+        return max(min(self.subnet.n_free, self.subnet.n_free_unreserved) - self.available, 0)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the files do not show all that is in use: what is free is at most so much.
+
+        Where AWS counts just what the files leave free, nothing is missing.
+        """
+        confirmed = self.agrees and self.available is not None
+        return self.n_unseen > 0 or (bool(self.missing) and not confirmed)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the files show no interface, and that is not all."""
+        return self.partial and not self.interfaces
+
+    @property
+    def has_no_single_address(self) -> bool:
+        """Whether all that is free lies in reservations: no ENI finds an address of its own."""
+        return self.subnet.n_free > 0 and self.subnet.n_free_unreserved == 0
 
     @cached_property
     def owners(self) -> list[OwnerCount]:
@@ -129,26 +156,41 @@ class SubnetReport:
     def pods_of(self) -> dict[str, int]:
         """Return, by node, the pods that a drain evicts.
 
-        Counted where the pods are known; else at most: every secondary address and every
-        address of a /28 (an ENI's first address goes to no pod).
+        Counted where the list of pods covers the node; else at most: every secondary
+        address, every address of a /28, and that of every branch ENI (any other ENI's first
+        address goes to no pod).
         """
         found = dict.fromkeys(self.nodes, 0)
-        if self.pods is None:
-            for each in self.interfaces:
-                if each.node:
-                    found[each.node] += max(each.n_addresses - 1, 0)
-                    found[each.node] += ADDRESSES_PER_PREFIX * len(each.prefixes)
+        for each in self.interfaces:
+            if each.node and each.node not in self.listed_nodes:
+                found[each.node] += max(each.n_addresses - (not each.is_branch), 0)
+                found[each.node] += ADDRESSES_PER_PREFIX * len(each.prefixes)
+        if not self.listed_nodes:
             return found
         holder_at = np.full(self.subnet.n_blocks * ADDRESSES_PER_PREFIX, -1)
         offsets, holders = self.singles
         holder_at[offsets] = holders
         blocks, holders = self.delegated
         holder_at.reshape(-1, ADDRESSES_PER_PREFIX)[blocks] = holders[:, None]
-        for pod in self.pods:
+        for pod in self.pods or ():
             with suppress(TypeError, ValueError, UnknownAddressError):  # IPv6, another subnet
                 holder = holder_at[self.subnet.offsets([pod])[0]]
-                if holder >= 0:
+                if holder >= 0 and self.nodes[holder] in self.listed_nodes:
                     found[self.nodes[holder]] += 1
+        return found
+
+    @property
+    def doubts(self) -> list[str]:
+        """Return why a choice of drains cannot be proven the best, in words."""
+        found = []
+        if self.partial:
+            found.append("the files do not show all that is in use")
+        if probable := self.probable_nodes & set(self.nodes):
+            found.append(f"{_n(len(probable), 'instance')} may be no node")
+        if unknown := set(self.nodes) - self.listed_nodes:
+            found.append(f"the pods of {_n(len(unknown), 'node')} are not listed")
+        if loose := sum(each.is_branch and not each.node for each in self.interfaces):
+            found.append(f"{_n(loose, 'branch ENI')} name no trunk of a node here")
         return found
 
     @cached_property
@@ -182,7 +224,10 @@ class SubnetReport:
                 "free_unreserved": self.subnet.n_free_unreserved,
                 "available_ip_address_count": self.available,
                 "agrees": self.agrees,
+                "in_use_and_not_shown": self.n_unseen,
             },
+            "partial": self.partial,
+            "missing": self.missing,
             "blocks": {name: getattr(states, name.replace("-", "_")) for name in BLOCK_STATES},
             "free_prefixes": self.subnet.n_free_prefixes,
             "longest_free_run": states.longest_free_run,
@@ -202,13 +247,10 @@ class SubnetReport:
                 for each in self.owners
             ],
             "skipped": [{"eni_id": each.eni_id, "why": each.why} for each in self.skipped],
+            "orphans": [each.to_json() for each in self.orphans],
+            "probable_nodes": sorted(self.probable_nodes & set(self.nodes)),
+            "no_single_address": self.has_no_single_address,
         }
-
-
-def numbers(subnet: Subnet, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Return the addresses at some offsets of a subnet, as it takes many of them."""
-    base = int(IPv4Network(subnet.cidr).network_address)
-    return (offsets + base).astype(np.uint32)
 
 
 def report_on(inventory: Inventory, subnet_id: str) -> SubnetReport:
@@ -230,19 +272,29 @@ def report_on(inventory: Inventory, subnet_id: str) -> SubnetReport:
     addresses: list[str] = []
     skipped: list[SkippedInterface] = []
     entries = inventory.interfaces.get(subnet_id, [])
+    nodes = inventory.nodes
+    probable = inventory.probable_nodes
+    orphans = []
     for entry in entries:
         try:
-            its_own = [each["PrivateIpAddress"] for each in entry["PrivateIpAddresses"]]
-            interfaces.append(_interface(entry, inventory.nodes, len(its_own)))
+            # An EFA-only interface has no address, and may have no list of them.
+            its_own = [each["PrivateIpAddress"] for each in entry.get("PrivateIpAddresses", ())]
+            if not its_own and "PrivateIpAddress" in entry:
+                raise KeyError("PrivateIpAddresses")
+            interface = interface_of(inventory, entry, nodes, probable, len(its_own))
+            if interface.owner == ORPHAN:
+                orphans.append(orphan_of(entry))
+            interfaces.append(interface)
         except (KeyError, TypeError, AttributeError) as error:
-            why = f"not as AWS writes it: {error!r}"
+            told = f"no {error}" if isinstance(error, KeyError) else str(error)
+            why = f"not as AWS writes it: {told}"
             skipped.append(SkippedInterface(eni_id=str(entry["NetworkInterfaceId"]), why=why))
         else:
             addresses += its_own
-    subnet, offsets, refused = _take(subnet, interfaces, addresses)
+    subnet, offsets, refused = take(subnet, interfaces, addresses)
     skipped += refused
-    if len(skipped) > MOST_BAD_SHARE * len(entries):
-        more = f" ({len(skipped)} of {len(entries)} such ENIs)" if len(skipped) > 1 else ""
+    if len(skipped) > max(MOST_BAD_SHARE * len(entries), MOST_BAD):
+        more = f" ({len(skipped)} of {len(entries)} such ENIs)"
         raise InputError(f"subnet {subnet_id}: {skipped[0].eni_id}: {skipped[0].why}{more}")
     left_out = {each.eni_id for each in refused}
     return SubnetReport(
@@ -252,64 +304,13 @@ def report_on(inventory: Inventory, subnet_id: str) -> SubnetReport:
         interfaces=[each for each in interfaces if each.eni_id not in left_out],
         offsets=offsets,
         skipped=skipped,
-        pods=inventory.pods,
+        orphans=[each for each in orphans if each.eni_id not in left_out],
+        pods=None if inventory.pods is None else inventory.pods.evicted,
+        probable_nodes=frozenset(probable),
+        listed_nodes=frozenset(inventory.listed_nodes()),
+        missing=inventory.missing(subnet_id),
     )
 
 
-def _interface(entry: dict[str, Any], nodes: set[str], n_addresses: int) -> Interface:
-    instance = instance_of(entry)
-    prefixes = entry.get("Ipv4Prefixes")
-    return Interface(
-        entry["NetworkInterfaceId"],
-        owner_of(entry, nodes),
-        instance if instance in nodes else None,
-        n_addresses,
-        tuple(each["Ipv4Prefix"] for each in prefixes) if prefixes else (),
-    )
-
-
-def _take(
-    empty: Subnet, interfaces: list[Interface], addresses: list[str]
-) -> tuple[Subnet, NDArray[np.int64], list[SkippedInterface]]:
-    """Return `empty` with what the interfaces hold, the addresses' offsets, and who was wrong.
-
-    All addresses at once; one interface after the other only where one of them is wrong.
-    """
-    subnet = empty.copy()
-    try:
-        offsets = subnet.offsets(addresses)
-        subnet.take_given_addresses(numbers(subnet, offsets))
-        for prefix in (prefix for each in interfaces for prefix in each.prefixes):
-            subnet.take_given_prefix(prefix)
-    except (ValueError, TypeError, IpamError):
-        return _take_each(empty.copy(), interfaces, addresses)
-    return subnet, offsets, []
-
-
-def _take_each(
-    subnet: Subnet, interfaces: list[Interface], addresses: list[str]
-) -> tuple[Subnet, NDArray[np.int64], list[SkippedInterface]]:
-    """Do what `_take` does, one interface after the other."""
-    kept: list[str] = []
-    skipped = []
-    at = 0
-    for each in interfaces:
-        its_own = addresses[at : at + each.n_addresses]
-        at += each.n_addresses
-        taken: list[str] = []
-        try:
-            subnet.take_given_addresses(its_own)
-            try:
-                for prefix in each.prefixes:
-                    subnet.take_given_prefix(prefix)
-                    taken.append(prefix)
-            except (ValueError, TypeError, IpamError):
-                for prefix in taken:
-                    subnet.release_prefix(prefix)
-                subnet.release_addresses(its_own)
-                raise
-        except (ValueError, TypeError, IpamError) as error:
-            skipped.append(SkippedInterface(eni_id=each.eni_id, why=str(error)))
-        else:
-            kept += its_own
-    return subnet, subnet.offsets(kept), skipped
+def _n(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

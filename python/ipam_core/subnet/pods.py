@@ -1,0 +1,72 @@
+"""kubectl's list of pods: which addresses a drain evicts, and whose nodes the list covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ipam_core.errors import InputError
+
+_STAYING_OWNERS = ("DaemonSet", "Node")
+"""What keeps its pods on a node that is drained."""
+
+
+@dataclass(slots=True)
+class PodList:
+    """Pods as kubectl lists them.
+
+    Attributes:
+        evicted: addresses of the pods that a drain evicts: all but those of DaemonSets,
+            of the host network, and static ones.
+        addresses: of all pods, and of the hosts that they run on: a node that holds none
+            of them is of another cluster, or empty, and the list says nothing of it.
+        n_pods: how many pods were listed.
+    """
+
+    evicted: list[str] = field(default_factory=list)
+    addresses: set[str] = field(default_factory=set)
+    n_pods: int = 0
+    _blocks: set[tuple[str, int]] = field(default_factory=set)  # the /28s of `addresses`
+
+    def add(self, document: dict[str, Any], source: str) -> None:
+        """Take over one list. Raises `InputError`: it is not one of pods."""
+        for pod in document["items"]:
+            kind = pod.get("kind") or document.get("kind", "").removesuffix("List")
+            if kind != "Pod":
+                raise InputError(
+                    f"{source}: a list of {_plural(kind)}, not of pods; kubectl get pods -A -o "
+                    "json prints them"
+                )
+            self.n_pods += 1
+            status = pod.get("status", {})
+            owners = pod["metadata"].get("ownerReferences", ())
+            stays = pod["spec"].get("hostNetwork") or any(
+                owner["kind"] in _STAYING_OWNERS for owner in owners
+            )
+            if status.get("phase") not in ("Running", "Pending"):
+                continue
+            found = [status.get("podIP"), status.get("hostIP")]
+            for each in found:
+                if isinstance(each, str):
+                    self.addresses.add(each)
+                    self._blocks.add(_block_of(each))
+            if not stays and isinstance(found[0], str):
+                self.evicted.append(found[0])
+
+    def is_on(self, interface: dict[str, Any]) -> bool:
+        """Return whether an interface holds an address of the list."""
+        singles = interface.get("PrivateIpAddresses") or ()
+        if any(each.get("PrivateIpAddress") in self.addresses for each in singles):
+            return True
+        prefixes = interface.get("Ipv4Prefixes") or ()
+        starts = (each["Ipv4Prefix"].partition("/")[0] for each in prefixes)
+        return any(_block_of(start) in self._blocks for start in starts)
+
+
+def _block_of(address: str) -> tuple[str, int]:
+    rest, _, last = address.rpartition(".")
+    return rest, int(last) >> 4 if last.isdigit() else -1
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}s" if kind else "things without a kind"
