@@ -11,6 +11,8 @@
     aws.py          EC2 itself
     ec2.py          its calls through botocore, and their errors
     replies.py      its replies as values
+    handler.py      which method carries an effect out
+    retry.py        how the SDK tries again
     metadata.py     what an instance knows of itself: the port, and EC2's own answers
     imds.py         the same from the instance metadata service
     dry_run.py      another cloud, asked but never changed

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ipam_core import effects as fx
 from ipam_core.cloud.codes import ENI_NOT_FOUND, error_for
+from ipam_core.cloud.handler import EffectHandler
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.cloud.replies import description_of, tags_of
@@ -40,7 +41,7 @@ ASKED_AGAIN_FOR = timedelta(seconds=240)
 task lets its ENI live, with a minute left to attach it."""
 
 
-class AwsCloud:
+class AwsCloud(EffectHandler):
     """Performs the effects of the node on one instance.
 
     `session` left out is boto3's default one; `options` are those of `Ec2`.
@@ -80,33 +81,13 @@ class AwsCloud:
         self._tags = dict(tags or {})
         self._now = now
         self._unanswered: dict[fx.CreateEni, tuple[datetime, dict[str, Any]]] = {}
-        self._perform: dict[type[fx.Effect], Callable[[Any], Any]] = {
-            fx.AssignPrivateIps: self._assign_private_ips,
-            fx.AssignPrefixes: self._assign_prefixes,
-            fx.AssignIpv6Prefix: self._assign_ipv6_prefix,
-            fx.UnassignPrivateIps: self._unassign_private_ips,
-            fx.UnassignPrefixes: self._unassign_prefixes,
-            fx.CreateEni: self._create_eni,
-            fx.FindFreeDevice: self._find_free_device,
-            fx.AttachEni: self._attach_eni,
-            fx.DeleteWithInstance: self._delete_with_instance,
-            fx.DetachEni: self._detach_eni,
-            fx.DeleteEni: self._delete_eni,
-            fx.TagEni: self._tag_eni,
-            fx.TagCreatedAt: self._tag_created_at,
-            fx.DescribeEnis: self._describe_enis,
-            fx.FindNodelessEnis: self._find_nodeless_enis,
-            fx.DescribeSubnets: self._describe_subnets,
-            fx.ReadAttachedEnis: lambda _: self.metadata.attached_enis(),
-            fx.ReadUnschedulable: lambda _: unschedulable(),
-            fx.ReadEniConfig: lambda _: (eni_config or _no_eni_config)(),
-            fx.ReadCheckpoint: checkpoint.perform if checkpoint else lambda _: (),
-            fx.ForgetAssignments: checkpoint.perform if checkpoint else lambda _: None,
-        }
+        self._unschedulable = unschedulable
+        self._eni_config = eni_config
+        self._checkpoint = checkpoint
 
     def perform(self, effect: fx.Effect) -> Any:
         """Carry one effect out and return its reply. Raises `CloudError`, logged once."""
-        return self._perform[type(effect)](effect)
+        return self.answer(effect)
 
     @cached_property
     def instance(self) -> Instance:
@@ -293,9 +274,25 @@ class AwsCloud:
             for subnet in found
         )
 
+    # --- what others know ---------------------------------------------------------
 
-def _no_eni_config() -> fx.EniConfig:
-    raise CloudError("ENIConfig", "NotGiven", "custom networking needs to be told the node's own")
+    def _read_attached_enis(self, _: fx.ReadAttachedEnis) -> tuple[fx.AttachedEni, ...]:
+        return self.metadata.attached_enis()
+
+    def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
+        return self._unschedulable()
+
+    def _read_eni_config(self, _: fx.ReadEniConfig) -> fx.EniConfig:
+        if self._eni_config is None:
+            needed = "custom networking needs to be told the node's own"
+            raise CloudError("ENIConfig", "NotGiven", needed)
+        return self._eni_config()
+
+    def _read_checkpoint(self, effect: fx.ReadCheckpoint) -> Any:
+        return () if self._checkpoint is None else self._checkpoint.perform(effect)
+
+    def _forget_assignments(self, effect: fx.ForgetAssignments) -> Any:
+        return None if self._checkpoint is None else self._checkpoint.perform(effect)
 
 
 def _rfc3339(time: datetime) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core import effects as fx
 from ipam_core.cloud import codes
 from ipam_core.cloud.codes import error_for
+from ipam_core.cloud.handler import EffectHandler
 from ipam_core.cloud.region import PRIMARY_SUBNET, Call
 from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, NODE_TAG
@@ -32,7 +33,7 @@ CHANGING_APIS = frozenset({
 """The calls that change what an instance has attached."""
 
 
-class SimulatedInstance:
+class SimulatedInstance(EffectHandler):
     """One instance in a region, with its primary ENI's subnet.
 
     `enis_per_card` and `slots` are what EC2 allows the type. `zone_subnets` are the
@@ -67,42 +68,19 @@ class SimulatedInstance:
         self.terminated = False
         self.metadata_hides_addresses = False
         self.checkpoint: list[fx.CheckpointEntry] = []
-        self._perform: dict[type[fx.Effect], Callable[[Any], Any]] = {
-            fx.AssignPrivateIps: self._assign_private_ips,
-            fx.AssignPrefixes: self._assign_prefixes,
-            fx.AssignIpv6Prefix: self._assign_ipv6_prefix,
-            fx.UnassignPrivateIps: self._unassign_private_ips,
-            fx.UnassignPrefixes: self._unassign_prefixes,
-            fx.CreateEni: self._create_eni,
-            fx.FindFreeDevice: self._find_free_device,
-            fx.AttachEni: self._attach_eni,
-            fx.DeleteWithInstance: self._delete_with_instance,
-            fx.DetachEni: self._detach_eni,
-            fx.DeleteEni: self._delete_eni,
-            fx.TagEni: self._tag_eni,
-            fx.TagCreatedAt: self._tag_created_at,
-            fx.DescribeEnis: self._describe_enis,
-            fx.FindNodelessEnis: self._find_nodeless_enis,
-            fx.DescribeSubnets: self._describe_subnets,
-            fx.ReadAttachedEnis: self._read_attached_enis,
-            fx.ReadUnschedulable: lambda _: self.unschedulable,
-            fx.ReadEniConfig: lambda _: self.eni_config,
-            fx.ReadCheckpoint: lambda _: tuple(self.checkpoint),
-            fx.ForgetAssignments: lambda _: None,
-        }
 
     def perform(self, effect: fx.Effect) -> Any:
         """Carry one effect out and return its reply. Raises `CloudError`."""
         api = effect.api
         if api is None:
-            return self._perform[type(effect)](effect)
+            return self.answer(effect)
         if self.metadata_lag_s and not self._metadata:
             self.publish_metadata()  # what was there before the first change
         error = self.region.fault_of(api)
         reply = None
         if error is None:
             try:
-                reply = self._perform[type(effect)](effect)
+                reply = self.answer(effect)
             except SubnetFullSignal as full:
                 error = error_for(api, full.code)
             except _Refused as refused:
@@ -285,6 +263,18 @@ class SimulatedInstance:
             return self._metadata_now()
         self._forget_old_metadata()
         return self._metadata[0][1]
+
+    def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
+        return self.unschedulable
+
+    def _read_eni_config(self, _: fx.ReadEniConfig) -> fx.EniConfig:
+        return self.eni_config
+
+    def _read_checkpoint(self, _: fx.ReadCheckpoint) -> tuple[fx.CheckpointEntry, ...]:
+        return tuple(self.checkpoint)
+
+    def _forget_assignments(self, _: fx.ForgetAssignments) -> None:
+        """Forget nothing: a restart is given its checkpoint by whoever plays it."""
 
     def _metadata_now(self) -> tuple[fx.AttachedEni, ...]:
         hide = self.metadata_hides_addresses

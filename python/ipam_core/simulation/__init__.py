@@ -1,6 +1,7 @@
 """Play nodes in virtual time: one by a scenario, or many with a workload.
 
-engine.py      virtual time; steps whose calls take some of it
+engine.py      virtual time: the clock and its queue
+processes.py   steps of nodes whose calls take some of it
 scenario/      one node: its life as a value, played and checked
 fleet/         many nodes: the scheduler, workloads, rollouts
 simulate.py    one call for whatever can be played

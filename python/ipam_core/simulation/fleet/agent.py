@@ -22,7 +22,8 @@ from ipam_core.errors import (
 from ipam_core.node import Node
 from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.node.timers import RECONCILE_INTERVAL_S
-from ipam_core.simulation.engine import RANK_LOOP, StepRun
+from ipam_core.simulation.engine import RANK_LOOP
+from ipam_core.simulation.processes import StepProcess
 from ipam_core.simulation.scenario.restarts import checkpoint_of
 from ipam_core.units import NS
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ipam_core.instances import InstanceLimits
     from ipam_core.policy import Policy
     from ipam_core.settings import Settings
-    from ipam_core.simulation.engine import Caller
+    from ipam_core.simulation.processes import ApiClient
 
 PERIOD_NS = round(LOOK_INTERVAL_S * NS)
 HALF_NS = PERIOD_NS // 2
@@ -67,7 +68,7 @@ class Agent:
 
     def __init__(
         self,
-        caller: Caller,
+        client: ApiClient,
         instance: SimulatedInstance,
         limits: InstanceLimits,
         settings: Settings,
@@ -84,15 +85,15 @@ class Agent:
         self.max_pods = max_pods
         self.settings = settings
         self.on_ready = on_ready
-        self._caller = caller
-        self._engine = caller.engine
+        self._client = client
+        self._engine = client.engine
         self._limits = limits
         self._policy = policy
         self._seed = seed
         self._skip_idle = skip_idle
         self._n_starts = 0
         self._crash_ns = FIRST_CRASH_NS
-        self._run: StepRun | None = None
+        self._run: StepProcess | None = None
         self._parked = False
         self._n_parked = 0
         self._look_ns = 0
@@ -219,7 +220,7 @@ class Agent:
         self.on_ready(self)
 
     def _perform(self, step: Step[Any], done: Callable[[Any, IpamError | None], None]) -> None:
-        run = self._run = StepRun(self._caller, step, self.instance, self.number, done)
+        run = self._run = StepProcess(self._client, step, self.instance, self.number, done)
         run.begin()
 
     # --- the loop -----------------------------------------------------------------
@@ -277,7 +278,7 @@ class Agent:
             return
         now_s = self.instance.region.wall_time().timestamp()
         step = self.node.clean_leaked(now_s)
-        StepRun(self._caller, step, self.instance, self.number, lambda *_: None).begin()
+        StepProcess(self._client, step, self.instance, self.number, lambda *_: None).begin()
         self._in(LEAK_INTERVAL_NS, self._clean_leaked)
 
     # --- idle -----------------------------------------------------------------------

@@ -19,12 +19,13 @@ from ipam_core.effects import EniConfig
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
-from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Caller, Engine
+from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.members import FleetNode, Pod
 from ipam_core.simulation.fleet.region import region_of
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
 from ipam_core.simulation.fleet.rollout import Rollout
+from ipam_core.simulation.processes import ApiClient
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Fleet:
         self._rollouts: list[Rollout] = []
         self.region = region_of(spec, engine, seed)
         self._zones = {subnet.subnet_id: subnet.zone for subnet in spec.subnets}
-        self._caller = Caller(engine, Latencies(spec.latencies), seed=seed)
+        self._client = ApiClient(engine, Latencies(spec.latencies), seed=seed)
         for number, workload in enumerate(spec.workloads):
             workload.begin(self, number)
         for rollout in spec.rollouts:
@@ -273,7 +274,7 @@ class Fleet:
         eni.goes_with_instance = True
         instance.attach(eni, 0)
         agent = Agent(
-            self._caller,
+            self._client,
             instance,
             limits,
             self._settings[group.name],
