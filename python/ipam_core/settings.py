@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core.manifests import read_addon, read_daemonset, read_helm_values
-from ipam_core.variables import BOOLEANS, INTEGERS, VARIABLES
+from ipam_core.variables import BOOLEANS, INTEGERS, VARIABLES, near_miss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,8 +223,8 @@ def _boolean(variable: str, text: str) -> tuple[bool, str]:
 
 
 def _misspelt(variable: str) -> str:
-    """Return what to say of a variable that differs from a known one only in case, else ''."""
-    meant = _BY_LOWER_CASE.get(variable.lower())
+    """Return what to say of a variable that is most likely a slip of a known one, else ''."""
+    meant = _BY_LOWER_CASE.get(variable.lower()) or near_miss(variable)
     return f"not read by the agent, which knows {meant}" if meant else ""
 
 

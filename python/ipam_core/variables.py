@@ -22,3 +22,68 @@ BOOLEANS = {
 }
 VARIABLES = INTEGERS | BOOLEANS
 """The field of `Settings` that each environment variable sets."""
+
+PROVISIONING = ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "ENABLE_IMDS_ONLY_MODE")
+"""With either true the agent attaches nothing; the second implies the first."""
+ADDRESS_VARIABLES = frozenset({*VARIABLES, *PROVISIONING})
+"""Every variable that decides about addresses."""
+OTHER_VARIABLES = frozenset(
+    {
+        "ADDITIONAL_ENI_TAGS",
+        "ANNOTATE_POD_IP",
+        "AWS_CLUSTER_ID",
+        "AWS_EC2_ENDPOINT",
+        "AWS_EXTERNAL_SERVICE_CIDRS",
+        "AWS_REGION",
+        "AWS_VPC_CNI_NODE_PORT_SUPPORT",
+        "AWS_VPC_ENI_MTU",
+        "CLUSTER_ENDPOINT",
+        "CLUSTER_NAME",
+        "DISABLE_INTROSPECTION",
+        "DISABLE_LEAKED_ENI_CLEANUP",
+        "DISABLE_METRICS",
+        "DISABLE_POD_V6",
+        "DISABLE_TCP_EARLY_DEMUX",
+        "ENABLE_BANDWIDTH_PLUGIN",
+        "ENABLE_NFTABLES",
+        "ENABLE_V4_EGRESS",
+        "ENABLE_V6_EGRESS",
+        "ENI_CONFIG_ANNOTATION_DEF",
+        "ENI_CONFIG_LABEL_DEF",
+        "INTROSPECTION_BIND_ADDRESS",
+        "NETWORK_POLICY_ENFORCING_MODE",
+        "POD_MTU",
+        "POD_SECURITY_GROUP_ENFORCING_MODE",
+        "VPC_CNI_VERSION",
+    }
+)
+"""Names that the agent or its init container reads and that are no slip of another."""
+SINCE = {
+    "MINIMUM_IP_TARGET": (1, 6, 0),
+    "ENABLE_POD_ENI": (1, 7, 0),
+    "ENABLE_PREFIX_DELEGATION": (1, 9, 0),
+    "WARM_PREFIX_TARGET": (1, 9, 0),
+    "DISABLE_NETWORK_RESOURCE_PROVISIONING": (1, 9, 1),
+    "ENABLE_IPv4": (1, 10, 0),
+    "ENABLE_IPv6": (1, 10, 0),
+    "AWS_MANAGE_ENIS_NON_SCHEDULABLE": (1, 12, 6),
+    "IP_COOLDOWN_PERIOD": (1, 15, 0),
+    "ENABLE_SUBNET_DISCOVERY": (1, 18, 0),
+    "ENABLE_IMDS_ONLY_MODE": (1, 19, 6),
+    "ENABLE_MULTI_NIC": (1, 20, 0),
+}
+"""The first release of the agent that reads a variable: README of aws/amazon-vpc-cni-k8s."""
+
+
+def near_miss(name: str) -> str:
+    """Return the variable that an unknown name is most likely a slip of, "" where none is near.
+
+    One that differs only in case is no near miss: the agent knows it by that name only, and
+    `Settings` says so.
+    """
+    if name in ADDRESS_VARIABLES or name in OTHER_VARIABLES:
+        return ""
+    from difflib import get_close_matches  # noqa: PLC0415  (only where a name is unknown)
+
+    near = get_close_matches(name.upper(), [each.upper() for each in ADDRESS_VARIABLES], 1, 0.86)
+    return next((each for each in ADDRESS_VARIABLES if near and each.upper() == near[0]), "")

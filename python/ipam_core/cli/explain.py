@@ -139,13 +139,12 @@ def _variable(text: str) -> tuple[str, str]:
     """Return the name and value of `NAME=VALUE`; the name must be one that counts here."""
     from difflib import get_close_matches
 
-    from ipam_core.diagnosis.explain.play import PROVISIONING
-    from ipam_core.variables import VARIABLES
+    from ipam_core.variables import ADDRESS_VARIABLES
 
     name, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"-e takes NAME=VALUE, not {text!r}")
-    known = sorted({*VARIABLES, *PROVISIONING})
+    known = sorted(ADDRESS_VARIABLES)
     if name.lower() not in {each.lower() for each in known}:
         nearest = get_close_matches(name, known, n=1)
         hint = f"; nearest: {nearest[0]}" if nearest else f"; known: {', '.join(known)}"

@@ -26,6 +26,7 @@ from ipam_core.simulation.scenario.observe import largest_first
 from ipam_core.simulation.scenario.player import Player
 from ipam_core.simulation.scenario.spec import Scenario, ScenarioStep
 from ipam_core.units import NS
+from ipam_core.variables import PROVISIONING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,8 +46,6 @@ MOST_LOOKS = 400
 FLAP_WATCHED_S = 600
 WITHOUT_END = 10**9
 """A target or limit that nothing reaches."""
-PROVISIONING = ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "ENABLE_IMDS_ONLY_MODE")
-"""With either true the agent attaches nothing; the second implies the first."""
 ROLLING_SHARE = 0.25
 """The surge of a rolling update: `maxSurge` of a Deployment is 25% unless set."""
 READY_AFTER_LOOKS = 2

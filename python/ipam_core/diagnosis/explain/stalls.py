@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
-from ipam_core.diagnosis.explain.play import PROVISIONING, Play
+from ipam_core.diagnosis.explain.play import Play
 from ipam_core.diagnosis.fixes import SPARE, Change, Fix, set_env
 from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.variables import PROVISIONING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
