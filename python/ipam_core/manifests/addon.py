@@ -64,8 +64,8 @@ def addon_environment(values: dict[str, Any]) -> Environment:
         return configured(inner, f"add-on {name}", version_in(dig(addon, str, "addonVersion")))
     for key, inner in values.items():
         if _INSIDE.fullmatch(str(key)):
-            inner = inner if isinstance(inner, dict) else configuration(inner, WHAT)
-            return configured(inner, "the add-on's configuration")
+            held = inner if isinstance(inner, dict) else configuration(inner, WHAT)
+            return configured(held, "the add-on's configuration")
     return configured(values, "the add-on's configuration")
 
 

@@ -108,7 +108,7 @@ class _Reader:
         if kind == "word" and token in ("tostring", "jsonencode") and self._take("("):
             value = self.value(depth + 1)
             self._take(")")
-            return str(value).lower() if isinstance(value, bool) else value
+            return value if isinstance(value, str) else json.dumps(value)
         raise _not_written_out(token)
 
     def _mapping(self, depth: int) -> dict[str, Any]:

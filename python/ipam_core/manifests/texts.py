@@ -15,7 +15,7 @@ _HEADER = re.compile(
 _REFERENCE = re.compile(r"^# (?P<name>[A-Za-z_]\w*) from (?P<where>.+)$")
 _ASSIGNMENT = re.compile(r"^(?P<name>[A-Za-z_]\w*)=(?P<value>.*)$")
 _DESCRIBED = re.compile(r"^Name: +(?P<name>\S+)$")
-_SECTION = re.compile(r"^ ?(?P<section>(?:Init )?Containers):$")
+_SECTION = re.compile(r"^ {0,2}(?P<section>(?:Init )?Containers):$")
 _CONTAINER = re.compile(r"^ {2,3}(?P<name>[a-z0-9][-a-z0-9.]*):$")
 _FIELD = re.compile(r"^ {4,5}(?P<name>[A-Z][A-Za-z ]*):\s*(?P<value>.*)$")
 _VARIABLE = re.compile(r"^ {6,7}(?P<name>[A-Za-z_]\w*):\s*(?P<value>.*)$")
