@@ -173,7 +173,7 @@ def _of_chart(values: dict[str, Any], depth: int) -> Any:
 
 
 def _is_chart(source: Any) -> bool:
-    return looks_at(source, "chart") == CHART
+    return bool(looks_at(source, "chart") == CHART)
 
 
 def _refuse_other(chart: Any, values: dict[str, Any], kind: str) -> None:
