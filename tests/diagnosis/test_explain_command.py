@@ -277,7 +277,7 @@ def test_bad_input_is_one_line_and_status_2(command, arguments, said):
 
 def test_files_that_are_not_what_they_should_be(command, tmp_path):
     path = tmp_path / "odd"
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\xff")
     for option in ("--manifest", "--values", "--addon"):
         status, _, err = command("--instance", "m5.large", option, path)
         assert (status, err.count("\n")) == (2, 1)
