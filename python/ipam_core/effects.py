@@ -3,8 +3,8 @@
 A step of a node (`ipam_core.node`) is a generator of these. Whoever drives it
 carries each one out and sends the reply back, or throws the error in. `api`
 names the EC2 call behind an effect; None is not an EC2 call. The reply of each
-effect is in its docstring. Sources: the EC2 API reference, and pool-rules
-sections 5 and 6 (docs/rules.md).
+effect is in its docstring; `ipam_core.replies` refuses any other. Sources: the EC2
+API reference, and pool-rules sections 5 and 6 (docs/rules.md).
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class EniDescription:
     prefixes: tuple[str, ...] = ()
     ipv6_prefixes: tuple[str, ...] = ()
     attachment_id: str | None = None
+    instance_id: str | None = None  # what it is attached to
     interface_type: str = "interface"  # or "trunk", "efa", "efa-only"
     status: str = "in-use"  # or "available"
     description: str = ""

@@ -6,6 +6,11 @@ module imports nothing from the package.
 
 from __future__ import annotations
 
+import reprlib
+
+_shortened = reprlib.Repr()
+_shortened.maxother = _shortened.maxstring = 100
+
 
 class IpamError(Exception):
     """The base of every error of this package."""
@@ -194,6 +199,16 @@ class DeniedError(CloudError):
 
 class NotFoundError(CloudError):
     """What the call names does not exist."""
+
+
+class ReplyError(CloudError):
+    """What answered an effect makes no sense; `effect` is the effect's name, `reply` what came."""
+
+    def __init__(self, effect: object, why: str, reply: object) -> None:
+        name = type(effect).__name__
+        super().__init__(name, "InvalidReply", f"{why}: {_shortened.repr(reply)}")
+        self.effect = name
+        self.reply = reply
 
 
 class UnreachableError(CloudError):

@@ -32,6 +32,10 @@ class Policy:
     """Cooldown survives a restart (#1188)."""
     keep_unattached: bool = False
     """A checkpoint's assignment of an address that is not attached is kept aside (#3876)."""
+    ask_before_forgetting: bool = False
+    """EC2 is asked before an ENI is forgotten that instance metadata does not show."""
+    keep_on_refusal: bool = False
+    """A repeated request that a network card refuses takes nothing from a running pod."""
 
 
 VPC_CNI = Policy(name="vpc-cni")
@@ -48,5 +52,7 @@ IPAM_CORE = Policy(
     know_full_subnet=True,
     keep_cooldown=True,
     keep_unattached=True,
+    ask_before_forgetting=True,
+    keep_on_refusal=True,
 )
 """All the better rules at once."""

@@ -9,7 +9,7 @@ import pytest
 from ipam_core import Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud.metadata import Ec2Metadata
-from ipam_core.errors import NotFoundError
+from ipam_core.errors import CloudError, NotFoundError, UnreachableError
 from ipam_core.tags import CREATED_AT_TAG, NODE_TAG
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -193,3 +193,18 @@ def test_what_kubernetes_and_the_checkpoint_know_is_asked_of_them(world):
     assert untold.perform(fx.ReadUnschedulable()) is False
     assert untold.perform(fx.ReadCheckpoint()) == ()
     assert untold.perform(fx.ForgetAssignments((("10.0.0.1", Sandbox("c0")),))) is None
+
+
+def test_whatever_a_kubernetes_client_raises_is_a_cloud_error(world, caplog):
+    """A read of the taints that timed out ended the loop."""
+
+    def fails():
+        raise OSError("timed out")
+
+    cloud = world.cloud(unschedulable=fails, eni_config=fails)
+    for effect in (fx.ReadUnschedulable(), fx.ReadEniConfig()):
+        with pytest.raises(UnreachableError, match=r"^Kubernetes: .*: OSError: timed out$"):
+            cloud.perform(effect)
+    assert len(caplog.records) == 2
+    with pytest.raises(CloudError, match="NotGiven"):
+        world.cloud().perform(fx.ReadEniConfig())

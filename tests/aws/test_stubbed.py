@@ -13,6 +13,7 @@ from ipam_core.errors import (
     CloudError,
     DeniedError,
     NotFoundError,
+    ReplyError,
     SubnetFullError,
     ThrottledError,
     UnreachableError,
@@ -161,8 +162,29 @@ def test_an_efa_only_eni_has_no_address(cloud, stub):
 def test_an_eni_missing_from_the_reply_is_not_found(cloud, stub):
     """EC2 shows what it knows, a moment late: a new id may be missing without an error."""
     stub.add_response("describe_network_interfaces", {"NetworkInterfaces": [described(1)]})
-    with pytest.raises(NotFoundError, match="eni-2 is not in the reply"):
+    with pytest.raises(NotFoundError, match="'eni-2' is not in the reply"):
         cloud.perform(fx.DescribeEnis(("eni-1", "eni-2")))
+
+
+@pytest.mark.parametrize(
+    ("api", "effect"),
+    [
+        ("assign_private_ip_addresses", fx.AssignPrivateIps(ENI, 1)),
+        ("assign_private_ip_addresses", fx.AssignPrefixes(ENI, 1)),
+        ("assign_ipv6_addresses", fx.AssignIpv6Prefix(ENI)),
+        ("create_network_interface", fx.CreateEni()),
+        ("describe_network_interfaces", fx.DescribeEnis((ENI,))),
+        ("describe_subnets", fx.DescribeSubnets()),
+    ],
+    ids=lambda part: part if isinstance(part, str) else type(part).__name__,
+)
+def test_an_answer_without_its_fields_is_a_typed_error(cloud, stub, api, effect):
+    """It was a KeyError, which no step expects."""
+    stub.add_response(api, {})
+    with pytest.raises(ReplyError) as refused:
+        cloud.perform(effect)
+    assert refused.value.effect == type(effect).__name__
+    assert isinstance(refused.value.__cause__, KeyError)
 
 
 def test_metadata_of_ec2_reads_every_page_and_only_what_is_attached(cloud, stub):

@@ -12,11 +12,12 @@ What EC2 may have done without saying so, because the reply was lost, is found a
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from ipam_core import effects as fx
 from ipam_core.cloud.codes import ENI_NOT_FOUND, error_for
@@ -24,7 +25,13 @@ from ipam_core.cloud.handler import EffectHandler
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.cloud.replies import description_of, tags_of
-from ipam_core.errors import CloudError, NotFoundError, ThrottledError, UnreachableError
+from ipam_core.errors import (
+    CloudError,
+    NotFoundError,
+    ReplyError,
+    ThrottledError,
+    UnreachableError,
+)
 from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 
 if TYPE_CHECKING:
@@ -35,6 +42,10 @@ if TYPE_CHECKING:
     from ipam_core.cloud import Cloud
     from ipam_core.cloud.ec2 import Ec2Options
     from ipam_core.cloud.metadata import Instance, Metadata
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 ASKED_AGAIN_FOR = timedelta(seconds=240)
 """How long a creation without an answer is repeated as it was: for less than the leak
@@ -86,8 +97,14 @@ class AwsCloud(EffectHandler):
         self._checkpoint = checkpoint
 
     def perform(self, effect: fx.Effect) -> Any:
-        """Carry one effect out and return its reply. Raises `CloudError`, logged once."""
-        return self.answer(effect)
+        """Carry one effect out and return its reply. Raises `CloudError`, logged once.
+
+        An answer that lacks a field which EC2 documents is a `ReplyError`.
+        """
+        try:
+            return self.answer(effect)
+        except (LookupError, TypeError, ValueError) as error:
+            raise ReplyError(effect, f"{type(error).__name__} in reading it", str(error)) from error
 
     @cached_property
     def instance(self) -> Instance:
@@ -250,7 +267,7 @@ class AwsCloud(EffectHandler):
         by_id = {eni["NetworkInterfaceId"]: eni for eni in found}
         for eni_id in eni_ids:
             if eni_id not in by_id:
-                raise error_for(api, ENI_NOT_FOUND, f"{eni_id} is not in the reply")
+                raise error_for(api, ENI_NOT_FOUND, f"{eni_id!r} is not in the reply")
         return [by_id[eni_id] for eni_id in eni_ids]
 
     def _find_nodeless_enis(self, _: fx.FindNodelessEnis) -> tuple[fx.EniDescription, ...]:
@@ -280,19 +297,31 @@ class AwsCloud(EffectHandler):
         return self.metadata.attached_enis()
 
     def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
-        return self._unschedulable()
+        return _asked("Kubernetes: node", self._unschedulable)
 
     def _read_eni_config(self, _: fx.ReadEniConfig) -> fx.EniConfig:
         if self._eni_config is None:
             needed = "custom networking needs to be told the node's own"
             raise CloudError("ENIConfig", "NotGiven", needed)
-        return self._eni_config()
+        return _asked("Kubernetes: ENIConfig", self._eni_config)
 
     def _read_checkpoint(self, effect: fx.ReadCheckpoint) -> Any:
         return () if self._checkpoint is None else self._checkpoint.perform(effect)
 
     def _forget_assignments(self, effect: fx.ForgetAssignments) -> Any:
         return None if self._checkpoint is None else self._checkpoint.perform(effect)
+
+
+def _asked(what: str, ask: Callable[[], T]) -> T:
+    """Return what Kubernetes says. Raises `CloudError`, logged once, whatever fails there."""
+    try:
+        return ask()
+    except CloudError:
+        raise
+    except Exception as error:  # of any client library
+        failure = UnreachableError(what, type(error).__name__, " ".join(str(error).split()))
+        _log.warning("%s", failure)
+        raise failure from error
 
 
 def _rfc3339(time: datetime) -> str:

@@ -58,6 +58,7 @@ class SimulatedEni:
             prefixes=tuple(self.prefixes),
             ipv6_prefixes=tuple(self.ipv6_prefixes),
             attachment_id=self.attachment_id,
+            instance_id=self.instance_id,
             interface_type=self.interface_type,
             status="available" if self.instance_id is None else "in-use",
             description=self.description,

@@ -20,6 +20,7 @@ def description_of(eni: Mapping[str, Any]) -> EniDescription:
     return EniDescription(
         eni_id=eni["NetworkInterfaceId"],
         attachment_id=eni.get("Attachment", {}).get("AttachmentId"),
+        instance_id=eni.get("Attachment", {}).get("InstanceId"),
         interface_type=eni["InterfaceType"],
         status=eni["Status"],
         description=eni.get("Description", ""),

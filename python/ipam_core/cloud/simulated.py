@@ -67,6 +67,7 @@ class SimulatedInstance(EffectHandler):
         self.unschedulable = False
         self.terminated = False
         self.metadata_hides_addresses = False
+        self.metadata_hides_enis: set[str] = set()
         self.checkpoint: list[fx.CheckpointEntry] = []
 
     def perform(self, effect: fx.Effect) -> Any:
@@ -290,6 +291,7 @@ class SimulatedInstance(EffectHandler):
                 ipv6_prefixes=tuple(eni.ipv6_prefixes),
             )
             for eni in self.attached()
+            if eni.eni_id not in self.metadata_hides_enis
         )
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import AssignIpv6Prefix, DescribeEnis, DescribeSubnets, TagEni
-from ipam_core.errors import CloudError, DuplicateError, IpamError, NotFoundError
+from ipam_core.errors import CapacityError, CloudError, DuplicateError, NotFoundError
 from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG, ROLE_TAG
 
 if TYPE_CHECKING:
@@ -72,11 +72,17 @@ def add_cidrs(
             store.add_address(eni_id, address)
         except DuplicateError:
             continue
+        except CapacityError as error:
+            node.note_failure(error)  # once others have gone, a reconcile finds it
+            break
     for prefix in prefixes:
         try:
             store.add_prefix(eni_id, prefix)
         except DuplicateError:
             continue
+        except CapacityError as error:
+            node.note_failure(error)
+            break
     if node.aside:
         node.aside.give_back(store)
 
@@ -133,11 +139,16 @@ def describe(attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]
         except CloudError as error:
             if not tries:
                 raise
-            gone = _QUOTED.search(error.message) if isinstance(error, NotFoundError) else None
-            wanted = [eni_id for eni_id in wanted if not gone or eni_id != gone[1]]
+            wanted = [eni_id for eni_id in wanted if not names(error, eni_id)]
         else:
             return {description.eni_id: description for description in found}
     return {}
+
+
+def names(error: CloudError, eni_id: str) -> bool:
+    """Return whether an error says that there is no such ENI: EC2 quotes its id."""
+    gone = _QUOTED.search(error.message) if isinstance(error, NotFoundError) else None
+    return gone is not None and gone[1] == eni_id
 
 
 def excluded_subnets(node: Node) -> Step[frozenset[str]]:
@@ -146,7 +157,8 @@ def excluded_subnets(node: Node) -> Step[frozenset[str]]:
         return frozenset()
     try:
         subnets = yield DescribeSubnets()
-    except CloudError:
+    except CloudError as error:
+        node.note_failure(error)
         return frozenset()
     return frozenset(s.subnet_id for s in subnets if s.tags.get(ROLE_TAG) == "0")
 
@@ -155,8 +167,6 @@ def _take_ipv6_prefix(node: Node, store: DataStore, eni_id: str) -> Step[None]:
     """Add an ENI's first /80, asking for one where it has none (pool-rules section 1)."""
     (description,) = yield DescribeEnis((eni_id,))
     prefixes = description.ipv6_prefixes or (yield AssignIpv6Prefix(eni_id))
-    if not prefixes:
-        raise IpamError(f"ENI {eni_id!r} got no IPv6 prefix")
     add_cidrs(node, store, eni_id, prefixes=prefixes[:1])
 
 

@@ -20,12 +20,11 @@ from ipam_core.effects import (
     FindFreeDevice,
     ReadAttachedEnis,
     ReadEniConfig,
-    ReadUnschedulable,
     Sleep,
 )
 from ipam_core.errors import AddressLimitError, CloudError, UnreachableError
 from ipam_core.node.attach import add_cidrs, take_eni
-from ipam_core.node.shrink import delete_eni, detach_and_delete
+from ipam_core.node.shrink import delete_eni, detach_and_delete, may_change_enis
 from ipam_core.tags import ROLE_TAG
 
 if TYPE_CHECKING:
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
 METADATA_TRIES = 12
 """How often metadata is asked for a new ENI, 0.1 s apart at first and then twice as long."""
 LONGEST_WAIT_S = 60.0
-
-
-def may_change_enis(node: Node) -> Step[bool]:
-    """Return whether the node may grow or free an ENI: neither terminating nor cordoned."""
-    if node.terminating:
-        return False
-    return node.settings.manage_enis_non_schedulable or not (yield ReadUnschedulable())
 
 
 def grow(node: Node, card: int) -> Step[None]:
@@ -56,16 +48,16 @@ def grow(node: Node, card: int) -> Step[None]:
     try:
         grew = yield from _grow_attached(node, card)
     except CloudError as error:
-        node.last_error = error
         if not node.says_subnet_full(error):
             raise
+        node.note_failure(error)
         node.note_full()
         return
     if not grew and node.has_room_for_eni(card):
         try:
             yield from _grow_by_eni(node, card)
         except CloudError as error:
-            node.last_error = error
+            node.note_failure(error)
             return
         grew = True
     if grew:
@@ -156,7 +148,7 @@ def _grow_by_eni(node: Node, card: int) -> Step[None]:
         if node.says_subnet_full(error):
             node.note_full()
         raise
-    attached = yield from _wait_for_metadata(node, eni_id, n_addresses, n_prefixes)
+    attached = yield from _wait_for_metadata(node, card, eni_id, n_addresses, n_prefixes)
     yield from take_eni(node, attached)
 
 
@@ -218,7 +210,8 @@ def _subnets_to_try(node: Node) -> Step[list[str]]:
         return [""]
     try:
         subnets: tuple[SubnetDescription, ...] = yield DescribeSubnets()
-    except CloudError:
+    except CloudError as error:
+        node.note_failure(error)
         return [""]
     primary = next((eni.subnet_id for eni in node.store.enis() if eni.primary), "")
     usable = [
@@ -232,9 +225,9 @@ def _subnets_to_try(node: Node) -> Step[list[str]]:
 
 
 def _wait_for_metadata(
-    node: Node, eni_id: str, n_addresses: int, n_prefixes: int
+    node: Node, card: int, eni_id: str, n_addresses: int, n_prefixes: int
 ) -> Step[AttachedEni]:
-    """Wait until metadata shows the ENI with its addresses; return what it shows.
+    """Wait until metadata shows the ENI on its card with its addresses; return what it shows.
 
     After the last try an ENI that shows some secondary IPs, or more than one prefix,
     is taken as it is. Raises `UnreachableError` otherwise; the ENI stays attached, for
@@ -251,7 +244,8 @@ def _wait_for_metadata(
             attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
         except CloudError:
             continue
-        seen = next((eni for eni in attached if eni.eni_id == eni_id), seen)
+        here = (eni for eni in attached if (eni.eni_id, eni.network_card) == (eni_id, card))
+        seen = next(here, seen)
         if seen is not None:
             n_seen = len(seen.prefixes if n_prefixes else seen.addresses)
             if n_seen >= max(n_addresses, n_prefixes, 1):

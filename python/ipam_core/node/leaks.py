@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import DeleteEni, FindNodelessEnis, TagCreatedAt
-from ipam_core.errors import CloudError
+from ipam_core.errors import IpamError
 from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX
 
 if TYPE_CHECKING:
     from ipam_core.effects import EniDescription, Step
+    from ipam_core.node.node import Node
 
 LEAKED_AFTER_S = 300
 """An ENI is leaked when it was created longer ago than this."""
@@ -29,14 +30,19 @@ class Cleanup:
     tagged_created_at: tuple[str, ...]
 
 
-def clean(now_s: float) -> Step[Cleanup]:
+def clean(node: Node, now_s: float) -> Step[Cleanup]:
     """Run the task once; `now_s` is wall-clock time (Unix seconds).
 
-    Raises the `CloudError` of the search; an ENI that cannot be deleted or tagged is
-    left for the next run.
+    Where the search fails nothing is found; an ENI that cannot be deleted or tagged is
+    left for the next run. Failures are noted.
     """
-    found: tuple[EniDescription, ...] = yield FindNodelessEnis()
-    deleted, tagged = [], []
+    deleted: list[str] = []
+    tagged: list[str] = []
+    try:
+        found: tuple[EniDescription, ...] = yield FindNodelessEnis()
+    except IpamError as error:
+        node.note_failure(error)
+        found = ()
     for eni in found:
         if not eni.description.startswith(DESCRIPTION_PREFIX):
             continue
@@ -50,8 +56,8 @@ def clean(now_s: float) -> Step[Cleanup]:
             else:
                 yield DeleteEni(eni.eni_id)
                 deleted.append(eni.eni_id)
-        except CloudError:
-            continue
+        except IpamError as error:
+            node.note_failure(error)
     return Cleanup(deleted=tuple(deleted), tagged_created_at=tuple(tagged))
 
 
@@ -59,5 +65,5 @@ def _created_s(eni: EniDescription) -> float | None:
     """Return when the ENI was created (Unix seconds), None where its tag does not say."""
     try:
         return datetime.fromisoformat(eni.tags[CREATED_AT_TAG]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipam_core._store import DataStore
 from ipam_core.errors import (
     CloudError,
+    IpamError,
     NotReadyError,
     PoolExhaustedError,
+    ReplyError,
     SubnetFullError,
     UnknownSandboxError,
 )
@@ -22,6 +25,7 @@ from ipam_core.node.unattached import KeptAside
 from ipam_core.node.waiting import Waiting
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool import decider, in_use_of
+from ipam_core.replies import Replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
     from ipam_core.pool import Decision
     from ipam_core.settings import Settings
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 5.0
 """The loop's period; a look comes after half of it, a reconcile may come after the rest."""
@@ -94,11 +102,14 @@ class Node:
         self.unmanaged: set[str] = set()
         """ENIs on the node that the agent leaves alone."""
         self.n_unmanaged = [0] * n_cards
-        self.last_error: CloudError | None = None
-        """What the last growing step that failed met."""
+        self.last_error: IpamError | None = None
+        """The last failure that ended something a step was about; no step lets it out."""
+        self.last_error_ns: int | None = None
+        """When that was, on the node's clock."""
         self._decider = decider(settings, self.slots, self.max_pods, self.prefix_mode, policy)
         self.timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
         self._random = random.Random(seed)
+        self._replies = Replies()
 
     # --- pods ---------------------------------------------------------------
 
@@ -136,20 +147,26 @@ class Node:
     def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
         """Assign one address out of every network card, or none at all.
 
-        Raises `PoolExhaustedError` when a card has none; nothing is kept then; and
-        `NotReadyError`. Source: pool-rules section 1, network cards.
+        Idempotent for a sandbox. Raises `PoolExhaustedError` when a card has none; what
+        this call took is given back then. So is what a running pod held before, when it
+        asks again: upstream's rule, unless `keep_on_refusal` is on. Raises `NotReadyError`.
+        Source: pool-rules section 1, network cards.
         """
         now_ns = self._answering()
         taken: list[Assignment] = []
+        new: list[DataStore] = []
         for store in self.stores:
             held = store.find(sandbox)
             try:
                 taken.append(held or store.assign(sandbox, pod, now_ns))
             except PoolExhaustedError:
-                for other in self.stores[: len(taken)]:
+                kept = self.policy.keep_on_refusal
+                for other in new if kept else self.stores[: len(taken)]:
                     other.release(sandbox, now_ns)
                 self.waiting.note_refused(sandbox, pod)
                 raise
+            if held is None:
+                new.append(store)
         self.waiting.note_served(sandbox, pod)
         if self.aside:
             self._forget_aside(sandbox)
@@ -197,36 +214,46 @@ class Node:
         Raises `StartError` where the real agent would not become ready. Source:
         pool-rules section 5, "At start".
         """
-        yield from start.start(self)
+        yield from self._replies.checked(start.start(self))
         self.ready = True
 
     def look(self) -> Step[bool]:
         """Look at the pool once and act: grow, give back, free an ENI.
 
         Returns whether the shrinking rule applied, which starts its timers even where
-        nothing could be given back. Failed calls are remembered in `last_error`, never
-        raised. Source: pool-rules section 5, "The loop".
+        nothing could be given back. Nothing that a call, metadata or Kubernetes answers is
+        raised: it is kept in `last_error` with its time, and logged. Source: pool-rules
+        section 5, "The loop".
         """
+        return self._replies.checked(self._look())
+
+    def _look(self) -> Step[bool]:
         if not self.changes_pool:
             return False
         self.note_in_use(self.clock_ns())
         shrank = False
         for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
             if decision.low:
-                try:
-                    yield from grow.grow(self, card)
-                except CloudError as error:
-                    self.last_error = error
+                yield from self._attempt(grow.grow(self, card))
             elif decision.high and self.timers.may_shrink(self.clock_ns()):
                 shrank = True
-                yield from shrink.give_back(self, card)
+                yield from self._attempt(shrink.give_back(self, card))
             if self.falls_back and self.timers.may_shrink(self.clock_ns()):
-                shrank |= yield from shrink.give_back_lone(self, card)
+                gave = yield from self._attempt(shrink.give_back_lone(self, card))
+                shrank |= bool(gave)
             if self._may_spare_eni(card, decision):
-                yield from shrink.free_one_eni(self, card)
+                yield from self._attempt(shrink.free_one_eni(self, card))
         if shrank:
             self.timers.shrunk_ns = self.timers.changed_ns = self.clock_ns()
         return shrank
+
+    def _attempt(self, step: Step[T]) -> Step[T | None]:
+        """Run a step; what it fails with is noted and ends here, with None."""
+        try:
+            return (yield from step)
+        except IpamError as error:
+            self.note_failure(error)
+            return None
 
     def rests(self) -> bool:
         """Return whether a look now would do nothing at all, at a fraction of its cost.
@@ -284,19 +311,26 @@ class Node:
 
         Due when more than 60 s passed since the pool last grew, shrank or was
         reconciled, or at once while a trunk ENI is awaited. What the checkpoint shall
-        forget is struck from it, due or not. Source: pool-rules section 5.
+        forget is struck from it, due or not. Failures end as those of `look` do. Source:
+        pool-rules section 5.
         """
+        return self._replies.checked(self._reconcile())
+
+    def _reconcile(self) -> Step[None]:
         if self.timers.may_reconcile(self.clock_ns()) or self.awaits_trunk():
-            yield from reconcile.reconcile(self)
+            yield from self._attempt(reconcile.reconcile(self))
         if self.to_forget:
-            yield from reconcile.strike(self)
+            yield from self._attempt(reconcile.strike(self))
 
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
         """Give back what the other mode left, now that these assignments are gone.
 
         In secondary-IP mode the exit of a pod on a prefix at once gives back that
-        ENI's prefixes without pods (pool-rules section 3).
+        ENI's prefixes without pods (pool-rules section 3). Failures end as those of `look`.
         """
+        return self._replies.checked(self._attempt(self._drain(released)))
+
+    def _drain(self, released: Iterable[Assignment]) -> Step[None]:
         for assignment in released:
             if assignment.prefix is not None and self.mode == "secondary-ip":
                 store = self.store_of(assignment.eni_id)
@@ -305,11 +339,15 @@ class Node:
 
     def free_eni(self, warm_ip: int, minimum_ip: int) -> Step[str | None]:
         """Free one ENI of card 0 under these targets; return its id, or None."""
-        return (yield from shrink.free_under(self, 0, warm_ip, minimum_ip))
+        freeing = shrink.free_under(self, 0, warm_ip, minimum_ip)
+        return self._replies.checked(self._attempt(freeing))
 
     def clean_leaked(self, now_s: float) -> Step[leaks.Cleanup]:
-        """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds)."""
-        return (yield from leaks.clean(now_s))
+        """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds).
+
+        A search that fails finds nothing; failures end as those of `look` do.
+        """
+        return self._replies.checked(leaks.clean(self, now_s))
 
     # --- questions ------------------------------------------------------------
 
@@ -365,6 +403,20 @@ class Node:
     def note_change(self) -> None:
         """Note that the pool grew, shrank or was reconciled now."""
         self.timers.changed_ns = self.clock_ns()
+
+    def note_failure(self, error: IpamError) -> None:
+        """Keep an error that no step lets out, with its time, and log it.
+
+        A call that failed is logged at level INFO: whoever made it, such as `AwsCloud`, has
+        warned of it.
+        """
+        failed_call = isinstance(error, CloudError) and not isinstance(error, ReplyError)
+        logger.log(logging.INFO if failed_call else logging.WARNING, "%s", error)
+        self.last_error, self.last_error_ns = error, self.clock_ns()
+
+    def note_lost(self, lost: Iterable[Assignment]) -> None:
+        """Note assignments that went with their addresses: the checkpoint shall forget them."""
+        self.to_forget += [(assignment.address, assignment.sandbox) for assignment in lost]
 
     def note_full(self) -> None:
         """Start the pause of a full subnet."""

@@ -6,31 +6,30 @@ eniIPPoolReconcile, verifyAndAddIPsToDatastore).
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import DescribeEnis, ForgetAssignments, ReadAttachedEnis
-from ipam_core.errors import CheckpointError, CloudError
+from ipam_core.errors import CloudError, IpamError, NotFoundError
 from ipam_core.node import attach
 
 if TYPE_CHECKING:
-    from ipam_core._store import Assignment, DataStore
+    from ipam_core._store import DataStore
     from ipam_core.effects import AttachedEni, EniDescription, Step
     from ipam_core.node.node import Node
-
-logger = logging.getLogger(__name__)
 
 
 def reconcile(node: Node) -> Step[None]:
     """Compare every card with what is attached; add what is new, drop what is gone.
 
     A read that fails leaves the stores as they are. Assignments of pods whose address
-    is gone are lost, and noted for `strike`.
+    is gone are lost, and noted for `strike`. Under `ask_before_forgetting` EC2 is asked
+    before an ENI goes that metadata does not show.
     """
     try:
         attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
         if not attached:
             return
+        in_metadata = {eni.eni_id for eni in attached}
         known = {eni.eni_id for store in node.stores for eni in store.enis()} | node.unmanaged
         described: dict[str, EniDescription] = {}
         excluded: frozenset[str] = frozenset()
@@ -40,40 +39,66 @@ def reconcile(node: Node) -> Step[None]:
             attached = tuple(attach.managed_enis(node, there, described))
             excluded = yield from attach.excluded_subnets(node)
     except CloudError as error:
-        node.last_error = error
+        node.note_failure(error)
         return
 
-    lost: list[Assignment] = []
     for card, store in enumerate(node.stores):
         here = [eni for eni in attached if eni.network_card == card]
         for eni in here:
             if eni.eni_id in store:
-                yield from _reconcile_eni(node, store, eni, lost)
+                yield from _reconcile_eni(node, store, eni)
             elif eni.eni_id in described:
                 yield from _take_over(node, eni, described[eni.eni_id], excluded)
         shown = {eni.eni_id for eni in here}
-        for gone in [eni.eni_id for eni in store.enis() if eni.eni_id not in shown]:
-            lost += store.remove_eni(gone, force=True)
-    node.to_forget += [(assignment.address, assignment.sandbox) for assignment in lost]
+        for missing in [eni.eni_id for eni in store.enis() if eni.eni_id not in shown]:
+            if (
+                node.policy.ask_before_forgetting
+                and missing not in in_metadata
+                and (yield from _may_be_attached(node, missing))
+            ):
+                continue
+            if missing in store:
+                node.note_lost(store.remove_eni(missing, force=True))
     node.note_change()
 
 
+def _may_be_attached(node: Node, eni_id: str) -> Step[bool]:
+    """Ask EC2 about an ENI that metadata lacks: False only where it is not attached here.
+
+    The node's primary ENI, which cannot be detached, tells which instance this is.
+    """
+    primary = [eni.eni_id for eni in node.store.enis() if eni.primary and eni.eni_id != eni_id]
+    try:
+        described: tuple[EniDescription, ...] = yield DescribeEnis((eni_id, *primary))
+    except NotFoundError as error:
+        return any(attach.names(error, other) for other in primary)
+    except CloudError as error:
+        node.note_failure(error)
+        return True
+    eni, *others = described
+    return eni.attachment_id is not None and all(o.instance_id == eni.instance_id for o in others)
+
+
 def strike(node: Node) -> Step[None]:
-    """Have the checkpoint forget what it shall; what cannot be written now is tried again."""
+    """Have the checkpoint forget what it shall.
+
+    What could not be struck, or was not when the step ended early, is tried again.
+    """
+    shall = list(node.to_forget)
     held = {
         (found.address, sandbox)
-        for _, sandbox in node.to_forget
+        for _, sandbox in shall
         for store in node.stores
         if (found := store.find(sandbox)) is not None
     }
-    gone = tuple(pair for pair in node.to_forget if pair not in held)  # not got anew meanwhile
-    node.to_forget.clear()
+    gone = tuple(pair for pair in shall if pair not in held)  # not got anew meanwhile
     if gone:
         try:
             yield ForgetAssignments(gone)
-        except CheckpointError as error:
-            logger.warning("%s", error)
-            node.to_forget += gone
+        except IpamError as error:
+            node.note_failure(error)
+            return
+    del node.to_forget[: len(shall)]  # what was added meanwhile is behind
 
 
 def _take_over(
@@ -83,12 +108,10 @@ def _take_over(
         yield from attach.tag_eni(node, eni, described)
         yield from attach.take_eni(node, eni, described, excluded)
     except CloudError as error:
-        node.last_error = error
+        node.note_failure(error)
 
 
-def _reconcile_eni(
-    node: Node, store: DataStore, shown: AttachedEni, lost: list[Assignment]
-) -> Step[None]:
+def _reconcile_eni(node: Node, store: DataStore, shown: AttachedEni) -> Step[None]:
     """Reconcile one ENI's secondary IPs, then its prefixes; EC2 is asked once for each.
 
     Metadata that agrees with the store is believed. Where it differs, EC2 is asked and
@@ -120,15 +143,15 @@ def _reconcile_eni(
                 continue
             if field == "addresses":
                 if cidr in store.addresses(eni_id):
-                    lost += store.remove_address(eni_id, cidr, force=True)
+                    node.note_lost(store.remove_address(eni_id, cidr, force=True))
             elif cidr in store.prefixes(eni_id):
-                lost += store.remove_prefix(eni_id, cidr, force=True)
+                node.note_lost(store.remove_prefix(eni_id, cidr, force=True))
 
 
 def _ask_ec2(node: Node, eni_id: str, field: str) -> Step[set[str] | None]:
     try:
         (description,) = yield DescribeEnis((eni_id,))
     except CloudError as error:
-        node.last_error = error
+        node.note_failure(error)
         return None
     return set(getattr(description, field))

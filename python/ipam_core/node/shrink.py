@@ -18,7 +18,13 @@ from ipam_core.effects import (
     UnassignPrefixes,
     UnassignPrivateIps,
 )
-from ipam_core.errors import AddressInUseError, CloudError, NotFoundError, UnknownAddressError
+from ipam_core.errors import (
+    AddressInUseError,
+    CloudError,
+    IpamError,
+    NotFoundError,
+    UnknownAddressError,
+)
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.node.timers import YOUNGEST_FREED_S
 from ipam_core.pool import decide
@@ -33,6 +39,22 @@ EC2_TRIES = 12
 LONGEST_WAIT_S = 60.0
 AFTER_DETACH_S = 2.0
 """EC2 takes a while to detach; deleting waits for it."""
+
+
+def may_change_enis(node: Node) -> Step[bool]:
+    """Return whether the node may grow or free an ENI: neither terminating nor cordoned.
+
+    A node whose taints cannot be read counts as schedulable (isNodeNonSchedulable).
+    """
+    if node.terminating:
+        return False
+    if node.settings.manage_enis_non_schedulable:
+        return True
+    try:
+        return not (yield ReadUnschedulable())
+    except IpamError as error:
+        node.note_failure(error)
+        return True
 
 
 def give_back(node: Node, card: int) -> Step[None]:
@@ -134,7 +156,7 @@ def _hand_over(
         try:
             yield ask
         except CloudError as error:
-            node.last_error = error
+            node.note_failure(error)
     return len(gone[0]) + len(gone[1])
 
 
@@ -149,9 +171,7 @@ def has_idle_eni(store: DataStore, now_ns: int) -> bool:
 
 def free_one_eni(node: Node, card: int) -> Step[None]:
     """Free at most one ENI that the targets do not need; never on a cordoned node."""
-    if node.terminating:
-        return
-    if not node.settings.manage_enis_non_schedulable and (yield ReadUnschedulable()):
+    if not (yield from may_change_enis(node)):
         return
     eni_id = _freeable(node, card)
     if eni_id is not None:
@@ -197,7 +217,7 @@ def _free(node: Node, card: int, eni_id: str) -> Step[None]:
     try:
         yield from detach_and_delete(node, eni_id)
     except CloudError as error:
-        node.last_error = error
+        node.note_failure(error)
 
 
 def _is_missed(node: Node, card: int, eni_id: str) -> bool:
@@ -227,7 +247,7 @@ def delete_eni(node: Node, eni_id: str) -> Step[None]:
     except NotFoundError:
         return
     except CloudError as error:
-        node.last_error = error  # it stays, for the leak task
+        node.note_failure(error)  # it stays, for the leak task
 
 
 def _persist(node: Node, effect: Effect, delay_s: float) -> Step[None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadAttachedEnis, ReadCheckpoint
-from ipam_core.errors import CloudError, IpamError, UnknownAddressError
+from ipam_core.errors import CloudError, IpamError, ReplyError, UnknownAddressError
 from ipam_core.ipamd.messages import START_CANNOT_GROW, START_NO_ENI
 from ipam_core.node import attach, grow, reconcile, shrink
 from ipam_core.node.unattached import Kept
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class StartError(IpamError):
     """The node does not become ready; the message is the agent's own."""
 
-    def __init__(self, message: str, cause: CloudError | None = None) -> None:
+    def __init__(self, message: str, cause: IpamError | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.cause = cause
@@ -62,7 +62,10 @@ def _restore(node: Node) -> Step[None]:
     aside, with a warning. Two entries for one address fail the start. Under
     `keep_cooldown` what was released goes on cooling.
     """
-    entries: tuple[CheckpointEntry, ...] = yield ReadCheckpoint()
+    try:
+        entries: tuple[CheckpointEntry, ...] = yield ReadCheckpoint()
+    except ReplyError as error:
+        raise StartError(f"checkpoint: {error}", error) from error
     now_ns = node.clock_ns()
     for entry in entries:
         try:

@@ -370,9 +370,12 @@ class Player:
                 eni = self._place(f"eni-before-{number}", n_addresses)
                 self.instance.attach(eni, self.instance.free_device())
 
-    def imds_hide(self, _: ScenarioStep) -> None:
-        """Let metadata show no secondary address."""
-        self.instance.metadata_hides_addresses = True
+    def imds_hide(self, step: ScenarioStep) -> None:
+        """Let metadata show no secondary address, or not one ENI."""
+        if (eni_id := step.get("eni")) is None:
+            self.instance.metadata_hides_addresses = True
+        else:
+            self.instance.metadata_hides_enis.add(eni_id)
 
     def attach_eni(self, step: ScenarioStep) -> None:
         """Attach an ENI from outside; the store knows of it at once."""

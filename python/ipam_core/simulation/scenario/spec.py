@@ -311,7 +311,7 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "cordon": {},
     "uncordon": {},
     "preattach": {"ips_per_eni": wholes},
-    "imds_hide": {},
+    "imds_hide": {"eni": non_empty},
     "attach_eni": {
         "name": non_empty,
         "role": one_of("secondary", "trunk", "efa"),
