@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,8 +108,8 @@ def test_a_scenario_or_a_fleet_without_pods_is_refused(few, capsys):
     assert "a scenario; tune takes a fleet" in capsys.readouterr().err
 
 
-@pytest.fixture
-def cluster(tmp_path):
+@contextmanager
+def cluster_of(tmp_path, *tls):
     """Start a Dask scheduler and two workers on loopback; give the scheduler's address."""
     dask = shutil.which("dask", path=Path(sys.executable).parent)
     assert dask is not None, "the extra dist is not installed"
@@ -117,13 +118,13 @@ def cluster(tmp_path):
 
     def start(*arguments):
         process = subprocess.Popen(
-            [dask, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [dask, *arguments, *tls], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         started.append(process)
 
     try:
-        start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-              "--scheduler-file", str(file))  # fmt: skip
+        start("scheduler", "--host", "tls://127.0.0.1" if tls else "127.0.0.1", "--port", "0",
+              "--no-dashboard", "--scheduler-file", str(file))  # fmt: skip
         for _ in range(600):
             if file.exists() and file.stat().st_size:
                 break
@@ -140,8 +141,42 @@ def cluster(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_search_on_a_dask_cluster_finds_the_same(few, cluster, capsys):
-    assert run(["tune", few, "--json", "--no-prefixes", "--scheduler", cluster]) == 0
+def test_a_search_on_a_dask_cluster_finds_the_same(few, tmp_path, capsys):
+    with cluster_of(tmp_path) as address:
+        assert run(["tune", few, "--json", "--no-prefixes", "--scheduler", address]) == 0
     there = json.loads(capsys.readouterr().out)
     assert run(["tune", few, "--json", "--no-prefixes", "--jobs", "1"]) == 0
     assert there == json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_cluster_with_tls_takes_only_who_has_its_certificate(few, tmp_path, capsys):
+    from distributed import Security
+
+    keys = Security.temporary()
+    files = {}
+    for name in ("ca_file", "client_cert", "client_key"):
+        files[name] = tmp_path / f"{name}.pem"
+        files[name].write_text(getattr(keys, f"tls_{name}"))
+    ca, cert, key = map(str, files.values())
+    with cluster_of(tmp_path, "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key) as address:
+        assert address.startswith("tls://")
+        call = ["tune", few, "--json", "--no-prefixes", "--scheduler", address]
+        assert run([*call, "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key]) == 0
+        assert json.loads(capsys.readouterr().out)["recommended"]
+        assert run(call) == 2  # without a certificate
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scheduler", "tcp://127.0.0.1:9", "--tls-ca", "ca.pem"], "for tls://HOST:PORT"),
+        (["--tls-key", "key.pem"], "go with --scheduler tls://HOST:PORT"),
+        (["--scheduler", "tls://127.0.0.1:9", "--tls-ca", "none.pem"], "--scheduler"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_one_line(few, capsys, arguments, message):
+    assert run(["tune", few, *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line

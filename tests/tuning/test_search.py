@@ -171,12 +171,10 @@ def test_any_executor_gives_the_same(spec, found):
     assert there.recommended == found.recommended
 
 
-def test_an_interrupt_judges_what_was_found(spec):
+def test_an_interrupted_search_is_no_result(spec):
     def interrupt(share):
         if share > 0.4:
             raise KeyboardInterrupt
 
-    found = tune(spec, on_progress=interrupt)
-    assert found.interrupted
-    assert 10 < len(found.outcomes) < 20
-    assert found.recommended is not None
+    with pytest.raises(KeyboardInterrupt):
+        tune(spec, on_progress=interrupt)

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line and leave the process with its exit status."""
-    from ipam_core.cli._app import run
+    try:
+        from ipam_core.cli._app import run
 
-    raise SystemExit(run())
+        status = run()
+    except KeyboardInterrupt:  # while it was being loaded, or for the second time
+        status = 130
+    raise SystemExit(status)

@@ -64,9 +64,11 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         return _usage(error, sys.argv[1:] if arguments is None else arguments)
     except (typer.Abort, KeyboardInterrupt):
-        print_error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has what it wants
+    except (BrokenPipeError, SystemExit) as error:
+        # The reader, such as `head`, has what it wants. Typer and Rich make a status 1 of it.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
         abandon_output()
         return NOT_READ
     except OSError as error:

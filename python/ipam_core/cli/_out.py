@@ -41,15 +41,9 @@ def _console() -> Console:
     """Return the console: 80 columns at most, colours only on a terminal."""
     from rich.console import Console
 
-    class Plain(Console):
-        def __init__(self, width: int | None = None) -> None:
-            super().__init__(width=width, markup=False, emoji=False, highlight=False)
-
-        def on_broken_pipe(self) -> None:  # Rich would end the program, with status 1
-            raise BrokenPipeError
-
-    found = Plain()
-    return Plain(WIDTH) if found.width > WIDTH else found
+    plain = {"markup": False, "emoji": False, "highlight": False}
+    found = Console(**plain)  # type: ignore[arg-type]
+    return Console(**plain, width=WIDTH) if found.width > WIDTH else found  # type: ignore[arg-type]
 
 
 def _error_console() -> Console | None:

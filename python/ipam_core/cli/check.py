@@ -88,9 +88,9 @@ def _verdicts(
         for scenario in scenarios:
             yield judge(scenario, seeds, policy)
         return
-    from concurrent.futures import ProcessPoolExecutor
+    from ipam_core.cli._processes import processes
 
-    with ProcessPoolExecutor(n_jobs) as pool:
+    with processes(n_jobs) as pool:
         n = len(scenarios)
         yield from pool.map(judge, scenarios, [seeds] * n, [policy] * n)
 

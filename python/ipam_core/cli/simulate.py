@@ -132,8 +132,6 @@ def _play_fleet(
                     on_progress=on_progress,
                 )
             )
-        if results[-1].interrupted:
-            break
     if cloudtrail is not None:
         cloudtrail.write_text(json.dumps(trail(results[0].calls), indent=1) + "\n", "utf-8")
     if plot is not None:
@@ -145,9 +143,4 @@ def _play_fleet(
     else:
         print_text((spec.name, "bold"), f": {heading(spec, chosen_seed)}")
         print_table(results_table(results))
-    if results[-1].interrupted:
-        print_text(
-            f"interrupted at {results[-1].duration_s:g} s: what was done so far", style="red"
-        )
-        return 130
     return 1 if any(result.still_waiting_s for result in results) else 0

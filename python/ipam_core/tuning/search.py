@@ -72,7 +72,6 @@ class Tuning:
     recommended: Outcome | None
     checked: Outcome | None
     put_aside: tuple[tuple[Outcome, str], ...]
-    interrupted: bool = False
 
 
 def tune(
@@ -88,8 +87,7 @@ def tune(
     """Search settings for a fleet's workload; today's are those of its first group.
 
     Any `concurrent.futures.Executor` may play the candidates; without one they are played
-    here. Prefix mode is tried where `prefixes` and every type has it. An interrupt ends
-    the search; what was found so far is judged all the same.
+    here. Prefix mode is tried where `prefixes` and every type has it.
     """
     goals = goals or Goals()
     seed = spec.seed if seed is None else seed
@@ -107,7 +105,7 @@ def tune(
         peak_pods=ceil(pods[-1] / n_nodes),
         prefixes=prefixes and all(group.limits.nitro for group in spec.groups),
     )
-    outcomes, interrupted = _evaluate_all(spec, tried, policy, seed, executor, on_progress)
+    outcomes = _evaluate_all(spec, tried, policy, seed, executor, on_progress)
     best = front(outcomes)
     recommended, checked, put_aside = _choose(spec, best, goals, policy, seed)
     return Tuning(
@@ -118,7 +116,6 @@ def tune(
         recommended=recommended,
         checked=checked,
         put_aside=tuple(put_aside),
-        interrupted=interrupted,
     )
 
 
@@ -129,28 +126,23 @@ def _evaluate_all(
     seed: int,
     executor: Executor | None,
     on_progress: Callable[[float], None],
-) -> tuple[list[Outcome], bool]:
-    """Return the outcomes in the order of what was tried, and whether it was interrupted."""
+) -> list[Outcome]:
+    """Return the outcomes in the order of what was tried."""
     found: dict[int, Outcome] = {}
+    if executor is None:
+        for n, env in enumerate(tried):
+            found[n] = evaluate(spec, env, policy, seed)
+            on_progress(len(found) / len(tried))
+        return list(found.values())
+    futures = {executor.submit(evaluate, spec, env, policy, seed): n for n, env in enumerate(tried)}
     try:
-        if executor is None:
-            for n, env in enumerate(tried):
-                found[n] = evaluate(spec, env, policy, seed)
-                on_progress(len(found) / len(tried))
-        else:
-            futures = {
-                executor.submit(evaluate, spec, env, policy, seed): n for n, env in enumerate(tried)
-            }
-            try:
-                for future in as_completed(futures):
-                    found[futures[future]] = future.result()
-                    on_progress(len(found) / len(tried))
-            finally:
-                for future in futures:
-                    future.cancel()
-    except KeyboardInterrupt:
-        return [found[n] for n in sorted(found)], True
-    return [found[n] for n in sorted(found)], False
+        for future in as_completed(futures):
+            found[futures[future]] = future.result()
+            on_progress(len(found) / len(tried))
+    finally:
+        for future in futures:
+            future.cancel()
+    return [found[n] for n in sorted(found)]
 
 
 def _choose(

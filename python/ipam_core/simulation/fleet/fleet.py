@@ -92,27 +92,22 @@ class Fleet:
                 engine.at(join_ns, RANK_WORKLOAD, -1, self._join, group)
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
-        """Play to the end, or until interrupted; `on_progress` is told the share done."""
+        """Play to the end; `on_progress` is told the share done."""
         duration_ns = self.spec.duration_ns
-        interrupted = False
-        try:
-            for n in range(N_SAMPLES + 1):
-                self.engine.run(duration_ns * n // N_SAMPLES)
-                self.recorder.sample(
-                    self.engine.now_ns,
-                    self.nodes,
-                    n_pods=self._n_alive,
-                    n_waiting=self._n_alive - self._n_served,
-                )
-                on_progress(n / N_SAMPLES)
-        except KeyboardInterrupt:
-            interrupted = True
+        for n in range(N_SAMPLES + 1):
+            self.engine.run(duration_ns * n // N_SAMPLES)
+            self.recorder.sample(
+                self.engine.now_ns,
+                self.nodes,
+                n_pods=self._n_alive,
+                n_waiting=self._n_alive - self._n_served,
+            )
+            on_progress(n / N_SAMPLES)
         return self.recorder.result(
             name=self.spec.name,
             policy=self.policy.name,
             seed=self.seed,
             duration_ns=self.engine.now_ns,
-            interrupted=interrupted,
             still_waiting=[
                 self.engine.now_ns - pod.asked_ns
                 for pod in self._all_pods()
@@ -372,9 +367,8 @@ def simulate_fleet(
     """Play a fleet's life under a policy and return what happened.
 
     `seed` is the spec's where left out. With `keep_calls` the result holds every EC2 call
-    (`ipam_core.cloud.cloudtrail.trail` writes them down). An interrupt ends the run and
-    returns what was done so far. Raises `InputError` where a workload names what is not
-    there.
+    (`ipam_core.cloud.cloudtrail.trail` writes them down). Raises `InputError` where a
+    workload names what is not there.
     """
     chosen = spec.seed if seed is None else seed
     return Fleet(spec, policy=policy, seed=chosen, keep_calls=keep_calls).run(on_progress)

@@ -49,7 +49,6 @@ class FleetResult:
     policy: str
     seed: int
     duration_s: float
-    interrupted: bool
     waits_s: array[float]
     still_waiting_s: array[float]
     refusals: Mapping[str, int]
@@ -113,7 +112,7 @@ class FleetResult:
             "policy": self.policy,
             "seed": self.seed,
             "duration_s": self.duration_s,
-            "interrupted": self.interrupted,
+            "interrupted": False,  # an interrupted run is no result
             "pods": self.n_pods,
             "pods_waited": self.n_waited,
             "pods_still_waiting": len(self.still_waiting_s),
@@ -203,7 +202,6 @@ class Recorder:
         policy: str,
         seed: int,
         duration_ns: int,
-        interrupted: bool,
         still_waiting: Iterable[int],
     ) -> FleetResult:
         """Return all that was counted."""
@@ -212,7 +210,6 @@ class Recorder:
             policy=policy,
             seed=seed,
             duration_s=duration_ns / NS,
-            interrupted=interrupted,
             waits_s=self._waits,
             still_waiting_s=array("d", (wait_ns / NS for wait_ns in still_waiting)),
             refusals=dict(sorted(self._refusals.items())),

@@ -1,0 +1,97 @@
+"""Work on several processes, or on a Dask cluster, that an interrupt ends at once."""
+
+from __future__ import annotations
+
+import signal
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import InputError, IpamError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor, Future
+    from pathlib import Path
+
+_CLOSED_WITHIN_S = 2
+"""So long a cluster has to answer that its client leaves."""
+
+
+class _Processes(ProcessPoolExecutor):
+    """Processes that leave an interrupt, which a terminal sends to all, to their parent.
+
+    One that starts has the handler of its parent at first: so an interrupt waits while one may.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        super().__init__(n_jobs, initializer=_ignore_interrupts)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def processes(n_jobs: int) -> Iterator[Executor]:
+    """Give an executor of so many processes; on any error they are killed at work.
+
+    Raises `IpamError` where one of them is killed by others.
+    """
+    executor = _Processes(n_jobs)
+    try:
+        yield executor
+    except BrokenExecutor:
+        raise IpamError("a process was ended from outside, perhaps for want of memory") from None
+    except BaseException:
+        for child in active_children():
+            child.kill()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def cluster(
+    scheduler: str, *, ca: Path | None = None, cert: Path | None = None, key: Path | None = None
+) -> Iterator[Executor]:
+    """Give an executor on the Dask cluster of a scheduler; on any error its work is given up.
+
+    With `tls://` nothing goes unencrypted, and who the others are is proven by the files:
+    of a certificate authority, this client's certificate and its key. Where one is left
+    out, Dask's own configuration says which.
+
+    Raises:
+        MissingExtraError: the extra `dist` is not installed.
+        InputError: no such scheduler, or files that are no certificates.
+    """
+    try:
+        from distributed import Client, Security
+    except ImportError:
+        raise MissingExtraError("dist", "--scheduler") from None
+    given = {"tls_ca_file": ca, "tls_client_cert": cert, "tls_client_key": key}
+    files = {name: str(path) for name, path in given.items() if path is not None}
+    encrypted = scheduler.startswith("tls://")
+    if files and not encrypted:
+        raise InputError(f"--scheduler {scheduler!r}: certificates are for tls://HOST:PORT")
+    try:
+        security = Security(require_encryption=True, **files) if encrypted else None  # type: ignore[no-untyped-call]
+        client = Client(scheduler, timeout=10, security=security)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"--scheduler {scheduler!r}: {error}") from error
+    executor = client.get_executor()  # type: ignore[no-untyped-call]
+    try:
+        yield executor
+    except BaseException:
+        executor.shutdown(wait=False)  # cancels what is not done
+        raise
+    finally:
+        client.close(timeout=_CLOSED_WITHIN_S)  # type: ignore[no-untyped-call]

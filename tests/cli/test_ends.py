@@ -1,0 +1,128 @@
+"""How commands end when somebody ends them: Ctrl-C, a reader that leaves, a full disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAIN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from ipam_core.cli import main; main()"
+)
+"""The command with Python's handler of Ctrl-C, which what runs these tests may have taken off."""
+
+
+def start(*arguments, **streams):
+    return subprocess.Popen(
+        [sys.executable, "-c", MAIN, *map(str, arguments)],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
+        cwd=ROOT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def children(pid):
+    tasks = Path(f"/proc/{pid}/task")
+    return [
+        int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()
+    ]
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """A fleet that takes a minute, and each try of a search seconds."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text(
+        "duration: 2d\n"
+        "nodes: [{instance_type: m5.large, count: 60}]\n"
+        "workloads: [{kind: churn, pods_per_node: 10, lifetime: 5m}]\n"
+    )
+    return file
+
+
+def working(process):
+    """Return whether a process has used so much time that it has loaded and plays."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > 1.5
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["from a terminal", "to the parent alone"])
+def test_an_interrupted_search_on_processes_ends_at_once_without_a_result(tmp_path, to_all):
+    file = tmp_path / "fleet.yaml"
+    file.write_text((ROOT / "examples" / "workload.yaml").read_text("utf-8"))
+    process = start("tune", file, "--jobs", 2)
+    wait_for(lambda: len(children(process.pid)) >= 2, "no processes")
+    time.sleep(0.3)
+    at_work = children(process.pid)
+    (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
+    before = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert time.monotonic() - before < 5
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in at_work), "left behind")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate"],
+        ["simulate", "--json"],
+        ["tune", "--jobs", "1"],
+        ["tune", "--json", "--jobs", "1"],
+    ],
+    ids=" ".join,
+)
+def test_an_interrupted_run_ends_at_once_without_a_result(fleet, arguments):
+    process = start(*arguments, fleet)
+    wait_for(lambda: working(process), "does not work")
+    process.send_signal(signal.SIGINT)
+    before = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert time.monotonic() - before < 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["instances"], ["instances", "--json"], ["--help"], ["simulate", "examples/stall.yaml"]],
+    ids=" ".join,
+)
+def test_a_reader_that_leaves_ends_it_quietly(arguments):
+    read, write = os.pipe()
+    process = start(*arguments, stdout=write)
+    os.close(write)
+    os.close(read)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", [["instances"], ["instances", "--json", "m5.large"]])
+def test_a_full_disk_is_one_line_and_status_2(arguments):
+    with Path("/dev/full").open("w") as full:
+        process = start(*arguments, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (2, "ipam-core: [Errno 28] No space left on device\n")
+
+
+def test_a_process_that_the_system_kills_is_one_line_and_status_2(tmp_path):
+    process = start("tune", ROOT / "examples" / "workload.yaml", "--jobs", 2)
+    wait_for(lambda: len(children(process.pid)) >= 2, "no processes")
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err == "ipam-core: a process was ended from outside, perhaps for want of memory\n"
