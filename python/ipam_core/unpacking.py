@@ -1,4 +1,4 @@
-"""gzip streams and tar archives, read as they come, never unpacked onto a disk.
+"""Compressed streams, tar and zip archives, read as they come, never unpacked onto a disk.
 
 A few kilobytes may unpack to terabytes, and a header of an archive may ask for gigabytes
 of memory. So what one `Unpacker` gives out is bounded. No name in an archive is a path.
@@ -6,25 +6,45 @@ of memory. So what one `Unpacker` gives out is bounded. No name in an archive is
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
+import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MOST_BYTES = 2 << 30
 """Bytes that one unpacker gives out. A node's bundle has some hundred MB of logs."""
 MOST_MEMBERS = 20_000
 """Entries of an archive that are looked at."""
-DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError)
+DAMAGE = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 """What reading raises where a stream or an archive is cut off or damaged."""
 
+ZIP = b"PK\x03\x04"
+"""The first bytes of a zip archive."""
+LARGEST_NESTED_ZIP = 256 << 20
+"""Bytes of a zip in another archive: its index is at its end, so it is held in memory."""
 _BUFFER = 1 << 18
+_OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
+"""By the first bytes of a stream, what opens it."""
 _NAMES = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -47,7 +67,43 @@ class Unpacker:
 
         Reading raises `InputError` beyond the bound, and `DAMAGE`.
         """
-        return io.BufferedReader(_Unzipped(gzip.GzipFile(fileobj=stream), self), _BUFFER)
+        return self._opened(gzip.GzipFile(fileobj=stream))
+
+    def unpacked(self, stream: IO[bytes], head: bytes) -> io.BufferedReader[Any] | None:
+        """Return what a stream that starts with `head` holds, None where it is not compressed.
+
+        gzip, bzip2 and xz. Reading raises as with `unzipped`.
+        """
+        for magic, opener in _OPENERS.items():
+            if head.startswith(magic):
+                return self._opened(opener(stream))
+        return None
+
+    def zip_members(self, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes] | str]]:
+        """Yield the name and content of each file in a zip: why, where it cannot be read.
+
+        A stream that cannot seek is held in memory. Raises `InputError` beyond the bounds,
+        and `DAMAGE`.
+        """
+        if not stream.seekable():
+            content = stream.read(LARGEST_NESTED_ZIP + 1)
+            if len(content) > LARGEST_NESTED_ZIP:
+                raise InputError("a zip in an archive, too large to be read; unpack it first")
+            stream = io.BytesIO(content)
+        with zipfile.ZipFile(stream) as archive:
+            members = archive.infolist()
+            if len(members) > MOST_MEMBERS:
+                raise InputError(f"more than {MOST_MEMBERS:,} members, the most that are read")
+            for member in members:
+                if member.is_dir():
+                    continue
+                try:
+                    yield member.filename, self._opened(archive.open(member))
+                except (RuntimeError, NotImplementedError) as error:  # a password, an odd method
+                    yield member.filename, f"{error}; unpack it first"
+
+    def _opened(self, plain: Any) -> io.BufferedReader[Any]:
+        return io.BufferedReader(_Unzipped(plain, self), _BUFFER)
 
     def members(self, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
         """Yield the name and content of each regular member of an archive; read one by one.
@@ -73,9 +129,9 @@ class Unpacker:
 
 
 class _Unzipped(io.RawIOBase):
-    """What a gzip stream holds, in small pieces."""
+    """What a compressed stream holds, in small pieces."""
 
-    def __init__(self, plain: gzip.GzipFile, unpacker: Unpacker) -> None:
+    def __init__(self, plain: Any, unpacker: Unpacker) -> None:
         self._plain = plain
         self._unpacker = unpacker
 
@@ -83,7 +139,12 @@ class _Unzipped(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        piece = self._plain.read1(len(buffer))
+        try:
+            piece = self._plain.read1(len(buffer))
+        except gzip.BadGzipFile:
+            raise
+        except OSError as error:  # what bzip2 raises where it is damaged
+            raise EOFError(str(error)) from None
         self._unpacker.spend(len(piece))
         buffer[: len(piece)] = piece
         return len(piece)

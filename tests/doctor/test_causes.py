@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ipam_core.diagnosis.doctor.diagnosis import CAUSES, diagnose
-from ipam_core.diagnosis.doctor.facts import establish
-from ipam_core.diagnosis.doctor.prognosis import foresee
+from ipam_core.diagnosis.doctor.causes.table import CAUSES
+from ipam_core.diagnosis.doctor.diagnosis import diagnose
+from ipam_core.diagnosis.doctor.gather import gather_facts
+from ipam_core.diagnosis.doctor.prognosis import simulate_fix
 from ipam_core.diagnosis.fixes import Change
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.errors import InputError
@@ -122,15 +123,15 @@ EXPECTED = {
         serves=27,
     ),
     "eni-limit": Expected(
-        "ENI limit",
+        "maxPods above the addresses",
         "certain",
         (("ipamd.log", None, "max ENI limit is already reached"),),
         "ENABLE_PREFIX_DELEGATION=true",
         serves=110,
     ),
-    "max-eni": Expected(
+    "max-eni": Expected(  # no pod is refused: its maxPods may be set to fit
         "ENI limit",
-        "certain",
+        "possible",
         (("aws-node.yaml", 44, "MAX_ENI=1"),),
         "MAX_ENI-",
         serves=27,
@@ -249,7 +250,7 @@ def test_cause_is_found_with_its_evidence(name):
         assert line in (None, met[0].line)
     assert any(expected.command in command for command in main.fix.commands)
     assert not diagnosis.healthy
-    judged = [*diagnosis.found, *diagnosis.ruled_out, *diagnosis.open]
+    judged = [*diagnosis.found, *diagnosis.ruled_out, *diagnosis.open, *diagnosis.covered]
     assert len(judged) == len(CAUSES)
     assert all(finding.why for finding in judged)
 
@@ -318,7 +319,7 @@ def test_failure_of_long_ago_is_ruled_out_with_its_age(tmp_path):
     (tmp_path / "ipamd.log").write_text(text + later + "\n")
     diagnosis = diagnose(read_case([tmp_path]))
     why = {finding.cause: finding.why for finding in diagnosis.ruled_out}
-    assert why["throttled API"] == "last told 3 h before the newest time in the files"
+    assert why["throttled API"] == "last seen 3 h before the newest time in log files"
 
 
 def test_settings_that_are_not_told_leave_causes_open():
@@ -331,7 +332,7 @@ def test_settings_that_are_not_told_leave_causes_open():
 def test_events_alone_show_refusals_without_a_cause():
     diagnosis = diagnose(read_case([EXAMPLE / "events.json"]))
     assert not diagnosis.healthy
-    assert diagnosis.verdict() == "Pods are refused, and nothing given shows why"
+    assert diagnosis.verdict() == "Cannot tell: pods are refused, and nothing given shows why"
 
 
 def test_log_alone_finds_the_incident():
@@ -370,7 +371,7 @@ def test_another_nodes_failure_in_cloudtrail_is_not_this_nodes(tmp_path):
 def test_given_type_and_max_pods_win(tmp_path):
     case = read_case([EXAMPLE])
     facts = diagnose(case, instance_type="m5.large", max_pods=29).facts
-    assert (facts.limits.instance_type, facts.max_pods) == ("m5.large", 29)
+    assert (facts.limits.instance_type, facts.max_pods.value) == ("m5.large", 29)
 
 
 def test_denied_call_of_an_unknown_caller_is_only_likely(tmp_path):
@@ -407,8 +408,8 @@ def test_every_pod_is_tried_where_targets_are_small(tmp_path):
     manifest = (tmp_path / "aws-node.yaml").read_text()
     manifest = manifest.replace('value: "25"', 'value: "8"').replace("WARM_ENI", "WARM_IP")
     (tmp_path / "aws-node.yaml").write_text(manifest)
-    facts = establish(read_case([tmp_path]), instance_type="m8g.4xlarge")
-    prognosis = foresee(facts, Change(fault=({"op": "cordon"},), mend=({"op": "uncordon"},)))
+    facts = gather_facts(read_case([tmp_path]), instance_type="m8g.4xlarge")
+    prognosis = simulate_fix(facts, Change(fault=({"op": "cordon"},), mend=({"op": "uncordon"},)))
     assert prognosis.serves == 232
 
 
@@ -433,14 +434,20 @@ def test_uncordoned_node_is_not_unschedulable_any_more(tmp_path):
     assert why["unschedulable node"] == "the node is schedulable again"
 
 
-def test_pod_refused_of_late_and_served_since_is_no_problem(tmp_path):
-    """A burst that waited for one look is over once addresses are free."""
+def test_pod_refused_recently_and_served_since_is_no_problem(tmp_path):
+    """A burst that waited for one pool check is over once pods are served."""
     text = (CASES / "healthy" / "ipamd.log").read_text()
     refused = (CASES / "warm-zero" / "ipamd.log").read_text().splitlines()[-2]
     assert "Send AddNetworkReply: Success: false" in refused
     (tmp_path / "ipamd.log").write_text(text + refused + "\n")
     diagnosis = diagnose(read_case([tmp_path]))
     assert diagnosis.facts.refusals
+    assert not diagnosis.healthy  # nothing shows that it is over
+    served = refused.replace("Success: false", "Success: true")
+    served = served.replace("AssignPodIPAddress: no available IP/Prefix addresses", "<nil>")
+    (tmp_path / "ipamd.log").write_text(text + refused + "\n" + served + "\n")
+    diagnosis = diagnose(read_case([tmp_path]))
+    assert not diagnosis.facts.refusals
     assert diagnosis.healthy
 
 

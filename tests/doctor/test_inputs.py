@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipam_core.diagnosis.inputs import dig
+from ipam_core.diagnosis.inputs.case import Source
 from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
 from ipam_core.diagnosis.inputs.log import LONGEST_LINE
 from ipam_core.errors import DeniedError, InputError, SubnetFullError, ThrottledError
@@ -94,9 +95,9 @@ def test_latest_line_counts_whatever_the_order_of_the_files(tmp_path):
     (tmp_path / "c.log.gz").write_bytes(
         gzip.compress(stats("2026-03-10T02:00:00.000Z", 10, 10).encode())
     )
-    log = read_case([tmp_path]).log
-    assert (log.pool[0][0].total, log.n_lines) == (50, 3)
-    assert log.newest == datetime(2026, 3, 12, 2, tzinfo=UTC)
+    case = read_case([tmp_path])
+    assert (case.log.pool[0][0].total, case.log.n_lines) == (50, 3)
+    assert case.newest[Source.LOG] == datetime(2026, 3, 12, 2, tzinfo=UTC)
 
 
 def test_broken_lines_are_counted_and_passed_over(tmp_path):
@@ -175,7 +176,10 @@ def test_log_of_the_cni_plugin_is_not_the_agents(tmp_path):
     text = text.replace("ipamd/ipamd.go:1", "routed-eni-cni-plugin/cni.go:126")
     (tmp_path / "plugin.log").write_text(text)
     (tmp_path / "ipamd.log").write_text(stats("2026-03-12T02:00:00.000Z", 5, 5))
-    assert read_case([tmp_path]).files == [("ipamd.log", "log")]
+    case = read_case([tmp_path])
+    assert case.files == [("ipamd.log", "log"), ("plugin.log", "plugin log")]
+    assert case.newest[Source.LOG] == datetime(2026, 3, 12, 2, tzinfo=UTC)
+    assert case.log.n_lines == 1
 
 
 # --- CloudTrail and events ------------------------------------------------------------------
@@ -190,7 +194,7 @@ def test_both_forms_of_cloudtrail_hold_the_same(tmp_path):
     one = read_case([tmp_path])
     other = read_case([CASES / "missing-permission" / "trail.json"])
     assert list(one.trail.seen) == list(other.trail.seen)
-    assert one.role == other.role == "eks-node-role"
+    assert set(one.roles.values()) == set(other.roles.values()) == {"eks-node-role"}
 
 
 def test_pod_that_started_since_waits_no_more(tmp_path):
@@ -260,7 +264,7 @@ def test_truncated_archive_gives_what_was_before_the_damage(tmp_path):
     (tmp_path / "b.tar.gz").write_bytes(whole[: len(whole) * 3 // 4])
     case = read_case([tmp_path / "b.tar.gz"])
     assert case.files
-    assert any("damaged" in note for note in case.notes)
+    assert any("damaged" in each.why for each in case.unread)
 
 
 def test_archives_in_archives_in_archives_end(tmp_path):
@@ -309,7 +313,7 @@ def test_damaged_file_in_a_directory_is_noted_and_the_others_read(tmp_path):
     (tmp_path / "b.out").write_text(whole)
     case = read_case([tmp_path])
     assert case.files == [("b.out", "ENIs")]
-    assert case.notes[0].startswith("a.out: damaged JSON")
+    assert str(case.unread[0]).startswith("a.out: not read: damaged JSON")
 
 
 def test_empty_directory_is_an_error(tmp_path):

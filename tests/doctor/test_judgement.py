@@ -62,7 +62,15 @@ def test_with_pod_enis_the_trunks_place_is_not_there(tmp_path):
     log(tmp_path, REFUSED, max_pods=110)
     state(tmp_path, FULL[:2])
     manifest(tmp_path, ENABLE_POD_ENI="true")
-    assert found(judge(tmp_path)) == [("ENI limit", "certain")]
+    (above,) = judge(tmp_path).found
+    assert (above.cause, str(above.certainty)) == ("maxPods above the addresses", "certain")
+    assert "20 is right (2 ENIs x 9 = 18" in above.title
+    assert "ENABLE_POD_ENI keeps a place for a trunk ENI" in above.why
+    assert "set env ds/aws-node ENABLE_POD_ENI=false" in above.fix.commands[1]
+    log(tmp_path, REFUSED, max_pods=20)
+    limit = judge(tmp_path).found[0]
+    assert (limit.cause, str(limit.certainty)) == ("ENI limit", "certain")
+    assert "2 of 3 ENIs: the other place is kept for a trunk ENI" in limit.title
     manifest(tmp_path, ENABLE_POD_ENI="false")
     assert "2 of 3 ENIs, with free slots or places" in ruled_out(judge(tmp_path))["ENI limit"]
 
@@ -70,8 +78,14 @@ def test_with_pod_enis_the_trunks_place_is_not_there(tmp_path):
 def test_under_custom_networking_the_primarys_slots_are_no_room(tmp_path):
     manifest(tmp_path, AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG="true")
     state(tmp_path, [eni(0, 0, 0), *FULL[1:]])
-    diagnosis = judge(tmp_path, instance_type="m5.large")
-    assert found(diagnosis) == [("custom networking without room", "certain")]
+    limit = ("custom networking without room", "possible")  # no pod is refused
+    assert found(judge(tmp_path, instance_type="m5.large")) == [limit]
+    refused_pods(tmp_path, 1)
+    limit = ("custom networking without room", "certain")
+    assert found(judge(tmp_path, instance_type="m5.large")) == [limit]
+    (above,) = judge(tmp_path, instance_type="m5.large", max_pods=29).found
+    assert above.title.startswith("maxPods 29 lets in more pods")
+    assert above.fix.commands[0].endswith("--max-pods-per-node 20")
 
 
 def test_every_refused_pod_waits_and_the_fix_keeps_as_many_warm(tmp_path):
@@ -150,15 +164,18 @@ def test_in_ipv6_mode_no_target_is_a_cause_and_a_failing_call_is(tmp_path, capsy
     manifest(tmp_path, ENABLE_IPv6="true", MINIMUM_IP_TARGET="9", WARM_ENI_TARGET="0")
     state(tmp_path, FULL[:1])
     diagnosis = judge(tmp_path)
-    assert diagnosis.healthy
-    assert "IPv6 mode" in diagnosis.verdict()
+    assert not diagnosis.found
+    assert not diagnosis.healthy  # without a log most causes cannot be judged
     assert not {each.cause for each in diagnosis.open} & {"minimum-only stall", "maxPods reached"}
     for cause in ("minimum-only stall", "warm target 0", "ENI limit", "maxPods reached"):
         assert ruled_out(diagnosis)[cause].startswith("IPv6 mode")
     run(["doctor", str(tmp_path)])
     assert capsys.readouterr().out.startswith("IPv6 mode\n")
+    log(tmp_path, "Successfully Reconciled ENI/IP pool")
+    assert judge(tmp_path).healthy
+    assert "IPv6 mode" in judge(tmp_path).verdict()
     log(tmp_path, failed("CreateNetworkInterface", "UnauthorizedOperation"))
-    assert found(judge(tmp_path)) == [("missing permission", "likely")]
+    assert found(judge(tmp_path)) == [("missing permission", "certain")]
 
 
 # --- how sure --------------------------------------------------------------------------------
@@ -187,6 +204,10 @@ def test_a_full_scheduler_alone_makes_maxpods_only_possible(tmp_path):
     state(tmp_path, [eni(0, 9, 3)])
     full = ("FailedScheduling", "Pod", "web", "0/3 nodes are available: 3 Too many pods.", NOW)
     events(tmp_path, full)
+    every = [("maxPods reached", "certain")]
+    assert found(judge(tmp_path)) == every
+    some = ("FailedScheduling", "Pod", "web", "0/3 nodes are available: 1 Too many pods.", NOW)
+    events(tmp_path, some)
     assert found(judge(tmp_path)) == [("maxPods reached", "possible")]
 
 
@@ -281,8 +302,9 @@ def test_a_full_node_without_prefixes_needs_another(tmp_path):
     log(tmp_path, REFUSED, instance="m4.large", max_pods=110)  # xen, 2 ENIs of 9
     state(tmp_path, FULL[:2])
     (cause,) = judge(tmp_path).found
-    assert cause.cause == "ENI limit"
-    assert cause.fix.commands == ()
+    assert cause.cause == "maxPods above the addresses"
+    assert len(cause.fix.commands) == 1  # the node group with fewer pods
+    assert cause.fix.commands[0].endswith("--node-type m4.large --max-pods-per-node 20")
     assert "more nodes, or a larger type" in cause.fix.note
 
 

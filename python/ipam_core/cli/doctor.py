@@ -15,11 +15,13 @@ from ipam_core.ipamd.messages import POD_EVENT_REASON
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.diagnosis import Diagnosis
-    from ipam_core.diagnosis.doctor.facts import Pool
+    from ipam_core.diagnosis.doctor.facts import Facts
     from ipam_core.diagnosis.doctor.finding import Finding
+    from ipam_core.diagnosis.doctor.pools import Pool
     from ipam_core.diagnosis.doctor.prognosis import Outcome, Prognosis
     from ipam_core.diagnosis.inputs.case import Evidence
 
+_STYLES = {"found": "bold red", "cannot tell": "bold yellow", "healthy": "bold green"}
 PODS_SHOWN = 3
 """So many refused pods are named; `--json` names all."""
 WORTH_A_BAR = 20 << 20
@@ -28,7 +30,8 @@ WORTH_A_BAR = 20 << 20
 
 def doctor(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files, directories or archives of the node.")
+        list[Path],
+        typer.Argument(help="Files, directories or archives of the node; - is standard input."),
     ],
     instance: Annotated[
         str, typer.Option(help="The instance type, where no log tells it: m8g.4xlarge.")
@@ -43,11 +46,12 @@ def doctor(
 ) -> int:
     """Say why pods get no address on a node, by its files, and what mends it.
 
-    Give any of: /v1/enis and /v1/ipamd-env-settings of the agent, ipamd.log (also
-    rotated and gzipped), the aws-node DaemonSet, CloudTrail events, kubectl get events
-    -o json; or a directory or .tar.gz of them, such as aws-cni-support makes.
+    Give any of: /v1/enis, /v1/ipamd-env-settings and the metrics of the agent; its logs
+    (ipamd.log, rotated and gzipped too, kubectl logs, plugin.log); the aws-node DaemonSet
+    or its variables; the Node; events (kubectl get events, kubectl describe); CloudTrail
+    events; or a directory or archive of them, such as aws-cni-support makes.
 
-    Exits 1 if something is wrong.
+    Exits 0 if the files show that nothing is wrong, 1 if something is or they do not tell.
 
     Example: ipam-core doctor examples/stuck-node/
     """
@@ -73,9 +77,9 @@ def doctor(
 def _tell(diagnosis: Diagnosis) -> None:
     print_text(_node_line(diagnosis), style="dim")
     certainty = f"  [{diagnosis.found[0].certainty}]" if diagnosis.found else ""
-    print_text(
-        f"{diagnosis.verdict()}{certainty}", style="bold green" if diagnosis.healthy else "bold red"
-    )
+    print_text(f"{diagnosis.verdict()}{certainty}", style=_STYLES[diagnosis.answer])
+    for each in diagnosis.facts.contradictions if diagnosis.found else ():
+        print_text(f"The inputs contradict each other: {each}.", style="yellow")
     for card, pool in diagnosis.facts.others.items():
         print_text(
             f"Network card {card} is not judged: {_counts(pool)}. A pod that wants one address "
@@ -88,13 +92,20 @@ def _tell(diagnosis: Diagnosis) -> None:
         _tell_finding(finding, told)
     if not diagnosis.found:
         _tell_evidence(diagnosis.facts.refusals)
+    if not diagnosis.healthy:
+        _tell_list("Why this is no all-clear", diagnosis.doubts[1:] if not diagnosis.found else ())
+        _tell_list("To tell more, give too", diagnosis.gives())
     _tell_causes("Ruled out", diagnosis.ruled_out)
     _tell_causes("Not judged", diagnosis.open)
-    notes = _notes(diagnosis)
-    if notes:
-        print_text("Notes", style="bold", before=True)
-        for note in notes:
-            print_text(note, indent="  ")
+    _tell_list("Notes", tuple(_notes(diagnosis)))
+
+
+def _tell_list(heading: str, lines: tuple[str, ...]) -> None:
+    if not lines:
+        return
+    print_text(heading, style="bold", before=True)
+    for line in lines:
+        print_text(line, indent="  ")
 
 
 def _tell_finding(finding: Finding, told: set[Any]) -> None:
@@ -157,7 +168,7 @@ def _node_line(diagnosis: Diagnosis) -> str:
         parts.append(f"{len(facts.enis)} of {facts.max_enis or '?'} ENIs")
     if facts.pool:
         parts.append(_counts(facts.pool))
-    return ", ".join(part for part in parts if part) or "a node of which the pool is not told"
+    return ", ".join(part for part in parts if part) or "a node whose pool is not shown"
 
 
 def _counts(pool: Pool) -> str:
@@ -170,7 +181,13 @@ def _counts(pool: Pool) -> str:
 def _notes(diagnosis: Diagnosis) -> list[str]:
     facts = diagnosis.facts
     case = facts.case
-    notes = [*facts.assumed, *(str(warning) for warning in facts.settings.warnings), *case.notes]
+    notes = [
+        *diagnosis.remarks,
+        *facts.assumed,
+        *(str(warning) for warning in facts.settings.warnings),
+        *map(str, case.unread),
+        *case.notes,
+    ]
     if case.log and case.log.n_broken:
         notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
     notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
@@ -223,10 +240,16 @@ def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
     facts = diagnosis.facts
     return {
         "verdict": diagnosis.verdict(),
+        "answer": diagnosis.answer,
         "healthy": diagnosis.healthy,
+        "doubts": list(diagnosis.doubts),
+        "give_too": list(diagnosis.gives()),
+        "contradictions": list(facts.contradictions),
+        "agent": facts.agent.run,
         "node": facts.node or None,
         "instance_type": facts.limits.instance_type if facts.limits else None,
-        "max_pods": facts.max_pods,
+        "max_pods": facts.max_pods.value if facts.max_pods else None,
+        "max_pods_from": _max_pods_from(facts),
         "agent_version": facts.version or None,
         "pool": _plain_pool(facts.pool) if facts.pool else None,
         "network_cards_not_judged": {
@@ -234,10 +257,18 @@ def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
         },
         "found": [_plain_finding(finding) for finding in diagnosis.found],
         "ruled_out": {finding.cause: finding.why for finding in diagnosis.ruled_out},
+        "covered": {finding.cause: finding.why for finding in diagnosis.covered},
         "not_judged": {finding.cause: finding.why for finding in diagnosis.open},
+        "not_read": [{"file": each.file, "why": each.why} for each in facts.case.unread],
         "refusals": [_plain_evidence(each) for each in facts.refusals],
         "notes": _notes(diagnosis),
     }
+
+
+def _max_pods_from(facts: Facts) -> str | None:
+    """Return where maxPods was read; None where it is what is usual, or not known."""
+    known = facts.max_pods
+    return _place(known.evidence) if known and known.evidence else None
 
 
 def _plain_pool(pool: Pool) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The real agent's own formats. They know the core and the checkpoint's entries, no more.
 
 introspection.py    /v1/enis
-messages.py         the texts of its log and its answers
+messages.py         the texts by which people know its faults
+log_messages.py     the lines of its logs, of every version, as patterns
 checkpoint_file.py  its JSON files on disk
 """

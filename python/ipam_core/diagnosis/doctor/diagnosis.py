@@ -1,91 +1,102 @@
-"""Why is this node stuck? Judge every cause by the node's files, and foresee the fix."""
+"""Why is this node stuck? Judge every cause by the node's files, and simulate the fix.
+
+What may be said: an all-clear only where the files show it, a cause as certain only where
+they prove it. Where they show neither, the verdict is that they do not tell, and what
+would.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.doctor.causes import ec2, enis, targets
-from ipam_core.diagnosis.doctor.facts import establish
+from ipam_core.diagnosis.doctor.agent import Run
+from ipam_core.diagnosis.doctor.causes.table import CAUSES
 from ipam_core.diagnosis.doctor.finding import Certainty, Status, ruled_out
-from ipam_core.diagnosis.doctor.prognosis import foresee
+from ipam_core.diagnosis.doctor.gather import gather_facts
+from ipam_core.diagnosis.doctor.prognosis import simulate_fix
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from ipam_core.diagnosis.doctor.causes.table import Cause
     from ipam_core.diagnosis.doctor.facts import Facts
     from ipam_core.diagnosis.doctor.finding import Finding
     from ipam_core.diagnosis.inputs.case import Case
 
-CAUSES: tuple[Callable[[Facts], Finding], ...] = (
-    ec2.missing_permission,
-    ec2.throttled,
-    ec2.unschedulable,
-    ec2.not_in_metadata,
-    enis.custom_networking,
-    ec2.subnet_full,
-    ec2.no_free_prefix,
-    enis.unmanaged,
-    enis.eni_limit,
-    targets.max_pods,
-    targets.minimum_only,
-    targets.cooling,
-    targets.warm_zero,
-    enis.leaked,
-)
-"""In the order in which they are told where several are found and equally sure."""
 
-_OF_TARGETS = frozenset({
-    enis.custom_networking,
-    ec2.subnet_full,
-    ec2.no_free_prefix,
-    enis.unmanaged,
-    enis.eni_limit,
-    targets.max_pods,
-    targets.minimum_only,
-    targets.cooling,
-    targets.warm_zero,
-})  # fmt: skip
-"""What is not the cause in IPv6 mode, unless a call's answer or an event says so."""
+class Answer(StrEnum):
+    """What a diagnosis comes to."""
+
+    FOUND = "found"
+    HEALTHY = "healthy"
+    CANNOT_TELL = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Every cause, judged; those found first, the surest first, each with its prognosis."""
+    """Every cause, judged; those found first, the surest first, each with its prognosis.
+
+    `covered` causes hold in the sense of one that is found. `doubts`: why there is no
+    all-clear although nothing is found. `remarks`: what is no
+    fault, and worth to know.
+    """
 
     facts: Facts
     found: tuple[Finding, ...]
     ruled_out: tuple[Finding, ...]
     open: tuple[Finding, ...]
+    covered: tuple[Finding, ...]
+    doubts: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
-    def refused(self) -> bool:
-        """Whether pods are refused: lately, and with nothing that could be given now."""
-        pool = self.facts.pool
-        return bool(self.facts.refusals) and (pool is None or pool.assignable <= 0)
+    def answer(self) -> Answer:
+        """What it comes to."""
+        if self.found:
+            return Answer.FOUND
+        return Answer.CANNOT_TELL if self.doubts else Answer.HEALTHY
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is found and no pod is refused."""
-        return not self.found and not self.refused
+        """Whether the files show that nothing is wrong."""
+        return self.answer is Answer.HEALTHY
 
     def verdict(self) -> str:
         """Return the diagnosis in one sentence."""
         pool = self.facts.pool
         if self.found:
             return self.found[0].title
-        if self.refused:
-            return "Pods are refused, and nothing given shows why"
+        if self.doubts:
+            return f"Cannot tell: {self.doubts[0]}"
         if self.facts.settings.enable_ipv6:
             return "Nothing wrong in what was given; in IPv6 mode the pool does not run out"
-        if pool is None:
-            return "Nothing wrong in what was given; it does not tell the pool"
-        if pool.assignable > 0:
+        if pool is not None and pool.assignable > 0:
             return f"Nothing wrong: {pool.assignable} addresses can be given now"
-        if self.facts.low:
-            return "Nothing wrong: nothing is free, and the agent grows at its next look"
         return "Nothing wrong: every address is used, and no pod is refused"
+
+    def gives(self) -> tuple[str, ...]:
+        """Return what was not given and would tell more, each with how to get it."""
+        facts, case = self.facts, self.facts.case
+        wanted = []
+        if not facts.log_judges and facts.agent.run not in (Run.FAILED, Run.NO_API_SERVER):
+            wanted.append(_GIVE_LOG)
+        if case.state is None and not facts.settings.enable_ipv6:
+            wanted.append(_GIVE_STATE)
+        if not facts.targets_known:
+            wanted.append(_GIVE_SETTINGS)
+        if facts.limits is None or facts.max_pods is None or facts.max_pods.assumed:
+            wanted.append(_GIVE_NODE.format(node=facts.node or "NODE"))
+        if case.events is None:
+            wanted.append(_GIVE_EVENTS)
+        return tuple(wanted)
+
+
+_GIVE_LOG = "/var/log/aws-routed-eni/ipamd.log of the node, of the time when pods wait"
+_GIVE_STATE = "the agent's ENIs: on the node, curl -s localhost:61679/v1/enis"
+_GIVE_SETTINGS = "the settings: kubectl -n kube-system get ds aws-node -o yaml"
+_GIVE_NODE = "the type and maxPods: kubectl get node {node} -o yaml"
+_GIVE_EVENTS = "events: kubectl get events -A -o json"
 
 
 def diagnose(
@@ -93,42 +104,92 @@ def diagnose(
 ) -> Diagnosis:
     """Judge every cause for a node and simulate the fix of each that is found.
 
-    What is given wins over what the files tell. Cost: up to seconds, for the simulations.
+    What is given wins over what the files show. Cost: up to seconds, for the simulations.
 
     Raises:
-        InputError: nothing in the case tells of the node's state, or an unknown type.
+        InputError: nothing in the case shows the node's state, or an unknown type.
     """
-    if not (case.state or case.log or case.events or case.trail):
+    if not any((
+        case.state, case.log, case.container, case.plugin, case.events, case.trail, case.metrics,
+        case.bad_checkpoints,
+    )):  # fmt: skip
         read = ", ".join(name for name, _ in case.files)
+        only = {kind for _, kind in case.files}
+        more = "".join(f"; {unread}" for unread in case.unread)
+        if only == {"checkpoint"}:
+            raise InputError(
+                f"{read}: can be restored, and does not show why a node is stuck; `ipam-core "
+                f"checkpoint import` reads it{more}"
+            )
         raise InputError(
             f"{read}: settings alone do not show why a node is stuck; "
-            "give /v1/enis or ipamd.log too"
+            f"give /v1/enis or ipamd.log too{more}"
         )
-    facts = establish(case, instance_type=instance_type, max_pods=max_pods, node=node)
+    facts = gather_facts(case, instance_type=instance_type, max_pods=max_pods, node=node)
     findings = [_judged(cause, facts) for cause in CAUSES]
     surest = list(Certainty)
     found = sorted(
         (finding for finding in findings if finding.status is Status.FOUND),
         key=lambda finding: surest.index(finding.certainty or Certainty.POSSIBLE),
     )
+    is_open = tuple(each for each in findings if each.status is Status.OPEN)
     return Diagnosis(
         facts=facts,
         found=tuple(_with_prognosis(finding, facts) for finding in found),
         ruled_out=tuple(each for each in findings if each.status is Status.RULED_OUT),
-        open=tuple(each for each in findings if each.status is Status.OPEN),
+        open=is_open,
+        covered=tuple(each for each in findings if each.status is Status.COVERED),
+        doubts=tuple(_doubts(facts, len(is_open))),
+        remarks=tuple(_remarks(facts)),
     )
 
 
-def _judged(cause: Callable[[Facts], Finding], facts: Facts) -> Finding:
-    finding = cause(facts)
-    found = finding.status is Status.FOUND
-    if facts.settings.enable_ipv6 and cause in _OF_TARGETS and not found:
-        return ruled_out(finding.cause, "IPv6 mode: no targets, and a /80 that does not run out")
+def _judged(cause: Cause, facts: Facts) -> Finding:
+    finding = replace(cause.judge(facts), cause=cause.name)
+    if facts.settings.enable_ipv6 and cause.of_pool and finding.status is not Status.FOUND:
+        why = "IPv6 mode: no targets, and a /80 that does not run out"
+        return replace(ruled_out(why), cause=cause.name)
     return finding
+
+
+def _doubts(facts: Facts, n_open: int) -> list[str]:
+    """Return why the files do not show that all is well: nothing where they do."""
+    doubts = [f"the inputs contradict each other: {each}" for each in facts.contradictions]
+    run, pool = facts.agent.run, facts.pool
+    if facts.refusals:
+        doubts.append("pods are refused, and nothing given shows why")
+    if run is Run.STARTS:
+        doubts.append("the agent started, and what was given shows no work of it since")
+    elif run is not Run.WORKS:
+        doubts.append("nothing given shows that the agent runs")
+    doubts += [str(each) for each in facts.case.unread]
+    if not facts.settings.enable_ipv6:
+        if pool is None:
+            doubts.append("the pool is not shown")
+        elif pool.assignable <= 0 and not facts.refusals and not _at_capacity(facts):
+            doubts.append("no address is free, and what would add one is not shown")
+    if n_open > len(CAUSES) / 2:
+        doubts.append(f"{n_open} of {len(CAUSES)} causes cannot be judged")
+    return doubts
+
+
+def _at_capacity(facts: Facts) -> bool:
+    """Return whether a node without a free address is as full as it may be: no pod can come."""
+    return facts.low is False or bool(facts.is_full())
+
+
+def _remarks(facts: Facts) -> list[str]:
+    pool, limits = facts.pool, facts.limits
+    if facts.sighting("not_nitro"):
+        return ["prefix mode is on, and the type is not nitro: the agent uses secondary IPs"]
+    if pool is None or limits is None or not facts.is_full():
+        return []
+    used = f"all {pool.total} addresses of the node are attached, {pool.assigned} in use"
+    return [f"{used}: it can hold no more in this mode"]
 
 
 def _with_prognosis(finding: Finding, facts: Facts) -> Finding:
     finding = replace(finding, evidence=tuple(dict.fromkeys(finding.evidence)))
     if finding.fix is None or finding.fix.change is None:
         return finding
-    return replace(finding, prognosis=foresee(facts, finding.fix.change))
+    return replace(finding, prognosis=simulate_fix(facts, finding.fix.change))

@@ -1,4 +1,4 @@
-"""What is found of one cause: whether it holds, how sure that is, and what mends it."""
+"""What is found of one cause: whether it holds, how sure that is, and what fixes it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """Whether a cause holds; `OPEN`: what was given does not tell."""
+    """Whether a cause holds; `OPEN`: the inputs do not show it; `COVERED`: another one says it."""
 
     FOUND = "found"
     RULED_OUT = "ruled out"
     OPEN = "open"
+    COVERED = "covered"
 
 
 class Certainty(StrEnum):
-    """How sure a found cause is, the surest first."""
+    """How sure a found cause is, the surest first.
+
+    `CERTAIN`: what this node showed proves it. `LIKELY`: what it showed speaks for it, and
+    something was not shown. `POSSIBLE`: it may mean something else.
+    """
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -30,9 +35,9 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One cause, judged. `why` says what makes it hold, what rules it out, or what is missing."""
+    """A cause, judged. `why` says what makes it hold, what rules it out, or what is missing."""
 
-    cause: str
+    cause: str = ""
     status: Status
     why: str
     title: str = ""
@@ -43,11 +48,16 @@ class Finding:
     prognosis: Prognosis | None = None
 
 
-def ruled_out(cause: str, why: str) -> Finding:
+def ruled_out(why: str) -> Finding:
     """Return a cause that does not hold, and why."""
-    return Finding(cause=cause, status=Status.RULED_OUT, why=why)
+    return Finding(status=Status.RULED_OUT, why=why)
 
 
-def left_open(cause: str, needs: str) -> Finding:
+def left_open(needs: str) -> Finding:
     """Return a cause of which the inputs say nothing, and which would."""
-    return Finding(cause=cause, status=Status.OPEN, why=f"needs {needs}")
+    return Finding(status=Status.OPEN, why=f"needs {needs}")
+
+
+def covered(by: str) -> Finding:
+    """Return a cause that holds only in the sense of another one, which is found."""
+    return Finding(status=Status.COVERED, why=f"see {by}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ipam_core import instances
 from ipam_core.errors import IpamError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Prognosis:
     serves: int
 
 
-def foresee(facts: Facts, change: Change) -> Prognosis | None:
+def simulate_fix(facts: Facts, change: Change) -> Prognosis | None:
     """Simulate the node as it is and with the change; None where its state is not known.
 
     Costs some tens of milliseconds, up to a second for hundreds of addresses.
@@ -56,12 +57,13 @@ def foresee(facts: Facts, change: Change) -> Prognosis | None:
     waiting = facts.n_waiting
     places = len(facts.unmanaged)
     try:
-        stuck = _player(facts, facts.max_pods, places)
+        stuck = _player(facts, _max_pods(facts), places)
         _play(stuck, *change.fault, {"op": "add_pods", "n": waiting})
         as_it_is = _watch(stuck)
         mended = stuck
         if change.anew or change.max_pods or change.freed_places or not stuck.waiting:
-            mended = _player(facts, change.max_pods or facts.max_pods, places - change.freed_places)
+            max_pods = change.max_pods or _max_pods(facts)
+            mended = _player(facts, max_pods, places - change.freed_places)
         _play(mended, {"op": "mark"}, *change.mend)
         if change.env is not None:
             _play(mended, {"op": "restart", "env": change.env})
@@ -76,6 +78,14 @@ def foresee(facts: Facts, change: Change) -> Prognosis | None:
         with_fix=with_fix,
         serves=_fill(mended),
     )
+
+
+def _max_pods(facts: Facts) -> int:
+    """Return maxPods; where it is not shown, what the node has addresses for."""
+    assert facts.limits is not None
+    if facts.max_pods is not None:
+        return facts.max_pods.value
+    return instances.max_pods(facts.limits, facts.settings).allowed
 
 
 def _player(facts: Facts, max_pods: int, places: int) -> Player:

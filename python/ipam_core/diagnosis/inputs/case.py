@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core.cloud.codes import error_for
 from ipam_core.errors import CloudError, SubnetFullError
@@ -11,6 +12,28 @@ from ipam_core.ipamd.messages import FULL_SUBNET_WORDING
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+_Key = TypeVar("_Key")
+
+
+class Source(StrEnum):
+    """What kind of file a value is from; each has a newest time of its own.
+
+    `PRINTED` events have ages, not times: they compare with each other only.
+    """
+
+    LOG = "log"
+    CONTAINER = "container log"
+    PLUGIN = "plugin log"
+    EVENTS = "events"
+    PRINTED = "printed events"
+    TRAIL = "CloudTrail"
+    STATE = "ENIs"
+    SETTINGS = "settings"
+    NODE = "node"
+    METRICS = "metrics"
+    CHECKPOINT = "checkpoint"
+    GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,26 +44,47 @@ class Evidence:
     line: int | None
     value: str
     time: datetime | None = None
+    source: Source = Source.SETTINGS
 
 
 @dataclass(slots=True, kw_only=True)
 class Sighting:
-    """Something told again and again: how often, and the last time."""
+    """Something seen again and again: how often, the first time and the last."""
 
     last: Evidence
     count: int = 1
+    first: Evidence = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take the one seen for the first."""
+        self.first = self.last
 
     def again(self, evidence: Evidence, count: int = 1) -> None:
-        """Count one more; the latest is kept, whatever the order in which files are read."""
+        """Count one more; first and last go by time, whatever the order of the files."""
         self.count += count
-        if evidence.time is None or self.last.time is None or evidence.time >= self.last.time:
+        if later(evidence, self.last):
             self.last = evidence
+        elif later(self.first, evidence):
+            self.first = evidence
 
     def counted(self) -> Evidence:
         """Return the latest, with how often there was one like it."""
         if self.count == 1:
             return self.last
         return replace(self.last, value=f"{self.last.value} ({self.count} times)")
+
+
+def later(one: Evidence, than: Evidence) -> bool:
+    """Return whether `one` is not before `than`; what has no time is in the order read."""
+    return one.time is None or than.time is None or one.time >= than.time
+
+
+def note(into: dict[_Key, Sighting], key: _Key, evidence: Evidence, count: int = 1) -> None:
+    """Count a sighting of a key."""
+    if key in into:
+        into[key].again(evidence, count)
+    else:
+        into[key] = Sighting(last=evidence, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +122,7 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolCounts:
-    """A pool's counts as the agent logs them; `ips_per_eni` is 0 where it is not told."""
+    """A pool's counts as the agent logs them; `ips_per_eni` is 0 where it is not in the log."""
 
     total: int
     assigned: int
@@ -89,25 +133,43 @@ class PoolCounts:
 
 @dataclass(slots=True, kw_only=True)
 class LogSummary:
-    """What ipamd.log tells: facts (the latest of each), and sightings of what goes wrong."""
+    """What the agent's log holds: the latest of each fact, and sightings of what happens.
+
+    `starts` are the agent's starts in the order read. `stale` are restored addresses that
+    the agent dropped. `n_known` counts the lines whose text is known.
+    """
 
     facts: dict[str, Evidence] = field(default_factory=dict)
     pool: dict[int, tuple[PoolCounts, Evidence]] = field(default_factory=dict)
     sightings: dict[str, Sighting] = field(default_factory=dict)
+    starts: list[Evidence] = field(default_factory=list)
     unmanaged: dict[str, Evidence] = field(default_factory=dict)
     leaked: dict[str, Evidence] = field(default_factory=dict)
-    newest: datetime | None = None
+    stale: dict[str, Evidence] = field(default_factory=dict)
     n_lines: int = 0
     n_broken: int = 0
+    n_known: int = 0
+
+
+class Refusal(StrEnum):
+    """Why the kubelet could not set up a pod's network, by its event."""
+
+    NO_ADDRESS = "no address"
+    UNREACHABLE = "agent unreachable"
+    OTHER = "other"
 
 
 @dataclass(slots=True, kw_only=True)
 class EventSummary:
-    """What Kubernetes' events tell: pods refused by node, and sightings by reason and node."""
+    """What Kubernetes' events hold: pods refused, by node, pod and reason; other reasons by node.
 
-    refused: dict[str, dict[str, Sighting]] = field(default_factory=dict)
+    `started` are the pods that started, so that a refusal before is over.
+    """
+
+    refused: dict[str, dict[tuple[str, Refusal], Sighting]] = field(default_factory=dict)
     reasons: dict[tuple[str, str], Sighting] = field(default_factory=dict)
-    newest: datetime | None = None
+    started: dict[str, Evidence] = field(default_factory=dict)
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +207,32 @@ class Failures:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeObject:
+    """The Node as the API server has it; `branch_enis` is None where it advertises none."""
+
+    name: str
+    evidence: Evidence
+    instance_type: str = ""
+    max_pods: int | None = None
+    branch_enis: int | None = None
+    unschedulable: bool = False
+    not_ready: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A file that looks like an input and was not read: why, and how to get it readable."""
+
+    file: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        return f"{self.file}: not read: {self.why}"
+
+
 @dataclass(slots=True, kw_only=True)
 class Case:
     """All that was read. `variables` are the agent's, by source: manifest, endpoint or log."""
@@ -153,22 +241,32 @@ class Case:
     manifest: dict[str, Evidence] | None = None
     unknown: dict[str, str] = field(default_factory=dict)
     endpoint: dict[str, Evidence] | None = None
+    image: Evidence | None = None
+    own_role: Evidence | None = None
     log: LogSummary | None = None
+    container: LogSummary | None = None
+    plugin: LogSummary | None = None
     log_failures: Failures = field(default_factory=Failures)
     events: EventSummary | None = None
     trail: Failures | None = None
-    trail_newest: datetime | None = None
     callers: dict[str, int] = field(default_factory=dict)
-    role: str = ""
+    roles: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, NodeObject] = field(default_factory=dict)
+    kubelet_max_pods: Evidence | None = None
+    metrics: dict[str, Evidence] = field(default_factory=dict)
+    bad_checkpoints: list[Evidence] = field(default_factory=list)
+    newest: dict[Source, datetime] = field(default_factory=dict)
     files: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def saw(self, source: Source, time: datetime | None) -> None:
+        """Keep the newest time of a kind of file."""
+        known = self.newest.get(source)
+        if time is not None and (known is None or time > known):
+            self.newest[source] = time
+
     def now(self) -> datetime | None:
-        """Return the newest time that anything read tells: when the files were taken."""
-        times = (
-            self.state.newest if self.state else None,
-            self.log.newest if self.log else None,
-            self.events.newest if self.events else None,
-            self.trail_newest,
-        )
-        return max((time for time in times if time is not None), default=None)
+        """Return the newest time of anything read: when the files were taken."""
+        times = [time for source, time in self.newest.items() if source is not Source.PRINTED]
+        return max(times, default=None)

@@ -11,13 +11,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.diagnosis.inputs import dig
-from ipam_core.diagnosis.inputs.case import Case, Evidence, Failures
-from ipam_core.errors import DeniedError
+from ipam_core.diagnosis.inputs.case import Case, Evidence, Failures, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EC2 = "ec2.amazonaws.com"
+_STS = "sts.amazonaws.com"
+_SERVICE_ACCOUNT = "system:serviceaccount:kube-system:aws-node"
 
 
 def is_trail(document: Any) -> bool:
@@ -37,6 +38,10 @@ def read_trail(document: dict[str, Any], file: str, content: str, case: Case) ->
     failures = case.trail = case.trail or Failures()
     lines = dig.Lines(content)
     for record in _records(document, case, file):
+        if record.get("eventSource") == _STS and _SERVICE_ACCOUNT in str(record):
+            case.own_role = Evidence(
+                file=file, line=None, value="aws-node takes a role of its own", source=Source.TRAIL
+            )
         if record.get("eventSource") != _EC2:
             continue
         identity = dig.mapping(record.get("userIdentity"), f"{file}: userIdentity")
@@ -44,8 +49,7 @@ def read_trail(document: dict[str, Any], file: str, content: str, case: Case) ->
         caller = session or dig.text(record.get("userAgent")) or "unknown"
         case.callers[caller] = case.callers.get(caller, 0) + 1
         when = dig.time(record.get("eventTime"))
-        if when and (case.trail_newest is None or when > case.trail_newest):
-            case.trail_newest = when
+        case.saw(Source.TRAIL, when)
         code = dig.text(record.get("errorCode")).removeprefix("Client.").removeprefix("Server.")
         if not code:
             continue
@@ -55,10 +59,11 @@ def read_trail(document: dict[str, Any], file: str, content: str, case: Case) ->
             line=lines.find(dig.text(record.get("eventID")) or code),
             value=f"{api}: {code}: {message}",
             time=when,
+            source=Source.TRAIL,
         )
         failures.add(api, code, message, evidence, session)
-        if failures.seen[api, code, session].kind is DeniedError and role:
-            case.role = role
+        if role:
+            case.roles[session] = role
 
 
 def _records(document: dict[str, Any], case: Case, file: str) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.diagnosis.inputs import dig
-from ipam_core.diagnosis.inputs.case import Evidence, HeldCidr, HeldEni, NodeState
+from ipam_core.diagnosis.inputs.case import Evidence, HeldCidr, HeldEni, NodeState, Source
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +46,13 @@ def read_enis(document: dict[str, Any], file: str, content: str) -> NodeState:
     )
     return NodeState(
         cards=state,
-        evidence=Evidence(file=file, line=dig.line_of(content, *_COUNTS, *_POOLS), value=counts),
+        evidence=Evidence(
+            file=file,
+            line=dig.line_of(content, *_COUNTS, *_POOLS),
+            value=counts,
+            time=max(times, default=None),
+            source=Source.STATE,
+        ),
         newest=max(times, default=None),
     )
 

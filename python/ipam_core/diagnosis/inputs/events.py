@@ -1,30 +1,76 @@
-"""Kubernetes' events, as `kubectl get events -A -o json` prints them."""
+"""Kubernetes' events, as the API server has them: JSON or YAML, `v1` or `events.k8s.io/v1`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipam_core.diagnosis.inputs import dig
-from ipam_core.diagnosis.inputs.case import Case, EventSummary, Evidence, Sighting
+from ipam_core.diagnosis.inputs.case import (
+    Case,
+    EventSummary,
+    Evidence,
+    Refusal,
+    Source,
+    note,
+)
 from ipam_core.ipamd.messages import POD_EVENT, POD_EVENT_REASON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
 
 _NO_ADDRESS = POD_EVENT.rpartition("add cmd: ")[2]
 """How the kubelet's event ends in every version; what stands before differs."""
+_UNREACHABLE = (
+    "127.0.0.1:50051",
+    "ipamd.sock",
+    "failed to connect to backend server",
+    "cni plugin not initialized",
+    "cni config uninitialized",
+)
+"""What the event has where the plugin cannot reach the agent, in one version or another."""
+_GRPC = "from AddNetwork gRPC call"
+_GRPC_UNREACHABLE = ("code = Unavailable", "context deadline exceeded", "code = DeadlineExceeded")
 TOO_MANY_PODS = "Too many pods"
 """What the scheduler says of a node whose maxPods is reached."""
+NO_BRANCH_ENI = "Insufficient vpc.amazonaws.com/pod-eni"
+"""What it says of a node without a branch ENI left."""
 STARTED = "Started"
+AGENT_POD = "aws-node"
+_AGENT_REASONS = frozenset({"Unhealthy", "BackOff", "Failed", "FailedMount", "FailedCreate"})
+AGENT_FAILS = "aws-node "
+"""How the reason of an event about the agent's own pod is kept: with this in front."""
 KEPT_REASONS = frozenset({
     "MissingIAMPermissions",  # awsutils.checkAPIErrorAndBroadcastEvent
     "NodeNotSchedulable",
     "NodeSchedulable",
+    "NetworkNotReady",
+    "NodeNotReady",
+    "BranchAllocationFailed",  # the resource controller: pkg/provider/branch
+    "BranchENIAnnotationFailed",
+    "TrunkENICreationFailed",
 })  # fmt: skip
 
 
+class Event(NamedTuple):
+    """One event, whatever form it had: of which object, by whom, how often, and when last."""
+
+    reason: str
+    kind: str
+    namespace: str
+    name: str
+    message: str
+    host: str
+    times: int
+    time: datetime | None
+    line: int | None
+
+
 def is_events(document: Any) -> bool:
-    """Return whether a JSON document is a list of events, or one."""
+    """Return whether a document is a list of events, or one."""
     if not isinstance(document, dict):
         return False
-    if document.get("kind") == "Event":
+    if document.get("kind") in ("Event", "EventList"):
         return True
     items = document.get("items")
     return (
@@ -38,56 +84,101 @@ def is_events(document: Any) -> bool:
 
 
 def read_events(document: dict[str, Any], file: str, content: str, case: Case) -> None:
-    """Add to the case what the events tell; a pod that started since is not refused."""
-    summary = case.events = case.events or EventSummary()
-    items = dig.sequence(document.get("items"), f"{file}: items") or [document]
+    """Add to the case what the events hold."""
+    items = [document]
+    if document.get("kind") != "Event":
+        items = dig.sequence(document.get("items"), f"{file}: items")
     lines = dig.Lines(content)
-    told = []
-    for event in items:
-        metadata = dig.mapping(event.get("metadata"), f"{file}: an event's metadata")
-        line = lines.find(dig.text(metadata.get("uid")) or dig.text(event.get("message")))
-        told.append((str(_when(event) or ""), line, event))
-    for _, line, event in sorted(told, key=lambda one: one[0]):
-        _read(event, file, line, summary)
+    add_events([_event(item, file, lines) for item in items], file, case)
 
 
-def _read(event: dict[str, Any], file: str, line: int | None, summary: EventSummary) -> None:
-    reason, message = dig.text(event.get("reason")), dig.text(event.get("message"))
+def add_events(
+    events: Iterable[Event], file: str, case: Case, source: Source = Source.EVENTS
+) -> None:
+    """Add events of any form to the case; a pod that started since is not refused."""
+    summary = case.events = case.events or EventSummary()
+    for event in sorted(events, key=lambda one: str(one.time or "")):
+        summary.count += 1
+        case.saw(source, event.time)
+        _add(event, file, summary, source)
+
+
+def _event(event: Any, file: str, lines: dig.Lines) -> Event:
+    event = dig.mapping(event, f"{file}: an event")
     where = f"{file}: an event's"
+    metadata = dig.mapping(event.get("metadata"), f"{where} metadata")
     about = dig.mapping(event.get("involvedObject", event.get("regarding")), f"{where} object")
-    name = dig.text(about.get("name"))
-    when = _when(event)
-    if when and (summary.newest is None or when > summary.newest):
-        summary.newest = when
-    evidence = Evidence(file=file, line=line, value=f"{reason} {name}: {message}", time=when)
-    count = max(dig.whole(event.get("count"), 1), 1)
     # The kubelet names its node; of other reporters only an event about a node has one.
-    source = dig.mapping(event.get("source"), f"{where} source")
-    kubelets = dig.text(source.get("host")) or dig.text(event.get("reportingInstance"))
-    refused = summary.refused.setdefault(kubelets, {})
-    pod = f"{dig.text(about.get('namespace')) or 'default'}/{name}"
-    if reason == POD_EVENT_REASON and _NO_ADDRESS in message:
-        _note(refused, pod, evidence, count)
-    elif reason == STARTED:
-        refused.pop(pod, None)
-    elif reason in KEPT_REASONS:
-        node = name if about.get("kind") == "Node" else ""
-        _note(summary.reasons, (reason, node), evidence, count)
-    elif reason == "FailedScheduling" and TOO_MANY_PODS in message:
-        _note(summary.reasons, (TOO_MANY_PODS, ""), evidence, count)
+    source = event.get("source", event.get("deprecatedSource"))
+    source = dig.mapping(source, f"{where} source")
+    component = dig.text(source.get("component")) or dig.text(event.get("reportingController"))
+    host = dig.text(source.get("host"))
+    if not host and component in ("", "kubelet"):
+        host = dig.text(event.get("reportingInstance"))
+    series = dig.mapping(event.get("series"), f"{where} series")
+    counts = (series.get("count"), event.get("count"), event.get("deprecatedCount"))
+    message = dig.text(event.get("message")) or dig.text(event.get("note"))
+    return Event(
+        reason=dig.text(event.get("reason")),
+        kind=dig.text(about.get("kind")),
+        namespace=dig.text(about.get("namespace")) or "default",
+        name=dig.text(about.get("name")),
+        message=message,
+        host=host,
+        times=max((dig.whole(count) for count in counts), default=1) or 1,
+        time=_when(event, series),
+        line=lines.find(dig.text(metadata.get("uid")) or message),
+    )
 
 
-def _note(into: dict[Any, Sighting], key: Any, evidence: Evidence, count: int) -> None:
-    if key in into:
-        into[key].again(evidence, count)
-    else:
-        into[key] = Sighting(last=evidence, count=count)
-
-
-def _when(event: Any) -> Any:
-    if not isinstance(event, dict):
-        return None
-    series = event.get("series")
-    last = series.get("lastObservedTime") if isinstance(series, dict) else None
-    times = (event.get("lastTimestamp"), last, event.get("eventTime"), event.get("firstTimestamp"))
+def _when(event: dict[str, Any], series: dict[str, Any]) -> datetime | None:
+    times = (
+        event.get("lastTimestamp"),
+        series.get("lastObservedTime"),
+        event.get("deprecatedLastTimestamp"),
+        event.get("eventTime"),
+        event.get("firstTimestamp"),
+        event.get("deprecatedFirstTimestamp"),
+        dig.mapping(event.get("metadata"), "metadata").get("creationTimestamp"),
+    )
     return next((time for time in map(dig.time, times) if time is not None), None)
+
+
+def _add(event: Event, file: str, summary: EventSummary, source: Source) -> None:
+    evidence = Evidence(
+        file=file,
+        line=event.line,
+        value=f"{event.reason} {event.name}: {event.message}",
+        time=event.time,
+        source=source,
+    )
+    count = max(event.times, 1)
+    refused = summary.refused.setdefault(event.host, {})
+    pod = f"{event.namespace}/{event.name}"
+    if event.reason == POD_EVENT_REASON:
+        note(refused, (pod, refusal(event.message)), evidence, count)
+    elif event.reason == STARTED:
+        summary.started[pod] = evidence
+        for each in summary.refused.values():
+            for key in [key for key in each if key[0] == pod]:
+                del each[key]
+    if event.name.startswith(AGENT_POD) and event.reason in _AGENT_REASONS:
+        note(summary.reasons, (AGENT_FAILS + event.reason, event.host), evidence, count)
+    elif event.reason in KEPT_REASONS:
+        node = event.name if event.kind == "Node" else ""
+        note(summary.reasons, (event.reason, node), evidence, count)
+    elif event.reason == "FailedScheduling":
+        for text in (TOO_MANY_PODS, NO_BRANCH_ENI):
+            if text in event.message:
+                note(summary.reasons, (text, ""), evidence, count)
+
+
+def refusal(message: str) -> Refusal:
+    """Return why a pod's network could not be set up, by the kubelet's words."""
+    if _NO_ADDRESS in message:
+        return Refusal.NO_ADDRESS
+    if any(text in message for text in _UNREACHABLE) or (
+        _GRPC in message and any(text in message for text in _GRPC_UNREACHABLE)
+    ):
+        return Refusal.UNREACHABLE
+    return Refusal.OTHER

@@ -1,6 +1,13 @@
-"""The causes that `diagnose` judges, by where they lie.
+"""Each cause's evidence for and against it.
 
-ec2.py      what EC2 answers; the node's own state
-enis.py     no place for an ENI or an address
-targets.py  settings that let the pool stop
+table.py    every cause, in order, with what proves it and what rules it out
+start.py    the agent does not come up, or cannot be reached
+ec2.py      EC2's answers
+limits.py   what the agent takes the instance for: limits, ENIs, metadata
+custom.py   custom networking
+enis.py     the places for ENIs, and maxPods above them
+places.py   what these share: is every place taken, and how a node gets more
+targets.py  the pool's own rules
+outside.py  refusals that have nothing to do with the pool
+common.py   what all share
 """

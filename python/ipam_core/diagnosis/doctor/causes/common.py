@@ -1,0 +1,181 @@
+"""What the judgements of several causes share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis.doctor.facts import LOG
+from ipam_core.diagnosis.doctor.finding import Certainty, Finding, Status, left_open, ruled_out
+from ipam_core.diagnosis.inputs.case import Evidence, Source
+
+if TYPE_CHECKING:
+    from ipam_core.diagnosis.doctor.facts import Facts
+    from ipam_core.diagnosis.fixes import Fix
+    from ipam_core.diagnosis.inputs.case import Failure, Sighting
+
+ATTACH_CONTROLLER = (
+    "aws iam attach-role-policy --role-name CLUSTER_ROLE "
+    "--policy-arn arn:aws:iam::aws:policy/AmazonEKSVPCResourceController"
+)
+CONTENT = "the pool is not low: the agent asks EC2 for nothing"
+LOG_AT_WORK = "ipamd.log that shows the agent at work"
+CALLS = f"{LOG_AT_WORK}, or CloudTrail"
+PLACES = f"/v1/enis and the instance type, or {LOG}"
+
+
+def no_matter(facts: Facts) -> Finding | None:
+    """Return why nothing that keeps a pool from growing matters now, None where it may."""
+    if facts.low is False:
+        return ruled_out(CONTENT)
+    if facts.pool is not None and facts.pool.assignable > 0 and not facts.starved:
+        return ruled_out(f"{count(facts.pool.assignable, 'address', 'es')} can be given now")
+    if facts.is_full() and not facts.starved:
+        return ruled_out("every slot is used: no call could add an address, and no pod is refused")
+    return None
+
+
+def unless_recent(facts: Facts, failures: list[Failure]) -> Finding | None:
+    """Return why failing calls are not the cause now, None where they are."""
+    if facts.low is False:
+        return ruled_out(CONTENT)
+    if any(facts.recent(failure.sighting) for failure in failures):
+        return None
+    if failures:
+        last = max((failure.sighting for failure in failures), key=when)
+        return ruled_out(over(facts, last))
+    if (moot := no_matter(facts)) is not None:
+        return moot
+    if facts.log_judges:
+        return ruled_out("EC2 gave no such answer")
+    return left_open(missing(facts, CALLS))
+
+
+def unless_seen(facts: Facts, seen: Sighting | None) -> Finding | None:
+    """Return why what the log or an event says is not the cause now, None where it is."""
+    if facts.low is False:
+        return ruled_out(CONTENT)
+    if facts.recent(seen):
+        return None
+    if seen is not None:
+        return ruled_out(over(facts, seen))
+    return no_matter(facts) or unless_logged(facts)
+
+
+def unless_logged(facts: Facts, needs: str = LOG_AT_WORK) -> Finding:
+    """Return that the log does not say so; open where no log can rule that out."""
+    if facts.log_judges:
+        return ruled_out("the log does not say so")
+    return left_open(missing(facts, needs))
+
+
+def missing(facts: Facts, needs: str) -> str:
+    """Return what would be needed, and why the log that is given is not enough."""
+    gap = facts.log_gap()
+    if gap is not None:
+        return f"{LOG} of the time of the refusals: it ends {span(gap.total_seconds())} before them"
+    return needs
+
+
+def found_failing(
+    facts: Facts,
+    failures: list[Failure],
+    *,
+    title: str,
+    why: str,
+    fix: Fix,
+    more: tuple[Evidence, ...] = (),
+    own: bool = False,
+) -> Finding:
+    """Return a cause found by failing calls: the latest of each kind is its evidence.
+
+    Sure only if a call is this node's `own`: CloudTrail shows the whole account's.
+    """
+    recent = [failure for failure in failures if facts.recent(failure.sighting)]
+    recent.sort(key=lambda failure: when(failure.sighting), reverse=True)
+    alike: dict[tuple[str, str, str | None], list[Failure]] = {}
+    for failure in recent:
+        caller = failure.caller if facts.is_own(failure) else None  # all others as one
+        alike.setdefault((failure.api, failure.code, caller), []).append(failure)
+    evidence = [_of_all(group) for group in alike.values()]
+    finding = found(facts, [*evidence, *more], title=title, why=why, fix=fix)
+    if own or any(facts.is_own(failure) for failure in recent):
+        return finding
+    return replace(finding, certainty=Certainty.LIKELY)
+
+
+def found(facts: Facts, evidence: list[Evidence], *, title: str, why: str, fix: Fix) -> Finding:
+    """Return a cause that keeps the agent from growing.
+
+    Certain where the pool is proven to be low and the log is of the time in question.
+    """
+    pool = [facts.pool.evidence] if facts.pool else []
+    proven = facts.low is True and facts.low_is_proven and facts.log_gap() is None
+    return Finding(
+        status=Status.FOUND,
+        certainty=Certainty.CERTAIN if proven else Certainty.LIKELY,
+        title=title,
+        why=why,
+        rule=(*facts.decision.growth_rule()[:-1], "so it asks for more")
+        if facts.decision and facts.decision.low and facts.low and facts.targets_known
+        else (),
+        evidence=(*evidence, *pool, *facts.refusals),
+        fix=fix,
+    )
+
+
+def shown(facts: Facts, *names: str) -> list[Evidence]:
+    """Return where variables, or facts of the log, were read, as `NAME=value`."""
+    where = []
+    for name in names:
+        evidence = facts.variables.get(name) or facts.fact(name)
+        if evidence is not None:
+            where.append(replace(evidence, value=f"{name}={evidence.value}"))
+    return where
+
+
+def shown_max_pods(facts: Facts) -> list[Evidence]:
+    """Return where maxPods was read."""
+    known = facts.max_pods
+    if known is None or known.evidence is None or known.evidence.source is Source.GIVEN:
+        return []
+    return [replace(known.evidence, value=f"maxPods {known.value}")]
+
+
+def when(seen: Sighting) -> str:
+    """Return when something was last seen, as what can be put in order; '' is unknown."""
+    time = seen.last.time
+    return time.astimezone(UTC).isoformat() if time else ""
+
+
+def over(facts: Facts, seen: Sighting) -> str:
+    """Return how long before the newest time of its kind of file something was last seen."""
+    newest = facts.case.newest.get(seen.last.source)
+    if newest is None or seen.last.time is None:
+        return "last seen before the newest of these files"
+    seconds = (newest - seen.last.time).total_seconds()
+    return f"last seen {span(seconds)} before the newest time in {seen.last.source} files"
+
+
+def span(seconds: float) -> str:
+    """Return a time in words: minutes, from two hours on hours."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+
+
+def count(n: int, what: str, plural: str = "s") -> str:
+    """Return a number of things in words."""
+    return f"{n} {what}{'' if n == 1 else plural}"
+
+
+def _of_all(failures: list[Failure]) -> Evidence:
+    """Return the first of failures that are alike, and how often there were such."""
+    latest = failures[0].sighting
+    if len(failures) == 1:
+        return latest.counted()
+    total = sum(failure.sighting.count for failure in failures)
+    value = f"{latest.last.value} ({total} times, by {len(failures)} callers)"
+    return replace(latest.last, value=value)

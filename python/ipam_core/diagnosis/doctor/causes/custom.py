@@ -1,0 +1,114 @@
+"""Custom networking: no ENIConfig, its subnet full, or no place for its ENIs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis.doctor.agent import Run
+from ipam_core.diagnosis.doctor.causes.common import (
+    CONTENT,
+    found,
+    found_failing,
+    no_matter,
+    shown,
+    unless_logged,
+)
+from ipam_core.diagnosis.doctor.causes.enis import full_node
+from ipam_core.diagnosis.doctor.causes.places import room_of
+from ipam_core.diagnosis.doctor.facts import SETTINGS
+from ipam_core.diagnosis.doctor.finding import Certainty, Finding, left_open, ruled_out
+from ipam_core.diagnosis.fixes import Change, Fix
+from ipam_core.errors import SubnetFullError
+
+if TYPE_CHECKING:
+    from ipam_core.diagnosis.doctor.facts import Facts
+
+_VARIABLE = "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"
+
+
+def custom_networking(facts: Facts) -> Finding:
+    """Judge custom networking: its ENIConfig missing, its subnet full, or no place for ENIs."""
+    missing = facts.sighting("no_eni_config", "no_eni_config_named")
+    starting = facts.agent.run not in (Run.WORKS, Run.UNKNOWN)
+    if missing is not None and facts.recent(missing) and (starting or facts.low is not False):
+        # The line is written only with custom networking on.
+        return _no_eni_config(facts)
+    if not facts.settings.custom_networking:
+        if facts.knows(_VARIABLE):
+            return ruled_out("custom networking is off")
+        return no_matter(facts) or (
+            unless_logged(facts) if facts.log_judges else left_open(SETTINGS)
+        )
+    if facts.low is False:
+        return ruled_out(CONTENT)
+    failures = [failure for failure in facts.failures() if failure.kind is SubnetFullError]
+    if any(facts.recent(failure.sighting) for failure in failures):
+        return found_failing(
+            facts,
+            failures,
+            title="The ENIConfig's subnet has no room",
+            why="under custom networking every pod's address comes out of that subnet",
+            more=tuple(shown(facts, "eni_config.subnet_id")),
+            fix=Fix(
+                commands=(
+                    (
+                        "kubectl patch eniconfig NAME --type merge "
+                        '-p \'{"spec":{"subnet":"SUBNET_WITH_ROOM"}}\''
+                    ),
+                ),
+                note="New ENIs come from the new subnet; attached ones keep theirs.",
+                change=Change(
+                    # Attached ENIs stand in "primary" there, and stay in a full subnet.
+                    fault=(room_of("primary", 0), room_of("eniconfig", 0)),
+                    mend=(room_of("eniconfig", 1 << 16),),
+                ),
+            ),
+        )
+    return full_node(
+        facts,
+        "Custom networking: every slot is used on the ENIs that serve pods",
+        "the primary ENI takes a place and serves no pod",
+    )
+
+
+def _no_eni_config(facts: Facts) -> Finding:
+    kinds = ("no_eni_config_named", "no_eni_config", "no_start")
+    seen = [facts.sighting(kind) for kind in kinds]
+    named = facts.fact("no_eni_config_named.name") or facts.fact("eni_config_name.name")
+    name = named.value if named else ""
+    finding = found(
+        facts,
+        [one.last for one in seen if one is not None and facts.recent(one)],
+        title="Custom networking is on, and the node has no ENIConfig"
+        + (f": none is named {name}" if name else ""),
+        why="without one no ENI is created, and the primary ENI serves no pod"
+        + ("; the agent does not start" if facts.agent.run is Run.FAILED else ""),
+        fix=Fix(
+            commands=(
+                "kubectl get eniconfigs",
+                f"kubectl get node {facts.node or 'NODE'} --show-labels",
+                (
+                    f"kubectl label node {facts.node or 'NODE'} "
+                    "k8s.amazonaws.com/eniConfig=NAME --overwrite"
+                ),
+            ),
+            note=(
+                (
+                    f"Create the ENIConfig {name} (before the nodes, where nodes are made by a "
+                    "pipeline), or label the node with one that is there. "
+                    if name
+                    else ""
+                )
+                + "NAME is an ENIConfig of this zone. The agent goes by the label or annotation "
+                "k8s.amazonaws.com/eniConfig, or by the one that ENI_CONFIG_LABEL_DEF names: "
+                "without a cloud provider a node may have no zone label."
+            ),
+            change=Change(
+                fault=({"op": "ec2_fail", "api": "CreateNetworkInterface", "code": "None"},),
+                mend=({"op": "ec2_heal"},),
+            ),
+        ),
+    )
+    sure = facts.agent.run is Run.FAILED or facts.low is True
+    return replace(finding, certainty=Certainty.CERTAIN) if sure else finding

@@ -1,0 +1,48 @@
+"""AWS errors as the agent's log words them: which call, and with which code.
+
+The SDK for Go writes `Code: message` and a second line with the status (version 1), or
+`operation error EC2: Call, ..., api error Code: message` (version 2). The agent puts the
+names of its own functions in front.
+"""
+
+from __future__ import annotations
+
+import re
+
+ASSUME_ROLE = "AssumeRoleWithWebIdentity"
+UNKNOWN = "Unknown"
+"""The code where an error has none: a network fault, or the agent's own."""
+_V2 = re.compile(r"api error (?P<code>[\w.]+)")
+_OPERATION = re.compile(r"operation error \w+: (?P<api>\w+)")
+_V1 = re.compile(r"(?:^|: )(?P<code>[A-Z][a-z]\w+(?:\.\w+)*): ")
+_OWN = frozenset({
+    "AllocENI", "FreeENI", "DescribeAllENIs", "DescribeENI", "GetClusterTag", "RequestError",
+    "WebIdentityErr",
+})  # fmt: skip
+"""Capital words before a colon that are functions of the agent, or no answer of EC2."""
+_BY_WORDS = (
+    (ASSUME_ROLE, "assumerolewithwebidentity"),
+    ("DescribeSecurityGroups", "describe security groups"),
+    ("DescribeSubnets", "describe subnets"),
+    ("DescribeNetworkInterfaces", "describe network interface"),
+    ("DescribeInstanceTypes", "describe instance type"),
+    ("AttachNetworkInterface", "attach eni"),
+    ("CreateNetworkInterface", "create network interface"),
+    ("AssignPrivateIpAddresses", "assign private ip"),
+)
+"""The call by the agent's words for it, where the SDK does not name it."""
+
+
+def api_and_code(error: str) -> tuple[str, str]:
+    """Return the call that an error names ('' where none) and its code, `UNKNOWN` without one."""
+    operations = _OPERATION.findall(error)  # the last one failed: it is the others' reason
+    api = operations[-1] if operations else _by_words(error)
+    if match := _V2.search(error):
+        return api, match["code"]
+    codes = (match["code"] for match in _V1.finditer(error))
+    return api, next((code for code in codes if code not in _OWN), UNKNOWN)
+
+
+def _by_words(error: str) -> str:
+    lower = error.lower()
+    return next((api for api, words in _BY_WORDS if words in lower), "")
