@@ -24,11 +24,12 @@ from ipam_core.diagnosis.inputs.case import (
 from ipam_core.diagnosis.inputs.errors import ASSUME_ROLE, UNKNOWN, api_and_code
 from ipam_core.diagnosis.inputs.lines import Entry, continues, entry
 from ipam_core.ipamd.log_messages import AGENT_MESSAGES, PLUGIN
-from ipam_core.ipamd.messages import LogMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+
+    from ipam_core.ipamd.messages import LogMessage
 
 LONGEST_LINE = 1 << 20
 """A longer line is not the agent's: it is cut into broken ones, so that memory stays bounded."""
