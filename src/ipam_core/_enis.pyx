@@ -63,7 +63,7 @@ from ipam_core._slots cimport (
 )
 from ipam_core._text cimport address_text, prefix_text, read_prefix
 from ipam_core._values cimport Assignment, Eni, sandbox_of
-from ipam_core._walk cimport GROUP, walk_list, walk_reach, walk_seat
+from ipam_core._walk cimport GROUP, random_below, walk_list, walk_reach, walk_seat
 
 from ipam_core.errors import (
     AddressInUseError,
@@ -241,6 +241,7 @@ cdef class Enis:
                 pool_empty_slot(&self.pool, eni, number, kind, first_set(slots))
                 slots &= slots - 1
         pool_remove(&self.pool, number)
+        random_below(&self.pool.random, 1)  # the next walk of `find_freeable_eni` is another
         Py_DECREF(<object> eni.eni_id)
         Py_DECREF(<object> eni.subnet_id)
         eni_free(eni)

@@ -194,7 +194,7 @@ cdef class DataStore(Pods):
         cdef dict reasons = {}
         cdef str why
         cdef int rank, kind, seat
-        cdef uint64_t freeable = 0
+        cdef uint64_t freeable = 0, chance
         if not 0 <= min_age_s <= MOST_SECONDS:
             raise ValueError(f"min_age_s {min_age_s}: from 0 to {MOST_SECONDS}")
         born_by = now - <int64_t> (min_age_s * 1e9)
@@ -227,7 +227,8 @@ cdef class DataStore(Pods):
             else:
                 reasons[<str> eni.eni_id] = why
         if freeable:
-            seat = (walk_first(freeable, self.pool.reach, &self.pool.random)
+            chance = self.pool.random  # a question draws nothing: `remove_eni` moves on
+            seat = (walk_first(freeable, self.pool.reach, &chance)
                     if self.pool.placement == ARBITRARY else last_set(freeable))
             answer.eni_id = <str> pool_seated(&self.pool, seat).eni_id
         answer.candidates, answer.reasons = tuple(candidates), reasons

@@ -96,3 +96,36 @@ def test_a_row_that_holds_nothing_or_comes_twice_releases_nothing(two_free, batc
     freed = two_free.release_many(rows(*batch), 2, partial=True)[:, 1].tolist()
     assert sum(address != NOBODY for address in freed) == 1
     two_free._check()
+
+
+def test_asking_which_eni_can_go_draws_nothing():
+    """A simulator that skips idle looks asks less often, and must draw the same."""
+    store = DataStore("secondary-ip", placement="arbitrary", seed=5)
+    for number in range(6):
+        store.add_eni(f"eni-{number}", device_number=number, primary=number == 0, created_ns=0)
+        store.add_address(f"eni-{number}", f"10.0.0.{number + 1}")
+    minutes = 60_000_000_000
+    before = store.snapshot()
+    targets = {"warm_ip": 0, "minimum_ip": 0, "warm_prefix": 0, "now_ns": 2 * minutes}
+    first = store.find_freeable_eni(**targets)
+    assert len(first.candidates) == 5
+    assert store.find_freeable_eni(**targets).eni_id == first.eni_id
+    assert store.snapshot() == before
+
+
+def test_each_eni_that_goes_is_drawn_anew():
+    gone = set()
+    for seed in range(40):
+        store = DataStore("secondary-ip", placement="arbitrary", seed=seed)
+        for number in range(8):
+            store.add_eni(f"eni-{number}", device_number=number, primary=number == 0, created_ns=0)
+            store.add_address(f"eni-{number}", f"10.0.0.{number + 1}")
+        pair = []
+        for _ in range(2):
+            answer = store.find_freeable_eni(
+                warm_ip=0, minimum_ip=0, warm_prefix=0, now_ns=120_000_000_000
+            )
+            pair.append(int(answer.eni_id[-1]))
+            store.remove_eni(answer.eni_id)
+        gone.add(pair[1] - pair[0])
+    assert len(gone) > 4  # not always the next one round

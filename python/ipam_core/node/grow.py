@@ -70,15 +70,15 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
     want = node.decide(card).want
     if want == 0:
         return False
-    growable = set(store.growable_enis(node.slots))
-    candidates = [
+    growable = {
         eni_id
-        for eni_id in store.turns()
-        if eni_id in growable
-        and not (eni := store.eni(eni_id)).trunk
+        for eni_id in store.growable_enis(node.slots)
+        if not (eni := store.eni(eni_id)).trunk
         and not (eni.primary and node.settings.custom_networking)
-    ]
-    for eni_id in candidates:
+    }
+    if not growable:  # a look that does nothing draws nothing: it may be left out
+        return False
+    for eni_id in [eni_id for eni_id in store.turns() if eni_id in growable]:
         n_slots = node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used
         try:
             addresses, prefixes = yield from _assign(node, card, eni_id, n_slots)

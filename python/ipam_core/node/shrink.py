@@ -64,6 +64,8 @@ def give_back(node: Node, card: int) -> Step[None]:
     """
     store = node.stores[card]
     budget = node.decide(card).give_back
+    if budget <= 0:  # a look that does nothing draws nothing: it may be left out
+        return
     for eni_id in store.turns(copied=True):
         if budget <= 0:
             return

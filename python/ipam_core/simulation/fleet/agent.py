@@ -229,8 +229,7 @@ class Agent:
         if start != self._n_starts:
             return
         self._look_ns = self._engine.now_ns
-        # Asked in any case: it draws from the chance by which the store picks an ENI to free.
-        if self.node.rests() and self._skip_idle:
+        if self._skip_idle and self.node.rests():
             self._after_look(quiet=True)
         else:
             self._perform(self.node.look(), self._looked)
