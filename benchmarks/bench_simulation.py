@@ -16,7 +16,7 @@ import pytest
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec, SubnetSpec
-from ipam_core.simulation.fleet.workloads import Churn
+from ipam_core.simulation.fleet.workload_specs import Churn
 
 S = 10**9
 SHORT = bool(os.environ.get("BENCH_SHORT"))

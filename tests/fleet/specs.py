@@ -11,7 +11,7 @@ from ipam_core.simulation.fleet.spec import (
     RolloutSpec,
     SubnetSpec,
 )
-from ipam_core.simulation.fleet.workloads import Arrivals, Churn, DaemonSet, RollingUpdate
+from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn, DaemonSet, RollingUpdate
 from ipam_core.simulation.validation import Share
 
 S = 10**9

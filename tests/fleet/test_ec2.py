@@ -16,7 +16,7 @@ from ipam_core.errors import ThrottledError
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.spec import FaultSpec
-from ipam_core.simulation.fleet.workloads import Arrivals, Churn
+from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn
 from ipam_core.simulation.scenario.spec import EC2_APIS
 
 from .specs import S, fleet

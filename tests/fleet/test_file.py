@@ -21,7 +21,13 @@ from ipam_core.simulation.fleet.spec import (
     RolloutSpec,
     SubnetSpec,
 )
-from ipam_core.simulation.fleet.workloads import Arrivals, Churn, DaemonSet, Recorded, RollingUpdate
+from ipam_core.simulation.fleet.workload_specs import (
+    Arrivals,
+    Churn,
+    DaemonSet,
+    RollingUpdate,
+    Trace,
+)
 from ipam_core.simulation.validation import Share
 
 from .specs import S
@@ -118,7 +124,7 @@ def test_a_whole_file_means_what_it_says(folder):
                 times=2,
                 every_ns=600 * S,
             ),
-            Recorded(
+            Trace(
                 events=(
                     PodEvent(time_ns=0, pod="a", node="web-0", add=True),
                     PodEvent(time_ns=90 * S, pod="b", add=True),

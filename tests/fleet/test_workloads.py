@@ -7,7 +7,13 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet, simulate_many
 from ipam_core.simulation.fleet.pod_events import PodEvent
 from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
-from ipam_core.simulation.fleet.workloads import Arrivals, Churn, DaemonSet, Recorded, RollingUpdate
+from ipam_core.simulation.fleet.workload_specs import (
+    Arrivals,
+    Churn,
+    DaemonSet,
+    RollingUpdate,
+    Trace,
+)
 from ipam_core.simulation.validation import Share
 
 from .specs import S, fleet
@@ -110,7 +116,7 @@ def test_recorded_pods_come_and_go_where_the_file_says():
         PodEvent(time_ns=90 * S, pod="a", node="nodes-1", add=False),
     )
     seen = []
-    spec = fleet(Recorded(events=events))
+    spec = fleet(Trace(events=events))
     Watched(spec, lambda f: seen.append([len(node.pods) for node in f.nodes])).run()
     assert seen == [[0, 1], [1, 1], [1, 0]]
 
@@ -118,7 +124,7 @@ def test_recorded_pods_come_and_go_where_the_file_says():
 def test_recorded_pods_on_no_node_are_refused():
     event = PodEvent(time_ns=60 * S, pod="a", node="elsewhere-7", add=True)
     with pytest.raises(InputError, match="'elsewhere-7' at 60 s"):
-        simulate_fleet(fleet(Recorded(events=(event,))))
+        simulate_fleet(fleet(Trace(events=(event,))))
 
 
 def test_a_group_grows_for_pods_and_gives_up_empty_nodes():
@@ -148,7 +154,7 @@ def test_a_node_that_was_booted_for_pods_that_went_is_given_up():
         if add or n  # one stays, on the node that was there
     )
     spec = fleet(
-        Recorded(events=events),
+        Trace(events=events),
         count=1,
         minutes=15,
         autoscale=Autoscale(most=4, boot_ns=60 * S, empty_ns=60 * S),

@@ -22,12 +22,12 @@ from ipam_core.simulation.fleet.spec import (
     RolloutSpec,
     SubnetSpec,
 )
-from ipam_core.simulation.fleet.workloads import (
+from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
     Churn,
     DaemonSet,
-    Recorded,
     RollingUpdate,
+    Trace,
 )
 from ipam_core.simulation.scenario.spec import EC2_APIS
 from ipam_core.simulation.validation import (
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ipam_core.simulation.fleet.workloads import Workload
+    from ipam_core.simulation.fleet.workload_specs import Workload
 
     Checks = Mapping[str, Callable[[Any, str], Any]]
 
@@ -251,7 +251,7 @@ def _workload(raw: Any, where: str, groups: list[str], folder: Path) -> Workload
     if "nodes" in found:
         _known(found["nodes"], groups, f"{where}: nodes")
     if kind == "csv":
-        return Recorded(events=read_events(folder / found["file"], where))
+        return Trace(events=read_events(folder / found["file"], where))
     workload: Workload = make(**_named(found, _FIELDS))
     return workload
 
@@ -370,6 +370,6 @@ _WORKLOADS: dict[str, tuple[Callable[..., Any], tuple[str, ...], Checks]] = {
             "nodes": non_empty,
         },
     ),
-    "csv": (Recorded, ("file",), {"file": non_empty}),
+    "csv": (Trace, ("file",), {"file": non_empty}),
 }
 """Every kind of workload: its class, the keys it needs, and all its keys with their checks."""

@@ -21,10 +21,11 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
-from ipam_core.simulation.fleet.members import FleetNode, Pod
+from ipam_core.simulation.fleet.members import FleetNode, Pod, PodOwner
 from ipam_core.simulation.fleet.region import region_of
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
 from ipam_core.simulation.fleet.rollout import Rollout
+from ipam_core.simulation.fleet.workloads import begin
 from ipam_core.simulation.processes import ApiClient
 from ipam_core.units import NS
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec, RolloutSpec
-    from ipam_core.simulation.fleet.workloads import Run
 
 KUBELET_BACKOFF_S = 10.0
 KUBELET_JITTER = 0.5
@@ -75,7 +75,7 @@ class Fleet:
         self._n_in_group = {group.name: 0 for group in spec.groups}
         self._n_booting = dict(self._n_in_group)
         self._unplaced: deque[tuple[Pod, str | None]] = deque()
-        self._watchers: list[Run] = []
+        self._watchers: list[PodOwner] = []
         self._env = {group.name: dict(group.env) for group in spec.groups}
         self._settings = {name: Settings.from_env(env) for name, env in self._env.items()}
         self._rollouts: list[Rollout] = []
@@ -83,7 +83,7 @@ class Fleet:
         self._zones = {subnet.subnet_id: subnet.zone for subnet in spec.subnets}
         self._client = ApiClient(engine, Latencies(spec.latencies), seed=seed)
         for number, workload in enumerate(spec.workloads):
-            workload.begin(self, number)
+            begin(workload, self, number)
         for rollout in spec.rollouts:
             engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), self._roll_out, rollout)
         for group in spec.groups:
@@ -125,7 +125,7 @@ class Fleet:
 
     def create(
         self,
-        owner: Run,
+        owner: PodOwner,
         *,
         node: FleetNode | None = None,
         group: str | None = None,
@@ -172,9 +172,9 @@ class Fleet:
                 return node
         raise InputError(f"no node {name!r} at {self.engine.now_ns / NS:g} s")
 
-    def watch_nodes(self, run: Run) -> None:
+    def watch_nodes(self, owner: PodOwner) -> None:
         """Tell a workload of every node that is ready for pods."""
-        self._watchers.append(run)
+        self._watchers.append(owner)
 
     def _bind(self, pod: Pod, node: FleetNode) -> None:
         pod.node = node

@@ -1,4 +1,4 @@
-"""A fleet's nodes and pods."""
+"""A fleet's nodes and pods, and who hears of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,24 @@ from ipam_core._store import Sandbox
 if TYPE_CHECKING:
     from ipam_core.simulation.fleet.agent import Agent
     from ipam_core.simulation.fleet.spec import GroupSpec
-    from ipam_core.simulation.fleet.workloads import Run
+
+
+class PodOwner:
+    """Whoever made a pod hears of it. Here it does nothing."""
+
+    __slots__ = ()
+
+    is_daemon = False
+    """Whether its pods leave a node empty in the eyes of an autoscaler."""
+
+    def served(self, pod: Pod) -> None:
+        """Hear that a pod has its address."""
+
+    def ended(self, pod: Pod) -> None:
+        """Hear that a pod is gone."""
+
+    def joined(self, node: FleetNode) -> None:
+        """Hear that a node is ready for pods."""
 
 
 class Pod:
@@ -21,7 +38,7 @@ class Pod:
     __slots__ = ("asked_ns", "gone", "lifetime_ns", "n_tries", "name", "node", "number", "owner",
                  "sandbox", "served")  # fmt: skip
 
-    def __init__(self, number: int, owner: Run, lifetime_ns: int | None) -> None:
+    def __init__(self, number: int, owner: PodOwner, lifetime_ns: int | None) -> None:
         self.number = number
         self.owner = owner
         self.lifetime_ns = lifetime_ns

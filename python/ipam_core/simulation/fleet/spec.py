@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam_core.cloud.latency import Latency
     from ipam_core.cloud.throttling import Bucket
     from ipam_core.instances import InstanceLimits
-    from ipam_core.simulation.fleet.workloads import Workload
+    from ipam_core.simulation.fleet.workload_specs import Workload
 
 CHART_MAX_UNAVAILABLE = Share(10, percent=True)
 """The chart aws-vpc-cni lets so many agents be down at once."""

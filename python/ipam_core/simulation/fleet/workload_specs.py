@@ -1,0 +1,80 @@
+"""Where pods come from, as values; `workloads` makes them come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam_core.simulation.validation import Share
+
+if TYPE_CHECKING:
+    from ipam_core.simulation.fleet.pod_events import PodEvent
+
+QUARTER = Share(25, percent=True)
+"""A Deployment's default for both its surge and its unavailable pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """Pods that come within `over_ns`, evenly: a burst where it is 0, a ramp otherwise.
+
+    Each lives `lifetime_ns`, None to the end; `every_ns` repeats it all, as cron jobs do.
+    """
+
+    pods: int
+    at_ns: int = 0
+    over_ns: int = 0
+    lifetime_ns: int | None = None
+    every_ns: int | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Churn:
+    """So many pods on every node, each replaced on its node when its life is over.
+
+    Lives are exponential with a mean of `lifetime_ns`: a node in steady churn.
+    """
+
+    pods_per_node: int
+    lifetime_ns: int
+    at_ns: int = 0
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSet:
+    """One pod on every node that joins; nodes there before `at_ns` get theirs then."""
+
+    at_ns: int = 0
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingUpdate:
+    """A Deployment of so many pods, there from the start and replaced at `at_ns`.
+
+    At most `max_surge` pods more than asked for exist, at least all but `max_unavailable`
+    are ready, as the Deployment controller has it: the surge rounded up, the unavailable
+    down. A pod is ready `ready_after_ns` after it has its address. `times` updates follow
+    each other `every_ns` apart.
+    """
+
+    pods: int
+    at_ns: int
+    max_surge: Share = QUARTER
+    max_unavailable: Share = QUARTER
+    ready_after_ns: int = 0
+    times: int = 1
+    every_ns: int = 0
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Pods that come and go as was recorded (`pod_events` reads such files)."""
+
+    events: tuple[PodEvent, ...]
+
+
+Workload = Arrivals | Churn | DaemonSet | RollingUpdate | Trace
