@@ -31,7 +31,7 @@ LAYERS = (
     Layer(("documents", "variables", "tags", "units"), "words and texts that all share"),
     Layer(("_store", "_pods", "_enis", "_pool", "_slots", "_ledger", "_batch", "_subnet", "_blocks",
            "_values", "_proof", "_text", "_bits", "_snapshot"), "the compiled core"),
-    Layer(("errors", "quoting"), "what can go wrong, as types; foreign text as it is shown"),
+    Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),
 )  # fmt: skip
 """From the top down."""
 

@@ -37,7 +37,8 @@ def in_python(code):
 def test_every_name_is_there_and_no_other_is_promised():
     for name in ipam_core.__all__:
         assert getattr(ipam_core, name) is getattr(ipam_core, name)
-    assert set(ipam_core.__all__) == set(ipam_core._HOME_OF) | ipam_core._MODULES
+    homes = {name for names in ipam_core._HOMES.values() for name in names}
+    assert set(ipam_core.__all__) == homes | ipam_core._MODULES
     assert ipam_core.__all__ == sorted(
         ipam_core.__all__, key=lambda n: (not n.isupper(), n[0].islower(), n)
     )

@@ -12,8 +12,11 @@ that importing the package costs next to nothing.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ipam_core._lazy import MovedModules, loader_of
 
 if TYPE_CHECKING:
     from ipam_core import effects, errors, instances, pool
@@ -111,18 +114,15 @@ _HOMES = {
     "simulation.simulate": ("simulate",),
     "tuning": ("Goals", "Tuning", "tune"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = frozenset(("effects", "errors", "instances", "pool"))
+_load = loader_of(__name__, _HOMES)
+
+if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
+    sys.meta_path.append(MovedModules())
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+    return import_module(f"{__name__}.{name}") if name in _MODULES else _load(name)
 
 
 def __dir__() -> list[str]:

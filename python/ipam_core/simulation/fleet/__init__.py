@@ -9,3 +9,31 @@ rollout.py     settings on their way over the nodes
 agent.py       a node's agent in time, and the looks it need not make
 result.py      what a run gives
 """
+
+from typing import TYPE_CHECKING
+
+from ipam_core._lazy import loader_of
+
+if TYPE_CHECKING:
+    from ipam_core.simulation.fleet.fleet import Fleet as Fleet
+    from ipam_core.simulation.fleet.fleet import simulate_fleet as simulate_fleet
+    from ipam_core.simulation.fleet.fleet import simulate_many as simulate_many
+    from ipam_core.simulation.fleet.result import FleetResult as FleetResult
+    from ipam_core.simulation.fleet.spec import FleetSpec as FleetSpec
+
+__all__ = [
+    "Fleet",
+    "FleetResult",
+    "FleetSpec",
+    "simulate_fleet",
+    "simulate_many",
+]
+
+__getattr__ = loader_of(
+    __name__,
+    {
+        "fleet": ("Fleet", "simulate_fleet", "simulate_many"),
+        "result": ("FleetResult",),
+        "spec": ("FleetSpec",),
+    },
+)

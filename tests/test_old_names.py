@@ -1,0 +1,47 @@
+"""Old public names work for one release, and warn."""
+
+import importlib
+import sys
+
+import pytest
+
+from ipam_core._lazy import MOVED
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_module_is_found_by_its_old_name(old):
+    sys.modules.pop(old, None)
+    new = importlib.import_module(MOVED[old])
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {MOVED[old]}"):
+        found = importlib.import_module(old)
+    assert found is new
+    assert found.__spec__.name == found.__name__ == MOVED[old]
+
+
+def test_what_was_a_module_and_is_a_package_gives_the_same_names():
+    from ipam_core.diagnosis.doctor import diagnose
+    from ipam_core.diagnosis.explain import Explanation, explain
+    from ipam_core.simulation import fleet, scenario
+    from ipam_core.simulation.fleet import Fleet, simulate_fleet, simulate_many
+    from ipam_core.simulation.scenario import Scenario, parse_scenarios, scenario_of
+
+    for name in (diagnose, Explanation, explain, Fleet, simulate_fleet, simulate_many, Scenario):
+        assert callable(name)
+    assert scenario.scenario_of is scenario_of
+    assert callable(parse_scenarios)
+    for package in (fleet, scenario):
+        assert all(hasattr(package, name) for name in package.__all__)
+        assert not hasattr(package, "no_such_name")
+
+
+def test_a_renamed_workload():
+    from ipam_core.simulation.fleet import workload_specs
+
+    with pytest.warns(DeprecationWarning, match="Recorded is now"):
+        assert workload_specs.Recorded is workload_specs.Trace
+    assert not hasattr(workload_specs, "NoSuchName")
+
+
+def test_a_module_that_never_was_is_not_found():
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("ipam_core.no_such_module")
