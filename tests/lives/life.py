@@ -141,9 +141,12 @@ class Living(Player):
         self._drive(self.node.reconcile())
         assert self.in_store() == self.in_cloud(), "the store and EC2 disagree"
         decision = self.node.decide()
-        full = not self.node.has_room_for_eni(0) and not self.node.store.growable_enis(
-            self.node.slots
-        )
+        growable = [
+            eni_id
+            for eni_id in self.node.store.growable_enis(self.node.slots)
+            if not (self.node.store.eni(eni_id).primary and self.node.settings.custom_networking)
+        ]
+        full = not self.node.has_room_for_eni(0) and not growable
         if self.waiting and decision.low and not full:
             raise AssertionError(f"{len(self.waiting)} pods wait and the pool should grow")
         for _ in range(2):  # an ENI without a date is dated first, and deleted the next time

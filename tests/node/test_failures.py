@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import pytest
 
@@ -16,6 +17,7 @@ from ipam_core.errors import (
     UnknownSandboxError,
     UnreachableError,
 )
+from ipam_core.node import StartError
 from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 from node.world import World
 
@@ -145,6 +147,24 @@ def test_a_failed_call_is_not_warned_of_twice(caplog):
         world.node.note_failure(CheckpointWriteError("x.db", "full"))
     levels = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert levels == [("INFO", "x: Timeout"), ("WARNING", "checkpoint x.db: full")]
+
+
+IPV6 = {"ENABLE_IPv6": "true", "ENABLE_IPv4": "false", "ENABLE_PREFIX_DELEGATION": "true"}
+
+
+@pytest.mark.parametrize(
+    "error", [UnreachableError("x", "Timeout"), CheckpointWriteError("x.db", "full")], ids=str
+)
+def test_an_ipv6_prefix_that_is_refused_is_had_at_the_next_start(error):
+    world = World("m5.large", policy=IPAM_CORE, **IPV6)
+    world.cloud = Failing(world.instance)
+    world.cloud.fails[fx.AssignIpv6Prefix] = error
+    with suppress(StartError):
+        drive(world.node.start(), world.cloud, sleep=world.sleep)
+    world.cloud.fails.clear()
+    world.node = world.new_node()
+    drive(world.node.start(), world.cloud, sleep=world.sleep)
+    assert world.node.add_pod(Sandbox("c0")).address.startswith("2001:db8:")
 
 
 # --- what the checkpoint shall forget -------------------------------------------------

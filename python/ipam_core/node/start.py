@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadAttachedEnis, ReadCheckpoint
-from ipam_core.errors import CloudError, IpamError, ReplyError, UnknownAddressError
+from ipam_core.errors import IpamError, UnknownAddressError
 from ipam_core.ipamd.messages import START_CANNOT_GROW, START_NO_ENI
 from ipam_core.node import attach, grow, reconcile, shrink
 from ipam_core.node.unattached import Kept
@@ -47,7 +47,7 @@ def start(node: Node) -> Step[None]:
         for eni in attach.managed_enis(node, there, described):
             yield from attach.tag_eni(node, eni, described[eni.eni_id])
             yield from attach.take_eni(node, eni, described[eni.eni_id], excluded)
-    except CloudError as error:
+    except IpamError as error:
         raise StartError(f"ipamd init: {error}", error) from error
     yield from _restore(node)
     yield from _drain_other_mode(node)
@@ -64,7 +64,7 @@ def _restore(node: Node) -> Step[None]:
     """
     try:
         entries: tuple[CheckpointEntry, ...] = yield ReadCheckpoint()
-    except ReplyError as error:
+    except IpamError as error:
         raise StartError(f"checkpoint: {error}", error) from error
     now_ns = node.clock_ns()
     for entry in entries:
@@ -125,7 +125,7 @@ def _grow_once(node: Node) -> Step[None]:
     for card in low:
         try:
             yield from grow.grow(node, card)
-        except CloudError as error:
+        except IpamError as error:
             raise StartError(START_CANNOT_GROW, error) from error
         if node.settings.custom_networking and node.decide(card).view.total == 0:
             raise StartError(START_NO_ENI, node.last_error)
