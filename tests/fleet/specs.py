@@ -94,7 +94,16 @@ def fleets(draw):
         used=draw(st.sampled_from([0, 30])),
         env=draw(st.sampled_from(SETTINGS)),
         join_ns=draw(times(30)),
-        autoscale=draw(st.none() | st.just(Autoscale(most=8, boot_ns=20 * S, empty_ns=60 * S))),
+        autoscale=draw(
+            st.none()
+            | st.builds(
+                Autoscale,
+                most=st.just(8),
+                boot_ns=st.just(20 * S),
+                empty_ns=st.just(60 * S),
+                consolidate_ns=st.sampled_from([None, 30 * S]),
+            )
+        ),
         rollouts=draw(
             st.sampled_from(
                 [

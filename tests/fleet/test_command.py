@@ -47,6 +47,48 @@ def test_pods_that_never_get_an_address_are_a_problem_found(tmp_path, capsys):
     assert "no node has room" in capsys.readouterr().out
 
 
+def test_nodes_that_never_joined_are_a_problem_found(tmp_path, capsys):
+    file = tmp_path / "full.yaml"
+    file.write_text(
+        "duration: 1h\nsubnets: [{id: a, cidr: 10.0.0.0/28}]\n"
+        "nodes: [{instance_type: m5.large, count: 30}]\n"
+    )
+    assert run(["simulate", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "nodes that never joined 19" in " ".join(out.split())
+
+
+def test_means_peaks_groups_and_subnets_are_shown(tmp_path, capsys):
+    file = tmp_path / "two.yaml"
+    file.write_text(
+        "duration: 10m\nsubnets: [{id: a, cidr: 10.0.0.0/24}, {id: b, cidr: 10.0.1.0/24}]\n"
+        "nodes:\n  - {name: one, instance_type: m5.large, count: 2}\n"
+        "  - {name: two, instance_type: m5.xlarge, count: 1, max_pods: 40}\n"
+        "workloads: [{kind: burst, pods: 30, at: 5m}]\n"
+    )
+    assert run(["simulate", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    for words in (
+        "on average at a moment / at most",
+        "of them in group two",
+        "free in each subnet, on average / at least",
+        "b: /28s",
+        "m5.large: maxPods 29, AWS's number for the type with secondary IPs",
+        "m5.xlarge: maxPods 40, given",
+    ):
+        assert words in out
+
+
+def test_max_pods_is_taken_for_every_node(small, capsys):
+    assert run(["simulate", small, "--max-pods", "5"]) == 1
+    out = capsys.readouterr().out
+    assert "m5.large: maxPods 5, given" in out
+    assert "no node has room" in out
+    assert run(["simulate", str(EXAMPLES / "stall.yaml"), "--max-pods", "5"]) == 2
+    assert "--max-pods is for fleets" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_a_picture_is_drawn(small, suffix, tmp_path, capsys):
     picture = tmp_path / f"out.{suffix}"

@@ -168,8 +168,26 @@ def test_little_is_needed(tmp_path):
     assert spec.subnets == (SubnetSpec(subnet_id="subnet", cidr="10.0.0.0/16"),)
     assert spec.groups[0].name == "m5.large"
     assert spec.throttling == {}  # EC2's documented buckets
-    off = {"duration": 60, "nodes": [], "ec2": {"throttling": False}}
+    nodes = [{"instance_type": "m5.large", "count": 1}]
+    off = {"duration": 60, "nodes": nodes, "ec2": {"throttling": False}}
     assert fleet_of(off, tmp_path).throttling is None
+
+
+def test_a_pool_of_types_is_for_an_autoscaler(tmp_path):
+    group = {"instance_types": ["m5.xlarge", "m5.large"], "count": 1}
+    with pytest.raises(InputError, match="for an autoscaler"):
+        fleet_of({"duration": 60, "nodes": [group]}, tmp_path)
+    wrong_type = group | {"instance_types": ["m5.large", "m5.huge"]}
+    with pytest.raises(InputError, match=r"unknown instance type 'm5\.huge'"):
+        fleet_of({"duration": 60, "nodes": [wrong_type]}, tmp_path)
+    scale = {"max": 4, "consolidate_after": "2m"}
+    spec = fleet_of({"duration": 60, "nodes": [group | {"autoscale": scale}]}, tmp_path)
+    (made,) = spec.groups
+    assert (made.instance_type, made.more_types, made.name) == (
+        "m5.xlarge", ("m5.large",), "m5.xlarge"
+    )  # fmt: skip
+    assert [kind.instance_type for kind in made.pool] == ["m5.large", "m5.xlarge"]
+    assert made.autoscale == Autoscale(most=4, consolidate_ns=120 * S)
 
 
 @pytest.mark.parametrize("name", ["rolling-update", "subnet-exhaustion", "api-throttling"])
@@ -211,6 +229,11 @@ BAD = [
     (["nodes", 0, "subnets"], ["c"], "nodes 1: subnet: no 'c'; there are a, b"),
     (["nodes", 0, "env", "WARM_IP_TARGET"], 2, "env.WARM_IP_TARGET is a text"),
     (["nodes", 0, "autoscale", "max"], None, "autoscale: max is missing"),
+    (["nodes", 0, "instance_types"], ["m5.large"], "either instance_type or instance_types"),
+    (["nodes", 1, "instance_type"], None, "nodes 2: either instance_type or instance_types"),
+    (["nodes"], [], "nodes is a list with at least one group"),
+    (["workloads", 0, "at"], "1h", "workloads 1: at 3600 s is not before the end, 3600 s"),
+    (["rollouts", 0, "at"], "2h", "rollouts 1: at 7200 s is not before the end, 3600 s"),
     (["nodes", 1, "name"], "web", "nodes: name 'web' is there twice"),
     (["ec2", "latency", "RunInstances"], {"median": 1}, "ec2: latency is one of"),
     (["ec2", "latency", "CreateTags", "p99"], "10ms", "median 0.25 s, p99 0.01 s"),

@@ -23,18 +23,36 @@ _AVERAGES = {
     "  cooling": "cooling",
     "  idle": "idle",
 }
-"""Series whose means are shown, by label."""
+"""Series whose means and peaks are shown, by label."""
+_OF_A_GROUP = {"nodes": "nodes", "pods": "pods", "addresses held": "total", "  idle": "idle"}
+"""Those of each group where there are several."""
 
 
 def heading(spec: FleetSpec, seed: int) -> str:
     """Return one line on what was played."""
-    groups = ", ".join(f"{group.count} {group.instance_type}" for group in spec.groups)
+    groups = ", ".join(
+        f"{group.count} {'/'.join((group.instance_type, *group.more_types))}"
+        for group in spec.groups
+    )
     measured = (
         f", counted from {duration_text(spec.measure_from_ns / 1e9)} on"
         if spec.measure_from_ns
         else ""
     )
     return f"{groups}, {duration_text(spec.duration_ns / 1e9)}{measured}, seed {seed}"
+
+
+def max_pods_lines(spec: FleetSpec) -> list[str]:
+    """Return, for each type of each group, the kubelet's maxPods that was taken, and by which rule.
+
+    Groups that have the same are told once.
+    """
+    found = {
+        (kind.instance_type, kind.kubelet_max_pods, kind.max_pods_rule): None
+        for group in spec.groups
+        for kind in group.pool
+    }
+    return [f"{name}: maxPods {most}, {rule}" for name, most, rule in found]
 
 
 def duration_text(seconds: float) -> str:
@@ -62,6 +80,12 @@ def results_table(results: Sequence[FleetResult]) -> Table:
     add("pods that asked for an address", (f"{r.n_pods:,}" for r in results), "bold")
     add("  refused at first", (f"{r.n_waited:,}" for r in results))
     add("  without one at the end", (f"{len(r.still_waiting_s):,}" for r in results))
+    for label, missing in (
+        ("pods that no node had room for, at the end", [r.not_placed for r in results]),
+        ("nodes that never joined", [r.not_joined for r in results]),
+    ):
+        if any(missing):
+            add(label, (f"{count:,}" for count in missing), "red")
     heading_row("wait, seconds")
     for label, share in (("half of the pods", 0.5), ("90%", 0.9), ("99%", 0.99), ("all", 1.0)):
         add(f"  {label}", (f"{r.wait_quantile_s(share):.1f}" for r in results))
@@ -79,10 +103,31 @@ def results_table(results: Sequence[FleetResult]) -> Table:
         heading_row("other refusals of EC2")
         for api, code in errors:
             add(f"  {api}: {code}", (f"{r.errors.get((api, code), 0):,}" for r in results))
-    heading_row("on average at a moment")
+    heading_row("on average at a moment / at most")
     for label, name in _AVERAGES.items():
-        add(f"  {label}", (f"{r.mean(name):,.1f}" for r in results))
+        add(f"  {label}", (_mean_and_peak(r.series[name]) for r in results))
+    groups = list(results[0].groups)
+    for group in groups if len(groups) > 1 else ():
+        heading_row(f"of them in group {group}")
+        for label, name in _OF_A_GROUP.items():
+            add(f"  {label}", (_mean_and_peak(r.groups[group][name]) for r in results))
+    heading_row("free in each subnet, on average / at least")
+    for subnet in results[0].subnets:
+        for label, name in (("addresses", "free"), ("/28s", "free_prefixes")):
+            add(f"  {subnet}: {label}", (_mean_and_least(r.subnets[subnet][name]) for r in results))
     return table
+
+
+def _mean_and_peak(values: Sequence[int]) -> str:
+    return f"{_mean(values):,.1f} / {max(values, default=0):,}"
+
+
+def _mean_and_least(values: Sequence[int]) -> str:
+    return f"{_mean(values):,.1f} / {min(values, default=0):,}"
+
+
+def _mean(values: Sequence[int]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _calls(n_calls: int, n_throttled: int) -> str:

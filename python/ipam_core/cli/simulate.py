@@ -28,6 +28,10 @@ def simulate(
     ] = None,
     policy: PolicyOption = "vpc-cni",
     compare: Annotated[bool, typer.Option(help="A fleet under both policies.")] = False,
+    max_pods: Annotated[
+        int | None,
+        typer.Option(min=1, help="A fleet with this kubelet's maxPods on every node."),
+    ] = None,
     plot: PlotOption = None,
     cloudtrail: Annotated[
         Path | None, typer.Option(help="Write a fleet's EC2 calls as CloudTrail has them.")
@@ -38,13 +42,15 @@ def simulate(
 
     A scenario is one node and prints a timeline; exits 1 when something that it expects
     is not met. A fleet is many nodes with a workload and prints waits, refusals and EC2
-    calls; exits 1 when pods wait in vain at its end.
+    calls, what it holds on average and at most, and what each subnet has free; exits 1
+    when at its end pods wait in vain or nodes that were wanted have not joined.
 
     Examples: ipam-core simulate examples/stall.yaml
 
     ipam-core simulate examples/rolling-update.yaml --compare --plot out.png
     """
     from ipam_core.simulation.files import read_simulation
+    from ipam_core.simulation.fleet.spec import with_max_pods
 
     found = read_simulation(file)
     chosen = policy_named(policy)
@@ -53,14 +59,17 @@ def simulate(
 
         check_path(plot)
     if isinstance(found, list):
-        if compare or cloudtrail is not None:
-            option = "--compare" if compare else "--cloudtrail"
-            raise InputError(f"{file}: {option} is for fleets; this is a scenario")
+        given = {"--compare": compare, "--cloudtrail": cloudtrail, "--max-pods": max_pods}
+        for option, value in given.items():
+            if value:
+                raise InputError(f"{file}: {option} is for fleets; this is a scenario")
         if plot is not None and len(found) != 1:
             raise InputError(f"{file}: {len(found)} scenarios; a picture shows one")
         return _play_scenarios(found, chosen, seed or 0, plot, as_json=as_json)
     if compare and cloudtrail is not None:
         raise InputError("--cloudtrail writes the calls of one policy, --compare plays two")
+    if max_pods is not None:
+        found = with_max_pods(found, max_pods)
     return _play_fleet(found, chosen, seed, compare, plot, cloudtrail, as_json=as_json)
 
 
@@ -113,7 +122,7 @@ def _play_fleet(
 ) -> int:
     import json
 
-    from ipam_core.cli._fleet import heading, results_table
+    from ipam_core.cli._fleet import heading, max_pods_lines, results_table
     from ipam_core.cli._out import print_json, print_table, print_text, progress_of
     from ipam_core.cloud.cloudtrail import trail
     from ipam_core.policy import IPAM_CORE, VPC_CNI
@@ -142,5 +151,7 @@ def _play_fleet(
         print_json([result.to_dict() for result in results])
     else:
         print_text((spec.name, "bold"), f": {heading(spec, chosen_seed)}")
+        for line in max_pods_lines(spec):
+            print_text(line, indent="  ")
         print_table(results_table(results))
-    return 1 if any(result.still_waiting_s for result in results) else 0
+    return 1 if any(result.has_failed for result in results) else 0

@@ -34,6 +34,10 @@ class SimulatedSubnet(Protocol):
     def available_addresses(self) -> int:
         """Free addresses, as DescribeSubnets reports them."""
 
+    @property
+    def available_prefixes(self) -> int:
+        """Free /28s."""
+
     def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
         """Take a primary address, secondary addresses and prefixes for a new ENI."""
 
@@ -64,6 +68,11 @@ class AddressedSubnet:
     def available_addresses(self) -> int:
         """Free addresses, those in reservations too."""
         return self.subnet.n_free
+
+    @property
+    def available_prefixes(self) -> int:
+        """Free /28s, those in prefix reservations too."""
+        return self.subnet.n_free_prefixes
 
     def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
         """Take a primary address, secondary addresses and prefixes."""
@@ -132,6 +141,11 @@ class CountedSubnet:
     def available_addresses(self) -> int:
         """Free addresses; a large number where there is no end."""
         return 2**31 if self.free_addresses is None else self.free_addresses
+
+    @property
+    def available_prefixes(self) -> int:
+        """Free /28s; a large number where there is no end."""
+        return 2**27 if self.free_prefixes is None else self.free_prefixes
 
     def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
         """Take a primary address, secondary addresses and prefixes."""

@@ -21,6 +21,7 @@ from ipam_core.simulation.fleet.spec import (
     GroupSpec,
     RolloutSpec,
     SubnetSpec,
+    check_times,
 )
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
@@ -67,6 +68,8 @@ def fleet_of(raw: Any, folder: Path) -> FleetSpec:
     )
     names = _unique([subnet.subnet_id for subnet in subnets], "subnets: id")
     groups = tuple(_group(group, f"nodes {n}", names) for n, group in enumerate(found["nodes"], 1))
+    if not groups:
+        raise InputError("nodes is a list with at least one group")
     group_names = _unique([group.name for group in groups], "nodes: name")
     ec2 = found.get("ec2", {})
     spec = FleetSpec(
@@ -91,6 +94,7 @@ def fleet_of(raw: Any, folder: Path) -> FleetSpec:
     )
     if spec.measure_from_ns >= spec.duration_ns:
         raise InputError("measure_from is before the end, which is duration")
+    check_times(spec)
     return spec
 
 
@@ -157,7 +161,15 @@ def _reservations(value: Any, where: str) -> tuple[tuple[str, str], ...]:
 
 
 def _group(raw: Any, where: str, subnets: list[str]) -> GroupSpec:
-    found = _fields(mapping(raw, where), where, _GROUP, required=("instance_type", "count"))
+    found = _fields(mapping(raw, where), where, _GROUP, required=("count",))
+    types = found.pop("instance_types", ())
+    if bool(types) == ("instance_type" in found):
+        raise InputError(f"{where}: either instance_type or instance_types, a list, is needed")
+    if types:
+        found["instance_type"], *found["more_types"] = types
+        found["more_types"] = tuple(found["more_types"])
+        if found["more_types"] and "autoscale" not in found:
+            raise InputError(f"{where}: instance_types are for an autoscaler to choose from")
     found.setdefault("name", found["instance_type"])
     found.setdefault("subnets", tuple(subnets))
     for name in (*found["subnets"], *filter(None, [found.get("pod_subnet")])):
@@ -174,6 +186,10 @@ def _instance_type(value: Any, where: str) -> str:
     return name
 
 
+def _instance_types(value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_instance_type(name, where) for name in _names(value, where))
+
+
 def _names(value: Any, where: str) -> tuple[str, ...]:
     names = tuple(non_empty(part, where) for part in sequence(value, where))
     if not names:
@@ -183,7 +199,8 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 def _autoscale(value: Any, where: str) -> Autoscale:
     found = _fields(mapping(value, where), where, _AUTOSCALE, required=("max",))
-    return Autoscale(**_named(found, {"max": "most", "boot": "boot_ns", "empty_for": "empty_ns"}))
+    names = {"max": "most", "boot": "boot_ns", "empty_for": "empty_ns"}
+    return Autoscale(**_named(found, names | {"consolidate_after": "consolidate_ns"}))
 
 
 # --- EC2 ------------------------------------------------------------------------------
@@ -275,10 +292,12 @@ _AUTOSCALE: Checks = {
     "max": positive,
     "boot": duration_ns,
     "empty_for": duration_ns,
+    "consolidate_after": duration_ns,
 }
 _GROUP: Checks = {
     "name": non_empty,
     "instance_type": _instance_type,
+    "instance_types": _instance_types,
     "count": whole,
     "subnets": _names,
     "env": variables,

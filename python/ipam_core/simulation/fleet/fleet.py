@@ -9,7 +9,8 @@ container runtime does. One seed decides everything.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ipam_core.cloud.latency import Latencies
@@ -18,13 +19,14 @@ from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.effects import EniConfig
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
-from ipam_core.settings import Settings
 from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
-from ipam_core.simulation.fleet.members import FleetNode, Pod, PodOwner
+from ipam_core.simulation.fleet.autoscaler import Autoscaler
+from ipam_core.simulation.fleet.members import FleetNode, Launch, Pod, PodOwner
 from ipam_core.simulation.fleet.region import region_of
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
-from ipam_core.simulation.fleet.rollout import Rollout
+from ipam_core.simulation.fleet.rollout import Rollouts
+from ipam_core.simulation.fleet.workload_specs import DaemonSet
 from ipam_core.simulation.fleet.workloads import begin
 from ipam_core.simulation.processes import ApiClient
 from ipam_core.units import NS
@@ -34,10 +36,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec, RolloutSpec
+    from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
 
-KUBELET_BACKOFF_S = 10.0
-KUBELET_JITTER = 0.5
+KUBELET_BACKOFF_S, KUBELET_JITTER = 10.0, 0.5
 """The kubelet syncs a pod that failed again after 10 s and up to half as much more.
 
 Source: pkg/kubelet (backOffPeriod, workerBackOffPeriodJitterFactor) of kubernetes.
@@ -47,6 +48,8 @@ N_SAMPLES = 240
 NO_NODE = "no node has room"
 LAUNCH_AGAIN_NS = 60 * NS
 """An instance that found no address in its subnet is launched again after this long."""
+LATE_NS = 60 * NS
+"""A node that has not joined so long after its launch counts as one that never did."""
 
 
 class Fleet:
@@ -73,23 +76,26 @@ class Fleet:
         self._n_alive = 0
         self._n_served = 0
         self._n_in_group = {group.name: 0 for group in spec.groups}
-        self._n_booting = dict(self._n_in_group)
-        self._unplaced: deque[tuple[Pod, str | None]] = deque()
+        self._retrying: Counter[str] = Counter()  # nodes that found no address, by group
+        self.unplaced: deque[Pod] = deque()
+        self._daemon_sets = [
+            (each.at_ns, each.group) for each in spec.workloads if isinstance(each, DaemonSet)
+        ]
         self._watchers: list[PodOwner] = []
-        self._env = {group.name: dict(group.env) for group in spec.groups}
-        self._settings = {name: Settings.from_env(env) for name, env in self._env.items()}
-        self._rollouts: list[Rollout] = []
+        self._rollouts = Rollouts(spec.groups)
         self.region = region_of(spec, engine, seed)
         self._zones = {subnet.subnet_id: subnet.zone for subnet in spec.subnets}
         self._client = ApiClient(engine, Latencies(spec.latencies), seed=seed)
+        self._autoscaler = Autoscaler(self)
         for number, workload in enumerate(spec.workloads):
             begin(workload, self, number)
+        roll_out = partial(self._rollouts.begin, self.nodes)
         for rollout in spec.rollouts:
-            engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), self._roll_out, rollout)
+            engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), roll_out, rollout)
         for group in spec.groups:
             for n in range(group.count):
                 join_ns = group.join_ns * n // group.count
-                engine.at(join_ns, RANK_WORKLOAD, -1, self._join, group)
+                engine.at(join_ns, RANK_WORKLOAD, -1, self.join, (group, group, None))
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
         """Play to the end; `on_progress` is told the share done."""
@@ -99,6 +105,8 @@ class Fleet:
             self.recorder.sample(
                 self.engine.now_ns,
                 self.nodes,
+                self.region.subnets,
+                self._n_in_group,
                 n_pods=self._n_alive,
                 n_waiting=self._n_alive - self._n_served,
             )
@@ -113,13 +121,21 @@ class Fleet:
                 for pod in self._all_pods()
                 if not pod.served and pod.asked_ns >= self.spec.measure_from_ns
             ],
+            not_placed=len(self.unplaced),
+            not_joined=self._n_not_joined(),
+        )
+
+    def _n_not_joined(self) -> int:
+        """Return the nodes that were wanted for a minute or more, and are not there."""
+        late_ns = self.engine.now_ns - LATE_NS
+        return self._retrying.total() + sum(
+            not node.joined and not node.gone and node.launched_ns <= late_ns for node in self.nodes
         )
 
     def _all_pods(self) -> Iterable[Pod]:
         for node in self.nodes:
             yield from sorted(node.pods, key=lambda pod: pod.number)
-        for pod, _ in self._unplaced:
-            yield pod
+        yield from self.unplaced
 
     # --- pods -------------------------------------------------------------------
 
@@ -134,13 +150,13 @@ class Fleet:
         """Create a pod, on a node or where the scheduler puts it, and let it ask."""
         self._n_pods += 1
         self._n_alive += 1
-        pod = Pod(self._n_pods, owner, lifetime_ns)
+        pod = Pod(self._n_pods, owner, lifetime_ns, group=group, pinned=node is not None)
         pod.asked_ns = self.engine.now_ns
         node = node or self._place(group)
         if node is None:
-            self._unplaced.append((pod, group))
+            self.unplaced.append(pod)
             self.recorder.refused(NO_NODE, self.engine.now_ns)
-            self._scale_out()
+            self._autoscaler.pods_wait()
         else:
             self._bind(pod, node)
         return pod
@@ -149,21 +165,29 @@ class Fleet:
         """Take a pod away; its address, if it has one, cools."""
         if pod.gone:
             return
+        node = pod.node
+        self._take_away(pod)
+        pod.owner.ended(pod)
+        if node is not None and not node.gone:
+            if self.unplaced:
+                self._place_waiting()
+            self._autoscaler.changed(node)
+
+    def _take_away(self, pod: Pod) -> None:
         pod.gone = True
         self._n_alive -= 1
         self._n_served -= pod.served
-        node = pod.node
-        if node is None:
-            self._unplaced = deque(item for item in self._unplaced if item[0] is not pod)
+        if pod.node is None:
+            self.unplaced.remove(pod)
         else:
-            node.pods.discard(pod)
+            pod.node.drop(pod, self.engine.now_ns)
             self._release(pod)
-        pod.owner.ended(pod)
-        if node is not None and not node.gone:
-            if self._unplaced:
-                self._place_waiting()
-            if node.group.autoscale is not None and node.is_empty:
-                self._scale_in_later(node)
+
+    def _evict(self, pod: Pod) -> None:
+        """Take a pod off its node; its controller makes another, that goes elsewhere."""
+        self._take_away(pod)
+        new = self.create(pod.owner, group=pod.group, lifetime_ns=pod.lifetime_ns)
+        pod.owner.replaced(pod, new)
 
     def node_named(self, name: str) -> FleetNode:
         """Return the node of a name such as web-3. Raises `InputError`."""
@@ -178,9 +202,8 @@ class Fleet:
 
     def _bind(self, pod: Pod, node: FleetNode) -> None:
         pod.node = node
-        node.pods.add(pod)
-        if not pod.owner.is_daemon:
-            node.empty_ns = -1
+        node.put(pod, self.engine.now_ns)
+        self._autoscaler.changed(node)
         self._ask(pod)
 
     def _ask(self, pod: Pod) -> None:
@@ -214,45 +237,67 @@ class Fleet:
 
     # --- the scheduler --------------------------------------------------------------
 
+    def n_daemons(self, group: str) -> int:
+        """Return how many DaemonSets have a pod on every node of a group now."""
+        now_ns = self.engine.now_ns
+        return sum(
+            at_ns <= now_ns and wanted in (None, group) for at_ns, wanted in self._daemon_sets
+        )
+
+    def n_unplaced(self, group: str) -> int:
+        """Return how many pods wait for a node of this group alone."""
+        return sum(pod.group == group for pod in self.unplaced)
+
     def _place(self, group: str | None) -> FleetNode | None:
-        """Return the node with the smallest share of its room taken, None where all are full."""
+        """Return the node with the smallest share of its room taken, None where all are full.
+
+        A DaemonSet's pod has its place from the start, even if it is not there yet.
+        """
+        daemons = {name: self.n_daemons(name) for name in self._n_in_group}
         found, least = None, 1.0
         for node in self.nodes:
-            if node.joined and not node.gone and group in (None, node.group.name) and node.room:
-                taken = len(node.pods) / node.room
+            if node.takes_pods and group in (None, node.group.name) and node.room:
+                taken = node.taken(daemons[node.group.name]) / node.room
                 if taken < least:
                     found, least = node, taken
         return found
 
     def _place_waiting(self) -> None:
         """Put pods that found no node where there is room now, in their order."""
-        for _ in range(len(self._unplaced)):
-            pod, group = self._unplaced.popleft()
-            node = self._place(group)
+        for _ in range(len(self.unplaced)):
+            pod = self.unplaced.popleft()
+            node = self._place(pod.group)
             if node is None:
-                self._unplaced.append((pod, group))
+                self.unplaced.append(pod)
             else:
                 self._bind(pod, node)
 
     # --- nodes ----------------------------------------------------------------------
 
-    def _join(self, group: GroupSpec) -> None:
-        """Add a node: an instance with its primary ENI, whose agent starts.
+    def join(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
+        """Add a node of a kind: an instance with its primary ENI, whose agent starts.
 
-        Where the subnet has no address for the ENI, the instance is tried again later.
+        Its subnet is the next in turn that has an address for the ENI. Where none has, the
+        instance is tried again later.
         """
+        group, kind, launch = given
         number = len(self.nodes)
         n_in_group = self._n_in_group[group.name]
-        subnet_id = group.subnets[n_in_group % len(group.subnets)]
         now_ns = self.engine.now_ns
-        try:
-            eni = self.region.create_eni(subnet_id)
-        except SubnetFullSignal as full:
-            self.recorder.failed("RunInstances", full.code, now_ns)
-            self.engine.at(now_ns + LAUNCH_AGAIN_NS, RANK_WORKLOAD, -1, self._join, group)
+        for turn in range(len(group.subnets)):
+            subnet_id = group.subnets[(n_in_group + turn) % len(group.subnets)]
+            try:
+                eni = self.region.create_eni(subnet_id)
+                break
+            except SubnetFullSignal as full:
+                self.recorder.failed("RunInstances", full.code, now_ns)
+        else:
+            self._retrying[group.name] += 1
+            when_ns = now_ns + LAUNCH_AGAIN_NS
+            self.engine.at(when_ns, RANK_WORKLOAD, -1, self._join_again, given)
             return
         self._n_in_group[group.name] = n_in_group + 1
-        limits = group.limits
+        limits = kind.limits
         instance = SimulatedInstance(
             self.region,
             enis_per_card=limits.enis_per_network_card,
@@ -272,16 +317,23 @@ class Fleet:
             self._client,
             instance,
             limits,
-            self._settings[group.name],
+            self._rollouts.settings[group.name],
             policy=self.policy,
-            max_pods=group.kubelet_max_pods,
+            max_pods=kind.kubelet_max_pods,
             number=number,
             seed=self.seed * 1_000_003 + number,
             skip_idle=self._skip_idle,
             on_ready=self._is_ready,
         )
-        self.nodes.append(FleetNode(f"{group.name}-{n_in_group}", group, agent))
+        node = FleetNode(f"{group.name}-{n_in_group}", group, kind, agent, now_ns)
+        self.nodes.append(node)
+        if launch is not None:
+            launch.node = node
         agent.start()
+
+    def _join_again(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
+        self._retrying[given[0].name] -= 1
+        self.join(given)
 
     def _is_ready(self, agent: Agent) -> None:
         node = self.nodes[agent.number]
@@ -289,71 +341,22 @@ class Fleet:
             node.joined = True
             for watcher in self._watchers:
                 watcher.joined(node)
-            if self._unplaced:
+            if self.unplaced:
                 self._place_waiting()
-            if node.group.autoscale is not None and node.is_empty:
-                self._scale_in_later(node)  # the pods that it was booted for are gone
-        for rollout in self._rollouts:
-            rollout.is_down_no_more(node)
+            self._autoscaler.joined(node)
+        self._rollouts.is_down_no_more(node)
 
-    def _scale_out(self) -> None:
-        """Boot as many nodes as the pods without a node need."""
-        for group in self.spec.groups:
-            scale = group.autoscale
-            if scale is None:
-                continue
-            n_pods = sum(wanted in (None, group.name) for _, wanted in self._unplaced)
-            n_alive = sum(not n.gone for n in self.nodes if n.group is group)
-            booting = self._n_booting[group.name]
-            need = min(-(-n_pods // max(group.room, 1)), scale.most - n_alive) - booting
-            for _ in range(need):
-                self._n_booting[group.name] += 1
-                when_ns = self.engine.now_ns + scale.boot_ns
-                self.engine.at(when_ns, RANK_WORKLOAD, -1, self._booted, group)
-
-    def _booted(self, group: GroupSpec) -> None:
-        self._n_booting[group.name] -= 1
-        self._join(group)
-
-    def _scale_in_later(self, node: FleetNode) -> None:
-        """Look at a node that is empty now once more, when it may have to go."""
-        scale = node.group.autoscale
-        assert scale is not None
-        node.empty_ns = self.engine.now_ns
-        when_ns = self.engine.now_ns + scale.empty_ns
-        self.engine.at(when_ns, RANK_WORKLOAD, -1, self._scale_in, (node, node.empty_ns))
-
-    def _scale_in(self, given: tuple[FleetNode, int]) -> None:
-        """Give a node up that has been empty since the time given."""
-        node, empty_ns = given
-        n_alive = sum(not other.gone for other in self.nodes if other.group is node.group)
-        if node.gone or node.empty_ns != empty_ns or n_alive <= node.group.count:
-            return
+    def drain(self, node: FleetNode) -> None:
+        """End a node; its pods go to others, or wait for one."""
         node.gone = True
         for pod in sorted(node.pods, key=lambda pod: pod.number):
-            self.remove(pod)
+            if pod.owner.is_daemon or pod.pinned:
+                self.remove(pod)
+            else:
+                self._evict(pod)
         node.agent.stop()
         node.agent.instance.terminate()
-        for rollout in self._rollouts:
-            rollout.is_down_no_more(node)
-
-    def _roll_out(self, spec: RolloutSpec) -> None:
-        """Begin to give nodes other settings; nodes that join from now on have them."""
-        nodes = [
-            node for node in self.nodes if not node.gone and spec.group in (None, node.group.name)
-        ]
-        for group in self.spec.groups:
-            if spec.group in (None, group.name):
-                env = {
-                    name: value
-                    for name, value in {**self._env[group.name], **spec.env}.items()
-                    if value is not None
-                }
-                self._env[group.name] = env
-                self._settings[group.name] = Settings.from_env(env)
-        rollout = Rollout(spec, nodes, dict(self._settings))
-        self._rollouts.append(rollout)
-        rollout.go_on()
+        self._rollouts.is_down_no_more(node)
 
 
 def simulate_fleet(

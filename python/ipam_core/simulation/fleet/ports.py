@@ -1,12 +1,15 @@
-"""What a workload may do to the fleet that it is in."""
+"""What a workload, and an autoscaler, may do to the fleet that they are in."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from ipam_core.simulation.engine import Engine
-    from ipam_core.simulation.fleet.members import FleetNode, Pod, PodOwner
+    from ipam_core.simulation.fleet.members import FleetNode, Launch, Pod, PodOwner
+    from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
 
 
 class Environment(Protocol):
@@ -33,3 +36,24 @@ class Environment(Protocol):
 
     def watch_nodes(self, owner: PodOwner) -> None:
         """Tell an owner of every node that joins, and of those there now."""
+
+
+class Scalable(Protocol):
+    """A fleet as its autoscaler sees it: nodes that come and go, and pods that wait for one."""
+
+    spec: FleetSpec
+    engine: Engine
+    nodes: list[FleetNode]
+    unplaced: deque[Pod]
+
+    def n_daemons(self, group: str) -> int:
+        """Return how many DaemonSets have a pod on every node of a group now."""
+
+    def n_unplaced(self, group: str) -> int:
+        """Return how many pods wait for a node of this group alone."""
+
+    def join(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
+        """Add a node to a group: of a kind, for a launch."""
+
+    def drain(self, node: FleetNode) -> None:
+        """End a node; its pods go to others, or wait for one."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipam_core.cloud.region import Call
+    from ipam_core.cloud.subnets import SimulatedSubnet
     from ipam_core.simulation.fleet.members import FleetNode
 
 SERIES = (
@@ -34,6 +35,10 @@ SERIES = (
     "refusals",
 )
 """What is sampled: counts at a moment; calls, throttled and refusals since the sample before."""
+OF_A_GROUP = ("nodes", "pods", "waiting", "enis", "total", "assigned", "cooling", "idle")
+"""What is sampled of each group; pods that have no node are of none."""
+OF_A_SUBNET = ("free", "free_prefixes")
+"""What is sampled of each subnet: its free addresses, and its free /28s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +46,10 @@ class FleetResult:
     """What happened. Counts are of the time measured; `waits_s` is of each pod served.
 
     `still_waiting_s` is how long each pod had waited in vain at the end. `series` holds
-    arrays of equal length by the names of `SERIES`, sampled at `times_s`. `calls` are kept
-    only where they were asked for.
+    arrays of equal length by the names of `SERIES`, sampled at `times_s`; `groups` those of
+    `OF_A_GROUP` by group, `subnets` those of `OF_A_SUBNET` by subnet. `not_placed` pods
+    have no node at the end, and `not_joined` nodes were wanted for a minute and are not
+    there. `calls` are kept only where they were asked for.
     """
 
     name: str
@@ -57,6 +64,10 @@ class FleetResult:
     errors: Mapping[tuple[str, str], int]
     times_s: array[float]
     series: Mapping[str, array[int]]
+    groups: Mapping[str, Mapping[str, array[int]]] = field(default_factory=dict)
+    subnets: Mapping[str, Mapping[str, array[int]]] = field(default_factory=dict)
+    not_placed: int = 0
+    not_joined: int = 0
     calls: tuple[Call, ...] = field(default=(), repr=False)
 
     @property
@@ -104,6 +115,15 @@ class FleetResult:
         values = self.series[name]
         return sum(values) / len(values) if values else 0.0
 
+    def peak(self, name: str) -> int:
+        """Return the most of a series at a sample; between two samples there may be more."""
+        return max(self.series[name], default=0)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether at the end pods wait in vain, or nodes are not there that were wanted."""
+        return bool(self.still_waiting_s or self.not_placed or self.not_joined)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, but the calls, as plain values."""
         quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -116,6 +136,8 @@ class FleetResult:
             "pods": self.n_pods,
             "pods_waited": self.n_waited,
             "pods_still_waiting": len(self.still_waiting_s),
+            "pods_not_placed": self.not_placed,
+            "nodes_not_joined": self.not_joined,
             "wait_s": {name: self.wait_quantile_s(share) for name, share in quantiles.items()},
             "waits_s": list(self.waits_s),
             "refusals": dict(self.refusals),
@@ -123,8 +145,16 @@ class FleetResult:
             "throttled": dict(self.throttled_by_api),
             "errors": {f"{api} {code}": n for (api, code), n in self.errors.items()},
             "times_s": list(self.times_s),
-            "series": {name: list(values) for name, values in self.series.items()},
+            "mean": {name: self.mean(name) for name in SERIES},
+            "peak": {name: self.peak(name) for name in SERIES},
+            "series": _lists(self.series),
+            "groups": {name: _lists(series) for name, series in self.groups.items()},
+            "subnets": {name: _lists(series) for name, series in self.subnets.items()},
         }
+
+
+def _lists(series: Mapping[str, array[int]]) -> dict[str, list[int]]:
+    return {name: list(values) for name, values in series.items()}
 
 
 class Recorder:
@@ -140,6 +170,8 @@ class Recorder:
         self._errors: Counter[tuple[str, str]] = Counter()
         self._times = array("d")
         self._series = {name: array("q") for name in SERIES}
+        self._groups: dict[str, dict[str, array[int]]] = {}
+        self._subnets: dict[str, dict[str, array[int]]] = {}
         self._before = (0, 0, 0)
 
     def served(self, asked_ns: int, now_ns: int) -> None:
@@ -170,30 +202,46 @@ class Recorder:
                 self._throttled[call.api] += 1
 
     def sample(
-        self, now_ns: int, nodes: Iterable[FleetNode], *, n_pods: int, n_waiting: int
+        self,
+        now_ns: int,
+        nodes: Iterable[FleetNode],
+        subnets: Mapping[str, SimulatedSubnet],
+        groups: Iterable[str],
+        *,
+        n_pods: int,
+        n_waiting: int,
     ) -> None:
         """Look at the fleet once; `n_pods` are there, `n_waiting` of them without an address."""
         if now_ns < self._from_ns:
             return
-        counts = dict.fromkeys(SERIES, 0)
-        counts["pods"], counts["waiting"] = n_pods, n_waiting
+        by_group = {name: dict.fromkeys(OF_A_GROUP, 0) for name in groups}
         for node in nodes:
             if node.gone:
                 continue
+            counts = by_group[node.group.name]
             counts["nodes"] += 1
+            counts["pods"] += len(node.pods)
+            counts["waiting"] += sum(not pod.served for pod in node.pods)
             for stats in node.agent.stats():
                 counts["enis"] += stats.enis
                 counts["total"] += stats.total
                 counts["assigned"] += stats.assigned
                 counts["cooling"] += stats.cooling
-        counts["idle"] = counts["total"] - counts["assigned"] - counts["cooling"]
+        for counts in by_group.values():
+            counts["idle"] = counts["total"] - counts["assigned"] - counts["cooling"]
+        whole = {name: sum(counts[name] for counts in by_group.values()) for name in OF_A_GROUP}
+        whole |= {"pods": n_pods, "waiting": n_waiting}
         sums = (self._calls.total(), self._throttled.total(), self._refusals.total())
         for name, after, before in zip(SERIES[-3:], sums, self._before, strict=True):
-            counts[name] = after - before
+            whole[name] = after - before
         self._before = sums
         self._times.append(now_ns / NS)
-        for name, values in self._series.items():
-            values.append(counts[name])
+        _append(self._series, whole)
+        for name, counts in by_group.items():
+            _append(self._groups.setdefault(name, {}), counts)
+        for name, subnet in subnets.items():
+            free = (subnet.available_addresses, subnet.available_prefixes)
+            _append(self._subnets.setdefault(name, {}), dict(zip(OF_A_SUBNET, free, strict=True)))
 
     def result(
         self,
@@ -203,6 +251,8 @@ class Recorder:
         seed: int,
         duration_ns: int,
         still_waiting: Iterable[int],
+        not_placed: int,
+        not_joined: int,
     ) -> FleetResult:
         """Return all that was counted."""
         return FleetResult(
@@ -218,5 +268,14 @@ class Recorder:
             errors=dict(sorted(self._errors.items())),
             times_s=self._times,
             series=self._series,
+            groups=self._groups,
+            subnets=self._subnets,
+            not_placed=not_placed,
+            not_joined=not_joined,
             calls=tuple(self._kept or ()),
         )
+
+
+def _append(series: dict[str, array[int]], counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        series.setdefault(name, array("q")).append(count)

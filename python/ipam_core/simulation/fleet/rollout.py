@@ -6,10 +6,39 @@ from collections import deque
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ipam_core.settings import Settings
+
 if TYPE_CHECKING:
-    from ipam_core.settings import Settings
+    from collections.abc import Iterable
+
     from ipam_core.simulation.fleet.members import FleetNode
-    from ipam_core.simulation.fleet.spec import RolloutSpec
+    from ipam_core.simulation.fleet.spec import GroupSpec, RolloutSpec
+
+
+class Rollouts:
+    """The settings of each group now, and the changes of them that are on their way."""
+
+    def __init__(self, groups: Iterable[GroupSpec]) -> None:
+        self._env = {group.name: dict(group.env) for group in groups}
+        self.settings = {name: Settings.from_env(env) for name, env in self._env.items()}
+        self._under_way: list[Rollout] = []
+
+    def begin(self, nodes: Iterable[FleetNode], spec: RolloutSpec) -> None:
+        """Begin to give nodes other settings; nodes that join from now on have them."""
+        for name, env in self._env.items():
+            if spec.group in (None, name):
+                merged = {**env, **spec.env}
+                self._env[name] = {key: value for key, value in merged.items() if value is not None}
+                self.settings[name] = Settings.from_env(self._env[name])
+        wanted = [node for node in nodes if not node.gone and spec.group in (None, node.group.name)]
+        rollout = Rollout(spec, wanted, dict(self.settings))
+        self._under_way.append(rollout)
+        rollout.go_on()
+
+    def is_down_no_more(self, node: FleetNode) -> None:
+        """Hear that a node's agent is ready, or that the node is gone."""
+        for rollout in self._under_way:
+            rollout.is_down_no_more(node)
 
 
 class Rollout:

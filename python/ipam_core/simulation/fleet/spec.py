@@ -6,10 +6,12 @@ immutable and can be pickled, so that runs may go to other processes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from ipam_core import instances
+from ipam_core.errors import InputError
 from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.settings import Settings
 from ipam_core.simulation.validation import Share
@@ -41,16 +43,25 @@ class SubnetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoscale:
-    """A group grows while pods find no node, and gives up nodes that are empty."""
+    """A group grows while pods find no node, and gives up nodes that are empty.
+
+    It never has more than `most` nodes, nor fewer than the group's `count`. With
+    `consolidate_ns` a node goes, too, whose pods fit on others, or with them on one that
+    costs less, once no pod came to it or left it for so long.
+    """
 
     most: int
     boot_ns: int = 60 * NS
     empty_ns: int = 600 * NS
+    consolidate_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSpec:
-    """Nodes of one kind, in turn in the subnets given; they join within `join_ns`."""
+    """Nodes of one kind, in turn in the subnets given; they join within `join_ns`.
+
+    `more_types` are those that an autoscaler may take instead of `instance_type`.
+    """
 
     name: str
     instance_type: str
@@ -61,6 +72,21 @@ class GroupSpec:
     join_ns: int = 0
     pod_subnet: str | None = None  # the ENIConfig's, under custom networking
     autoscale: Autoscale | None = None
+    more_types: tuple[str, ...] = ()
+
+    @property
+    def pool(self) -> tuple[GroupSpec, ...]:
+        """The group with each of its types, the fewest vCPUs first: that is what a node costs."""
+        kinds = (
+            replace(self, instance_type=name, more_types=())
+            for name in dict.fromkeys((self.instance_type, *self.more_types))
+        )
+        return tuple(sorted(kinds, key=lambda kind: (kind.cost, kind.room)))
+
+    @property
+    def cost(self) -> float:
+        """What a node costs, for comparison: its vCPUs, by which AWS prices a family."""
+        return inf if self.limits.vcpus is None else self.limits.vcpus
 
     @property
     def limits(self) -> InstanceLimits:
@@ -73,6 +99,13 @@ class GroupSpec:
         if self.max_pods is not None:
             return self.max_pods
         return instances.max_pods(self.limits, Settings.from_env(self.env)).value
+
+    @property
+    def max_pods_rule(self) -> str:
+        """Where `kubelet_max_pods` is from, in words."""
+        if self.max_pods is not None:
+            return "given"
+        return instances.max_pods(self.limits, Settings.from_env(self.env)).rule
 
     @property
     def room(self) -> int:
@@ -120,3 +153,20 @@ class FleetSpec:
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     throttling: Mapping[str, Bucket] | None = field(default_factory=dict)  # None: no throttling
     faults: tuple[FaultSpec, ...] = ()
+
+
+def with_max_pods(spec: FleetSpec, max_pods: int) -> FleetSpec:
+    """Return a fleet whose nodes all have this kubelet's maxPods."""
+    groups = tuple(replace(group, max_pods=max_pods) for group in spec.groups)
+    return replace(spec, groups=groups)
+
+
+def check_times(spec: FleetSpec) -> None:
+    """Raise `InputError` where something would begin only after the end."""
+    for what, parts in (("workloads", spec.workloads), ("rollouts", spec.rollouts)):
+        for n, part in enumerate(parts, 1):
+            if (at_ns := getattr(part, "at_ns", 0)) >= spec.duration_ns:
+                raise InputError(
+                    f"{what} {n}: at {at_ns / NS:g} s is not before the end, "
+                    f"{spec.duration_ns / NS:g} s"
+                )

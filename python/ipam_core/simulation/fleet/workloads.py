@@ -166,6 +166,12 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
     def ended(self, pod: Pod) -> None:
         self._ready.discard(pod)
 
+    def replaced(self, pod: Pod, by: Pod) -> None:
+        self._ready.discard(pod)
+        for pods in (self._old, self._new):
+            if pod in pods:
+                pods[pods.index(pod)] = by
+
 
 class _TraceProcess(WorkloadProcess[Trace]):
     __slots__ = ("_pods",)
@@ -184,6 +190,12 @@ class _TraceProcess(WorkloadProcess[Trace]):
             self._pods[event.pod] = self.fleet.create(self, node=node)
         else:
             self.fleet.remove(self._pods.pop(event.pod))
+
+    def replaced(self, pod: Pod, by: Pod) -> None:
+        for name, each in self._pods.items():
+            if each is pod:
+                self._pods[name] = by
+                return
 
 
 _PROCESSES: dict[type, type[WorkloadProcess[Any]]] = {

@@ -1,0 +1,223 @@
+"""What boots nodes for pods that found none, and gives up those that are not needed.
+
+It works as Karpenter does, with one resource: the pods that a node has room for. Pods
+that wait are collected for a moment, put on nodes that are on their way, and only what is
+left of them gets more nodes: each as large as there are pods for, of the cheapest type
+that has the room. DaemonSets take their part of every node. Source: kubernetes-sigs/
+karpenter, pkg/controllers/provisioning (batching, first fit), pkg/controllers/disruption
+(emptiness, single-node consolidation, a budget of 10%).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import ceil
+from typing import TYPE_CHECKING
+
+from ipam_core.simulation.engine import RANK_WORKLOAD
+from ipam_core.simulation.fleet.members import Launch
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from ipam_core.simulation.fleet.members import FleetNode
+    from ipam_core.simulation.fleet.ports import Scalable
+    from ipam_core.simulation.fleet.spec import GroupSpec
+
+BATCH_IDLE_NS = 1 * NS
+BATCH_MOST_NS = 10 * NS
+"""Pods are collected until none came for a second, ten seconds at most (Karpenter's defaults)."""
+POLL_NS = 10 * NS
+"""So often nodes are looked at for consolidation."""
+BUDGET = 0.1
+"""The share of a group's nodes that may go at one look, one at least."""
+
+
+class Autoscaler:
+    """The autoscaler of a fleet's groups."""
+
+    def __init__(self, fleet: Scalable) -> None:
+        self._fleet = fleet
+        self._engine = fleet.engine
+        self._groups = [group for group in fleet.spec.groups if group.autoscale is not None]
+        self._pools = {group.name: group.pool for group in self._groups}
+        self._launches: list[Launch] = []
+        self._batch_from_ns: int | None = None
+        self._decide_ns = -1
+        self._polls: set[int] = set()
+
+    # --- growing ----------------------------------------------------------------
+
+    def pods_wait(self) -> None:
+        """Hear that pods found no node: decide once no more of them come."""
+        if not self._groups:
+            return
+        now_ns = self._engine.now_ns
+        if self._batch_from_ns is None:
+            self._batch_from_ns = now_ns
+        when_ns = min(now_ns + BATCH_IDLE_NS, self._batch_from_ns + BATCH_MOST_NS)
+        if when_ns != self._decide_ns:
+            self._decide_ns = when_ns
+            self._engine.at(when_ns, RANK_WORKLOAD, -1, self._decide, when_ns)
+
+    def _decide(self, when_ns: int) -> None:
+        if when_ns != self._decide_ns:
+            return
+        self._decide_ns, self._batch_from_ns = -1, None
+        waiting = Counter(pod.group for pod in self._fleet.unplaced)
+        # Those of one group first: the others may go anywhere.
+        for wanted in sorted(waiting, key=lambda name: name is None):
+            waiting[wanted] -= self._on_their_way(wanted, waiting)
+        for group in self._groups:
+            self._boot(group, waiting[group.name])
+        for group in self._groups:
+            waiting[None] = self._boot(group, waiting[None])
+
+    def _on_their_way(self, wanted: str | None, waiting: Counter[str | None]) -> int:
+        """Return how many pods that want a group find room on nodes that are on their way."""
+        fleet = self._fleet
+        rooms: Counter[str] = Counter()
+        for launch in self._launches:
+            if launch.instead_of is None and (launch.node is None or not launch.node.joined):
+                rooms[launch.group.name] += self._room(launch.kind)
+        ours = {id(launch.node) for launch in self._launches}
+        for node in fleet.nodes:
+            if not node.joined and not node.gone and id(node) not in ours:
+                rooms[node.group.name] += self._room(node.kind)
+        if wanted is not None:
+            return min(waiting[wanted], rooms[wanted])
+        # What the pods of one group leave of its nodes.
+        taken = {name: fleet.n_unplaced(name) for name in rooms}
+        left = sum(max(room - taken[name], 0) for name, room in rooms.items())
+        return min(waiting[None], left)
+
+    def _boot(self, group: GroupSpec, n_pods: int) -> int:
+        """Boot nodes of a group for so many pods; return how many of them it cannot have."""
+        scale = group.autoscale
+        assert scale is not None
+        pool = [(self._room(kind), kind) for kind in self._pools[group.name]]
+        largest = max(room for room, _ in pool)
+        while n_pods > 0 and largest > 0 and self._n_nodes(group) < scale.most:
+            wanted = min(n_pods, largest)
+            room, kind = next(each for each in pool if each[0] >= wanted)
+            self._launch(group, kind)
+            n_pods -= room
+        return max(n_pods, 0)
+
+    def _room(self, kind: GroupSpec) -> int:
+        """Return the pods that a node of a kind has room for beside those of DaemonSets."""
+        return max(kind.room - self._fleet.n_daemons(kind.name), 0)
+
+    def _n_nodes(self, group: GroupSpec) -> int:
+        alive = sum(node.group is group and not node.gone for node in self._fleet.nodes)
+        return alive + sum(
+            launch.group is group and launch.node is None for launch in self._launches
+        )
+
+    def _launch(self, group: GroupSpec, kind: GroupSpec, node: FleetNode | None = None) -> None:
+        assert group.autoscale is not None
+        launch = Launch(kind, group, instead_of=node)
+        self._launches.append(launch)
+        when_ns = self._engine.now_ns + group.autoscale.boot_ns
+        self._engine.at(when_ns, RANK_WORKLOAD, -1, self._booted, launch)
+
+    def _booted(self, launch: Launch) -> None:
+        self._fleet.join((launch.group, launch.kind, launch))
+
+    def joined(self, node: FleetNode) -> None:
+        """Hear that a node is ready for pods, and that those that waited have been put on it."""
+        for launch in [launch for launch in self._launches if launch.node is node]:
+            self._launches.remove(launch)
+            old = launch.instead_of
+            if old is not None and not old.gone:
+                self._fleet.drain(old)
+        if self._fleet.unplaced:
+            self.pods_wait()  # there are more of them than this node has room for
+        for other in self._fleet.nodes:
+            if other.empty_ns >= 0 and other is not node:
+                self._scale_in((other, other.empty_ns))  # it may have been one of the last
+        self.changed(node)
+
+    # --- shrinking --------------------------------------------------------------
+
+    def changed(self, node: FleetNode) -> None:
+        """Hear that a pod came to a node, or left it, or that the node joined."""
+        scale = node.group.autoscale
+        if scale is None or node.gone or not node.joined:
+            return
+        now_ns = self._engine.now_ns
+        if node.is_empty and node.empty_ns < 0:
+            node.empty_ns = now_ns
+            when_ns = now_ns + scale.empty_ns
+            self._engine.at(when_ns, RANK_WORKLOAD, -1, self._scale_in, (node, now_ns))
+        if scale.consolidate_ns is not None:
+            when_ns = -(-(now_ns + scale.consolidate_ns) // POLL_NS) * POLL_NS
+            if when_ns not in self._polls:
+                self._polls.add(when_ns)
+                self._engine.at(when_ns, RANK_WORKLOAD, -1, self._consolidate, when_ns)
+
+    def _scale_in(self, given: tuple[FleetNode, int]) -> None:
+        """Give a node up that has been empty since the time given."""
+        node, empty_ns = given
+        scale = node.group.autoscale
+        assert scale is not None
+        since_ns = self._engine.now_ns - empty_ns
+        if node.gone or node.empty_ns != empty_ns or since_ns < scale.empty_ns:
+            return
+        if self._n_alive(node.group) > node.group.count:
+            self._fleet.drain(node)
+
+    def _n_alive(self, group: GroupSpec) -> int:
+        return sum(node.group is group and not node.gone for node in self._fleet.nodes)
+
+    def _consolidate(self, when_ns: int) -> None:
+        """Give up nodes whose pods fit elsewhere; those with the fewest pods first."""
+        self._polls.discard(when_ns)
+        if self._fleet.unplaced or self._launches:
+            return  # nodes are on their way: what fits is not known yet
+        for group in self._groups:
+            scale = group.autoscale
+            if scale is None or scale.consolidate_ns is None:
+                continue
+            nodes = [
+                node
+                for node in self._fleet.nodes
+                if node.group is group
+                and node.takes_pods
+                and when_ns - node.changed_ns >= scale.consolidate_ns
+                and not any(pod.pinned and not pod.owner.is_daemon for pod in node.pods)
+            ]
+            left = max(ceil(BUDGET * self._n_alive(group)), 1)
+            for node in sorted(nodes, key=lambda node: len(node.pods)):
+                if not left:
+                    break
+                left -= self._give_up(node, group)
+
+    def _give_up(self, node: FleetNode, group: GroupSpec) -> bool:
+        """Drain a node whose pods fit on others, or replace it by a cheaper one."""
+        unmet = self._without_room_elsewhere(node)
+        if unmet == 0:
+            if self._n_alive(group) <= group.count:
+                return False
+            self._fleet.drain(node)
+            return True
+        for kind in self._pools[group.name]:
+            if kind.cost < node.kind.cost and self._room(kind) >= unmet:
+                node.leaving = True
+                self._launch(group, kind, node)
+                return True
+        return False
+
+    def _without_room_elsewhere(self, node: FleetNode) -> int:
+        """Return how many pods of a node would find no room on the others."""
+        fleet = self._fleet
+        free = Counter[str]()
+        for other in fleet.nodes:
+            if other is not node and other.takes_pods:
+                name = other.group.name
+                free[name] += max(other.room - other.taken(fleet.n_daemons(name)), 0)
+        wanted = Counter(pod.group for pod in node.pods if not pod.owner.is_daemon)
+        unmet = 0
+        for name in [name for name in wanted if name is not None]:
+            unmet += max(wanted[name] - free[name], 0)
+            free[name] = max(free[name] - wanted[name], 0)
+        return unmet + max(wanted[None] - free.total(), 0)
