@@ -4,6 +4,7 @@ spec.py        a fleet as a value; file.py: its format
 workload_specs.py  where pods come from, as values; pod_events.py: recorded ones
 workloads.py   a process for each; ports.py: what it may do to the fleet
 fleet.py       the scheduler, the kubelet's retries, nodes that come and go
+autoscaler.py  nodes booted for pods that wait, and those given up
 members.py     its nodes and pods; region.py: the region it begins in
 rollout.py     settings on their way over the nodes
 agent.py       a node's agent in time, and the looks it need not make
