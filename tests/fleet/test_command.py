@@ -72,7 +72,7 @@ def test_means_peaks_groups_and_subnets_are_shown(tmp_path, capsys):
     for words in (
         "on average at a moment / at most",
         "of them in group two",
-        "free in each subnet, on average / at least",
+        "free, on average / at least",
         "b: /28s",
         "m5.large: maxPods 29, AWS's number for the type with secondary IPs",
         "m5.xlarge: maxPods 40, given",

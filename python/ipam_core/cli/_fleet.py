@@ -111,7 +111,7 @@ def results_table(results: Sequence[FleetResult]) -> Table:
         heading_row(f"of them in group {group}")
         for label, name in _OF_A_GROUP.items():
             add(f"  {label}", (_mean_and_peak(r.groups[group][name]) for r in results))
-    heading_row("free in each subnet, on average / at least")
+    heading_row("free, on average / at least")
     for subnet in results[0].subnets:
         for label, name in (("addresses", "free"), ("/28s", "free_prefixes")):
             add(f"  {subnet}: {label}", (_mean_and_least(r.subnets[subnet][name]) for r in results))
