@@ -74,6 +74,9 @@ SINCE = {
 }
 """The first release of the agent that reads a variable: README of aws/amazon-vpc-cni-k8s."""
 
+LAST_WITHOUT_BRAKE = (1, 16, 0)
+"""Up to this release maxPods did not stop the pool's growth (PR 2745, January 2024)."""
+
 
 def near_miss(name: str) -> str:
     """Return the variable that an unknown name is most likely a slip of, "" where none is near.

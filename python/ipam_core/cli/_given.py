@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from ipam_core.cli._options import given_text
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -161,26 +161,18 @@ def _file(how: str, path: Path, base: Path | None, daemonset: str) -> Environmen
 def _in(path: Path, read: Callable[[str], T]) -> T:
     """Read a file with a reader; an error names the file."""
     try:
-        return read(read_text_of(path))
+        return read(given_text(path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def read_text_of(path: Path) -> str:
-    """Return the text of a file, or of the standard input where the path is `-`."""
-    from ipam_core.documents import read_text, text_of
-
-    if str(path) != "-":
-        return read_text(path)
-    stream = getattr(sys.stdin, "buffer", None)
-    return text_of(stream) if stream is not None else sys.stdin.read()
 
 
 def _without_file(over: dict[str, str]) -> GivenSettings:
     from ipam_core.settings import Settings
 
     read = []
-    if "WARM_PREFIX_TARGET" not in over and Settings.from_env(over).enable_prefix_delegation:
+    found = Settings.from_env(over)
+    prefixes = found.enable_prefix_delegation and not found.enable_ipv6
+    if prefixes and "WARM_PREFIX_TARGET" not in over:
         over = over | {"WARM_PREFIX_TARGET": "1"}
         read = ["WARM_PREFIX_TARGET=1 is taken: every published manifest sets it"]
     return GivenSettings(variables=over, unknown={}, read=tuple(read))

@@ -36,8 +36,16 @@ class Row:
     @property
     def calls(self) -> Counter[str]:
         """The calls of all its levels, or of one period."""
-        told = self.levels if self.period is None else self.levels[: self.period]
-        return sum((level.calls for level in told), Counter())
+        return sum((level.calls for level in self._told), Counter())
+
+    @property
+    def refused(self) -> Counter[str]:
+        """The calls of the same levels that failed."""
+        return sum((level.refused for level in self._told), Counter())
+
+    @property
+    def _told(self) -> tuple[Level, ...]:
+        return self.levels if self.period is None else self.levels[: self.period]
 
 
 def unchanging(levels: Sequence[Level]) -> list[Row]:
@@ -111,10 +119,7 @@ def nodes_table(explained: Sequence[Explanation]) -> Table:
         cells = ["-"] * 5
         if play.up and play.node.mode != "ipv6":
             first, last = play.up[0], play.up[-1]
-            calls = [
-                sum(level.calls[api] for level in way for api in _SHOWN)
-                for way in (play.up, play.back)
-            ]
+            calls = [changing_calls(way) for way in (play.up, play.back)]
             cells = [
                 "none" if verdict.burst is None else str(verdict.burst),
                 _range(first.enis, last.enis),
@@ -131,6 +136,11 @@ def nodes_table(explained: Sequence[Explanation]) -> Table:
     return table
 
 
+def changing_calls(levels: Sequence[Level]) -> int:
+    """Return how many calls that worked change what the node holds."""
+    return sum(level.calls[api] for level in levels for api in _SHOWN)
+
+
 def levels_json(levels: Sequence[Level]) -> list[dict[str, Any]]:
     """Return the stretches in which nothing changes as plain values."""
     return [
@@ -143,6 +153,7 @@ def levels_json(levels: Sequence[Level]) -> list[dict[str, Any]]:
             "settled": row.levels[0].settled,
             "waited": [level.pods for level in row.levels if level.waited],
             "ec2_calls": dict(row.calls),
+            **({"ec2_calls_refused": dict(row.refused)} if row.refused else {}),
         }
         for row in unchanging(levels)
     ]
@@ -155,6 +166,8 @@ def _cells(row: Row) -> tuple[str, str, str, str, str]:
     calls = _shown_calls(row.calls)
     if calls and row.period is not None:
         calls += " each pod" if row.period == 1 else f" every {row.period} pods"
+    if refused := _shown_calls(row.refused):
+        calls += f"{calls and '; '}refused: {refused}"
     if not all(level.settled for level in row.levels):
         calls += ", and on and on"
     return (

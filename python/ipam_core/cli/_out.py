@@ -108,6 +108,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_lines(text: str) -> None:
+    """Write text for machines as it is, and a newline."""
+    sys.stdout.write(text + "\n")
+
+
 def print_error(message: str) -> None:
     """Write one line to the error stream."""
     line = cut(visible(" ".join(f"ipam-core: {message}".split())), LONGEST_ERROR)

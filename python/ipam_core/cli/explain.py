@@ -2,52 +2,81 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, given_text, policy_named
-from ipam_core.cli._out import print_text, waiting
+from ipam_core.cli._given import (
+    AddonOption,
+    BaseOption,
+    DaemonSetOption,
+    EnvOption,
+    InstanceOption,
+    LimitsOption,
+    ManifestOption,
+    SettingsOption,
+    StrictOption,
+    TypesFileOption,
+    ValuesOption,
+    chosen_types,
+    read_given,
+    variable,
+)
+from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_named
+from ipam_core.cli._out import print_json, print_lines, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Sequence
 
+    from ipam_core.cli._given import GivenSettings
     from ipam_core.diagnosis.explain.explanation import Explanation
-    from ipam_core.diagnosis.explain.finding import Finding, Kind
-    from ipam_core.manifests import Environment
+    from ipam_core.instances import InstanceLimits
 
-STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
-_FILE = "as a file, or - for the standard input"
+_FORMATS = ("text", "json", "junit", "sarif")
+_SEVERITIES = ("error", "warning")
 
 
 def explain(
-    instance: Annotated[
-        list[str] | None, typer.Option(help="The instance type; may be given several times.")
-    ] = None,
-    env: Annotated[
+    types: Annotated[
         list[str] | None,
-        typer.Option("--env", "-e", metavar="NAME=VALUE", help="A variable; wins over files."),
+        typer.Argument(metavar="TYPE", help="Instance types, or patterns with * and ?."),
     ] = None,
-    manifest: Annotated[Path | None, typer.Option(help=f"The DaemonSet aws-node {_FILE}.")] = None,
-    values: Annotated[
-        Path | None, typer.Option(help=f"Helm values of the chart aws-vpc-cni {_FILE}.")
-    ] = None,
-    addon: Annotated[
+    instance: InstanceOption = None,
+    limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
+    env: EnvOption = None,
+    settings: SettingsOption = None,
+    manifest: ManifestOption = None,
+    values: ValuesOption = None,
+    addon: AddonOption = None,
+    base: BaseOption = None,
+    daemonset: DaemonSetOption = "",
+    strict: StrictOption = False,
+    compare: Annotated[
         Path | None,
-        typer.Option(help=f"What aws eks describe-addon prints, or its configuration, {_FILE}."),
+        typer.Option(metavar="FILE", help="New settings in any form: show what they change."),
+    ] = None,
+    compare_env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A new value; NAME- takes a variable away."),
     ] = None,
     max_pods: Annotated[
-        int | None, typer.Option(min=1, help="The kubelet's maxPods; else AWS's for the type.")
+        int | None, typer.Option(min=1, help="The kubelet's maxPods; else the usual one.")
     ] = None,
     subnet_free: Annotated[
         int | None, typer.Option(min=0, help="Free addresses of the subnet; else without end.")
     ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes that a price is told for.")] = 100,
     policy: PolicyOption = "vpc-cni",
     seed: SeedOption = 0,
+    fail_on: Annotated[
+        str, typer.Option(metavar="warning|error", help="The least finding that exits 1.")
+    ] = "warning",
+    output: Annotated[
+        str, typer.Option("--format", metavar="text|json|junit|sarif", help="What to print.")
+    ] = "text",
     show_list: Annotated[
         bool, typer.Option("--list", help="Document every finding, and explain nothing.")
     ] = False,
@@ -56,238 +85,153 @@ def explain(
     """Say what settings do on a node: whether every pod gets an address, at what cost.
 
     Plays a fresh node from 0 pods to maxPods and back, and shows the table, what is
-    wrong, why, and what to set instead. Exits 1 if something is wrong: pods that get no
-    address, or a finding of severity error or warning.
+    wrong, why, and what to set instead. Advice is for all the types given: it is played
+    on each of them before it is printed. Exits 1 if something is wrong: pods that get no
+    address, or a finding of severity error or warning; with --compare, if something
+    becomes worse.
 
-    Example: ipam-core explain --instance m8g.4xlarge -e MINIMUM_IP_TARGET=25
+    Example: ipam-core explain m8g.4xlarge m5.large -e MINIMUM_IP_TARGET=25
     """
-    from ipam_core.cli._out import print_json
-    from ipam_core.diagnosis.explain.explanation import CHECKS
-    from ipam_core.diagnosis.explain.explanation import explain as explain_one
-
+    if output not in _FORMATS or fail_on not in _SEVERITIES:
+        wrong = (
+            ("--format", output, _FORMATS)
+            if output not in _FORMATS
+            else ("--fail-on", fail_on, _SEVERITIES)
+        )
+        raise InputError(f"{wrong[0]} takes {', '.join(wrong[2])}, not {wrong[1]!r}")
+    output = "json" if as_json else output
     if show_list:
-        kinds = [check.kind for check in CHECKS]
-        if as_json:
-            print_json([_plain_kind(kind) for kind in kinds])
-        else:
-            _tell_kinds(kinds)
-        return 0
-    if not instance:
-        raise InputError("give an instance type, as --instance m5.large")
-    environment = _environment(manifest, values, addon, env or [])
-    chosen = policy_named(policy)
-    with waiting("Playing the node"):  # thousands of pods take seconds
-        explained = [
-            explain_one(
-                each,
-                environment.variables,
-                unknown=environment.unknown,
-                max_pods=max_pods,
-                subnet_free=subnet_free,
-                policy=chosen,
-                seed=seed,
-            )
-            for each in dict.fromkeys(instance)
-        ]
-    healthy = all(each.healthy for each in explained)
-    if as_json:
-        print_json({"healthy": healthy, "nodes": [_plain(each) for each in explained]})
-    else:
-        _tell(explained, _place(values, addon))
-    return 0 if healthy else 1
-
-
-# --- what is given ------------------------------------------------------------------------
-
-
-def _environment(
-    manifest: Path | None, values: Path | None, addon: Path | None, env: list[str]
-) -> Environment:
-    """Return the variables of the one file, if any, with those of `-e` over them."""
-    from ipam_core.manifests import Environment, read_addon, read_daemonset, read_helm_values
-
-    given = [
-        (path, read)
-        for path, read in (
-            (manifest, read_daemonset),
-            (values, read_helm_values),
-            (addon, read_addon),
-        )
-        if path is not None
-    ]
-    if len(given) > 1:
-        raise InputError("give one of --manifest, --values and --addon")
-    found = Environment({}, {})
-    for path, read in given:
-        try:
-            found = read(given_text(path))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-    over = dict(_variable(each) for each in env)
-    unknown = {name: where for name, where in found.unknown.items() if name not in over}
-    return Environment(found.variables | over, unknown)
-
-
-def _place(values: Path | None, addon: Path | None) -> str:
-    """Return where a fix is made, if not in the DaemonSet itself."""
-    if values:
-        return " in the Helm values"
-    return " in the add-on's configuration" if addon else ""
-
-
-def _variable(text: str) -> tuple[str, str]:
-    """Return the name and value of `NAME=VALUE`; the name must be one that counts here."""
-    from difflib import get_close_matches
-
-    from ipam_core.variables import ADDRESS_VARIABLES
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InputError(f"-e takes NAME=VALUE, not {text!r}")
-    known = sorted(ADDRESS_VARIABLES)
-    if name.lower() not in {each.lower() for each in known}:
-        nearest = get_close_matches(name, known, n=1)
-        hint = f"; nearest: {nearest[0]}" if nearest else f"; known: {', '.join(known)}"
-        raise InputError(f"-e: no setting of addresses is called {name!r}{hint}")
-    return name, value
-
-
-# --- for people ---------------------------------------------------------------------------
-
-
-def _tell(explained: list[Explanation], place: str) -> None:
-    from ipam_core.cli._levels import levels_table, nodes_table
-    from ipam_core.cli._out import print_empty, print_table
-
-    several = len(explained) > 1
-    for each in explained:
-        good = each.verdict.serves_all
-        print_text(
-            f"{each.case.limits.instance_type}: {each.verdict}",
-            style="bold green" if good else "bold red",
-        )
-    if several:
-        print_table(nodes_table(explained))
-    else:
-        (one,) = explained
-        _tell_node(one)
-        if one.play.up and one.play.node.mode != "ipv6":
-            print_table(levels_table(one.play))
-    for number, (kind, found) in enumerate(_by_kind(explained).items()):
-        if number:
-            print_empty()
-        _print_label(kind)
-        print_text(kind.rule, indent="  ")
-        for finding, types in found:
-            _tell_finding(finding, ", ".join(types) if several else "", place)
-
-
-def _tell_node(explained: Explanation) -> None:
-    case, verdict = explained.case, explained.verdict
-    limits = case.limits
-    if verdict.serves_all:
-        limit = "none" if verdict.burst is None else str(verdict.burst)
-        print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
-    print_text(
-        f"{limits.max_enis} ENIs x {limits.slots} slots; "
-        f"{case.n_pods} pods need an address (maxPods {case.max_pods})"
-        + (f", policy {case.policy.name}" if case.policy.name != "vpc-cni" else ""),
-        style="dim",
+        return _list(output)
+    wanted = [*(types or []), *(instance or [])]
+    if not wanted and not limits and not instance_types:
+        raise InputError("give an instance type, as --instance m5.large, or m5.large alone")
+    chosen = chosen_types(wanted, limits=limits, file=instance_types)
+    given = read_given(
+        env or [],
+        settings=settings,
+        manifest=manifest,
+        values=values,
+        addon=addon,
+        base=base,
+        daemonset=daemonset,
+        strict=strict,
     )
+    rules = policy_named(policy)
+
+    def play(found: GivenSettings, each: InstanceLimits) -> Explanation:
+        from ipam_core.diagnosis.explain.explanation import explain as explain_one
+
+        return explain_one(
+            each,
+            found.variables,
+            unknown=found.unknown,
+            version=found.version,
+            max_pods=max_pods,
+            subnet_free=subnet_free,
+            policy=rules,
+            seed=seed,
+        )
+
+    if compare is not None or compare_env:
+        then = _then(given, compare, compare_env or [], strict)
+        return _compare(chosen, given, then, play, fail_on, output)
+    from ipam_core.diagnosis.explain.together import agree
+
+    with waiting("Playing the node"):  # thousands of pods take seconds
+        explained = agree([play(given, each) for each in chosen])
+    _print(explained, given, nodes, fail_on, output)
+    return 0 if all(_passes(each, fail_on) for each in explained) else 1
 
 
-def _tell_finding(finding: Finding, types: str, place: str) -> None:
-    if types:
-        print_text(f"{types}:", indent="  ")
-    for line in finding.why:
-        print_text(line, indent="    ")
-    fix = finding.fix
-    if fix is None:
-        print_text(f"to change: {finding.kind.change}", indent="  ")
-        return
-    print_text(f"fix{place if fix.commands else ''}, played: {finding.outcome}", indent="  ")
-    if place and fix.change and fix.change.env:
-        print_text(json.dumps({"env": fix.change.env}), indent="    ", style="green")
-        return
-    for command in fix.commands:
-        print_text(command, indent="    ", style="green", whole=True)
-    if fix.note:
-        print_text(fix.note, indent="    ", style="green")
-
-
-def _by_kind(
-    explained: Iterable[Explanation],
-) -> dict[Kind, list[tuple[Finding, list[str]]]]:
-    """Return the findings by kind, the worst first, each with the types on which it is so."""
+def _print(
+    explained: Sequence[Explanation],
+    given: GivenSettings,
+    n_nodes: int,
+    fail_on: str,
+    output: str,
+) -> None:
+    from ipam_core.cli._explain_machine import junit, plain, sarif
+    from ipam_core.cli._explain_text import print_explained
     from ipam_core.diagnosis.explain.explanation import CHECKS
 
-    found: dict[Kind, list[tuple[Finding, list[str]]]] = {check.kind: [] for check in CHECKS}
-    for each in explained:
-        for finding in each.findings:
-            types = next((t for same, t in found[finding.kind] if same == finding), None)
-            if types is None:
-                found[finding.kind].append((finding, types := []))
-            types.append(each.case.limits.instance_type)
-    return {kind: findings for kind, findings in found.items() if findings}
+    kinds = [check.kind for check in CHECKS]
+    if output == "json":
+        healthy = all(each.healthy for each in explained)
+        nodes = [plain(each) for each in explained]
+        print_json({"healthy": healthy, "read": list(given.read), "nodes": nodes})
+    elif output == "junit":
+        print_lines(junit(explained, kinds, lambda severity: severity in _failing(fail_on)))
+    elif output == "sarif":
+        print_json(sarif(explained, kinds, given.origin))
+    else:
+        print_explained(explained, given, n_nodes)
 
 
-def _tell_kinds(kinds: Iterable[Kind]) -> None:
-    for kind in kinds:
-        _print_label(kind)
-        print_text(kind.rule, indent="  ")
-        print_text(f"to change: {kind.change}", indent="  ")
-        print_text(f"source: {kind.source}", indent="  ", style="dim")
+def _list(output: str) -> int:
+    from ipam_core.cli._explain_machine import plain_kind
+    from ipam_core.cli._explain_text import print_kinds
+    from ipam_core.diagnosis.explain.explanation import CHECKS
+
+    kinds = [check.kind for check in CHECKS]
+    if output == "json":
+        print_json([plain_kind(kind) for kind in kinds])
+    else:
+        print_kinds(kinds)
+    return 0
 
 
-def _print_label(kind: Kind) -> None:
-    print_text((kind.severity, STYLES[kind.severity]), "  ", (kind.identifier, "bold"))
+def _failing(fail_on: str) -> tuple[str, ...]:
+    """Return the severities that fail."""
+    return _SEVERITIES[: _SEVERITIES.index(fail_on) + 1]
 
 
-# --- for machines -------------------------------------------------------------------------
+def _passes(each: Explanation, fail_on: str) -> bool:
+    """Return whether a node serves all and no finding is of a severity that fails."""
+    found = {str(finding.kind.severity) for finding in each.findings}
+    return each.verdict.serves_all and found.isdisjoint(_failing(fail_on))
 
 
-def _plain(explained: Explanation) -> dict[str, Any]:
-    from ipam_core.cli._levels import levels_json
-
-    case, verdict, play = explained.case, explained.verdict, explained.play
-    return {
-        "instance_type": case.limits.instance_type,
-        "max_pods": case.max_pods,
-        "subnet_free": case.subnet_free,
-        "policy": case.policy.name,
-        "env": dict(case.env),
-        "verdict": {"text": str(verdict), "serves_all": verdict.serves_all, **asdict(verdict)},
-        "capacity_slots": explained.capacity_slots,
-        "healthy": explained.healthy,
-        "up": levels_json(play.up),
-        "back": levels_json(play.back),
-        "findings": [_plain_finding(finding) for finding in explained.findings],
-    }
+# --- two sets of settings -----------------------------------------------------------------
 
 
-def _plain_finding(finding: Finding) -> dict[str, Any]:
-    fix = finding.fix
-    change = fix.change if fix else None
-    return {
-        **_plain_kind(finding.kind),
-        "why": list(finding.why),
-        "fix": None
-        if fix is None
-        else {
-            "commands": list(fix.commands),
-            "note": fix.note,
-            "env": change.env if change else None,
-            "max_pods": change.max_pods if change else None,
-            "outcome": finding.outcome,
-        },
-    }
+def _then(given: GivenSettings, file: Path | None, env: list[str], strict: bool) -> GivenSettings:
+    """Return the new settings: those of a file, or the given ones with some changed."""
+    from dataclasses import replace
+
+    found = read_given(settings=file, strict=strict) if file is not None else given
+    set_to = dict(variable(each) for each in env if not each.endswith("-"))
+    gone = {each[:-1] for each in env if each.endswith("-")}
+    variables = {k: v for k, v in found.variables.items() if k not in gone} | set_to
+    unknown = {k: v for k, v in found.unknown.items() if k not in {*set_to, *gone}}
+    return replace(found, variables=variables, unknown=unknown)
 
 
-def _plain_kind(kind: Kind) -> dict[str, Any]:
-    return {
-        "identifier": kind.identifier,
-        "severity": str(kind.severity),
-        "rule": kind.rule,
-        "change": kind.change,
-        "source": kind.source,
-    }
+def _compare(
+    chosen: Sequence[InstanceLimits],
+    given: GivenSettings,
+    then: GivenSettings,
+    play: Callable[[GivenSettings, InstanceLimits], Explanation],
+    fail_on: str,
+    output: str,
+) -> int:
+    from ipam_core.cli._explain_compare import plain_changes, print_changes
+
+    if output not in ("text", "json"):
+        raise InputError(f"--compare prints text or json, not {output}")
+    with waiting("Playing the node"):
+        pairs = [(play(given, each), play(then, each)) for each in chosen]
+    if output == "json":
+        print_json({"types": [plain_changes(pair) for pair in pairs]})
+    else:
+        print_changes(pairs, (*given.read, *(then.read if then.read != given.read else ())))
+    return 1 if any(_newly_fails(*pair, fail_on) for pair in pairs) else 0
+
+
+def _newly_fails(before: Explanation, after: Explanation, fail_on: str) -> bool:
+    """Return whether fewer pods are served, or a finding that fails is new."""
+    failing = _failing(fail_on)
+    old, new = (
+        {f.kind.identifier for f in each.findings if str(f.kind.severity) in failing}
+        for each in (before, after)
+    )
+    return after.verdict.served < before.verdict.served or bool(new - old)

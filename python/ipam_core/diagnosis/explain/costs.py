@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipam_core.diagnosis.explain.finding import Facts
-    from ipam_core.diagnosis.explain.play import Level
+    from ipam_core.diagnosis.explain.play import Level, RollingUpdate
     from ipam_core.diagnosis.fixes import Fix
 
 _TARGETS = (
@@ -30,7 +30,7 @@ _ADDRESS_APIS = ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
 _LOWERING = ("MAX_ENI", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_POD_ENI")
 _FEW_PODS_PREFIX = 110
 """What AWS recommends as maxPods in prefix mode on types of less than 30 vCPUs."""
-_SHORT_WAIT_S = 10.0
+SHORT_WAIT_S = 10.0
 """So long a pod may wait for a look and for what it asks of EC2."""
 
 
@@ -66,6 +66,7 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
         ),
         fix=fix,
         outcome=outcome,
+        alternatives=tuple(_other_ways(facts, met)),
     )
 
 
@@ -74,8 +75,9 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
     Severity.INFO,
     rule=(
         "Either IP target switches WARM_ENI_TARGET and WARM_PREFIX_TARGET off; each of "
-        "these counts in one mode only; 0 as an IP target is the same as unset; of "
-        "MINIMUM_IP_TARGET and WARM_IP_TARGET the larger wins."
+        "these counts in one mode only; 0 as an IP target is the same as unset. With both "
+        "the larger shortfall counts: the pool holds max(MINIMUM_IP_TARGET, pods + "
+        "WARM_IP_TARGET)."
     ),
     change="nothing, or take the variable away so that nobody counts on it",
     source=f"warmIPTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
@@ -89,6 +91,8 @@ def _setting_ignored(facts: Facts) -> Iterator[Found]:
         text = facts.case.env.get(name)
         if text is None or name in unread or _set_by_all(name, text, facts):
             continue
+        if name == "WARM_IP_TARGET" and facts.settings.minimum_ip_target and text != "0":
+            continue  # without it the minimum alone would rule, and later pods stall
         value = getattr(facts.settings, VARIABLES[name])
         others = [None] if not value else [str(value + 1), str(value - 1), None]
         if all(play.same_as(facts.case.with_env({name: other})) for other in others):
@@ -248,10 +252,32 @@ def _warmer(facts: Facts, surge: int) -> tuple[Fix | None, str]:
             fix = set_env(**{facts.warm_variable: str(top.warm + -(-n_ahead // size))})
         assert fix.change is not None
         met = rolling_update(facts.case.with_env(fix.change.env or {}))
-        if met is not None and met.longest_wait_s <= _SHORT_WAIT_S:
+        if met is not None and met.longest_wait_s <= SHORT_WAIT_S:
             waits = f"pods wait up to {met.longest_wait_s:g} s"
             return fix, waits if met.longest_wait_s else "none waits"
     return None, ""
+
+
+def _other_ways(facts: Facts, met: RollingUpdate) -> Iterator[str]:
+    """Yield what else makes a rolling update short, as played: fewer at a time, less cooldown."""
+    for surge in (met.surge // 2, met.surge // 4, 1):
+        fewer = rolling_update(facts.case, surge=surge) if 0 < surge < met.surge else None
+        if fewer is not None and fewer.longest_wait_s <= SHORT_WAIT_S:
+            yield (
+                f"maxSurge of the Deployments: {surge} pods at a time wait up to "
+                f"{fewer.longest_wait_s:g} s, at no idle address"
+            )
+            break
+    for cooldown_s in (20, 10, 5):
+        if cooldown_s < facts.settings.cooldown_s:
+            case = facts.case.with_env({"IP_COOLDOWN_PERIOD": str(cooldown_s)})
+            shorter = rolling_update(case)
+            if shorter is not None and shorter.longest_wait_s <= SHORT_WAIT_S:
+                yield (
+                    f"IP_COOLDOWN_PERIOD={cooldown_s}: pods wait up to "
+                    f"{shorter.longest_wait_s:g} s; kube-proxy must forget a pod sooner"
+                )
+                break
 
 
 def _set_by_all(name: str, text: str, facts: Facts) -> bool:

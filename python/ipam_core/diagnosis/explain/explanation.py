@@ -27,13 +27,19 @@ CHECKS = (*stalls.CHECKS, *warnings.CHECKS, *costs.CHECKS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What settings do on a node: the verdict, the levels it is read from, and findings."""
+    """What settings do on a node: the verdict, the levels it is read from, and findings.
+
+    `version` is the agent's, "" where it is not known; `max_pods_rule` says where maxPods is
+    from, "" where it was given.
+    """
 
     case: NodeCase
     play: Play
     capacity_slots: int
     verdict: Verdict
     findings: tuple[Finding, ...]
+    version: str = ""
+    max_pods_rule: str = ""
 
     @property
     def healthy(self) -> bool:
@@ -48,6 +54,7 @@ def explain(
     env: Mapping[str, str] = MappingProxyType({}),
     *,
     unknown: Mapping[str, str] | None = None,
+    version: str = "",
     max_pods: int | None = None,
     subnet_free: int | None = None,
     policy: Policy = VPC_CNI,
@@ -57,7 +64,8 @@ def explain(
 
     `env` holds the agent's environment variables as strings; `Settings.to_env()` gives
     them, and so do the readers of `ipam_core.manifests`, which give `unknown` too:
-    variables kept elsewhere, taken as unset. `max_pods` is the kubelet's maxPods, two
+    variables kept elsewhere, taken as unset. `version` is the agent's, as v1.20.1: variables
+    that it does not know yet are named. `max_pods` is the kubelet's maxPods, two
     pods on the host network included; left out, the usual one (`instances.max_pods`).
     `subnet_free` addresses are free in the node's subnet; left out, without end. `seed`
     decides what the agent leaves to chance: which address a pod gets.
@@ -70,10 +78,11 @@ def explain(
     """
     limits = instances.limits(instance) if isinstance(instance, str) else instance
     settings = Settings.from_env(env, unknown=unknown)
+    usual = instances.max_pods(limits, settings)
     case = NodeCase(
         limits=limits,
         env=dict(env),
-        max_pods=instances.max_pods(limits, settings).value if max_pods is None else max_pods,
+        max_pods=usual.value if max_pods is None else max_pods,
         policy=policy,
         subnet_free=subnet_free,
         seed=seed,
@@ -82,9 +91,12 @@ def explain(
         play=Play(case),
         settings=settings,
         capacity=capacity_slots(case),
+        version=version,
     )
     return Explanation(
         case=case,
+        version=version,
+        max_pods_rule=usual.rule if max_pods is None else "",
         play=facts.play,
         capacity_slots=facts.capacity,
         verdict=facts.verdict(),

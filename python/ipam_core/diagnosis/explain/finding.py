@@ -75,12 +75,16 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A kind of finding met: this case's numbers, and a fix with what playing it gave."""
+    """A kind of finding met: this case's numbers, and a fix with what playing it gave.
+
+    `alternatives` are other ways out, each with what playing it gave.
+    """
 
     kind: Kind
     why: tuple[str, ...]
     fix: Fix | None = None
     outcome: str = ""
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +94,20 @@ class Found:
     why: tuple[str, ...]
     fix: Fix | None = None
     outcome: str = ""
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What checks go by: the case as played, and `capacity`, the slots that it can fill."""
+    """What checks go by: the case as played, and `capacity`, the slots that it can fill.
+
+    `version` is the agent's where it is known, as v1.20.1.
+    """
 
     play: Play
     settings: Settings
     capacity: int
+    version: str = ""
 
     @property
     def case(self) -> NodeCase:
@@ -174,7 +183,13 @@ class Check:
     def __call__(self, facts: Facts) -> Iterator[Finding]:
         """Yield what is found of this kind."""
         for found in self.find(facts):
-            yield Finding(kind=self.kind, why=found.why, fix=found.fix, outcome=found.outcome)
+            yield Finding(
+                kind=self.kind,
+                why=found.why,
+                fix=found.fix,
+                outcome=found.outcome,
+                alternatives=found.alternatives,
+            )
 
 
 def finds(

@@ -8,7 +8,7 @@ Calls take no time, as in scenarios.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from math import ceil
@@ -86,8 +86,9 @@ class Level:
 
     `per_eni` are the slots in use on each ENI, largest first: addresses beside its primary,
     prefixes in prefix mode, and where a policy allows that, both. `free` can be given to
-    pods. `settled` is False where the pool goes on growing and shrinking. `waited`: the
-    pod found nothing and waited for a look.
+    pods. `calls` are those that worked, `refused` those that failed. `settled` is False
+    where the pool goes on growing and shrinking. `waited`: the pod found nothing and waited
+    for a look.
     """
 
     pods: int
@@ -95,6 +96,7 @@ class Level:
     total: int
     free: int
     calls: Counter[str]
+    refused: Counter[str] = field(default_factory=Counter)
     settled: bool = True
     waited: bool = False
 
@@ -218,15 +220,16 @@ def capacity_slots(case: NodeCase) -> int:
     return held + sum(min(n_enis, node.max_enis) for n_enis in others) * node.slots
 
 
-def rolling_update(case: NodeCase) -> RollingUpdate | None:
+def rolling_update(case: NodeCase, *, surge: int | None = None) -> RollingUpdate | None:
     """Replace the pods of a half-full node, a wave of new ones before as many old ones go.
 
-    A wave's pods are ready 10 s after they run; then as many old ones go, and the next
-    wave starts. None where the node cannot hold so many pods.
+    A wave is `surge` pods, a quarter of them unless given. Its pods are ready 10 s after
+    they run; then as many old ones go, and the next wave starts. None where the node cannot
+    hold so many pods.
     """
     world = _World(case)
     n_pods = case.n_pods // 2
-    surge = ceil(n_pods * ROLLING_SHARE)
+    surge = ceil(n_pods * ROLLING_SHARE) if surge is None else surge
     if world.init_error or surge == 0:
         return None
     if sum(1 for _ in world.up(n_pods)) <= n_pods:
@@ -392,7 +395,8 @@ class _World:
             per_eni=tuple(largest_first(player, "slots_used")),
             total=sum(card.total for card in cards),
             free=sum(card.assignable for card in cards),
-            calls=count_calls(calls),
+            calls=count_calls([call for call in calls if call.error is None]),
+            refused=count_calls([call for call in calls if call.error is not None]),
             settled=settled,
             waited=waited,
         )

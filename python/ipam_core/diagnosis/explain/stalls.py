@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
 from ipam_core.diagnosis.explain.play import Play
 from ipam_core.diagnosis.fixes import SPARE, Change, Fix, set_env
-from ipam_core.instances import HOST_NETWORK_PODS
+from ipam_core.instances import HOST_NETWORK_PODS, max_pods
 from ipam_core.variables import PROVISIONING
 
 if TYPE_CHECKING:
@@ -144,11 +144,17 @@ def _max_pods_above_capacity(facts: Facts) -> Iterator[Found]:
     if "MAX_ENI" in case.env:
         fixes.insert(0, set_env(MAX_ENI=None))
     fix, outcome = facts.mended(fixes)
+    calculated = max_pods(case.limits, facts.settings).calculated
     yield Found(
         why=(
             (
                 f"maxPods {case.max_pods} are {case.n_pods} pods that need an address; "
                 f"all {facts.capacity} slots hold {facts.most_addresses}"
+            ),
+            *(
+                (f"AWS's max-pods calculator says {calculated} for these settings",)
+                if calculated < case.max_pods
+                else ()
             ),
         ),
         fix=fix,

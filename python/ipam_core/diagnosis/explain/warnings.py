@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
 from ipam_core.diagnosis.fixes import SPARE, set_env
+from ipam_core.manifests import CHART_ENV
+from ipam_core.variables import LAST_WITHOUT_BRAKE, SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +142,32 @@ def _target_out_of_reach(facts: Facts) -> Iterator[Found]:
     )
 
 
+@finds(
+    "not-in-this-agent",
+    Severity.WARNING,
+    rule=(
+        "An agent that is older than a variable does not read it, and is played here as if "
+        "it did: what follows is that of the newest agent."
+    ),
+    change="the agent's version, or nobody's counting on the variable",
+    source=f"the first release of each variable: README of {UPSTREAM}",
+)
+def _not_in_this_agent(facts: Facts) -> Iterator[Found]:
+    version = tuple(map(int, facts.version.removeprefix("v").split("."))) if facts.version else ()
+    if not version:
+        return
+    for name, since in SINCE.items():
+        text = facts.case.env.get(name, "")
+        if version < since and text not in ("", "false", "0", CHART_ENV.get(name)):
+            first = ".".join(map(str, since))
+            told = f"{name}={text} is read from v{first} on; this agent is {facts.version}"
+            yield Found(why=(told,))
+    if version <= LAST_WITHOUT_BRAKE and facts.play.up:
+        play = facts.play
+        if facts.without_max_pods(play.top).low != play.top.low:
+            yield Found(why=(f"maxPods does not stop the pool's growth yet in {facts.version}",))
+
+
 def _serves_as(facts: Facts, play: Play) -> bool:
     """Return whether a play serves as many pods as that of the case."""
     return not play.init_error and play.served >= facts.play.served
@@ -155,4 +183,5 @@ CHECKS = (
     _pool_flaps,
     _prefixes_unsupported,
     _target_out_of_reach,
+    _not_in_this_agent,
 )

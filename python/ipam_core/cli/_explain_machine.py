@@ -1,0 +1,154 @@
+"""What `explain` says to machines: JSON, JUnit for test reports, SARIF for code scanning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ipam_core.diagnosis.explain.explanation import Explanation
+    from ipam_core.diagnosis.explain.finding import Finding, Kind
+
+SARIF_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+
+
+def plain_kind(kind: Kind) -> dict[str, Any]:
+    """Return a kind of finding as plain values."""
+    return {
+        "identifier": kind.identifier,
+        "severity": str(kind.severity),
+        "rule": kind.rule,
+        "change": kind.change,
+        "source": kind.source,
+    }
+
+
+def plain(explained: Explanation) -> dict[str, Any]:
+    """Return one node's explanation as plain values."""
+    from ipam_core.cli._levels import levels_json
+
+    case, verdict, play = explained.case, explained.verdict, explained.play
+    return {
+        "instance_type": case.limits.instance_type,
+        "max_pods": case.max_pods,
+        "max_pods_rule": explained.max_pods_rule or "given",
+        "subnet_free": case.subnet_free,
+        "policy": case.policy.name,
+        "agent_version": explained.version,
+        "env": dict(case.env),
+        "verdict": {"text": str(verdict), "serves_all": verdict.serves_all, **asdict(verdict)},
+        "capacity_slots": explained.capacity_slots,
+        "healthy": explained.healthy,
+        "up": levels_json(play.up),
+        "back": levels_json(play.back),
+        "findings": [_plain_finding(finding) for finding in explained.findings],
+    }
+
+
+def _plain_finding(finding: Finding) -> dict[str, Any]:
+    fix = finding.fix
+    change = fix.change if fix else None
+    return {
+        **plain_kind(finding.kind),
+        "why": list(finding.why),
+        "fix": None
+        if fix is None
+        else {
+            "commands": list(fix.commands),
+            "note": fix.note,
+            "env": change.env if change else None,
+            "max_pods": change.max_pods if change else None,
+            "outcome": finding.outcome,
+        },
+        "alternatives": list(finding.alternatives),
+    }
+
+
+def junit(
+    explained: Sequence[Explanation], kinds: Iterable[Kind], fails: Callable[[str], bool]
+) -> str:
+    """Return a JUnit report: a case for each type and kind of finding, failed where it `fails`."""
+    from xml.etree import ElementTree
+
+    suites = ElementTree.Element("testsuites", name="ipam-core explain")
+    for each in explained:
+        name = each.case.limits.instance_type
+        suite = ElementTree.SubElement(suites, "testsuite", name=name)
+        failed = skipped = cases = 0
+        for kind in kinds:
+            cases += 1
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=f"ipam-core.{name}", name=kind.identifier
+            )
+            found = [f for f in each.findings if f.kind.identifier == kind.identifier]
+            if not found:
+                continue
+            why = "\n".join(line for finding in found for line in finding.why)
+            if fails(str(kind.severity)):
+                failed += 1
+                failure = ElementTree.SubElement(
+                    case, "failure", type=str(kind.severity), message=found[0].why[0]
+                )
+                failure.text = _xml(f"{kind.rule}\n{why}")
+            else:
+                ElementTree.SubElement(case, "system-out").text = _xml(why)
+        suite.attrib |= {"tests": str(cases), "failures": str(failed), "skipped": str(skipped)}
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
+
+
+def _xml(text: str) -> str:
+    """Return text without the letters that XML cannot hold."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
+def sarif(explained: Sequence[Explanation], kinds: Iterable[Kind], origin: str) -> dict[str, Any]:
+    """Return a SARIF 2.1.0 log; results lie in `origin`, the file of the settings."""
+    from importlib.metadata import version
+
+    place: dict[str, Any] = (
+        {
+            "locations": [
+                {"physicalLocation": {"artifactLocation": {"uri": origin.replace("\\", "/")}}}
+            ]
+        }
+        if origin
+        else {}
+    )
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "ipam-core",
+                        "version": version("ipam-core"),
+                        "rules": [
+                            {
+                                "id": kind.identifier,
+                                "shortDescription": {"text": kind.rule},
+                                "help": {"text": f"To change: {kind.change}. {kind.source}"},
+                                "defaultConfiguration": {"level": SARIF_LEVELS[kind.severity]},
+                            }
+                            for kind in kinds
+                        ],
+                    }
+                },
+                "results": [
+                    {
+                        "ruleId": finding.kind.identifier,
+                        "level": SARIF_LEVELS[finding.kind.severity],
+                        "message": {
+                            "text": f"{each.case.limits.instance_type}: {'; '.join(finding.why)}"
+                        },
+                        **place,
+                    }
+                    for each in explained
+                    for finding in each.findings
+                ],
+            }
+        ],
+    }

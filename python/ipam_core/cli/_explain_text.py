@@ -1,0 +1,146 @@
+"""What `explain` says to people: verdicts, tables, findings, and one command for all types."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ipam_core.cli._out import print_empty, print_table, print_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ipam_core.cli._given import GivenSettings
+    from ipam_core.diagnosis.explain.explanation import Explanation
+    from ipam_core.diagnosis.explain.finding import Finding, Kind
+
+STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
+
+
+def print_explained(explained: Sequence[Explanation], given: GivenSettings, n_nodes: int) -> None:
+    """Print verdicts, the levels, and the findings by kind, each change with its price."""
+    from ipam_core.cli._levels import levels_table, nodes_table
+
+    several = len(explained) > 1
+    for each in explained:
+        good = each.verdict.serves_all
+        print_text(
+            f"{each.case.limits.instance_type}: {each.verdict}",
+            style="bold green" if good else "bold red",
+        )
+    for line in given.read:
+        print_text(line, style="dim")
+    if several:
+        print_table(nodes_table(explained))
+        for rule in dict.fromkeys(each.max_pods_rule for each in explained if each.max_pods_rule):
+            print_text(f"maxPods: {rule}", style="dim")
+    else:
+        (one,) = explained
+        _tell_node(one)
+        if one.play.up and one.play.node.mode != "ipv6":
+            print_table(levels_table(one.play))
+        if one.max_pods_rule:
+            print_text(f"maxPods {one.case.max_pods}: {one.max_pods_rule}", style="dim")
+    for number, (kind, found) in enumerate(by_kind(explained).items()):
+        if number:
+            print_empty()
+        _print_label(kind)
+        print_text(kind.rule, indent="  ")
+        for finding, types in found:
+            _tell_why(finding, ", ".join(types) if several else "")
+        for finding in _advised(found):
+            _tell_advice(finding, explained, given.place, n_nodes)
+
+
+def print_kinds(kinds: Iterable[Kind]) -> None:
+    """Print what each kind of finding is."""
+    for kind in kinds:
+        _print_label(kind)
+        print_text(kind.rule, indent="  ")
+        print_text(f"to change: {kind.change}", indent="  ")
+        print_text(f"source: {kind.source}", indent="  ", style="dim")
+
+
+def by_kind(
+    explained: Iterable[Explanation],
+) -> dict[Kind, list[tuple[Finding, list[str]]]]:
+    """Return the findings by kind, the worst first, each with the types on which it is so."""
+    from ipam_core.diagnosis.explain.explanation import CHECKS
+
+    found: dict[Kind, list[tuple[Finding, list[str]]]] = {check.kind: [] for check in CHECKS}
+    for each in explained:
+        for finding in each.findings:
+            types = next((t for same, t in found[finding.kind] if same == finding), None)
+            if types is None:
+                found[finding.kind].append((finding, types := []))
+            types.append(each.case.limits.instance_type)
+    return {kind: findings for kind, findings in found.items() if findings}
+
+
+def _tell_node(explained: Explanation) -> None:
+    case, verdict = explained.case, explained.verdict
+    limits = case.limits
+    if verdict.serves_all:
+        limit = "no limit" if verdict.burst is None else str(verdict.burst)
+        print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
+    slots = f"{limits.max_enis} ENIs x {limits.slots} slots"
+    if explained.play.node.mode == "ipv6":
+        slots = "IPv6: the /80 of an ENI serves all its pods"
+    print_text(
+        f"{slots}; {case.n_pods} pods need an address (maxPods {case.max_pods})"
+        + (f", policy {case.policy.name}" if case.policy.name != "vpc-cni" else ""),
+        style="dim",
+    )
+
+
+def _tell_why(finding: Finding, types: str) -> None:
+    if types:
+        print_text(f"{types}:", indent="  ")
+    for line in finding.why:
+        print_text(line, indent="    ")
+
+
+def _advised(found: Sequence[tuple[Finding, list[str]]]) -> list[Finding]:
+    """Return a finding for each advice that differs, so that each is printed once."""
+    shown: list[Finding] = []
+    for finding, _ in found:
+        if not any(one.fix == finding.fix and one.outcome == finding.outcome for one in shown):
+            shown.append(finding)
+    return shown
+
+
+def _tell_advice(
+    finding: Finding, explained: Sequence[Explanation], place: str, n_nodes: int
+) -> None:
+    fix = finding.fix
+    if fix is None:
+        print_text(f"to change: {finding.kind.change}", indent="  ")
+    else:
+        print_text(f"fix{place if fix.commands else ''}, played: {finding.outcome}", indent="  ")
+        if place and fix.change and fix.change.env:
+            print_text(json.dumps({"env": fix.change.env}), indent="    ", style="green")
+        else:
+            for command in fix.commands:
+                print_text(command, indent="    ", style="green", whole=True)
+            if fix.note:
+                print_text(fix.note, indent="    ", style="green")
+        if fix.change and fix.change.env:
+            _tell_price(explained, fix.change.env, n_nodes)
+    for other in finding.alternatives:
+        print_text(f"or {other}", indent="  ")
+
+
+def _tell_price(explained: Sequence[Explanation], env: dict[str, str | None], n_nodes: int) -> None:
+    from ipam_core.diagnosis.explain.together import prices
+
+    most = max(prices(explained, env), key=lambda price: price.after)
+    before = f" (today {most.before})" if most.before else ""
+    print_text(
+        f"price: {most.after} idle addresses on a half-full {most.instance_type}{before}; "
+        f"{most.after * n_nodes:,} on {n_nodes} nodes",
+        indent="  ",
+    )
+
+
+def _print_label(kind: Kind) -> None:
+    print_text((kind.severity, STYLES[kind.severity]), "  ", (kind.identifier, "bold"))

@@ -1,0 +1,199 @@
+"""One DaemonSet, several instance types: advice that holds for all of them, and its price.
+
+The agent's settings are one set for the whole cluster. So a fix that one type suggests is
+played on every type given, from no pod to maxPods, and stands only if no type fares worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis.explain.explanation import explain
+from ipam_core.diagnosis.explain.finding import Severity
+from ipam_core.diagnosis.fixes import Fix, set_env
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ipam_core.diagnosis.explain.explanation import Explanation
+    from ipam_core.diagnosis.explain.finding import Finding
+
+LOWER_TARGETS = (10, 5, 3, 2, 1)
+"""Values of WARM_IP_TARGET that are tried where a larger one harms a type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Idle addresses of a half-full node of one type: as it is, and with the advice."""
+
+    instance_type: str
+    before: int
+    after: int
+
+
+def agree(explained: Sequence[Explanation]) -> list[Explanation]:
+    """Return the explanations with advice that all of them can take.
+
+    Findings of one kind get one change of variables, the least of those that the types
+    suggest that does what it is for on each, as played, and makes none worse: no pod fewer
+    served, no new error or warning. Where none is so, no change is advised. A variable is
+    called ignored only if it is on every type. Cost: that of `explain` for each change
+    tried and each type.
+    """
+    ignored = _ignored_by_all(explained)
+    kinds = {finding.kind.identifier for each in explained for finding in each.findings}
+    advice = {kind: _advice(kind, explained) for kind in sorted(kinds)}
+    return [
+        replace(
+            each,
+            findings=tuple(
+                _agreed(finding, advice[finding.kind.identifier])
+                for finding in each.findings
+                if finding.kind.identifier != "setting-ignored" or _variable(finding) in ignored
+            ),
+        )
+        for each in explained
+    ]
+
+
+def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
+    """Return the explanation of the same node with variables set, or with None taken away."""
+    case = each.case.with_env(env)
+    return explain(
+        case.limits,
+        case.env,
+        version=each.version,
+        max_pods=case.max_pods,
+        subnet_free=case.subnet_free,
+        policy=case.policy,
+        seed=case.seed,
+    )
+
+
+def idle_half_full(each: Explanation) -> int:
+    """Return the addresses that a node with half of its pods keeps idle, 0 where it stalls before.
+
+    With IPv6 none is counted: there is no end of them.
+    """
+    half = each.case.n_pods // 2
+    if each.play.node.mode == "ipv6" or half >= len(each.play.up):
+        return 0
+    return each.play.up[half].total - half
+
+
+def prices(explained: Iterable[Explanation], env: Mapping[str, str | None]) -> list[Price]:
+    """Return what a change of variables costs in idle addresses, a price a type."""
+    return [
+        Price(
+            instance_type=each.case.limits.instance_type,
+            before=idle_half_full(each),
+            after=idle_half_full(again(each, env)),
+        )
+        for each in explained
+    ]
+
+
+def worse(before: Explanation, after: Explanation) -> bool:
+    """Return whether a node serves fewer pods than before, or has a new error or warning."""
+    return after.verdict.served < before.verdict.served or bool(bad(after) - bad(before))
+
+
+def bad(each: Explanation) -> set[str]:
+    """Return the kinds of errors and warnings of an explanation."""
+    return {
+        finding.kind.identifier
+        for finding in each.findings
+        if finding.kind.severity is not Severity.INFO
+    }
+
+
+def _advice(kind: str, explained: Sequence[Explanation]) -> tuple[Fix, str] | None:
+    """Return the first change that helps every type with the finding, and what it gives."""
+    with_it = [each for each in explained if _of_kind(each, kind)]
+    for env in _candidates(kind, with_it):
+        after = [again(each, env) for each in explained]
+        if any(worse(*pair) for pair in zip(explained, after, strict=True)):
+            continue
+        if all(_helps(kind, new) for new in after if new.case.limits in _limits(with_it)):
+            return set_env(**env), _outcome(kind, with_it, after)
+    return None
+
+
+def _candidates(kind: str, with_it: Sequence[Explanation]) -> Iterator[dict[str, str | None]]:
+    """Yield the changes that the types suggest: the one that is largest for all, then the rest."""
+    suggested: list[dict[str, str | None]] = []
+    for each in with_it:
+        for finding in _of_kind(each, kind):
+            change = finding.fix.change if finding.fix else None
+            if change is not None and change.env and change.env not in suggested:
+                suggested.append(change.env)
+    if len({tuple(env) for env in suggested}) == 1 and len(suggested) > 1:
+        (names,) = {tuple(env) for env in suggested}
+        if all((env[name] or "").isdigit() for env in suggested for name in names):
+            suggested.sort(key=lambda env: [int(env[name] or 0) for name in names])
+    yield from suggested
+    targets = [env for env in suggested if set(env) == {"WARM_IP_TARGET"}]
+    if targets and kind != "cooldown-exhausted":
+        least = min(int(env["WARM_IP_TARGET"] or 0) for env in targets)
+        for value in LOWER_TARGETS:
+            if value < least:
+                yield {"WARM_IP_TARGET": str(value)}
+
+
+def _helps(kind: str, after: Explanation) -> bool:
+    """Return whether a kind of finding is gone, or for a rolling update, is mended enough."""
+    found = _of_kind(after, kind)
+    if kind != "cooldown-exhausted" or not found:
+        return not found
+    from ipam_core.diagnosis.explain.costs import SHORT_WAIT_S  # noqa: PLC0415  (one place)
+    from ipam_core.diagnosis.explain.play import rolling_update  # noqa: PLC0415
+
+    met = rolling_update(after.case)
+    return met is None or met.longest_wait_s <= SHORT_WAIT_S
+
+
+def _outcome(kind: str, with_it: Sequence[Explanation], after: Sequence[Explanation]) -> str:
+    """Return what a change gives, in words: for one type its own, else of all types."""
+    if len(after) == 1:
+        own = next((f.outcome for each in with_it for f in _of_kind(each, kind)), "")
+        verdict = after[0].verdict
+        stated = "serves all" in own or "serves" not in own
+        return own if stated and own else str(verdict)
+    stalled = [each for each in after if not each.verdict.serves_all]
+    if stalled:
+        names = ", ".join(each.case.limits.instance_type for each in stalled)
+        return f"on {len(after)} types, of which {names} still stall"
+    return f"on all {len(after)} types every pod is served, and none is worse off"
+
+
+def _agreed(finding: Finding, advice: tuple[Fix, str] | None) -> Finding:
+    """Return a finding with the agreed change in place of its own change of variables."""
+    if finding.fix is None or not (finding.fix.change and finding.fix.change.env):
+        return finding  # maxPods, a subnet: each type's own
+    if advice is None:
+        return replace(finding, fix=None, outcome="")
+    fix, outcome = advice
+    return replace(finding, fix=fix, outcome=outcome)
+
+
+def _ignored_by_all(explained: Sequence[Explanation]) -> set[str]:
+    """Return the variables that are ignored on each type on which the agent starts."""
+    each_ignores = [
+        {_variable(finding) for finding in _of_kind(each, "setting-ignored")}
+        for each in explained
+        if not each.verdict.init_error
+    ]
+    return set.intersection(*each_ignores) if each_ignores else set()
+
+
+def _variable(finding: Finding) -> str:
+    return finding.why[0].partition("=")[0]
+
+
+def _of_kind(each: Explanation, kind: str) -> list[Finding]:
+    return [finding for finding in each.findings if finding.kind.identifier == kind]
+
+
+def _limits(explained: Iterable[Explanation]) -> list[object]:
+    return [each.case.limits for each in explained]
