@@ -52,6 +52,7 @@ def print_changes(pairs: Sequence[Pair], read: Sequence[str]) -> None:
             bad = number == 0 and worse(*pair)
             table.row("" if number else name, *row, style="red" if bad else "")
     if len(same) < len(pairs):
+        print_text("What changes:")
         print_table(table)
     if same:
         print_text(f"Nothing changes on {', '.join(same)}.")
