@@ -35,7 +35,7 @@ def read_metrics(content: str, file: str, case: Case) -> None:
         if match is None:
             continue
         name, value = match["name"], match["value"]
-        if name == "build_info" and (version := re.search(r'version="([^"]*)"', match["labels"])):
+        if name == "build_info" and (version := re.search(r'\bversion="([^"]*)"', match["labels"])):
             name, value = "version", version[1]
         elif name not in _KEPT:
             continue

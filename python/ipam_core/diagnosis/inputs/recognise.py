@@ -25,6 +25,7 @@ from ipam_core.diagnosis.inputs.lines import wrapped_in
 from ipam_core.diagnosis.inputs.log import LONGEST_LINE, is_log_line, read_log
 from ipam_core.documents import load_documents, load_json, text_of
 from ipam_core.errors import InputError
+from ipam_core.variables import VARIABLES
 
 if TYPE_CHECKING:
     import io
@@ -206,21 +207,20 @@ def _exported(document: Any) -> list[str] | None:
 
 
 def _yaml(content: str, name: str, case: Case) -> bool:
-    try:
-        documents = load_documents(content)
-    except InputError as error:
-        if "DaemonSet" in content or "involvedObject" in content:
-            raise
-        raise InputError(str(error)) from None
-    return _documents_of(documents, name, content, case)
+    return _documents_of(load_documents(content), name, content, case)
 
 
 def _settings(content: str, name: str, case: Case) -> bool:
-    """Read a text of variables: `set env --list`, `describe`, Helm values."""
+    """Read a text of variables: `set env --list`, `NAME=value` lines, or YAML of values."""
     if variables.read_text(content, name, case):
         case.files.append((name, "settings"))
         return True
-    return variables.read_values(content, name, case)
+    if not any(variable in content for variable in VARIABLES):
+        return False
+    try:
+        return _yaml(content, name, case)
+    except InputError:  # some text that only names a variable
+        return False
 
 
 def _state(document: dict[str, Any], name: str, content: str, case: Case) -> None:

@@ -1,24 +1,33 @@
-"""Where the agent's variables are: its endpoint, the DaemonSet, an add-on, Helm values, texts."""
+"""Where the agent's variables are: its endpoint, and every form that `manifests` reads."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.diagnosis.inputs import dig
 from ipam_core.diagnosis.inputs.case import Evidence
 from ipam_core.errors import InputError
-from ipam_core.manifests import Environment, read_addon, read_daemonset, read_helm_values
+from ipam_core.manifests import Environment, read_settings
+from ipam_core.manifests.texts import read_describe, read_env_list
 from ipam_core.variables import VARIABLES
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.inputs.case import Case
 
 _ENDPOINT = frozenset({"WARM_ENI_TARGET", "WARM_IP_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"})
-_LINE = re.compile(r"^\s*(?:- )?(?P<name>[A-Z][A-Za-z0-9_]+)(?:=|:[ \t]+)(?P<value>\S*)\s*$")
-_IMAGE = re.compile(r"amazon-k8s-cni[\w-]*:(?P<version>v\d+\.\d+\.\d+[\w.+-]*)")
+_ASSIGNMENT = re.compile(r"^\s*(?:export )?(?P<name>[A-Z][A-Za-z0-9_]+)=(?P<value>\S*)\s*$")
 _OWN_ROLE = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+_OBJECTS = {
+    "DaemonSet": "manifest",
+    "HelmRelease": "Helm values",
+    "Application": "Helm values",
+    "ClusterConfig": "add-on",
+}
+_ADDON_KEYS = frozenset({"addon", "addonName", "configurationValues"})
+_DEEPEST = 8
 
 
 def is_endpoint(document: Any) -> bool:
@@ -40,14 +49,23 @@ def read_endpoint(document: dict[str, Any], file: str, content: str, case: Case)
 
 
 def read_document(document: Any, file: str, content: str, case: Case) -> bool:
-    """Add the variables of a DaemonSet, an aws-node pod, an add-on or a container's process."""
-    if not isinstance(document, dict):
-        return False
-    kind = document.get("kind")
-    if kind in ("DaemonSet", "Pod", "ServiceAccount"):
-        return _object(document, file, content, case)
-    if "addon" in document or "addonName" in document:
-        _keep(read_addon(content), file, content, case)
+    """Add the variables of an object that sets them, or of a container's process.
+
+    Raises:
+        InputError: it is such an object, and not well formed.
+    """
+    holder = document if isinstance(document, dict) else {}
+    kind = dig.text(holder.get("kind"))
+    if kind in ("Pod", "ServiceAccount"):
+        return _own_object(holder, kind, file, content, case)
+    if kind in _OBJECTS:
+        _keep(read_settings(json.dumps(document)), file, content, case)
+        if any(own in str(holder.get("spec")) for own in _OWN_ROLE):
+            _own_role(file, content, case)
+        case.files.append((file, _OBJECTS[kind]))
+        return True
+    if _ADDON_KEYS & holder.keys():
+        _keep(read_settings(json.dumps(document)), file, content, case)
         case.files.append((file, "add-on"))
         return True
     process = [each for each in _texts(document) if each.partition("=")[0] in VARIABLES]
@@ -56,33 +74,30 @@ def read_document(document: Any, file: str, content: str, case: Case) -> bool:
         _keep(Environment(variables, {}), file, content, case)
         case.files.append((file, "variables"))
         return True
-    return False
+    return bool(holder) and not kind and _values(holder, file, content, case)
 
 
 def read_text(content: str, file: str, case: Case) -> bool:
-    """Add the variables of a text: `kubectl set env --list`, `describe`, or `NAME=value` lines."""
-    variables = {}
-    for line in content.splitlines():
-        if (match := _LINE.match(line)) and match["name"] in VARIABLES:
-            variables[match["name"]] = match["value"]
-    if image := _IMAGE.search(content):
-        case.image = Evidence(
-            file=file, line=dig.line_of(content, image[0]), value=image["version"]
-        )
+    """Add the variables of what kubectl prints as text, or of `NAME=value` lines."""
+    found = [each for _, each, _ in read_env_list(content) or read_describe(content)]
+    if not found:
+        matches = [_ASSIGNMENT.match(line) for line in content.splitlines()]
+        variables = {m["name"]: m["value"] for m in matches if m and m["name"] in VARIABLES}
+        found = [Environment(variables, {})] if variables else []
     if any(name in content for name in _OWN_ROLE):
         _own_role(file, content, case)
-    if not variables:
+    if not found:
         return False
-    _keep(Environment(variables, {}), file, content, case)
+    _keep(found[0], file, content, case)
     return True
 
 
-def read_values(content: str, file: str, case: Case) -> bool:
-    """Add the variables that Helm values or an add-on's configuration set."""
+def _values(document: dict[str, Any], file: str, content: str, case: Case) -> bool:
+    """Add the variables of Helm values or an add-on's configuration, if it is that."""
     if not any(variable in content for variable in VARIABLES):
         return False
     try:
-        environment = read_helm_values(content)
+        environment = read_settings(json.dumps(document))
     except InputError:
         return False
     _keep(environment, file, content, case)
@@ -90,39 +105,25 @@ def read_values(content: str, file: str, case: Case) -> bool:
     return True
 
 
-def _object(document: dict[str, Any], file: str, content: str, case: Case) -> bool:
+def _own_object(document: dict[str, Any], kind: str, file: str, content: str, case: Case) -> bool:
+    """Add what aws-node's own pod or service account shows; another's is no input."""
     metadata = dig.mapping(document.get("metadata"), f"{file}: metadata")
-    annotations = dig.mapping(metadata.get("annotations"), f"{file}: annotations")
-    kind, name = document["kind"], dig.text(metadata.get("name"))
+    name = dig.text(metadata.get("name"))
     if kind == "ServiceAccount":
         if name != "aws-node":
             return False
-        if _ROLE_ANNOTATION in annotations:
+        if _ROLE_ANNOTATION in dig.mapping(metadata.get("annotations"), f"{file}: annotations"):
             _own_role(file, content, case)
         case.files.append((file, "service account"))
         return True
-    if kind == "Pod":
-        if not name.startswith("aws-node"):
-            return False
-        pod = {"kind": "DaemonSet", "spec": {"template": {"spec": document.get("spec")}}}
-        environment = _environment(pod)
-    else:
-        environment = _environment(document)
-    if image := _IMAGE.search(str(document.get("spec"))):
-        case.image = Evidence(
-            file=file, line=dig.line_of(content, image[0]), value=image["version"]
-        )
+    if not name.startswith("aws-node"):
+        return False
+    pod = {"kind": "DaemonSet", "spec": {"template": {"spec": document.get("spec")}}}
+    _keep(read_settings(json.dumps(pod)), file, content, case)
     if any(own in str(document.get("spec")) for own in _OWN_ROLE):
         _own_role(file, content, case)
-    _keep(environment, file, content, case)
-    case.files.append((file, "manifest" if kind == "DaemonSet" else "aws-node pod"))
+    case.files.append((file, "aws-node pod"))
     return True
-
-
-def _environment(document: dict[str, Any]) -> Environment:
-    import json  # noqa: PLC0415  (the reader of manifests takes text)
-
-    return read_daemonset(json.dumps(document))
 
 
 def _own_role(file: str, content: str, case: Case) -> None:
@@ -131,22 +132,26 @@ def _own_role(file: str, content: str, case: Case) -> None:
 
 
 def _texts(document: Any) -> list[str]:
-    """Return the texts in the lists of a document, however deep."""
+    """Return the texts in the lists of a document, down to some levels."""
     found: list[str] = []
     stack = [(document, 0)]
     while stack:
         value, depth = stack.pop()
         if isinstance(value, str):
             found.append(value)
-        elif depth < 8 and isinstance(value, dict):
+        elif depth < _DEEPEST and isinstance(value, dict):
             stack += [(one, depth + 1) for one in value.values() if isinstance(one, dict | list)]
-        elif depth < 8 and isinstance(value, list):
+        elif depth < _DEEPEST and isinstance(value, list):
             stack += [(one, depth + 1) for one in value]
     return found
 
 
 def _keep(environment: Environment, file: str, content: str, case: Case) -> None:
     case.unknown |= environment.unknown
+    case.notes += [f"{file}: {note}" for note in environment.notes]
+    if environment.version:
+        line = dig.line_of(content, environment.version, environment.version.lstrip("v"))
+        case.image = Evidence(file=file, line=line, value=environment.version)
     case.manifest = {
         variable: Evidence(
             file=file,

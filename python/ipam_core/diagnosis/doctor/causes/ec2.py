@@ -308,6 +308,11 @@ def other_answer(facts: Facts) -> Finding:
     else:
         title = f"EC2 answers {latest.api} with {latest.code}"
         note = "EC2's message says what it does not accept: a security group, a subnet, a quota."
+        if facts.settings.custom_networking:
+            note += (
+                " The ENIConfig names both: its subnet must be in the node's zone, its security "
+                "groups in the subnet's VPC."
+            )
     return found_failing(
         facts,
         failures,
