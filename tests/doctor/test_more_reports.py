@@ -49,7 +49,7 @@ def failed_event(folder, message, reason="FailedCreatePodSandBox", kind="Pod", n
         # amazon-vpc-cni-k8s#989: many agents and kube-proxy at the lock at once
         (
             (
-                "ipamd init: failed to set up host network: host network setup: failed to add chain: "
+                "ipamd init: failed to set up host network: failed to add chain: "
                 "exit status 4: iptables: Resource temporarily unavailable."
             ),
             "xtables.lock",
@@ -174,7 +174,7 @@ def test_a_role_that_may_not_be_assumed_is_no_missing_policy(tmp_path):
         "add cmd: failed to connect to backend server: dial unix /var/run/aws-node/ipamd.sock: no",
         "add cmd: Error received from AddNetwork gRPC call: rpc error: code = DeadlineExceeded",
         (
-            'plugin type="aws-cni" failed (add): add cmd: Error received from AddNetwork gRPC call: '
+            "failed (add): add cmd: Error received from AddNetwork gRPC call: "
             "context deadline exceeded"
         ),
         "cni plugin not initialized",
