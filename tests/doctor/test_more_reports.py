@@ -417,3 +417,35 @@ def test_another_programs_log_rules_nothing_out_and_has_no_say_in_time(tmp_path)
     diagnosis_input = read_case([tmp_path])
     assert diagnosis_input.files == [("network-policy-agent.log", "other log")]
     assert diagnosis_input.log is None
+
+
+def test_a_start_that_a_full_subnet_ends(tmp_path):
+    """#872: v1.6 allocates one address at its start; `jq .` had spread the line."""
+    error = (
+        "failed to allocate one IP addresses on ENI eni-1, err: allocate IP address: failed to "
+        "allocate a private IP address: InsufficientFreeAddressesInSubnet: The specified subnet "
+        "does not have enough free addresses to satisfy the request."
+    )
+    line = {
+        "level": "error",
+        "ts": "2020-05-18T08:52:22.632Z",
+        "caller": "aws-k8s-agent/main.go:30",
+        "msg": f"Initialization failure: {error}",
+    }
+    (tmp_path / "ipamd.log").write_text(json.dumps(line, indent=2) + "\n" * 2)
+    (cause,) = judge(tmp_path).found
+    assert (cause.cause, str(cause.certainty)) == ("subnet out of addresses", "certain")
+    assert cause.title == "The subnet has no address left: the agent does not start"
+
+
+def test_pods_of_a_node_without_an_eni_of_its_own_are_not_explained(tmp_path):
+    """#317: a total of 0, and nothing that says why: no cause is guessed."""
+    write(
+        tmp_path,
+        "AssignIPv4Address: IP address pool stats: total: 0, assigned 0",
+        "DataStore has no available IP addresses",
+        start="",
+    )
+    diagnosis = judge(tmp_path)
+    assert not diagnosis.found
+    assert diagnosis.verdict() == "Cannot tell: pods are refused, and nothing given shows why"

@@ -29,6 +29,7 @@ _BY_WORDS = (
     ("AttachNetworkInterface", "attach eni"),
     ("CreateNetworkInterface", "create network interface"),
     ("AssignPrivateIpAddresses", "assign private ip"),
+    ("AssignPrivateIpAddresses", "allocate a private ip"),
 )
 """The call by the agent's words for it, where the SDK does not name it."""
 

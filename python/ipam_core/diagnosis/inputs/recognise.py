@@ -92,11 +92,20 @@ def _json(content: str, name: str, case: Case) -> bool:
         checkpoint.read_damaged(f"damaged JSON: {why}", name, case)
         case.files.append((name, "checkpoint"))
         return True
-    for document in _documents(content):
+    documents = list(_documents(content))
+    lines = [json.dumps(each).encode() for each in documents if _is_line(each)]
+    if lines:  # a log that `jq .` spread over lines
+        case.files.append((name, str(read_log(lines, name, case))))
+        return True
+    for document in documents:
         found |= _document(document, name, content, case)
     if not found and any(word in content for word in _OURS) and (why := _damage(content)):
         raise InputError(f"damaged JSON: {why}")
     return found
+
+
+def _is_line(document: Any) -> bool:
+    return isinstance(document, dict) and {"level", "msg"} <= document.keys()
 
 
 def _damage(content: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
+from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.facts import LOG
 from ipam_core.diagnosis.doctor.finding import Certainty, Finding, Status, left_open, ruled_out
 from ipam_core.diagnosis.inputs.case import Evidence, Source
@@ -99,10 +100,21 @@ def found_failing(
         caller = failure.caller if facts.is_own(failure) else None  # all others as one
         alike.setdefault((failure.api, failure.code, caller), []).append(failure)
     evidence = [_of_all(group) for group in alike.values()]
+    ends_start = any(ends_the_start(facts, failure) for failure in recent)
+    if ends_start:
+        title += ": the agent does not start"
     finding = found(facts, [*evidence, *more], title=title, why=why, fix=fix)
+    if ends_start:
+        return replace(finding, certainty=Certainty.CERTAIN)
     if own or any(facts.is_own(failure) for failure in recent):
         return finding
     return replace(finding, certainty=Certainty.LIKELY)
+
+
+def ends_the_start(facts: Facts, failure: Failure) -> bool:
+    """Return whether the agent's last start ended with a failed call."""
+    ends = facts.agent.evidence if facts.agent.run is Run.FAILED else ()
+    return any(failure.sighting.last == one for one in ends)
 
 
 def found(facts: Facts, evidence: list[Evidence], *, title: str, why: str, fix: Fix) -> Finding:

@@ -53,8 +53,6 @@ def missing_permission(facts: Facts) -> Finding:
     title = f"The agent's role may not call {', '.join(sorted(apis)) or 'EC2'}"
     if ASSUME_ROLE in apis:
         title = "aws-node may not take the role of its service account"
-    if facts.agent.run is Run.FAILED:
-        title += ": the agent does not start"
     finding = found_failing(
         facts,
         failures,

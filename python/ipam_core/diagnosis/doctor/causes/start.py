@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis.doctor.agent import Run
-from ipam_core.diagnosis.doctor.causes.common import LOG_AT_WORK, count, missing, span
+from ipam_core.diagnosis.doctor.causes.common import (
+    LOG_AT_WORK,
+    count,
+    ends_the_start,
+    missing,
+    span,
+)
 from ipam_core.diagnosis.doctor.finding import (
     Certainty,
     Finding,
@@ -18,7 +24,6 @@ from ipam_core.diagnosis.doctor.finding import (
 from ipam_core.diagnosis.fixes import Fix
 from ipam_core.diagnosis.inputs.case import Evidence, Refusal
 from ipam_core.diagnosis.inputs.events import AGENT_FAILS
-from ipam_core.errors import DeniedError, ThrottledError
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.facts import Facts
@@ -74,11 +79,10 @@ def not_started(facts: Facts) -> Finding:
 
 def _failed(facts: Facts, signs: list[Evidence]) -> Finding:
     reason = facts.agent.reason
-    kinds = {f.kind for f in facts.failures() if facts.recent(f.sighting)}
-    if facts.denied():
+    if any(ends_the_start(facts, failure) for failure in facts.failures()):
+        return covered("the call that EC2 refuses")
+    if facts.denied():  # the line before the end says which call
         return covered("missing permission")
-    if ThrottledError in kinds and DeniedError not in kinds and "hrottl" in reason:
-        return covered("throttled API")
     if facts.sighting("no_eni_config", "no_eni_config_named"):
         return covered("custom networking without room")
     note, commands = _by_reason(reason)
