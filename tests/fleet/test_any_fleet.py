@@ -1,6 +1,7 @@
 """What holds for every fleet: idle looks may be skipped, and the world is whole at the end."""
 
 import json
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,9 @@ from ipam_core.simulation.fleet.fleet import Fleet
 
 from .specs import fleets
 
-POLICIES = st.sampled_from([VPC_CNI, IPAM_CORE])
+GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
+"""Its nodes rest while pods wait, until they wait no more."""
+POLICIES = st.sampled_from([VPC_CNI, IPAM_CORE, GROWING])
 SEEDS = st.integers(0, 2**32)
 
 
