@@ -15,12 +15,12 @@ import threading
 import time
 from contextlib import suppress
 
-from ipam_core import IPAM_CORE, AwsCloud, Checkpoint, DurableStore, Node, Sandbox, Settings, drive
+from ipam_core import IPAM_CORE, AwsCloud, Checkpoint, DurableNode, Node, Sandbox, Settings, drive
 from ipam_core.errors import IpamError
 from ipam_core.instances import limits
 
 
-def keep_pool(node: Node, cloud: AwsCloud, pods: DurableStore, stopped: threading.Event) -> None:
+def keep_pool(node: Node, cloud: AwsCloud, pods: DurableNode, stopped: threading.Event) -> None:
     """Look and reconcile, and every half hour tidy up, until stopped."""
     n_looks = 0
     while not stopped.wait(5):
@@ -40,15 +40,18 @@ def main(path: str, instance_id: str = "", endpoint_url: str | None = None) -> N
         kind = limits(cloud.instance.instance_type)
         node = Node(kind, Settings.from_env(os.environ), policy=IPAM_CORE)
         drive(node.start(), cloud)
-        pods = DurableStore(node.store, checkpoint, aside=node.aside, waiting=node.waiting)
+        pods = DurableNode(node, checkpoint)
         stopped = threading.Event()
         keeper = threading.Thread(target=keep_pool, args=(node, cloud, pods, stopped), daemon=True)
         keeper.start()
         for line in sys.stdin:
             try:
                 verb, container, *pod = line.split()
-                held = (pods.assign if verb == "add" else pods.release)(Sandbox(container), *pod)
-                print(held.address if held else "was not attached", flush=True)
+                if verb == "add":
+                    print(pods.add_pod(Sandbox(container), *pod).address, flush=True)
+                else:
+                    gone = [held.address for held in pods.remove_pod(Sandbox(container))]
+                    print(*gone or ["was not attached"], flush=True)
             except (IpamError, ValueError) as error:
                 print("error:", error, flush=True)
         stopped.set()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ipam_core import effects, errors, instances, pool
     from ipam_core._store import Assignment, DataStore, PoolStats, Sandbox
     from ipam_core._subnet import Subnet
-    from ipam_core.checkpoint import Checkpoint, DurableStore, Entry, Restored
+    from ipam_core.checkpoint import Checkpoint, DurableNode, DurableStore, Entry, Restored
     from ipam_core.checkpoint.restore import restore
     from ipam_core.cloud import Cloud, drive
     from ipam_core.cloud.aws import AwsCloud
@@ -56,6 +56,7 @@ __all__ = [
     "DataStore",
     "Decision",
     "Diagnosis",
+    "DurableNode",
     "DurableStore",
     "Entry",
     "Explanation",
@@ -93,7 +94,7 @@ __all__ = [
 _HOMES = {
     "_store": ("Assignment", "DataStore", "PoolStats", "Sandbox"),
     "_subnet": ("Subnet",),
-    "checkpoint": ("Checkpoint", "DurableStore", "Entry", "Restored", "restore"),
+    "checkpoint": ("Checkpoint", "DurableNode", "DurableStore", "Entry", "Restored", "restore"),
     "cloud": ("Cloud", "drive"),
     "cloud.aws": ("AwsCloud",),
     "cloud.simulated_cloud": ("SimulatedCloud",),

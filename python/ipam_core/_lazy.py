@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MOVED = {
+    "ipam_core.checkpoint.group": "ipam_core.checkpoint.group_commit",
     "ipam_core.checkpoint.restoring": "ipam_core.checkpoint.restore",
     "ipam_core.diagnosis.explain_finding": "ipam_core.diagnosis.explain.finding",
     "ipam_core.diagnosis.explain_play": "ipam_core.diagnosis.explain.play",

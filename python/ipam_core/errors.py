@@ -7,13 +7,22 @@ module imports nothing from the package.
 from __future__ import annotations
 
 import reprlib
+from typing import Any
 
 _shortened = reprlib.Repr()
 _shortened.maxother = _shortened.maxstring = 100
 
 
 class IpamError(Exception):
-    """The base of every error of this package."""
+    """The base of every error of this package. Errors can be copied and pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Carry text and facts: the constructors take keywords, which a copy has no need of."""
+        return _as_it_was, (type(self), self.args), self.__dict__
+
+
+def _as_it_was(kind: type[IpamError], args: tuple[Any, ...]) -> IpamError:
+    return kind.__new__(kind, *args)
 
 
 # --- the address pool -------------------------------------------------------
@@ -232,6 +241,18 @@ class CheckpointWriteError(CheckpointError):
 
     The next call works again once the cause is gone.
     """
+
+
+class NotRestoredError(CheckpointError):
+    """The checkpoint holds an address for a sandbox that the store knows nothing of.
+
+    Restore the store from its checkpoint first; nothing is given out before.
+    """
+
+    def __init__(self, path: object, address: str, sandbox: object) -> None:
+        super().__init__(path, f"holds {address} for {sandbox!r}: restore the store from it first")
+        self.address = address
+        self.sandbox = sandbox
 
 
 class CheckpointBusyError(CheckpointError):

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from checkpointing import open_checkpoint, sandbox
-from ipam_core.checkpoint import Checkpoint, Entry, schema
+from ipam_core.checkpoint import Checkpoint, Entry, rows, schema
 from ipam_core.checkpoint.entry import sealed
 from ipam_core.checkpoint.salvage import salvage
 from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
@@ -37,7 +37,7 @@ def whole(tmp_path):
     path = tmp_path / "whole.db"
     with open_checkpoint(path) as checkpoint:
         checkpoint.put(*[entry(number) for number in range(30)])
-        checkpoint.settle(released=[entry(3)])
+        checkpoint.apply_restore(released=[entry(3)])
     return path
 
 
@@ -233,13 +233,13 @@ ADD_ZONE = """
 def test_file_of_an_older_version_is_brought_up_to_date(whole, monkeypatch):
     with open_checkpoint(whole) as checkpoint:
         truth = checkpoint.entries()
-        checkpoint._commits.submit(("INSERT INTO layout VALUES (?, ?, ?)", sealed(0, "{}")))
+        checkpoint._commits.submit(rows.keep_layout(sealed(0, "{}")))
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ADD_ZONE))
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     for _ in range(2):  # the second time it is of the new version
         with open_checkpoint(whole) as checkpoint:
             assert checkpoint.entries() == truth
-            assert checkpoint._database.read("SELECT * FROM layout") == [sealed(0, "{}", "a")]
+            assert checkpoint._database._read("SELECT * FROM layout") == [sealed(0, "{}", "a")]
 
 
 def test_step_that_fails_leaves_the_old_version(whole, monkeypatch):

@@ -387,7 +387,7 @@ def test_closed_checkpoint_writes_no_more(tmp_path):
     with pytest.raises(CheckpointError, match="closed"):
         checkpoint.entries()
     with pytest.raises(CheckpointWriteError, match="closed"):
-        checkpoint.settle(forgotten=["10.0.0.1"])
+        checkpoint.apply_restore(forgotten=["10.0.0.1"])
     (tmp_path / "ipam.db").write_bytes(b"")
     with pytest.raises(CheckpointDamagedError, match="empty"):
         open_checkpoint(tmp_path / "ipam.db")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-import pytest
-
 from checkpointing import open_checkpoint, sandbox, small_store
+from ipam_core import DataStore
 from ipam_core.checkpoint import DurableStore
 from ipam_core.checkpoint.group_commit import GroupCommit
-from ipam_core.errors import CheckpointWriteError
+from ipam_core.errors import CheckpointWriteError, IpamError, PoolExhaustedError
 
 
 def in_threads(*actions):
@@ -57,7 +56,7 @@ def test_those_who_come_during_a_write_share_the_next():
     threads = in_threads(lambda: submit("first"))
     wait_until(lambda: gate.groups)
     threads += in_threads(*[lambda n=n: submit(n) for n in range(7)])
-    wait_until(lambda: len(commits._group.changes) == 7)
+    wait_until(lambda: commits._queue.qsize() == 7)
     assert done == []
     gate.open.set()
     for thread in threads:
@@ -71,24 +70,27 @@ def test_those_who_come_during_a_write_share_the_next():
 def test_all_of_a_group_hear_of_its_failure_and_the_next_goes_on():
     gate = Gate()
     commits = GroupCommit(gate.write)
-    heard = []
+    heard = {}
 
     def submit(change):
         try:
             commits.submit(change)
         except OSError as error:
-            heard.append((change, str(error)))
+            heard[change] = error
 
     threads = in_threads(lambda: submit("first"))
     wait_until(lambda: gate.groups)
     threads += in_threads(*[lambda n=n: submit(n) for n in range(3)])
-    wait_until(lambda: len(commits._group.changes) == 3)
+    wait_until(lambda: commits._queue.qsize() == 3)
     gate.errors = [OSError("second write"), OSError("first write")]
     gate.open.set()
     for thread in threads:
         thread.join(30)
-    assert ("first", "first write") in heard
-    assert sorted(heard[1:]) == [(n, "second write") for n in range(3)]
+    assert str(heard.pop("first")) == "first write"
+    assert {change: str(error) for change, error in heard.items()} == dict.fromkeys(
+        range(3), "second write"
+    )
+    assert len(set(map(id, heard.values()))) == 3  # each its own: a traceback is of one thread
     commits.submit("later")
     assert gate.groups[-1] == ["later"]
 
@@ -160,9 +162,6 @@ def test_no_second_call_for_a_sandbox_hears_of_what_is_not_durable(tmp_path):
 
 def test_release_gives_the_address_to_nobody_before_it_is_durable(tmp_path):
     """Even without a cooldown: the release may fail yet, and then its pod has it still."""
-    from ipam_core import DataStore
-    from ipam_core.errors import PoolExhaustedError
-
     store = DataStore(cooldown_s=0)
     store.add_eni("eni-0", device_number=0)
     store.add_address("eni-0", "10.0.0.1")
@@ -171,10 +170,22 @@ def test_release_gives_the_address_to_nobody_before_it_is_durable(tmp_path):
         durable.assign(sandbox(1), now_ns=1)
         gate = Gate()
         checkpoint._commits._write = gate.write
-        threads = in_threads(lambda: durable.release(sandbox(1), 2))
+        gate.errors = [CheckpointWriteError("ipam.db", "no space")]
+        heard = {}
+
+        def run(action, *arguments):
+            try:
+                heard[action.__name__] = action(*arguments).address
+            except IpamError as error:
+                heard[action.__name__] = type(error)
+
+        threads = in_threads(lambda: run(durable.release, sandbox(1), 2))
         wait_until(lambda: gate.groups)
-        with pytest.raises(PoolExhaustedError):
-            durable.assign(sandbox(2), now_ns=3)
+        assert store.find(sandbox(1)) is not None
+        threads += in_threads(lambda: run(durable.assign, sandbox(2), None, 3))
         gate.open.set()
-        threads[0].join(30)
-        assert durable.assign(sandbox(2), now_ns=4).address == "10.0.0.1"
+        for thread in threads:
+            thread.join(30)
+        assert heard == {"release": CheckpointWriteError, "assign": PoolExhaustedError}
+        assert durable.release(sandbox(1), 4).address == "10.0.0.1"
+        assert durable.assign(sandbox(2), now_ns=5).address == "10.0.0.1"

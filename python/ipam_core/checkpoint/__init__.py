@@ -5,17 +5,28 @@ schema.py       the tables, migrations, what damage shows
 wal.py          damage in SQLite's log
 files.py        syncing, and a lock: one process a checkpoint
 database.py     the file: opening, writing, staying in its place
-group_commit.py changes of many threads in one sync
+rows.py         the rows of one commit, and how they were before it
+group_commit.py one thread that writes the changes of all, many in one sync
 checkpoint.py   `Checkpoint`: what is recorded and read
 layout.py       a store's ENIs and prefixes as text
 restore.py      `restore`: what a restart takes over
 durable.py      `DurableStore`: assign and release that return when durable
+durable_node.py `DurableNode`: the same for a node, on all its network cards
 """
 
 from ipam_core.checkpoint.checkpoint import Checkpoint
 from ipam_core.checkpoint.database import Durability
 from ipam_core.checkpoint.durable import DurableStore
+from ipam_core.checkpoint.durable_node import DurableNode
 from ipam_core.checkpoint.entry import Entry
 from ipam_core.checkpoint.restore import Restored, restore
 
-__all__ = ["Checkpoint", "Durability", "DurableStore", "Entry", "Restored", "restore"]
+__all__ = [
+    "Checkpoint",
+    "Durability",
+    "DurableNode",
+    "DurableStore",
+    "Entry",
+    "Restored",
+    "restore",
+]

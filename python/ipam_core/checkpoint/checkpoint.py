@@ -7,32 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 
 from ipam_core import effects
-from ipam_core.checkpoint import layout
+from ipam_core.checkpoint import layout, rows
 from ipam_core.checkpoint.database import Database, Durability
-from ipam_core.checkpoint.entry import Entry, checksum, sealed, split_latest
+from ipam_core.checkpoint.entry import NOBODY, Entry, names_of, sealed, split_latest
 from ipam_core.checkpoint.group_commit import GroupCommit
+from ipam_core.errors import NotRestoredError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ipam_core._store import Assignment, DataStore
-    from ipam_core.checkpoint.database import Change
-
-_PUT = f"INSERT OR REPLACE INTO address VALUES ({', '.join('?' * 11)})"
-_RELEASE = """
-    INSERT INTO address VALUES (?1, ?2, '', '', '', NULL, 0, ?3, ?4, ?4, ?5)
-    ON CONFLICT (address) DO UPDATE SET
-        network = '', container_id = '', ifname = '', pod = NULL, interfaces_count = 0,
-        released_ns = excluded.released_ns,
-        checksum = checksum(
-            address, network_card, '', '', '', NULL, 0, eni_id, assigned_ns, excluded.released_ns
-        )
-"""
-_FORGET = "DELETE FROM address WHERE address = ?"
-_STRIKE = f"{_FORGET} AND (network, container_id, ifname) = (?, ?, ?)"
-_PRUNE = "DELETE FROM address WHERE released_ns < ?"
-_LAYOUT = "INSERT OR REPLACE INTO layout VALUES (?, ?, ?)"
+    from ipam_core.checkpoint.group_commit import T, Work
+    from ipam_core.checkpoint.rows import Change
+    from ipam_core.node.unattached import Kept
 
 
 class Checkpoint:
@@ -40,8 +28,15 @@ class Checkpoint:
 
     Every method that changes something returns when the change is as durable as
     `durability` says, and raises `CheckpointWriteError`, with nothing changed, when it
-    cannot be. Threads that write at the same time share a sync. A `Checkpoint` is for
-    one process, and not to be carried over a fork.
+    cannot be. Threads that write at the same time share a sync: one thread writes for
+    all. An interrupt (KeyboardInterrupt, SystemExit of a signal handler) in a call is
+    raised once the change is durable, or refused; never half-way, and in no other thread.
+
+    What a write that failed left in the file is put back by the next commit, before
+    anything more is acknowledged; by `close` where nothing more comes.
+
+    A `Checkpoint` is for one process: a forked child gets `ForkedError`. The file, its log
+    and its lock can be opened by their owner only.
 
     `durability` decides what a power cut can cost; the end of the process, by SIGKILL
     too, never costs anything that was acknowledged:
@@ -76,11 +71,23 @@ class Checkpoint:
         self.durability = durability
         self.wall_clock_ns = wall_clock_ns
         self._database = Database(self.path, durability, create=create)
-        self._commits: GroupCommit[Change] = GroupCommit(self._database.write)
+        try:
+            self._commits: GroupCommit[Change] = GroupCommit(
+                self._database.write, f"checkpoint {self.path}"
+            )
+        except BaseException:  # an interrupt, or no thread can be started
+            self._database.close()
+            raise
+        self._restored: set[int] = set()
 
     def close(self) -> None:
-        """Close the file. Nothing may be under way. Closing twice does nothing."""
-        self._commits.exclusively(self._database.close)
+        """Close the file, once what is under way is written. Closing twice does nothing.
+
+        Raises `CheckpointWriteError`, closed all the same, where a change that failed may
+        be in the file still.
+        """
+        if not self._database.closed:
+            self._commits.exclusively(self._database.close)
 
     def __enter__(self) -> Self:
         return self
@@ -101,44 +108,40 @@ class Checkpoint:
     ) -> None:
         """Make an assignment durable. `wall_ns` is when it was made; left out, now.
 
-        In the same commit, addresses may be forgotten that the sandbox had before.
+        In the same commit, addresses may be forgotten that the sandbox had before. Raises
+        `NotRestoredError` where the checkpoint holds the address for another sandbox.
         Cost: one page of the log and one sync, shared with threads that write meanwhile.
         """
-        entry = Entry(
-            address=assignment.address,
-            sandbox=assignment.sandbox,
-            pod=assignment.pod,
-            network_card=network_card,
-            interfaces_count=interfaces_count,
-            eni_id=assignment.eni_id,
-            assigned_ns=self.wall_clock_ns() if wall_ns is None else wall_ns,
+        assigned = self.assigning(
+            assignment, wall_ns, network_card=network_card, interfaces_count=interfaces_count
         )
-        self._commits.submit((_PUT, entry.row()), *_forget(forgotten))
+        self._commits.submit(assigned, *map(rows.forget, forgotten))
 
     def record_released(
         self, assignment: Assignment, wall_ns: int | None = None, *, network_card: int = 0
     ) -> None:
-        """Make a release durable; the address cools from `wall_ns` (left out: now) on."""
-        at_ns = self.wall_clock_ns() if wall_ns is None else wall_ns
-        self._commits.submit(_release(assignment.address, network_card, assignment.eni_id, at_ns))
+        """Make a release durable; the address cools from `wall_ns` (left out: now) on.
+
+        Raises `NotRestoredError` where the checkpoint holds it for another sandbox.
+        """
+        self._commits.submit(self.releasing(assignment, wall_ns, network_card=network_card))
 
     def put(self, *entries: Entry) -> None:
         """Write entries as they are in one commit, over what was known of their addresses."""
-        self._commits.submit(*[(_PUT, entry.row()) for entry in entries])
+        self._commits.submit(*[rows.put(entry.row()) for entry in entries])
 
-    def settle(self, *, released: Iterable[Entry] = (), forgotten: Iterable[str] = ()) -> None:
+    def apply_restore(
+        self, *, released: Iterable[Entry] = (), forgotten: Iterable[str] = ()
+    ) -> None:
         """Release entries now, and forget addresses, in one commit."""
-        now_ns = self.wall_clock_ns()
-        changes = [
-            _release(entry.address, entry.network_card, entry.eni_id, now_ns) for entry in released
-        ]
-        self._commits.submit(*changes, *_forget(forgotten))
+        self._commits.submit(*self.settling(released, forgotten))
+
+    settle = apply_restore
+    """The name until 0.1."""
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """Write these entries instead of all that there are, in one commit."""
-        self._commits.submit(
-            ("DELETE FROM address", ()), *[(_PUT, entry.row()) for entry in entries]
-        )
+        self._commits.submit(rows.forget_all, *[rows.put(entry.row()) for entry in entries])
 
     def save_layout(
         self, store: DataStore, network_card: int = 0, now_ns: int | None = None
@@ -152,27 +155,122 @@ class Checkpoint:
         wall_ns = self.wall_clock_ns()
         body = layout.layout_of(store, epoch_ns=wall_ns - monotonic_ns(now_ns))
         self._commits.submit(
-            (_LAYOUT, sealed(network_card, body)),
-            (_PRUNE, (max(wall_ns - 2 * store.cooldown_ns, 0),)),  # a cooldown may be 292 years
+            rows.keep_layout(sealed(network_card, body)),
+            rows.forget_released(max(wall_ns - 2 * store.cooldown_ns, 0)),  # may be 292 years
         )
+
+    # --- for `restore` and `DurableStore`, which have the writer do more than write ---------
+
+    def run(self, work: Work[Change, T]) -> T:
+        """Have work done by the thread that writes, and return its answer."""
+        answer: T = self._commits.run(work)
+        return answer
+
+    def assigning(
+        self,
+        assignment: Assignment,
+        wall_ns: int | None = None,
+        *,
+        network_card: int = 0,
+        interfaces_count: int = 0,
+    ) -> Change:
+        """Return the change that `record_assigned` makes."""
+        entry = Entry(
+            address=assignment.address,
+            sandbox=assignment.sandbox,
+            pod=assignment.pod,
+            network_card=network_card,
+            interfaces_count=interfaces_count,
+            eni_id=assignment.eni_id,
+            assigned_ns=self.wall_clock_ns() if wall_ns is None else wall_ns,
+        )
+        return rows.assign(self.path, entry.row())
+
+    def releasing(
+        self, assignment: Assignment, wall_ns: int | None = None, *, network_card: int = 0
+    ) -> Change:
+        """Return the change that `record_released` makes."""
+        return rows.release(
+            self.path,
+            names_of(assignment.sandbox),
+            assignment.address,
+            network_card,
+            assignment.eni_id,
+            self.wall_clock_ns() if wall_ns is None else wall_ns,
+        )
+
+    def settling(self, released: Iterable[Entry], forgotten: Iterable[str]) -> list[Change]:
+        """Return the changes that `apply_restore` makes."""
+        now_ns = self.wall_clock_ns()
+        return [
+            rows.release(
+                self.path,
+                names_of(entry.sandbox) if entry.sandbox else NOBODY,
+                entry.address,
+                entry.network_card,
+                entry.eni_id,
+                now_ns,
+            )
+            for entry in released
+        ] + [rows.forget(address) for address in forgotten]
+
+    def note_restored(self, *network_cards: int) -> None:
+        """Note that what is kept of these cards was read to fill their stores."""
+        self._restored.update(network_cards)
+
+    def entries_now(self, network_card: int | None = None) -> list[Entry]:
+        """Return what `entries` returns; for the thread that writes."""
+        return [
+            Entry.of_row(row)
+            for row in self._database.addresses()
+            if network_card is None or row[1] == network_card
+        ]
+
+    def layout_now(self, network_card: int, store_ns: int) -> DataStore | None:
+        """Return what `load_layout` returns; for the thread that writes."""
+        body = self._database.layout(network_card)
+        if body is None:
+            return None
+        return layout.store_of(body, epoch_ns=self.wall_clock_ns() - store_ns)
+
+    def check_restored(
+        self, store: DataStore, network_card: int, aside: Mapping[str, Kept]
+    ) -> None:
+        """Raise `NotRestoredError` where a store lacks what is held, or cools, of its card.
+
+        What a restart may ignore (cooldowns, under some policies) is missed only where
+        nothing was restored. To be called by the thread that writes. Cost: one pass over
+        the file's rows.
+        """
+        now_ns = self.wall_clock_ns()
+        used: set[str] | None = None
+        for entry in self.entries_now(network_card):
+            if entry.sandbox is not None:
+                held = store.find(entry.sandbox)
+                kept = aside.get(entry.address)
+                known = held is not None or (kept is not None and kept.sandbox == entry.sandbox)
+            elif (
+                network_card in self._restored
+                or age_ns(entry.released_ns or 0, now_ns) > store.cooldown_ns
+            ):
+                continue
+            else:
+                if used is None:
+                    used = {u.address for e in store.enis() for u in store.used_addresses(e.eni_id)}
+                known = entry.address in used
+            if not known:
+                raise NotRestoredError(self.path, entry.address, entry.sandbox)
 
     # --- what is there ----------------------------------------------------------
 
     def entries(self, network_card: int | None = None) -> list[Entry]:
         """Return what is known of each address, of one network card or of all."""
-        rows = self._commits.exclusively(self._database.addresses)
-        return [Entry.of_row(row) for row in rows if network_card is None or row[1] == network_card]
+        return self._commits.exclusively(lambda: self.entries_now(network_card))
 
     def load_layout(self, network_card: int = 0, now_ns: int | None = None) -> DataStore | None:
         """Return a store of the layout that was kept, nothing assigned; None: none was kept."""
-        rows = self._commits.exclusively(
-            lambda: self._database.read(
-                "SELECT body FROM layout WHERE network_card = ?", (network_card,)
-            )
-        )
-        if not rows:
-            return None
-        return layout.store_of(rows[0][0], epoch_ns=self.wall_clock_ns() - monotonic_ns(now_ns))
+        store_ns = monotonic_ns(now_ns)
+        return self._commits.exclusively(lambda: self.layout_now(network_card, store_ns))
 
     # --- for a node's driver ------------------------------------------------------
 
@@ -180,16 +278,14 @@ class Checkpoint:
         """Carry out what a node asks of its checkpoint, and return the reply."""
         if isinstance(effect, effects.ForgetAssignments):
             self._commits.submit(
-                *[
-                    (_STRIKE, (address, who.network, who.container_id, who.ifname))
-                    for address, who in effect.held
-                ]
+                *[rows.forget_of(address, names_of(who)) for address, who in effect.held]
             )
             return None
         now_ns = self.wall_clock_ns()
         entries = self.entries()
         held, _ = split_latest(entries)
         released = [entry for entry in entries if entry.sandbox is None]
+        self.note_restored(*(entry.network_card for entry in entries))
         return tuple(_as_effect(entry, now_ns) for entry in (*held, *released))
 
 
@@ -201,16 +297,6 @@ def age_ns(time_ns: int, now_ns: int) -> int:
 def monotonic_ns(now_ns: int | None) -> int:
     """Return the store's time that a caller gave, or the monotonic clock's."""
     return time.monotonic_ns() if now_ns is None else now_ns
-
-
-def _forget(addresses: Iterable[str]) -> list[Change]:
-    return [(_FORGET, (address,)) for address in addresses]
-
-
-def _release(address: str, network_card: int, eni_id: str, at_ns: int) -> Change:
-    """Return the change that lets an address cool, known before or not."""
-    unknown = (address, network_card, "", "", "", None, 0, eni_id, at_ns, at_ns)
-    return _RELEASE, (address, network_card, eni_id, at_ns, checksum(*unknown))
 
 
 def _as_effect(entry: Entry, now_ns: int) -> effects.CheckpointEntry:

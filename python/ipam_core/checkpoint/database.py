@@ -12,24 +12,27 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import weakref
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipam_core.checkpoint import schema, wal
-from ipam_core.checkpoint.files import LockFile, sync
+from ipam_core.checkpoint.files import LockFile, create_private, make_private, sync
+from ipam_core.checkpoint.rows import Rows
 from ipam_core.errors import (
     CheckpointBusyError,
     CheckpointDamagedError,
     CheckpointError,
     CheckpointWriteError,
+    NotRestoredError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    Change = tuple[str, Sequence[Any]]
-    """One SQL statement and its values."""
+    from ipam_core.checkpoint.entry import Row
+    from ipam_core.checkpoint.rows import Before, Change
 
 Durability = Literal["full", "normal", "off"]
 """What a commit waits for: SQLite's `synchronous`. `Checkpoint` says what each can cost."""
@@ -40,6 +43,18 @@ under `normal` so many changes can be lost. Moving costs two syncs."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_BAD_VALUE = (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+
+
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for database in _open:
+        database.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class Database:
@@ -54,12 +69,15 @@ class Database:
         self._durability = durability
         self._path_text, self._wal_text = str(path), str(self._beside("-wal"))
         self._connection: sqlite3.Connection | None = None
-        self._closed = False
-        self._addresses: list[tuple[Any, ...]] | None = None
+        self.closed = False
+        self._addresses: list[Row] | None = None
         """What was read to prove the file whole, until it is asked for or changes."""
+        self._unsure: Before = {}
+        """What the file holds, or holds again once the next commit has put it back."""
         if not create and not path.exists():
             raise CheckpointError(path, "no such file")
         self._lock = LockFile(path)
+        _open.add(self)
         try:
             with _translated(path):
                 self._find_or_create()
@@ -74,47 +92,106 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Move the log into the file and let go of both. Closing twice does nothing."""
-        if self._closed:
+        """Move the log into the file and let go of both. Closing twice does nothing.
+
+        Raises `CheckpointWriteError`, closed all the same, where a change that failed may
+        be in the file still.
+        """
+        if self.closed:
             return
-        self._closed, self._addresses = True, None
         try:
-            if self._connection is not None:
-                self._connection.close()
+            if self._unsure:
+                self.write(())
         finally:
-            self._lock.close()
+            self.closed, self._addresses = True, None
+            try:
+                if self._connection is not None:
+                    self._connection.close()
+            finally:
+                self._lock.close()
 
-    def addresses(self) -> list[tuple[Any, ...]]:
+    def addresses(self) -> list[Row]:
         """Return the rows of the table `address`, in order of address."""
-        rows, self._addresses = self._addresses, None
-        return self.read("SELECT * FROM address") if rows is None else rows
+        known, self._addresses = self._addresses, None
+        if known is not None:
+            return known
+        rows = self._read("SELECT * FROM address")
+        if self._unsure:
+            now = {row[0]: row for row in rows}
+            now |= {key: row for (table, key), row in self._unsure.items() if table == "address"}
+            rows = [row for _, row in sorted(now.items()) if row is not None]
+        return rows
 
-    def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query."""
+    def layout(self, network_card: int) -> str | None:
+        """Return the layout that was kept of a network card, None if none was."""
+        found = self._read("SELECT * FROM layout WHERE network_card = ?", (network_card,))
+        row = self._unsure.get(("layout", network_card), found[0] if found else None)
+        return None if row is None else row[1]
+
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         with _translated(self.path):
             return self._connected().execute(query, values).fetchall()
 
     def write(self, changes: Sequence[Change]) -> None:
         """Commit all changes or none; return when they are as durable as was asked.
 
-        Raises `CheckpointWriteError`, with SQLite's or the system's error as its
-        cause; none of the changes is then in the file.
+        What commits that failed may have left behind is put back in the same transaction,
+        without any changes too.
+
+        Raises:
+            CheckpointWriteError: with SQLite's or the system's error as its cause. Whether
+                the changes are in the file is unknown until the next commit, which puts
+                back what was there before.
+            Whatever a change raises, and then nothing was written.
         """
+        if not changes and not self._unsure:
+            return
         self._addresses = None
         try:
             connection = self._connected()
+            connection.rollback()  # what was cut off
+            before = dict(self._unsure)
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for statement, values in changes:
-                    connection.execute(statement, values)
+                self._apply(connection, changes)
+            except BaseException:
+                connection.rollback()
+                self._unsure = before  # nothing was written
+                raise
+            try:
                 connection.execute("COMMIT")
             except BaseException:
                 connection.rollback()
                 raise
             self._stay_in_place(connection)
+            self._unsure = {}
+        except NotRestoredError:
+            raise
         except (sqlite3.Error, OSError, CheckpointError) as error:
             why = error.why if isinstance(error, CheckpointError) else str(error)
             raise CheckpointWriteError(self.path, f"not written: {why}") from error
+
+    def _apply(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        rows = Rows(connection, self._unsure)
+        rows.put_back()
+        try:
+            for change in changes:
+                change(rows)
+        except _BAD_VALUE as error:
+            raise ValueError(f"not a value for a checkpoint: {error}") from error
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: hold up nobody, and touch nothing that is the parent's.
+
+        The lock outlives the parent as long as a child has it open. The connection is
+        never closed: closing it would move the log, and unlink it under the parent.
+        """
+        import ctypes  # noqa: PLC0415 - 5 ms, and few fork
+
+        self.closed = True
+        self._lock.close()
+        if self._connection is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 
     # --- the file's place -------------------------------------------------------
 
@@ -131,6 +208,8 @@ class Database:
             return
         if not os.access(self.path, os.R_OK | os.W_OK):  # opening it here would undo SQLite's lock
             raise CheckpointError(self.path, os.strerror(errno.EACCES))
+        for file in (self.path, self._beside("-wal")):
+            make_private(file)
         if size == 0:
             raise CheckpointDamagedError(self.path, ("empty, which a checkpoint never is",))
 
@@ -140,6 +219,7 @@ class Database:
         path = self._beside(".new")
         for leftover in (path, self._beside(".new-journal"), self._beside(".new-wal")):
             leftover.unlink(missing_ok=True)
+        create_private(path)
         with closing(sqlite3.connect(path, isolation_level=None)) as fresh:
             yield fresh
             fresh.execute("PRAGMA journal_mode = WAL")  # a commit of its own: SQLite syncs it
@@ -184,7 +264,7 @@ class Database:
     # --- the connection -----------------------------------------------------------
 
     def _connected(self) -> sqlite3.Connection:
-        if self._closed:
+        if self.closed:
             raise CheckpointError(self.path, "closed")
         if self._connection is None:
             self._connection = self._open()

@@ -2,37 +2,112 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from ipam_core.checkpoint.restore import unassign
+from ipam_core.checkpoint import rows
+from ipam_core.checkpoint.group_commit import Work
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
-from ipam_core.node.unattached import KeptAside
+from ipam_core.node.unattached import Kept, KeptAside, unassign
 from ipam_core.node.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from ipam_core._store import Assignment, DataStore, Sandbox
     from ipam_core.checkpoint.checkpoint import Checkpoint
+    from ipam_core.checkpoint.rows import Change
+
+T = TypeVar("T")
 
 
-class DurableStore:
+class DurablePods:
+    """What `DurableStore` and `DurableNode` share: each change is in the checkpoint first.
+
+    The thread that writes the checkpoint changes the stores too, one change after the
+    other; those of one sandbox go into different commits. It refuses all until the
+    stores hold what the checkpoint holds.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, aside: KeptAside) -> None:
+        self.checkpoint = checkpoint
+        self.aside = aside
+        """What is kept aside still."""
+        self._changing: set[Sandbox] = set()
+        """Sandboxes of which the next commit, or the one under way, writes something."""
+        self._restored = False
+
+    def stores(self) -> Sequence[tuple[int, DataStore]]:
+        """Return each network card with its store."""
+        raise NotImplementedError
+
+    def check_ready(self) -> None:
+        """Raise `NotRestoredError` while the checkpoint holds what the stores do not."""
+        if not self._restored:
+            for card, store in self.stores():
+                self.checkpoint.check_restored(store, card, self.aside)
+            self._restored = True
+
+    def save_layout(self, now_ns: int | None = None) -> None:
+        """Keep the layout of the stores: to be called when ENIs or addresses came or went."""
+        for card, store in self.stores():
+            self.checkpoint.save_layout(store, card, now_ns)
+
+
+class PodWork(Work["Change", T]):
+    """A change of what one sandbox holds."""
+
+    def __init__(self, pods: DurablePods, sandbox: Sandbox) -> None:
+        self._pods = pods
+        self._sandbox = sandbox
+        self._aside: dict[str, Kept] = {}
+        """Taken out of what was kept aside for the sandbox."""
+
+    def may_join(self) -> bool:
+        """Return whether nothing of the sandbox is being written."""
+        return self._sandbox not in self._pods._changing
+
+    def begin(self) -> None:
+        """Begin to prepare: nobody else changes what the sandbox holds until the end."""
+        self._pods._changing.add(self._sandbox)
+        self._pods.check_ready()
+
+    def end(self) -> None:
+        """Let others change what the sandbox holds."""
+        self._pods._changing.discard(self._sandbox)
+
+    def undo(self) -> None:
+        """Let the sandbox hold what it held before."""
+        self.keep_aside()
+        self.end()
+
+    def keep_aside(self) -> None:
+        """Keep for the sandbox what was kept for it before."""
+        for address, kept in self._aside.items():
+            self._pods.aside.keep(address, kept)
+        self._aside = {}
+
+    def forget_aside(self) -> list[Change]:
+        """Take what is kept aside for the sandbox; return the changes that forget it."""
+        self._aside |= self._pods.aside.take(self._sandbox)
+        return [rows.forget(address) for address in self._aside]
+
+
+class DurableStore(DurablePods):
     """Assigns and releases out of a store, each change in the checkpoint first.
 
-    For threads: calls for one sandbox wait for each other, so that none is told of
-    what is not durable yet; all others share syncs. Whatever else a store does is done
-    on `store` itself. `aside` is what `restore` kept aside: such an address is given
-    back to its own sandbox when it is attached again, never to another.
+    For threads: changes of one sandbox follow each other, so that none is told of what is
+    not durable yet; all others share syncs. Whatever else a store does is done on `store`
+    itself. `aside` is what `restore` kept aside: such an address is given back to its own
+    sandbox when it is attached again, never to another.
 
-    With a node: `DurableStore(node.store, checkpoint, aside=node.aside,
-    waiting=node.waiting)`. Pods that are refused are then noted in `waiting`, so that the
-    node grows for them.
+    A node is wired by `DurableNode(node, checkpoint)`. By hand it is
+    `DurableStore(node.store, checkpoint, aside=node.aside, waiting=node.waiting)`: pods
+    that are refused are then noted in `waiting`, so that the node grows for them.
 
     An assignment is made in the store, written, and taken back when it cannot be
     written. A release is written first and made in the store after, so that no other
-    sandbox gets the address before the release is durable.
+    sandbox gets the address before the release is durable. An interrupt is raised after
+    that, when store and checkpoint agree.
     """
 
     def __init__(
@@ -44,14 +119,14 @@ class DurableStore:
         aside: KeptAside | None = None,
         waiting: Waiting | None = None,
     ) -> None:
+        super().__init__(checkpoint, KeptAside() if aside is None else aside)
         self.store = store
-        self.checkpoint = checkpoint
         self.network_card = network_card
-        self.aside = KeptAside() if aside is None else aside
-        """What is kept aside still."""
         self.waiting = Waiting() if waiting is None else waiting
-        self._turns = threading.Condition()
-        self._changing: set[Sandbox] = set()
+
+    def stores(self) -> Sequence[tuple[int, DataStore]]:
+        """Return the network card with its store."""
+        return ((self.network_card, self.store),)
 
     def assign(
         self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
@@ -60,17 +135,12 @@ class DurableStore:
 
         Raises:
             PoolExhaustedError: nothing can be given now.
+            NotRestoredError: the checkpoint holds what the store does not.
             CheckpointWriteError: it could not be made durable; the address is free again
                 and does not cool.
+            ForkedError: the checkpoint was opened by the process that this one is a fork of.
         """
-        with self._turn_of(sandbox):
-            try:
-                assignment = self.store.find(sandbox) or self._assign(sandbox, pod, now_ns)
-            except PoolExhaustedError:
-                self.waiting.note_refused(sandbox, pod)
-                raise
-            self.waiting.note_served(sandbox, pod)
-            return assignment
+        return self.checkpoint.run(_Assign(self, sandbox, pod, now_ns))
 
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
         """Release durably what a sandbox holds, and let it cool; return what it held.
@@ -79,64 +149,95 @@ class DurableStore:
 
         Raises:
             UnknownSandboxError: it holds nothing.
+            NotRestoredError, ForkedError: as `assign`.
             CheckpointWriteError: it could not be made durable; the sandbox holds its
                 address as before.
         """
-        with self._turn_of(sandbox):
-            forgot = self._forget_aside(sandbox)
-            held = self.store.find(sandbox)
-            if held is None:
-                if forgot:
-                    return None
-                raise UnknownSandboxError(sandbox)
-            self.checkpoint.record_released(held, network_card=self.network_card)
+        return self.checkpoint.run(_Release(self, sandbox, now_ns))
+
+
+class _Assign(PodWork["Assignment"]):
+    def __init__(
+        self, durable: DurableStore, sandbox: Sandbox, pod: str | None, now_ns: int | None
+    ) -> None:
+        super().__init__(durable, sandbox)
+        self._durable = durable
+        self._pod = pod
+        self._now_ns = now_ns
+        self._is_new: bool | None = None  # not looked yet
+        self._assignment: Assignment | None = None
+
+    def prepare(self) -> Sequence[Change]:
+        self.begin()
+        durable, store = self._durable, self._durable.store
+        held = store.find(self._sandbox)
+        if self._is_new is None:
+            self._is_new = held is None
+        if held is None:
             try:
-                return self.store.release(sandbox, now_ns)
-            except UnknownSandboxError:  # removed by force with its ENI meanwhile
-                return held
+                held = self._assign(store)
+            except PoolExhaustedError:
+                durable.waiting.note_refused(self._sandbox, self._pod)
+                raise
+        self._assignment = held
+        if not self._is_new:
+            return ()
+        assigned = durable.checkpoint.assigning(held, network_card=durable.network_card)
+        return [assigned, *self.forget_aside()]
 
-    def save_layout(self, now_ns: int | None = None) -> None:
-        """Keep the store's layout: to be called when ENIs or addresses came or went."""
-        self.checkpoint.save_layout(self.store, self.network_card, now_ns)
-
-    def _assign(self, sandbox: Sandbox, pod: str | None, now_ns: int | None) -> Assignment:
-        """Assign an address that is not kept aside, and make that durable."""
-        assignment = self.store.assign(sandbox, pod, now_ns)
-        while assignment.address in self.aside:
-            unassign(self.store, assignment)
-            self.aside.give_back(self.store)
-            if (own := self.store.find(sandbox)) is not None:  # it was kept aside for this one
+    def _assign(self, store: DataStore) -> Assignment:
+        """Assign an address that is not kept aside for another."""
+        aside = self._durable.aside
+        while True:
+            assignment = store.assign(self._sandbox, self._pod, self._now_ns)
+            if assignment.address not in aside:
+                return assignment
+            unassign(store, assignment)
+            aside.give_back(store)
+            if (own := store.find(self._sandbox)) is not None:  # it was kept for this one
+                self._is_new = False
                 return own
-            assignment = self.store.assign(sandbox, pod, now_ns)
-        old = self.aside.held_by(sandbox)
-        try:
-            self.checkpoint.record_assigned(
-                assignment, network_card=self.network_card, forgotten=old
+
+    def complete(self) -> Assignment:
+        assert self._assignment is not None
+        self._durable.waiting.note_served(self._sandbox, self._pod)
+        self.end()
+        return self._assignment
+
+    def undo(self) -> None:
+        if self._is_new and (held := self._durable.store.find(self._sandbox)) is not None:
+            unassign(self._durable.store, held)
+        super().undo()
+
+
+class _Release(PodWork["Assignment | None"]):
+    def __init__(self, durable: DurableStore, sandbox: Sandbox, now_ns: int | None) -> None:
+        super().__init__(durable, sandbox)
+        self._durable = durable
+        self._now_ns = now_ns
+        self._held: Assignment | None = None
+
+    def prepare(self) -> Sequence[Change]:
+        self.begin()
+        durable = self._durable
+        if self._now_ns is not None:
+            durable.store.next_cool_ns(self._now_ns)  # refuses a bad time before anything is done
+        changes = self.forget_aside()
+        self._held = durable.store.find(self._sandbox)
+        if self._held is not None:
+            changes.append(
+                durable.checkpoint.releasing(self._held, network_card=durable.network_card)
             )
-        except BaseException:
-            unassign(self.store, assignment)
-            raise
-        self.aside.forget(old)
-        return assignment
+        elif not changes:
+            raise UnknownSandboxError(self._sandbox)
+        return changes
 
-    def _forget_aside(self, sandbox: Sandbox) -> bool:
-        """Forget, durably, what is kept aside for a sandbox; return whether anything was."""
-        with self.aside.lock:  # nobody gets the address before it is struck
-            addresses = self.aside.held_by(sandbox)
-            self.checkpoint.settle(forgotten=addresses)
-            self.aside.forget(addresses)
-        return bool(addresses)
-
-    @contextmanager
-    def _turn_of(self, sandbox: Sandbox) -> Iterator[None]:
-        """Hold off other calls for the same sandbox."""
-        with self._turns:
-            while sandbox in self._changing:
-                self._turns.wait()
-            self._changing.add(sandbox)
+    def complete(self) -> Assignment | None:
         try:
-            yield
+            if self._held is None:
+                return None
+            return self._durable.store.release(self._sandbox, self._now_ns)
+        except UnknownSandboxError:  # removed by force with its ENI meanwhile
+            return self._held
         finally:
-            with self._turns:
-                self._changing.remove(sandbox)
-                self._turns.notify_all()
+            self.end()

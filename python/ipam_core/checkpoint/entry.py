@@ -11,6 +11,9 @@ from ipam_core._store import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+Row = tuple[Any, ...]
+"""A row of a table, its key first and its checksum last."""
+
 NOBODY = ("", "", "")
 """Network, container id and interface of an address that nobody holds."""
 
@@ -42,17 +45,13 @@ class Entry(NamedTuple):
         """The part of `pod` after the slash."""
         return (self.pod or "").rpartition("/")[2]
 
-    def row(self) -> tuple[Any, ...]:
+    def row(self) -> Row:
         """Return the entry as a row of the table `address`, checksum included.
 
         Raises `ValueError` where the sandbox is known by its digest only, or where a
         text cannot be written as UTF-8.
         """
-        holder = NOBODY
-        if self.sandbox is not None:
-            holder = (self.sandbox.network, self.sandbox.container_id, self.sandbox.ifname)
-            if holder == NOBODY:
-                raise ValueError(f"{self.sandbox!r} is known by its digest only")
+        holder = NOBODY if self.sandbox is None else names_of(self.sandbox)
         return sealed(
             self.address,
             self.network_card,
@@ -72,6 +71,14 @@ class Entry(NamedTuple):
         )
         sandbox = None if released is not None else Sandbox(container_id, ifname, network)
         return cls(address, sandbox, assigned, pod, card, count, eni_id, released)
+
+
+def names_of(sandbox: Sandbox) -> tuple[str, str, str]:
+    """Return a sandbox's names as rows hold them. Raises `ValueError` where none are known."""
+    names = (sandbox.network, sandbox.container_id, sandbox.ifname)
+    if names == NOBODY:
+        raise ValueError(f"{sandbox!r} is known by its digest only")
+    return names
 
 
 def split_latest(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -100,6 +107,6 @@ def checksum(*values: Any) -> int:
     return zlib.crc32((_JOINED[len(values)] % values).encode())
 
 
-def sealed(*values: Any) -> tuple[Any, ...]:
+def sealed(*values: Any) -> Row:
     """Return a row's values with their checksum behind them."""
     return (*values, checksum(*values))

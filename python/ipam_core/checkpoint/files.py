@@ -1,10 +1,13 @@
-"""Files: what outlives a power cut, and one process at a time."""
+"""Files: what outlives a power cut, who may read it, and one process at a time."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+import re
+import stat
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import CheckpointBusyError, CheckpointError
@@ -12,6 +15,15 @@ from ipam_core.errors import CheckpointBusyError, CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+PRIVATE = 0o600
+"""Who may only read a file could lock it all the same, and hold up the agent."""
+
+FORK_S = 1.0
+"""So long it may take a child just forked to let go of its parent's lock."""
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CONTENT = re.compile(rb"([1-9]\d*) (full|normal|off)?")
 
 
 def sync(path: Path) -> None:
@@ -23,25 +35,38 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_private(file: int | Path) -> None:
+    """Let nobody but its owner open a file, where that is for this process to say."""
+    with suppress(OSError):
+        if stat.S_IMODE(os.stat(file).st_mode) & ~PRIVATE:  # noqa: PTH116 - of a descriptor too
+            os.chmod(file, PRIVATE)  # noqa: PTH101
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file that only its owner may open; nothing may be there, nor a link."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+
+
 class LockFile:
     """An exclusive lock on `path`.lock; the kernel lets go of it when the process ends.
 
     The file says who holds the lock, and how durable that process wrote: what it left
     behind is judged by that. It stays when the lock is let go, because removing it
-    would let two processes each lock a file of that name.
+    would let two processes each lock a file of that name. A link, or a file that is no
+    lock, is refused and left alone.
     """
+
+    _descriptor = -1
 
     def __init__(self, path: Path) -> None:
         lock_path = path.with_name(path.name + ".lock")
         with _errors_of(path, lock_path):
-            self._descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._descriptor = os.open(lock_path, _FLAGS, PRIVATE)
         try:
             with _errors_of(path, lock_path):
-                try:
-                    fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    why = f"in use by process {self._read()[0] or 'unknown'}"
-                    raise CheckpointBusyError(path, why) from error
+                self._check_kind(path, lock_path)
+                make_private(self._descriptor)
+                self._lock(path)
                 self.durability = self._read()[1]
                 self.mark(self.durability)
         except BaseException:
@@ -50,17 +75,63 @@ class LockFile:
 
     def mark(self, durability: str) -> None:
         """Note this process, and how durable it writes from now on."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()} {durability}\n".encode(), 0)
-
-    def _read(self) -> tuple[str, str]:
-        content = os.pread(self._descriptor, 100, 0).decode(errors="replace")
-        holder, _, durability = content.strip().partition(" ")
-        return holder, durability
+        content = f"{os.getpid()} {durability}\n".encode()
+        os.pwrite(self._descriptor, content, 0)
+        os.ftruncate(self._descriptor, len(content))
 
     def close(self) -> None:
-        """Let go of the lock."""
-        os.close(self._descriptor)
+        """Let go of the lock. Closing twice does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    __del__ = close  # where an interrupt came between opening and keeping it
+
+    def _check_kind(self, path: Path, lock_path: Path) -> None:
+        found = os.fstat(self._descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise CheckpointError(path, f"{lock_path.name} is no file")
+        if found.st_nlink > 1:
+            raise CheckpointError(path, f"{lock_path.name} is a link to another file")
+        if (content := self._first_line()) and not _CONTENT.fullmatch(content):
+            raise CheckpointError(path, f"{lock_path.name} is another's file: {content!r}")
+
+    def _first_line(self) -> bytes:
+        return os.pread(self._descriptor, 40, 0).partition(b"\n")[0]
+
+    def _read(self) -> tuple[int | None, str]:
+        found = _CONTENT.fullmatch(self._first_line())
+        return (int(found[1]), (found[2] or b"").decode()) if found else (None, "")
+
+    def _lock(self, path: Path) -> None:
+        """Take the lock; wait a moment for a fork of a process that ended to let go of it."""
+        ends = time.monotonic() + FORK_S
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                pid, _ = self._read()
+                if pid is None:
+                    holder = "another process"
+                elif _lives(pid):
+                    holder = f"process {pid}"
+                elif time.monotonic() < ends:
+                    time.sleep(0.01)
+                    continue
+                else:
+                    holder = f"a process that process {pid} left behind when it ended"
+                raise CheckpointBusyError(path, f"in use by {holder}") from error
+            return
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @contextmanager

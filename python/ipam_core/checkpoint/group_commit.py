@@ -1,9 +1,32 @@
-"""Group commit: changes that come while one is being written share the next write."""
+"""Group commit: one thread writes the changes of all others, many with one sync.
+
+    callers ---- put ----> queue ----> the writer: prepare, write, complete ----> wake
+
+A caller hands its work over with one call that nothing can cut in two, and waits. The
+writer takes all that has come, and brings it to its end: what it changes in memory, the
+commit, what follows the commit. So an interrupt (KeyboardInterrupt, SystemExit of a signal
+handler), which Python raises in the thread that it is meant for, finds no change half
+done: the caller waits for its end and then raises the interrupt. Nobody holds a lock while
+calling, so an interrupt leaves none behind.
+
+The writer is a daemon thread. Nothing interrupts it in the course of things; where
+something does all the same, it goes on where it was cut off (`stage` says where that was),
+and where it has died a caller starts another.
+"""
 
 from __future__ import annotations
 
+import copy
+import os
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+import weakref
+from collections import deque
+from contextlib import suppress
+from enum import IntEnum
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ipam_core.errors import CheckpointWriteError, ForkedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -11,66 +34,283 @@ if TYPE_CHECKING:
 Change = TypeVar("Change")
 T = TypeVar("T")
 
+PATIENCE_S = 1.0
+"""So long a caller waits before it looks whether the writer lives."""
 
-class _Group(Generic[Change]):
-    __slots__ = ("changes", "error", "written")
+TRIES = 3
+"""So often the writer goes on after what nobody raises in it on purpose."""
 
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-        self.written = threading.Event()
+_EVERYBODYS = (OSError, CheckpointWriteError)
+"""Errors of a write that concern a whole group; any other is the fault of one member."""
+
+
+class Work(Generic[Change, T]):
+    """What a caller has the writer do, in three parts, each of which may be called again."""
+
+    def may_join(self) -> bool:
+        """Return whether it may be written with the group as it is; else it begins the next."""
+        return True
+
+    def prepare(self) -> Sequence[Change]:
+        """Return what is to be written. What it raises is the caller's answer."""
+        return ()
+
+    def complete(self) -> T | None:
+        """Do in memory what the write did on disk; return the caller's answer."""
+        return None
+
+    def undo(self) -> None:
+        """Take back what `prepare` did, if anything: nothing was written."""
+
+
+class _Write(Work[Change, None]):
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._changes = changes
+
+    def prepare(self) -> Sequence[Change]:
+        return self._changes
+
+
+class _Action(Work[Any, T]):
+    """A call that wants the file to itself."""
+
+    def __init__(self, action: Callable[[], T]) -> None:
+        self._action = action
+
+    def complete(self) -> T:
+        return self._action()
+
+
+class _Stage(IntEnum):
+    NEW = 0
+    PREPARED = 1
+    WRITTEN = 2
+    FAILED = 3
+    DONE = 4
+
+
+class _Request(Generic[Change, T]):
+    __slots__ = ("changes", "commits", "error", "result", "stage", "woken", "work")
+
+    def __init__(self, commits: GroupCommit[Change], work: Work[Change, T]) -> None:
+        self.commits = commits
+        self.work = work
+        self.stage = _Stage.NEW
+        self.changes: Sequence[Change] = ()
+        self.result: T | None = None
         self.error: BaseException | None = None
+        self.woken = threading.Lock()  # let go when it is done
+        self.woken.acquire()
 
 
 class GroupCommit(Generic[Change]):
     """Writes changes of many threads, each group of them with one call of `write`.
 
-    Who comes first into a group leads it: it waits until the group before is written,
-    closes its own, and writes it. Who comes later waits for the leader. A lone thread
-    waits for nobody. Groups are written in order, one at a time, and inside a group
-    changes stand in order of arrival.
+    Groups are written in order, one at a time, and inside a group changes stand in order
+    of arrival. A forked child gets `ForkedError`: it has no writer.
     """
 
-    def __init__(self, write: Callable[[Sequence[Change]], None]) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[Change]], None], what: str = "a group commit"
+    ) -> None:
         self._write = write
-        self._joining = threading.Lock()
-        self._writing = threading.Lock()
-        self._group: _Group[Change] = _Group()
+        self._what = what
+        self._pid = os.getpid()
+        self._queue: SimpleQueue[_Request[Change, Any] | None] = SimpleQueue()
+        self._writers: dict[int, threading.Thread] = {}
+        self._come: deque[_Request[Change, Any]] = deque()
+        """Out of the queue, and not in a group yet."""
+        self._group: list[_Request[Change, Any]] = []
+        self._start()
 
     def submit(self, *changes: Change) -> None:
         """Return once `write` returned for a group with these changes.
 
-        Raises what `write` raised for that group; the leader and those who followed
-        get the same exception.
+        Raises what `write` raised for that group, each caller a copy of its own.
         """
-        if not changes:
-            return
-        with self._joining:
-            group = self._group
-            leads = not group.changes
-            group.changes += changes
-        if leads:
-            try:
-                with self._writing:
-                    self._close(group)
-                    self._write(group.changes)
-            except BaseException as error:
-                group.error = error
-                raise
-            finally:
-                self._close(group)
-                group.written.set()
-        else:
-            group.written.wait()
-            if group.error is not None:
-                raise group.error
+        if changes:
+            self.run(_Write(changes))
 
     def exclusively(self, action: Callable[[], T]) -> T:
         """Return what `action` returns, called while no group is being written."""
-        with self._writing:
-            return action()
+        result: T = self.run(_Action(action))
+        return result
 
-    def _close(self, group: _Group[Change]) -> None:
-        """Let no one else into a group; what comes now begins the next."""
-        with self._joining:
-            if self._group is group:
-                self._group = _Group()
+    def run(self, work: Work[Change, T]) -> Any:
+        """Have work done, and return its answer.
+
+        An interrupt is raised when the work has ended; until then it is done, whole.
+        """
+        if os.getpid() != self._pid:
+            raise ForkedError(self._what, self._pid)
+        if threading.current_thread() is self._writer():
+            raise RuntimeError(f"{self._what}: called by its own writer")
+        request = _Request(self, work)
+        try:
+            self._queue.put(request)
+            self._wait_for(request)
+        except BaseException:
+            self._outlast(request)
+            raise
+        if (error := request.error) is not None:
+            try:
+                raise error
+            finally:
+                del error, request  # its traceback holds this frame
+        return request.result
+
+    # --- the caller's side ----------------------------------------------------------
+
+    def _wait_for(self, request: _Request[Change, Any]) -> None:
+        while request.stage is not _Stage.DONE:
+            if not request.woken.acquire(timeout=PATIENCE_S):
+                self._revive(request)
+
+    def _outlast(self, request: _Request[Change, Any]) -> None:
+        """Wait on, whatever more interrupts come: the last of them is raised at the end."""
+        latest: BaseException | None = None
+        self._queue.put(request)  # the first may not have come to that
+        while request.stage is not _Stage.DONE:
+            try:
+                self._wait_for(request)
+            except BaseException as interrupt:
+                latest = interrupt
+        if latest is not None:
+            raise latest
+
+    def _writer(self) -> threading.Thread | None:
+        return self._writers.get(len(self._writers) - 1)
+
+    def _revive(self, request: _Request[Change, Any]) -> None:
+        """See that a writer lives, and that it knows of this request."""
+        writer = self._writer()
+        if writer is None or not writer.is_alive():
+            self._start()
+            self._queue.put(request)
+
+    def _start(self) -> None:
+        """Start a writer; of several that are started in place of one, one goes on."""
+        weakref.finalize(self, self._queue.put, None).atexit = False
+        threading.Thread(
+            target=_serve,
+            args=(self._queue, self._writers, len(self._writers)),
+            name=f"writer of {self._what}",
+            daemon=True,
+        ).start()
+
+    # --- the writer's side ----------------------------------------------------------
+
+    def work_off(self, request: _Request[Change, Any]) -> None:
+        """Bring a request to its end, and all that came meanwhile, group by group."""
+        self._come.append(request)
+        n_tries = 0
+        while self._come or self._group:
+            try:
+                self._gather()
+                self._commit()
+            except BaseException as stray:  # nobody's: what was cut off goes on
+                n_tries += 1
+                if n_tries == TRIES:
+                    self._give_up(stray)
+            else:
+                n_tries = 0
+
+    def _gather(self) -> None:
+        """Prepare the members of the next group; one that was cut off goes first."""
+        if self._group:
+            return
+        with suppress(Empty):
+            while (came := self._queue.get_nowait()) is not None:
+                self._come.append(came)
+        while self._come:
+            request = self._come[0]
+            if request.stage is _Stage.NEW:  # else it is in the queue twice
+                alone = isinstance(request.work, _Action)
+                if self._group and (alone or not request.work.may_join()):
+                    return
+                self._group.append(request)
+                self._prepare(request)
+                if alone:
+                    return
+            self._come.popleft()
+
+    def _prepare(self, request: _Request[Change, Any]) -> None:
+        try:
+            request.changes = request.work.prepare()
+            request.stage = _Stage.PREPARED
+        except Exception as error:
+            request.error = error
+            request.stage = _Stage.FAILED
+
+    def _commit(self) -> None:
+        """Write the group, and answer its members."""
+        for request in self._group:  # cut off before it was prepared
+            if request.stage is _Stage.NEW:
+                self._prepare(request)
+        prepared = [r for r in self._group if r.stage is _Stage.PREPARED]
+        if prepared:
+            self._write_all(prepared)
+        for request in self._group:
+            if request.stage is _Stage.WRITTEN:
+                try:
+                    request.result = request.work.complete()
+                except Exception as error:
+                    request.error = error
+            elif request.stage is _Stage.FAILED:
+                request.work.undo()
+            request.stage = _Stage.DONE
+        self._answer()
+
+    def _write_all(self, requests: Sequence[_Request[Change, Any]]) -> None:
+        """Write what these requests change; one that is at fault does not harm the others."""
+        try:
+            if not isinstance(requests[0].work, _Action):
+                self._write([change for request in requests for change in request.changes])
+        except Exception as error:
+            if len(requests) > 1 and not isinstance(error, _EVERYBODYS):
+                for request in requests:
+                    self._write_all([request])
+                return
+            for request in requests:
+                request.error = _copy_of(error)
+                request.stage = _Stage.FAILED
+        else:
+            for request in requests:
+                request.stage = _Stage.WRITTEN
+
+    def _answer(self) -> None:
+        for request in self._group:
+            with suppress(RuntimeError):  # let go before it was cut off
+                request.woken.release()
+        self._group = []
+
+    def _give_up(self, stray: BaseException) -> None:
+        """Raise in the callers what comes again and again."""
+        for request in self._group:
+            if request.stage < _Stage.WRITTEN:
+                request.work.undo()
+            if request.stage is not _Stage.DONE:
+                request.error = _copy_of(stray)
+                request.stage = _Stage.DONE
+        self._answer()
+
+
+def _serve(
+    queue: SimpleQueue[_Request[Any, Any] | None], writers: dict[int, threading.Thread], number: int
+) -> None:
+    """Serve a queue until `None` comes, which it does when the `GroupCommit` is gone."""
+    if writers.setdefault(number, threading.current_thread()) is not threading.current_thread():
+        return
+    while (request := queue.get()) is not None:
+        request.commits.work_off(request)
+        del request
+
+
+def _copy_of(error: BaseException) -> BaseException:
+    """Return an error of one's own: each thread adds to the traceback of what it raises."""
+    try:
+        own = copy.copy(error)
+    except Exception:  # made by arguments that it does not keep
+        return error
+    own.__cause__ = error.__cause__
+    return own

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from ipam_core._store import DataStore
 from ipam_core.checkpoint.checkpoint import age_ns, monotonic_ns
 from ipam_core.checkpoint.entry import split_latest
-from ipam_core.errors import (
-    CheckpointError,
-    IpamError,
-    UnknownAddressError,
-    UnknownSandboxError,
-)
+from ipam_core.checkpoint.group_commit import Work
+from ipam_core.errors import AddressInUseError, CheckpointError, IpamError, UnknownAddressError
 from ipam_core.node.unattached import Kept, KeptAside
 from ipam_core.policy import IPAM_CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
-    from ipam_core._store import Assignment, DataStore, Sandbox
+    from ipam_core._store import Assignment, Sandbox
     from ipam_core.checkpoint.checkpoint import Checkpoint
     from ipam_core.checkpoint.entry import Entry
+    from ipam_core.checkpoint.rows import Change
     from ipam_core.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -67,8 +65,9 @@ def restore(
     are dropped, with a warning in the log, as the agent does. `now_ns` is the store's
     monotonic time.
 
-    The checkpoint changes in one commit, or, where all is well, not at all. On error
-    it is as it was, and the store holds what it held.
+    All or nothing: every refusal is met on a copy of the store, before anything changes.
+    The checkpoint changes in one commit, or, where all is well, not at all. On error it is
+    as it was, and so is the store.
 
     Raises:
         CheckpointError: an entry contradicts the store, or there is no layout.
@@ -77,87 +76,126 @@ def restore(
     Source: pool-rules section 5, "At start"; ReadBackingStore in
     pkg/ipamd/datastore/data_store.go.
     """
-    wall_ns, store_ns = checkpoint.wall_clock_ns(), monotonic_ns(now_ns)
-    if store is None:
-        store = checkpoint.load_layout(network_card, store_ns)
-        if store is None:
-            raise CheckpointError(checkpoint.path, f"no layout of network card {network_card}")
-    if next(iter(store.assignments()), None) is not None:
+    if store is not None and next(iter(store.assignments()), None) is not None:
         raise ValueError("restore needs a store in which nothing is assigned")
-    entries = checkpoint.entries(network_card)
-    held, superseded = split_latest(entries)
-    gone = [entry for entry in held if live is not None and entry.sandbox not in live]
-    released = [entry for entry in entries if entry.released_ns is not None]
-    cooling = [
-        (entry.address, store_ns - age_ns(entry.released_ns or 0, wall_ns))
-        for entry in sorted(released, key=lambda entry: entry.released_ns or 0)
-        if age_ns(entry.released_ns or 0, wall_ns) <= store.cooldown_ns
-    ] + [(entry.address, store_ns) for entry in gone]
-    if not policy.keep_cooldown:
-        cooling = []
-    aside, dropped = KeptAside(), []
-    adopted: list[Assignment] = []
-    try:
-        for entry in held:
-            if live is None or entry.sandbox in live:
-                try:
-                    adopted.append(_adopt(store, entry, wall_ns, store_ns))
-                except UnknownAddressError:
-                    if policy.keep_unattached:
-                        aside.keep(entry.address, _holder(entry, wall_ns, store_ns))
-                    else:
-                        dropped.append(entry)
-        still_cooling = {address for address, _ in cooling}
-        checkpoint.settle(
-            released=[entry for entry in gone if entry.address in still_cooling],
-            forgotten=[
-                entry.address
-                for entry in (*dropped, *superseded, *released, *gone)
-                if entry.address not in still_cooling
-            ],
-        )
-    except IpamError as error:
-        for assignment in adopted:
-            unassign(store, assignment)
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(checkpoint.path, str(error)) from error
-    for entry in dropped:
+    work = _Restore(checkpoint, store, network_card, policy, live, monotonic_ns(now_ns))
+    restored = checkpoint.run(work)
+    for entry in restored.dropped:
         logger.warning(
             "dropped %s of %r, pod %s: not attached", entry.address, entry.sandbox, entry.pod
         )
-    return Restored(
-        store=store,
-        adopted=tuple(adopted),
-        n_cooling=sum(_cool(store, address, released_ns) for address, released_ns in cooling),
-        gone=tuple(gone),
-        aside=aside,
-        dropped=tuple(dropped),
-        superseded=tuple(superseded),
-    )
+    return restored
 
 
-def _adopt(store: DataStore, entry: Entry, wall_ns: int, store_ns: int) -> Assignment:
-    """Assign an entry's address to its sandbox again, as of when it was assigned."""
-    sandbox, pod, assigned_ns = _holder(entry, wall_ns, store_ns)
-    return store.adopt(sandbox, entry.address, pod, assigned_ns)
+class _Restore(Work["Change", Restored]):
+    """Restores a store between two commits, so that nobody meets it half filled."""
 
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        store: DataStore | None,
+        network_card: int,
+        policy: Policy,
+        live: Collection[Sandbox] | None,
+        store_ns: int,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._store = store
+        self._card = network_card
+        self._policy = policy
+        self._live = live
+        self._store_ns = store_ns
+        self._wall_ns = checkpoint.wall_clock_ns()
+        self._proved: Restored | None = None
+        """What came of it on the copy, or on a store that nobody has yet."""
 
-def _holder(entry: Entry, wall_ns: int, store_ns: int) -> Kept:
-    assigned_ns = store_ns - age_ns(entry.assigned_ns, wall_ns)
-    return Kept(cast("Sandbox", entry.sandbox), entry.pod, assigned_ns)
+    def prepare(self) -> Sequence[Change]:
+        checkpoint = self._checkpoint
+        filled = (
+            checkpoint.layout_now(self._card, self._store_ns)
+            if self._store is None
+            else DataStore.restore(self._store.snapshot())
+        )
+        if filled is None:
+            raise CheckpointError(checkpoint.path, f"no layout of network card {self._card}")
+        try:
+            self._read(filled.cooldown_ns)
+            proved = self._fill(filled)
+        except (IpamError, ValueError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(checkpoint.path, str(error)) from error
+        self._proved = proved
+        cooling = {address for address, _ in self._cooling}
+        return checkpoint.settling(
+            released=[entry for entry in self._gone if entry.address in cooling],
+            forgotten=[
+                entry.address
+                for entry in (*proved.dropped, *self._before, *self._released, *self._gone)
+                if entry.address not in cooling
+            ],
+        )
 
+    def complete(self) -> Restored:
+        assert self._proved is not None
+        restored = self._proved if self._store is None else self._fill(self._store)
+        self._checkpoint.note_restored(self._card)
+        return restored
 
-def unassign(store: DataStore, assignment: Assignment) -> None:
-    """Take back an assignment that nobody was told of: its address does not cool."""
-    with suppress(UnknownSandboxError):  # removed with its ENI meanwhile
-        store.release(assignment.sandbox, assignment.assigned_ns - store.cooldown_ns - 1)
+    def _read(self, cooldown_ns: int) -> None:
+        """Sort what the checkpoint holds of the card."""
+        entries = self._checkpoint.entries_now(self._card)
+        self._held, self._before = split_latest(entries)
+        live, age = self._live, partial(age_ns, now_ns=self._wall_ns)
+        self._gone = [e for e in self._held if live is not None and e.sandbox not in live]
+        self._released = [e for e in entries if e.released_ns is not None]
+        self._cooling = []
+        if self._policy.keep_cooldown:
+            self._cooling = [
+                (entry.address, self._store_ns - age(entry.released_ns or 0))
+                for entry in sorted(self._released, key=lambda e: e.released_ns or 0)
+                if age(entry.released_ns or 0) <= cooldown_ns
+            ] + [(entry.address, self._store_ns) for entry in self._gone]
 
+    def _fill(self, store: DataStore) -> Restored:
+        """Put into a store what is to be restored."""
+        adopted: list[Assignment] = []
+        dropped: list[Entry] = []
+        aside = KeptAside()
+        for entry in self._held:
+            if self._live is not None and entry.sandbox not in self._live:
+                continue
+            holder = Kept(
+                cast("Sandbox", entry.sandbox),
+                entry.pod,
+                self._store_ns - age_ns(entry.assigned_ns, self._wall_ns),
+            )
+            try:
+                adopted.append(
+                    store.adopt(holder.sandbox, entry.address, holder.pod, holder.assigned_ns)
+                )
+            except UnknownAddressError:
+                if self._policy.keep_unattached:
+                    aside.keep(entry.address, holder)
+                else:
+                    dropped.append(entry)
+        return Restored(
+            store=store,
+            adopted=tuple(adopted),
+            n_cooling=sum(self._cool(store, *released) for released in self._cooling),
+            gone=tuple(self._gone),
+            aside=aside,
+            dropped=tuple(dropped),
+            superseded=tuple(self._before),
+        )
 
-def _cool(store: DataStore, address: str, released_ns: int) -> bool:
-    """Let an address cool from a time on, if it is attached."""
-    try:
-        store.cool(address, released_ns)
-    except UnknownAddressError:
-        return False
-    return True
+    def _cool(self, store: DataStore, address: str, released_ns: int) -> bool:
+        """Let an address cool from a time on, if it is attached."""
+        try:
+            store.cool(address, released_ns)
+        except UnknownAddressError:
+            return False
+        except AddressInUseError:
+            if self._proved is None:
+                raise
+        return True

@@ -28,7 +28,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ipam_core.effects import Sleep
+from ipam_core.effects import ForgetAssignments, ReadCheckpoint, Sleep
 from ipam_core.errors import IpamError
 
 if TYPE_CHECKING:
@@ -49,20 +49,30 @@ class Cloud(Protocol):
         """Carry one effect out and return its reply, or raise its error."""
 
 
-def drive(step: Step[T], cloud: Cloud, *, sleep: Callable[[float], object] = time.sleep) -> T:
+def drive(
+    step: Step[T],
+    cloud: Cloud,
+    checkpoint: Cloud | None = None,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+) -> T:
     """Run a step to its end and return its result.
 
-    Each effect is performed by `cloud` and `Sleep` by `sleep`; an `IpamError` of the
-    cloud is thrown into the step, which decides what to make of it. Other exceptions
-    close the step and pass through.
+    Each effect is performed by `cloud`, `Sleep` by `sleep`, and what concerns the
+    checkpoint by `checkpoint`, if one is given. An `IpamError` of theirs is thrown into
+    the step, which decides what to make of it. Other exceptions close the step and pass
+    through.
     """
     try:
         effect = next(step)
         while True:
             try:
-                reply = (
-                    sleep(effect.seconds) if isinstance(effect, Sleep) else cloud.perform(effect)
-                )
+                if isinstance(effect, Sleep):
+                    reply = sleep(effect.seconds)
+                elif checkpoint and isinstance(effect, ReadCheckpoint | ForgetAssignments):
+                    reply = checkpoint.perform(effect)
+                else:
+                    reply = cloud.perform(effect)
             except IpamError as error:
                 effect = step.throw(error)
             else:

@@ -6,10 +6,15 @@ pod runs. Source: upstream #3876 and #3824; the policy rule `keep_unattached`.
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipam_core.errors import AddressInUseError, DuplicateError, UnknownAddressError
+from ipam_core.errors import (
+    AddressInUseError,
+    DuplicateError,
+    UnknownAddressError,
+    UnknownSandboxError,
+)
 
 if TYPE_CHECKING:
     from ipam_core._store import Assignment, DataStore, Sandbox
@@ -27,12 +32,8 @@ class KeptAside(dict[str, Kept]):
     """Addresses that are not attached, each with who holds it.
 
     Once attached, an address goes back to its sandbox, and to nobody else. For
-    threads: `lock` is held while addresses go back or are forgotten.
+    threads: each entry is taken out once, and whoever took it decides.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lock = threading.Lock()
 
     def keep(self, address: str, kept: Kept) -> None:
         """Keep an address. Raises `AddressInUseError` where it is kept for another sandbox."""
@@ -48,14 +49,27 @@ class KeptAside(dict[str, Kept]):
         for address in addresses:
             self.pop(address, None)
 
+    def take(self, sandbox: Sandbox) -> dict[str, Kept]:
+        """Keep nothing for a sandbox any longer; return what was kept, by address."""
+        taken = ((address, self.pop(address, None)) for address in self.held_by(sandbox))
+        return {address: kept for address, kept in taken if kept is not None}
+
     def give_back(self, store: DataStore) -> list[Assignment]:
         """Assign what is attached to a store by now to its sandboxes again; return that."""
         given = []
-        with self.lock:
-            for address, kept in list(self.items()):
-                try:
-                    given.append(store.adopt(kept.sandbox, address, kept.pod, kept.assigned_ns))
-                except (UnknownAddressError, DuplicateError, AddressInUseError):
-                    continue  # not there; it asked again; another thread is about to give it up
-                del self[address]
+        for address, kept in list(self.items()):
+            try:
+                assignment = store.adopt(kept.sandbox, address, kept.pod, kept.assigned_ns)
+            except (UnknownAddressError, DuplicateError, AddressInUseError):
+                continue  # not there; it asked again; another thread is about to give it up
+            if self.pop(address, None) is None:  # another thread has just released it
+                unassign(store, assignment)
+            else:
+                given.append(assignment)
         return given
+
+
+def unassign(store: DataStore, assignment: Assignment) -> None:
+    """Take back an assignment that nobody was told of: its address does not cool."""
+    with suppress(UnknownSandboxError):  # removed with its ENI meanwhile
+        store.release(assignment.sandbox, assignment.assigned_ns - store.cooldown_ns - 1)
