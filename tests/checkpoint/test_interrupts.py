@@ -89,6 +89,8 @@ CALLS = {
     "save_layout": lambda life: life.pods.save_layout(),
     "entries": lambda life: life.checkpoint.entries(),
 }
+CASES = [(kind, name) for kind in (Life, NodeLife) for name in CALLS]
+CASES.remove((NodeLife, "save_layout"))  # four times the same, and long
 
 
 def look_at(life, path):
@@ -134,8 +136,7 @@ def attempt_on(path, kind, call):
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("kind", [Life, NodeLife])
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("kind", "name"), CASES)
 def test_interrupted_caller(tmp_path, kind, name, moment):
     attempt = attempt_on(tmp_path, kind, CALLS[name])
     assert at_each_moment(attempt, moment) > 10
@@ -143,8 +144,7 @@ def test_interrupted_caller(tmp_path, kind, name, moment):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("kind", [Life, NodeLife])
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("kind", "name"), CASES)
 def test_whatever_cuts_off_the_writer_nobody_notices(tmp_path, kind, name, moment, monkeypatch):
     """No signal handler runs there; a debugger or the lack of memory may all the same."""
     monkeypatch.setattr(group_commit, "PATIENCE_S", 0.02)
