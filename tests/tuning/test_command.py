@@ -50,6 +50,27 @@ def test_json_tells_the_same(few, capsys):
     assert not any("ENABLE_PREFIX_DELEGATION" in o["env"] for o in found["outcomes"])
 
 
+def test_the_confidence_of_each_number_is_shown(few, capsys):
+    assert run(["tune", few, "--jobs", "1", "--no-prefixes", "--seeds", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "±" in said
+    assert "of 2 seeds alone" in said
+    assert "m5.large: maxPods 29, AWS's number for the type with secondary IPs" in said
+    assert run(["tune", few, "--jobs", "1", "--no-prefixes", "--seeds", "1", "--max-pods", "20",
+                "--json"]) == 0  # fmt: skip
+    found = json.loads(capsys.readouterr().out)
+    assert found["recommended"]["margin"] == {"idle": None, "wait_p99_s": None, "calls": None}
+    assert found["n_seeds"] == 1
+
+
+def test_settings_that_explain_warns_of_today_are_a_problem_found(few, capsys):
+    assert run(["tune", few, "--jobs", "1", "-e", "WARM_IP_TARGET=0", "-e", "WARM_ENI_TARGET=0",
+                "--seeds", "1", "--no-prefixes"]) == 1  # fmt: skip
+    said = capsys.readouterr().out
+    assert "Today, explain warns: m5.large: pool-flaps" in said
+    assert "Put aside: WARM_ENI_TARGET=0" in said
+
+
 def test_limits_that_nothing_holds_are_a_problem_found(few, capsys):
     assert run(["tune", few, "--jobs", "1", "--max-idle", "0", "--max-wait-p99", "0"]) == 1
     said = capsys.readouterr().out

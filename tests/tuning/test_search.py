@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from hypothesis import given
@@ -14,10 +15,12 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 from ipam_core.simulation.files import read_simulation
 from ipam_core.simulation.fleet.fleet import simulate_fleet
-from ipam_core.tuning import Goals, Outcome, tune
+from ipam_core.simulation.fleet.spec import with_max_pods
+from ipam_core.tuning import Goals, Outcome, trials, tune
+from ipam_core.tuning import outcome as outcomes
 from ipam_core.tuning import search as searching
 from ipam_core.tuning.candidates import candidates, changes
-from ipam_core.tuning.outcome import evaluate, front, with_env
+from ipam_core.tuning.outcome import evaluate, front, pooled, with_env
 from ipam_core.tuning.search import by_preference
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -116,20 +119,25 @@ def test_changes_lead_from_today_to_the_recommended():
 
 def test_the_front_and_the_numbers_are_those_of_simulations(spec, found):
     assert len(found.outcomes) > 25
-    assert found.front == tuple(front(found.outcomes))
-    assert found.today == evaluate(spec, spec.groups[0].env, VPC_CNI, spec.seed)
+    aside = [outcome.env for outcome, _ in found.put_aside]
+    assert found.front == tuple(front(one for one in found.outcomes if one.env not in aside))
+    seeds = range(spec.seed, spec.seed + 3)
+    env = spec.groups[0].env
+    assert found.today == pooled([evaluate(spec, env, VPC_CNI, seed) for seed in seeds])
     best = found.recommended
-    result = simulate_fleet(with_env(spec, best.env))
-    assert best.n_waited == result.n_waited
-    assert best.wait_p99_s == result.wait_quantile_s(0.99)
-    assert best.idle == pytest.approx(result.mean("idle") / 5)
+    spec = with_max_pods(spec, 29)  # today's, whatever is tried
+    results = [simulate_fleet(with_env(spec, best.env), seed=seed) for seed in seeds]
+    assert best.n_waited == sum(result.n_waited for result in results)
+    assert best.wait_p99_s == fmean(result.wait_quantile_s(0.99) for result in results)
+    assert best.idle == pytest.approx(fmean(result.mean("idle") / 5 for result in results))
+    assert all(one.n_seeds == 3 for one in found.front)
 
 
 def test_what_is_recommended_was_checked(spec, found):
     best = found.recommended
     assert explain("m5.large", best.env).verdict.serves_all
-    longer = replace(spec, duration_ns=2 * spec.duration_ns)
-    assert found.checked == evaluate(longer, best.env, VPC_CNI, spec.seed + 1)
+    longer = replace(with_max_pods(spec, 29), duration_ns=2 * spec.duration_ns)
+    assert found.checked == evaluate(longer, best.env, VPC_CNI, spec.seed + 3)
 
 
 def test_a_choice_that_stalls_is_put_aside(spec, monkeypatch):
@@ -142,21 +150,28 @@ def test_a_choice_that_stalls_is_put_aside(spec, monkeypatch):
     assert "m5.large: stalls at pod 15 with 13 slots unused" in why
 
 
-def test_a_choice_that_does_not_hold_elsewhere_is_put_aside(spec, found, monkeypatch):
-    real = searching.evaluate
+@pytest.mark.parametrize("under_a_seed", [False, True])
+def test_a_choice_that_does_not_hold_elsewhere_is_put_aside(spec, monkeypatch, under_a_seed):
+    goals = Goals(max_wait_p99_s=200)
+    best = tune(spec, goals=goals).recommended
+    real = outcomes.evaluate
 
     def worse(fleet, env, policy, seed):
         one = real(fleet, env, policy, seed)
         is_check = fleet.duration_ns != spec.duration_ns
-        return replace(one, wait_p99_s=500.0) if is_check and env == best.env else one
+        wrong = seed == spec.seed + 2 if under_a_seed else is_check
+        return replace(one, wait_p99_s=500.0) if wrong and env == best.env else one
 
-    goals = Goals(max_wait_p99_s=200)
-    best = tune(spec, goals=goals).recommended
     monkeypatch.setattr(searching, "evaluate", worse)
+    monkeypatch.setattr(trials, "evaluate", worse)
     again = tune(spec, goals=goals)
-    assert again.put_aside[0][0].env == best.env
-    assert "in a longer simulation: 99% of pods wait at most 500 s" in again.put_aside[0][1]
-    assert again.recommended != best
+    why = {tuple(outcome.env.items()): why for outcome, why in again.put_aside}
+    where = "with seed 2" if under_a_seed else "in a longer simulation"
+    said = why.get(tuple(best.env.items()))
+    # Under several seeds the mean may break the limit, and then it is not preferred at all.
+    assert said is None or f"{where}: 99% of pods wait at most 500 s" in said
+    assert said is not None or under_a_seed
+    assert again.recommended.env != best.env
 
 
 def test_todays_stall_is_told(spec):

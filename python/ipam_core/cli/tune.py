@@ -45,8 +45,15 @@ def tune(
     weight_wait: Annotated[float, typer.Option(min=0, help="How much waits count.")] = 1,
     weight_calls: Annotated[float, typer.Option(min=0, help="How much EC2 calls count.")] = 1,
     prefixes: Annotated[bool, typer.Option(help="Try prefix mode too.")] = True,
+    max_pods: Annotated[
+        int | None,
+        typer.Option(min=1, help="The kubelet's maxPods; none: the file's, else the usual one."),
+    ] = None,
     policy: PolicyOption = "vpc-cni",
     seed: Annotated[int | None, typer.Option(min=0, help="What decides all chance.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=50, help="Seeds that a recommendation has to stand.")
+    ] = 3,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one a processor.")] = 0,
     scheduler: Annotated[
         str | None,
@@ -66,14 +73,16 @@ def tune(
     """Search settings for a workload: idle addresses, pod waits and EC2 calls of each.
 
     Prints those that none other beats in all three, one recommendation beside today's
-    settings, and the command that sets it. What is recommended never stalls within max
-    pods and is checked in a longer simulation with another seed. Exits 1 where nothing
-    holds the limits, or today's settings stall or break them.
+    settings, and the command that sets it. What is recommended never stalls within maxPods,
+    has no warning of explain that other settings are without, and is checked under
+    several seeds and in a longer simulation. Exits 1 where nothing holds the limits, or
+    today's settings stall, have such a warning, or break the limits.
 
     Example: ipam-core tune examples/workload.yaml --instance m5.large
     """
     from ipam_core.cli._out import print_json, progress_of
     from ipam_core.simulation.files import read_simulation
+    from ipam_core.simulation.fleet.spec import with_max_pods
     from ipam_core.tuning import Goals
     from ipam_core.tuning import tune as search
 
@@ -81,6 +90,8 @@ def tune(
     if isinstance(spec, list):
         raise InputError(f"{file}: a scenario; tune takes a fleet, with nodes and workloads")
     spec = _with(spec, file, instance or [], env or [])
+    if max_pods is not None:
+        spec = with_max_pods(spec, max_pods)
     chosen = policy_named(policy)
     if plot is not None:
         from ipam_core.plots.style import check_path
@@ -104,6 +115,7 @@ def tune(
             goals=goals,
             policy=chosen,
             seed=seed,
+            seeds=seeds,
             prefixes=prefixes,
             executor=executor,
             on_progress=on_progress,
@@ -114,7 +126,12 @@ def tune(
         print_json(_plain(found))
     else:
         _tell(found, goals, spec)
-    wrong = found.recommended is None or found.today_stalls or goals.misses(found.today)
+    wrong = (
+        found.recommended is None
+        or found.today_stalls
+        or set(found.today_warnings) - set(found.reasons)
+        or goals.misses(found.today)
+    )
     return 1 if wrong else 0
 
 
@@ -131,7 +148,7 @@ def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> Flee
     groups = spec.groups
     if types:
         groups = tuple(
-            replace(group, instance_type=types[n % len(types)], max_pods=None)
+            replace(group, instance_type=types[n % len(types)], more_types=(), max_pods=None)
             for n, group in enumerate(groups)
         )
     if len({tuple(sorted(group.env.items())) for group in groups}) > 1 and not env:
@@ -174,8 +191,21 @@ def _wait(seconds: float) -> str:
     return "never" if isinf(seconds) else f"{seconds:.1f}"
 
 
+def _share_refused(outcome: Outcome) -> str:
+    return f"{outcome.n_waited / max(outcome.n_pods, 1):.1%}"
+
+
+def _with_margins(outcome: Outcome) -> list[str]:
+    shown = [f"{outcome.idle:.1f}", _wait(outcome.wait_p99_s), f"{outcome.calls:.1f}"]
+    margins = outcome.margin or (inf, inf, inf)
+    return [
+        text if isinf(margin) else f"{text} ±{margin:.1f}"
+        for text, margin in zip(shown, margins, strict=True)
+    ]
+
+
 def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
-    from ipam_core.cli._fleet import heading
+    from ipam_core.cli._fleet import heading, max_pods_lines
     from ipam_core.cli._out import print_table, print_text
     from ipam_core.cli._tables import Table
     from ipam_core.diagnosis.fixes import set_env
@@ -190,10 +220,8 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     def add(label: str, outcome: Outcome, style: str = "") -> None:
         table.row(
             f"{label}{_settings(outcome.env)}",
-            f"{outcome.idle:.1f}",
-            _wait(outcome.wait_p99_s),
-            f"{outcome.calls:.1f}",
-            f"{outcome.n_waited} of {outcome.n_pods}",
+            *_with_margins(outcome),
+            _share_refused(outcome),
             style=style,
         )
 
@@ -202,12 +230,15 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
         add("* " if chosen else "", outcome, "bold" if chosen else "")
     add("today: ", found.today)
     print_text((spec.name, "bold"), f": {heading(spec, spec.seed)}")
+    for line in max_pods_lines(spec):
+        print_text(line, indent="  ")
     print_text(f"{len(found.outcomes)} settings tried; none beats these in all three:")
     print_table(table)
-    for outcome, why in found.put_aside:
-        print_text(f"Put aside: {_settings(outcome.env)}: {why}.")
+    _tell_put_aside(found)
     if found.today_stalls:
         print_text(f"Today's settings stall: {found.today_stalls}.", style="red")
+    for warning in found.today_warnings:
+        print_text(f"Today, explain warns: {warning}.", style="yellow")
     for missed in goals.misses(found.today):
         print_text(f"Today: {missed}.", style="red")
     best, checked = found.recommended, found.checked
@@ -220,8 +251,8 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     )
     print_text(
         f"99% of pods wait at most {_wait(best.wait_p99_s)} s, today "
-        f"{_wait(found.today.wait_p99_s)} s; {best.n_waited} are refused at first, today "
-        f"{found.today.n_waited}.",
+        f"{_wait(found.today.wait_p99_s)} s; {_share_refused(best)} are refused at first, today "
+        f"{_share_refused(found.today)}.",
         indent="  ",
     )
     print_text(
@@ -229,16 +260,48 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     )
     print_text(
         f"Checked in twice the time with another seed: {checked.idle:.1f} idle, wait "
-        f"{_wait(checked.wait_p99_s)} s, {checked.calls:.1f} calls; serves every pod up to "
-        "max pods.",
+        f"{_wait(checked.wait_p99_s)} s, {checked.calls:.1f} calls.",
         indent="  ",
     )
+    if found.n_seeds > 1:
+        print_text(
+            f"The best under {found.n_agreeing} of {found.n_seeds} seeds alone. After ±: what a "
+            "number may be off by, at 95% confidence.",
+            indent="  ",
+        )
+    else:
+        print_text("One seed: how sure these numbers are is not known (--seeds).", indent="  ")
+    if found.reasons:
+        for reason in found.reasons:
+            print_text(f"As with all settings, explain warns: {reason}.", indent="  ")
+    else:
+        print_text(
+            "Explain warns of nothing: it serves every pod up to maxPods on each type.", indent="  "
+        )
     to_do = changes(found.today.env, best.env)
     if to_do:
         for command in set_env(**to_do).commands:
             print_text(command, before=True, whole=True)
     else:
         print_text("These are today's settings.", before=True)
+
+
+_MOST_NAMED = 3
+
+
+def _tell_put_aside(found: Tuning) -> None:
+    """Print what was put aside, one line for all that have the same against them at first."""
+    from ipam_core.cli._out import print_text
+
+    by_reason: dict[str, list[tuple[str, str]]] = {}
+    for outcome, why in found.put_aside:
+        by_reason.setdefault(why.partition("; ")[0], []).append((_settings(outcome.env), why))
+    for first, all_of_it in by_reason.items():
+        named = ", ".join(settings for settings, _ in all_of_it[:_MOST_NAMED])
+        n_more = len(all_of_it) - _MOST_NAMED
+        more = f" and {n_more} more (--json)" * (n_more > 0)
+        why = all_of_it[0][1] if len(all_of_it) == 1 else first
+        print_text(f"Put aside: {named}{more}: {why}.")
 
 
 def _draw(found: Tuning, best: Outcome, path: Path, name: str) -> None:
@@ -266,15 +329,25 @@ def _plain(found: Tuning) -> dict[str, Any]:
         values = asdict(outcome)
         if isinf(outcome.wait_p99_s):
             values["wait_p99_s"] = None
+        names = ("idle", "wait_p99_s", "calls")
+        margins = outcome.margin or (inf, inf, inf)
+        values["margin"] = {
+            name: None if isinf(margin) else margin
+            for name, margin in zip(names, margins, strict=True)
+        }
         return values
 
     return {
         "today": plain(found.today),
         "today_stalls": found.today_stalls or None,
+        "today_warnings": list(found.today_warnings),
         "front": [plain(outcome) for outcome in found.front],
         "recommended": plain(found.recommended),
         "checked": plain(found.checked),
         "put_aside": [{"outcome": plain(outcome), "why": why} for outcome, why in found.put_aside],
+        "reasons": list(found.reasons),
+        "n_seeds": found.n_seeds,
+        "n_agreeing": found.n_agreeing,
         "outcomes": [plain(outcome) for outcome in found.outcomes],
         "interrupted": False,  # an interrupted search is no result
     }

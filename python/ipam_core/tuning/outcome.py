@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, sqrt
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from ipam_core.simulation.fleet.fleet import simulate_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.result import FleetResult
@@ -22,7 +23,9 @@ class Outcome:
 
     `idle` is the mean of idle addresses a node, `wait_p99_s` the wait that 99 of 100 pods
     do not exceed (infinite where more than one of 100 was not served at the end), `calls`
-    EC2 calls a node and hour.
+    EC2 calls a node and hour. Of several seeds they are the means, and the pods are those
+    of all; each number is within its `margin` in 95 of 100 cases, None where one seed says
+    nothing of that.
     """
 
     env: Mapping[str, str]
@@ -32,6 +35,8 @@ class Outcome:
     n_pods: int
     n_waited: int
     n_unserved: int
+    n_seeds: int = 1
+    margin: tuple[float, float, float] | None = None
 
     @property
     def costs(self) -> tuple[float, float, float]:
@@ -69,6 +74,33 @@ def outcome_of(env: Mapping[str, str], result: FleetResult) -> Outcome:
         n_waited=result.n_waited,
         n_unserved=n_unserved,
     )
+
+
+def pooled(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return what several seeds gave together: means, and the margins of Student's t."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    n_seeds = len(outcomes)
+    columns = list(zip(*(outcome.costs for outcome in outcomes), strict=True))
+    idle, wait_p99_s, calls = (fmean(column) for column in columns)
+    t = _STUDENT_T.get(n_seeds, _NORMAL)
+    margins = [inf if inf in column else t * stdev(column) / sqrt(n_seeds) for column in columns]
+    return Outcome(
+        env=outcomes[0].env,
+        idle=idle,
+        wait_p99_s=wait_p99_s,
+        calls=calls,
+        n_pods=sum(outcome.n_pods for outcome in outcomes),
+        n_waited=sum(outcome.n_waited for outcome in outcomes),
+        n_unserved=sum(outcome.n_unserved for outcome in outcomes),
+        n_seeds=n_seeds,
+        margin=(margins[0], margins[1], margins[2]),
+    )
+
+
+_STUDENT_T = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306}
+_NORMAL = 2.262
+"""Two-sided 95% points of Student's t by the number of seeds; from ten on that of ten."""
 
 
 def front(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -1,29 +1,30 @@
 """Try settings on a workload, choose among those that none beats, and check the choice.
 
-A choice is printed only when it never stalls within max pods (the node is played from
-no pod to all, as `explain` does) and holds its promises in a simulation twice as long
-with another seed.
+A choice is printed only when `explain` has nothing against it (the node is played from no
+pod to maxPods), and when it holds its promises under every seed and in a simulation twice
+as long with another one.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from math import ceil, inf, isinf
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import simulate_fleet
 from ipam_core.tuning.candidates import candidates
-from ipam_core.tuning.outcome import Outcome, evaluate, front, outcome_of, with_env
+from ipam_core.tuning.concerns import concerns_of
+from ipam_core.tuning.outcome import Outcome, evaluate, front, with_env
+from ipam_core.tuning.trials import Trials, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet.spec import FleetSpec
+    from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
+    from ipam_core.tuning.concerns import Concern
 
 SLACK = 1.5
 """A check with other pods at other times may cost so much more than what was searched."""
@@ -60,18 +61,24 @@ class Goals:
 class Tuning:
     """What a search found; `recommended` is None where nothing holds the limits.
 
-    `checked` is the recommended one in the longer simulation. `stalls` names environments
-    that were put aside because a node stalls, with the verdict; `today_stalls` is that of
-    today's settings, "" where they serve every pod.
+    `checked` is the recommended one in the longer simulation. `put_aside` names
+    environments that were, and why. `today_stalls` says where a node with today's settings
+    stalls, "" where they serve every pod, and `today_warnings` what else `explain` has
+    against them. `reasons` is what it has against the recommended one and every other.
+    Under `n_agreeing` of the `n_seeds` seeds alone the recommended one is the best, too.
     """
 
     today: Outcome
     today_stalls: str
+    today_warnings: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     front: tuple[Outcome, ...]
     recommended: Outcome | None
     checked: Outcome | None
     put_aside: tuple[tuple[Outcome, str], ...]
+    reasons: tuple[str, ...]
+    n_seeds: int
+    n_agreeing: int
 
 
 def tune(
@@ -80,87 +87,171 @@ def tune(
     goals: Goals | None = None,
     policy: Policy = VPC_CNI,
     seed: int | None = None,
+    seeds: int = 3,
     prefixes: bool = True,
     executor: Executor | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> Tuning:
     """Search settings for a fleet's workload; today's are those of its first group.
 
-    Any `concurrent.futures.Executor` may play the candidates; without one they are played
-    here. Prefix mode is tried where `prefixes` and every type has it.
+    All are played under `seed`, and those that none beats under `seeds` seeds from it on.
+    Any `concurrent.futures.Executor` may play them; without one they are played here.
+    Prefix mode is tried where `prefixes` and every type has it.
+
+    Raises `ValueError`: less than one seed.
     """
+    if seeds < 1:
+        raise ValueError(f"seeds={seeds}: at least 1")
     goals = goals or Goals()
-    seed = spec.seed if seed is None else seed
+    first = spec.seed if seed is None else seed
     env = spec.groups[0].env
     # The kubelet's maxPods stays that of today's settings, whatever is tried.
-    kept = tuple(replace(group, max_pods=group.kubelet_max_pods) for group in spec.groups)
-    spec = replace(spec, groups=kept)
-    probe = simulate_fleet(with_env(spec, env), policy=policy, seed=seed)
-    today = outcome_of(env, probe)
+    spec = replace(spec, groups=tuple(_with_max_pods(group) for group in spec.groups))
+    probe = simulate_fleet(with_env(spec, env), policy=policy, seed=first)
     pods = sorted(probe.series["pods"])
     n_nodes = max(probe.mean("nodes"), 1)
     tried = candidates(
         env,
         typical_pods=ceil(pods[len(pods) // 2] / n_nodes),
         peak_pods=ceil(pods[-1] / n_nodes),
-        prefixes=prefixes and all(group.limits.nitro for group in spec.groups),
+        prefixes=prefixes
+        and all(kind.limits.nitro for group in spec.groups for kind in group.pool),
     )
-    outcomes = _evaluate_all(spec, tried, policy, seed, executor, on_progress)
-    best = front(outcomes)
-    recommended, checked, put_aside = _choose(spec, best, goals, policy, seed)
+    trials = Trials(
+        spec, policy, range(first, first + seeds), executor, on_progress, n_tried=len(tried)
+    )
+    trials.play(tried, n_seeds=1)
+    search = _Search(trials, tried, goals)
+    search.run()
+    trials.play([env], n_seeds=seeds)
+    against = concerns_of(spec, env, policy)
+    on_progress(1.0)
+    best = search.recommended
     return Tuning(
-        today=today,
-        today_stalls=_stall(spec, env, policy),
-        outcomes=tuple(outcomes),
-        front=tuple(best),
-        recommended=recommended,
-        checked=checked,
-        put_aside=tuple(put_aside),
+        today=trials.outcome(env),
+        today_stalls=next((concern.text for concern in against if concern.stalls), ""),
+        today_warnings=tuple(concern.text for concern in against if not concern.stalls),
+        outcomes=tuple(trials.outcome(each) for each in tried),
+        front=tuple(search.front),
+        recommended=best,
+        checked=search.checked,
+        put_aside=tuple(search.put_aside),
+        reasons=tuple(concern.text for concern in search.concerns(best.env)) if best else (),
+        n_seeds=seeds,
+        n_agreeing=search.n_agreeing() if best else 0,
     )
 
 
-def _evaluate_all(
-    spec: FleetSpec,
-    tried: list[dict[str, str]],
-    policy: Policy,
-    seed: int,
-    executor: Executor | None,
-    on_progress: Callable[[float], None],
-) -> list[Outcome]:
-    """Return the outcomes in the order of what was tried."""
-    found: dict[int, Outcome] = {}
-    if executor is None:
-        for n, env in enumerate(tried):
-            found[n] = evaluate(spec, env, policy, seed)
-            on_progress(len(found) / len(tried))
-        return list(found.values())
-    futures = {executor.submit(evaluate, spec, env, policy, seed): n for n, env in enumerate(tried)}
-    try:
-        for future in as_completed(futures):
-            found[futures[future]] = future.result()
-            on_progress(len(found) / len(tried))
-    finally:
-        for future in futures:
-            future.cancel()
-    return [found[n] for n in sorted(found)]
+def _with_max_pods(group: GroupSpec) -> GroupSpec:
+    """Return a group with its maxPods as it is today; types of a pool keep their own."""
+    return group if group.more_types else replace(group, max_pods=group.kubelet_max_pods)
 
 
-def _choose(
-    spec: FleetSpec, best: list[Outcome], goals: Goals, policy: Policy, seed: int
-) -> tuple[Outcome | None, Outcome | None, list[tuple[Outcome, str]]]:
-    """Return the first in order of preference that stands every check, and its check."""
-    longer = replace(spec, duration_ns=2 * spec.duration_ns)
-    put_aside = []
-    for outcome in by_preference(best, goals):
-        if verdict := _stall(spec, outcome.env, policy):
-            put_aside.append((outcome, verdict))
-            continue
-        checked = evaluate(longer, outcome.env, policy, seed + 1)
+class _Search:
+    """The choice among what was tried, from trial to trial."""
+
+    def __init__(self, trials: Trials, tried: list[dict[str, str]], goals: Goals) -> None:
+        self._trials = trials
+        self._tried = tried
+        self._goals = goals
+        self._left = list(tried)
+        self._concerns: dict[tuple[tuple[str, str], ...], tuple[Concern, ...]] = {}
+        self._allowed: frozenset[tuple[str, str]] = frozenset()
+        self._failed: list[Mapping[str, str]] = []
+        self.front: list[Outcome] = []
+        self.put_aside: list[tuple[Outcome, str]] = []
+        self.recommended: Outcome | None = None
+        self.checked: Outcome | None = None
+
+    def run(self) -> None:
+        """Find the best that nothing speaks against; else that only what all have does."""
+        self._choose()
+        if self.recommended is not None:
+            return
+        common = self._common_concerns()
+        if common:
+            self._allowed = common
+            self._left = [
+                env for env in self._tried if env not in self._failed and not self._against(env)
+            ]
+            self._choose()
+
+    def concerns(self, env: Mapping[str, str]) -> tuple[Concern, ...]:
+        """Return what `explain` has against an environment."""
+        key = key_of(env)
+        if key not in self._concerns:
+            self._concerns[key] = concerns_of(self._trials.spec, env, self._trials.policy)
+        return self._concerns[key]
+
+    def n_agreeing(self) -> int:
+        """Return under how many seeds alone the recommended one is the best of the front."""
+        assert self.recommended is not None
+        found = 0
+        for n in range(len(self._trials.seeds)):
+            alone = [self._trials.outcomes(each.env)[n] for each in self.front]
+            order = by_preference(alone, self._goals)
+            found += bool(order) and order[0].env == self.recommended.env
+        return found
+
+    def _against(self, env: Mapping[str, str]) -> str:
+        """Return what speaks against an environment and is not had by all, "" for nothing."""
+        return "; ".join(
+            concern.text for concern in self.concerns(env) if concern.key not in self._allowed
+        )
+
+    def _common_concerns(self) -> frozenset[tuple[str, str]]:
+        """Return what `explain` has against every environment, and no setting avoids."""
+        had = [
+            {concern.key for concern in self.concerns(env) if not concern.avoidable}
+            for env in self._tried
+        ]
+        return frozenset(set.intersection(*had)) if had else frozenset()
+
+    def _choose(self) -> None:
+        """Go through the front in order of preference; without what fails it is another."""
+        while True:
+            self._settle_front()
+            order = by_preference(self.front, self._goals)
+            if not order:
+                return
+            outcome = order[0]
+            why, checked = self._check(outcome)
+            if not why:
+                self.recommended, self.checked = outcome, checked
+                return
+            self._failed.append(outcome.env)
+            self._put_aside(outcome, why)
+
+    def _settle_front(self) -> None:
+        """Find the front of what is left, each of it free of concerns and played with all seeds."""
+        while True:
+            best = front(self._trials.outcome(env) for env in self._left)
+            bad = [(outcome, why) for outcome in best if (why := self._against(outcome.env))]
+            for outcome, why in bad:
+                self._put_aside(outcome, why)
+            n_seeds = len(self._trials.seeds)
+            unsure = [outcome.env for outcome in best if outcome.n_seeds < n_seeds]
+            if not bad and not unsure:
+                self.front = best
+                return
+            if not bad:
+                self._trials.play(unsure, n_seeds=n_seeds)
+
+    def _put_aside(self, outcome: Outcome, why: str) -> None:
+        self.put_aside.append((outcome, why))
+        self._left = [env for env in self._left if env != outcome.env]
+
+    def _check(self, outcome: Outcome) -> tuple[str, Outcome | None]:
+        """Return why a choice does not stand, "" if it does; and what the longer check gave."""
+        trials, goals = self._trials, self._goals
+        for seed, alone in zip(trials.seeds, trials.outcomes(outcome.env), strict=True):
+            if missed := goals.misses(alone, slack=SLACK):
+                return f"with seed {seed}: {missed[0]}", None
+        longer = replace(trials.spec, duration_ns=2 * trials.spec.duration_ns)
+        checked = evaluate(longer, outcome.env, trials.policy, trials.seeds[-1] + 1)
         if missed := goals.misses(checked, slack=SLACK) or _unserved(checked):
-            put_aside.append((outcome, f"in a longer simulation: {missed[0]}"))
-            continue
-        return outcome, checked, put_aside
-    return None, None, put_aside
+            return f"in a longer simulation: {missed[0]}", checked
+        return "", checked
 
 
 def _unserved(outcome: Outcome) -> tuple[str, ...]:
@@ -183,14 +274,3 @@ def by_preference(best: list[Outcome], goals: Goals) -> list[Outcome]:
         )
 
     return sorted(held, key=cost)
-
-
-def _stall(spec: FleetSpec, env: Mapping[str, str], policy: Policy) -> str:
-    """Return the verdict on the first type that stalls with slots unused, else ""."""
-    for group in {group.instance_type: group for group in spec.groups}.values():
-        verdict = explain(
-            group.instance_type, env, max_pods=group.kubelet_max_pods, policy=policy
-        ).verdict
-        if verdict.init_error or verdict.unused_slots:
-            return f"{group.instance_type}: {verdict}"
-    return ""

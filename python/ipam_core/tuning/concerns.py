@@ -1,0 +1,71 @@
+"""What `explain` has against an environment, on every type and maxPods of a fleet.
+
+A recommendation has none of it: what stalls a node, or what `explain` warns of, whatever
+the workload of a simulation made of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam_core.diagnosis.explain import explain
+from ipam_core.diagnosis.explain.finding import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ipam_core.diagnosis.explain import Explanation
+    from ipam_core.policy import Policy
+    from ipam_core.simulation.fleet.spec import FleetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One thing against an environment. `key` is the same wherever it is the same one.
+
+    `stalls`: pods do not start. `avoidable`: other settings may be without it; a node that
+    is full, or a variable that nothing here changes, is with all of them.
+    """
+
+    key: tuple[str, str]
+    text: str
+    stalls: bool
+    avoidable: bool
+
+
+def concerns_of(spec: FleetSpec, env: Mapping[str, str], policy: Policy) -> tuple[Concern, ...]:
+    """Return what speaks against these variables on the fleet's nodes, the worst first.
+
+    Each type is played from no pod to its maxPods. Cost: that of `explain` for each.
+    """
+    kinds = {
+        (kind.instance_type, kind.kubelet_max_pods): None
+        for group in spec.groups
+        for kind in group.pool
+    }
+    found = [
+        concern
+        for instance_type, max_pods in kinds
+        for concern in _concerns(
+            instance_type, explain(instance_type, env, max_pods=max_pods, policy=policy)
+        )
+    ]
+    return tuple(sorted(found, key=lambda concern: not concern.stalls))
+
+
+def _concerns(instance_type: str, explanation: Explanation) -> list[Concern]:
+    verdict = explanation.verdict
+    found = []
+    if not verdict.serves_all:
+        full = not verdict.init_error and not verdict.unused_slots
+        name = "full" if full else "stall"
+        found.append(Concern((instance_type, name), f"{instance_type}: {verdict}", True, not full))
+    for finding in explanation.findings:
+        severity = finding.kind.severity
+        if severity is Severity.WARNING or (severity is Severity.ERROR and verdict.serves_all):
+            name = finding.kind.identifier
+            text = f"{instance_type}: {name}: {finding.why[-1]}"
+            stalls = severity is Severity.ERROR
+            found.append(Concern((instance_type, name), text, stalls, stalls))
+    return found

@@ -1,0 +1,84 @@
+"""Environments played on a fleet under several seeds, here or by an executor."""
+
+from __future__ import annotations
+
+from concurrent.futures import as_completed
+from typing import TYPE_CHECKING
+
+from ipam_core.tuning.outcome import evaluate, pooled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from ipam_core.policy import Policy
+    from ipam_core.simulation.fleet.spec import FleetSpec
+    from ipam_core.tuning.outcome import Outcome
+
+_ON_THE_FRONT = 8
+"""So many settings, about, are played under every seed: what progress goes by."""
+
+
+def key_of(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return what is the same for the same variables."""
+    return tuple(sorted(env.items()))
+
+
+class Trials:
+    """What was played; `seeds` are taken from the first on."""
+
+    def __init__(
+        self,
+        spec: FleetSpec,
+        policy: Policy,
+        seeds: Sequence[int],
+        executor: Executor | None,
+        on_progress: Callable[[float], None],
+        *,
+        n_tried: int,
+    ) -> None:
+        self.spec = spec
+        self.policy = policy
+        self.seeds = seeds
+        self._executor = executor
+        self._on_progress = on_progress
+        self._found: dict[tuple[tuple[str, str], ...], dict[int, Outcome]] = {}
+        self._n_done = 0
+        self._n_expected = n_tried + (len(seeds) - 1) * _ON_THE_FRONT + len(seeds)
+
+    def play(self, envs: Iterable[Mapping[str, str]], *, n_seeds: int) -> None:
+        """Play environments under so many seeds, unless that was done before."""
+        jobs = [
+            (env, seed)
+            for env in envs
+            for seed in self.seeds[:n_seeds]
+            if seed not in self._found.setdefault(key_of(env), {})
+        ]
+        if self._executor is None:
+            for env, seed in jobs:
+                self._take(env, seed, evaluate(self.spec, env, self.policy, seed))
+            return
+        futures = {
+            self._executor.submit(evaluate, self.spec, env, self.policy, seed): (env, seed)
+            for env, seed in jobs
+        }
+        try:
+            for future in as_completed(futures):
+                self._take(*futures[future], future.result())
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def outcomes(self, env: Mapping[str, str]) -> list[Outcome]:
+        """Return what an environment gave under each seed it was played with, in their order."""
+        found = self._found[key_of(env)]
+        return [found[seed] for seed in self.seeds if seed in found]
+
+    def outcome(self, env: Mapping[str, str]) -> Outcome:
+        """Return what an environment gave under all seeds it was played with."""
+        return pooled(self.outcomes(env))
+
+    def _take(self, env: Mapping[str, str], seed: int, outcome: Outcome) -> None:
+        self._found[key_of(env)][seed] = outcome
+        self._n_done += 1
+        self._on_progress(min(self._n_done / self._n_expected, 0.99))
