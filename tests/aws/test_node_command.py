@@ -240,3 +240,52 @@ def test_describing_a_plan_changes_nothing_on_ec2(world, command):
     command("plan", "--env", "WARM_IP_TARGET=14")
     assert world.enis() == before
     assert world.cloud().perform(fx.ReadAttachedEnis())[0].addresses == ()
+
+
+def test_pods_of_before_prefix_mode_keep_their_addresses(world, command):
+    """The one other ENI has pods on secondary IPs: it was planned to be deleted."""
+    tag(world, world.primary())
+    world.direct.assign_private_ip_addresses(
+        NetworkInterfaceId=world.primary(), SecondaryPrivateIpAddressCount=14
+    )
+    second = attach(world, 1, 14)
+    prefixes = ("--env", "ENABLE_PREFIX_DELEGATION=true")
+    status, out, _ = command("plan", "--pods", 20, *prefixes)
+    assert status == 0
+    assert "WARM_PREFIX_TARGET=1 is taken" in out
+    assert "Delete" not in out
+    assert second not in out
+    assert "goes: no pod is on it" in " ".join(command("plan", "--pods", 3, *prefixes)[1].split())
+
+
+@pytest.mark.parametrize("env", [(), ("--env", "ENABLE_PREFIX_DELEGATION=true")], ids=str)
+def test_more_pods_than_addresses_are_refused(world, command, env):
+    tag(world, world.primary())
+    world.direct.assign_private_ip_addresses(
+        NetworkInterfaceId=world.primary(), SecondaryPrivateIpAddressCount=14
+    )
+    status, out, err = command("plan", "--pods", 15, *env)
+    assert (status, out) == (2, "")
+    assert "15 pods with an address: the node has 14 addresses for pods" in err
+
+
+def test_what_the_type_cannot_do_is_told(world, command):
+    tag(world, world.primary())
+    env = ("--env", "MAX_ENI=9", "--env", "ENABLE_MULTI_NIC=true", "--env", "ENABLE_POD_ENI=true")
+    _, out, _ = command("plan", *env, "--limits", "enis=2,ips=6,nitro=false,trunk=false")
+    told = " ".join(out.split())
+    assert "MAX_ENI=9: the type has 2 ENIs" in told
+    assert "no trunk ENI fits" in told
+    assert "the type has one network card" in told
+    assert "prefixes need" not in told
+    prefixes = ("--env", "ENABLE_PREFIX_DELEGATION=true")
+    _, out, _ = command("plan", *prefixes, "--limits", "enis=2,ips=6,nitro=false")
+    assert "prefixes need a Nitro or bare metal type" in " ".join(out.split())
+
+
+def test_settings_of_a_file_are_told(world, command, tmp_path):
+    path = tmp_path / "values.yaml"
+    path.write_text("env: {WARM_IP_TARGET: 5}")
+    tag(world, world.primary())
+    _, out, _ = command("plan", "--settings", path)
+    assert "1 variable from" in out

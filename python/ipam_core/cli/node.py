@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._options import JsonOption, PolicyOption, given_text, policy_named
-from ipam_core.errors import InputError
+from ipam_core.cli._given import (
+    EnvOption,
+    LimitsOption,
+    ManifestOption,
+    SettingsOption,
+    read_given,
+)
+from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
 
 if TYPE_CHECKING:
+    from ipam_core.cli._given import GivenSettings
     from ipam_core.cli._tables import Table
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.plan import ObservedNode, PlannedCall
+    from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
 
 app = typer.Typer(help="Look at a real node through EC2; nothing is changed.", no_args_is_help=True)
 
 InstanceOption = Annotated[
     str, typer.Option("--instance-id", metavar="ID", help="The node's EC2 instance: i-...")
-]
-ManifestOption = Annotated[
-    Path | None, typer.Option(help="The aws-node DaemonSet, as kubectl -o yaml prints it.")
-]
-EnvOption = Annotated[
-    list[str] | None,
-    typer.Option("--env", metavar="NAME=VALUE", help="A variable of the agent; may be repeated."),
 ]
 EndpointOption = Annotated[str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")]
 ProfileOption = Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")]
@@ -39,7 +39,11 @@ def plan(
     pods: Annotated[
         int, typer.Option(min=0, help="Pods with an address: EC2 does not know them.")
     ] = 0,
-    max_pods: Annotated[int | None, typer.Option(min=1, help="The kubelet's maxPods.")] = None,
+    max_pods: Annotated[
+        int | None, typer.Option(min=1, help="The kubelet's maxPods; else the usual one.")
+    ] = None,
+    limits: LimitsOption = None,
+    settings: SettingsOption = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
     eni_config: Annotated[
@@ -62,15 +66,16 @@ def plan(
     from ipam_core.cli._out import print_empty, print_json, print_table, print_text
     from ipam_core.cloud.plan import ObservedNode
 
-    settings = _settings(manifest, env or [])
+    given = read_given(env or [], settings=settings, manifest=manifest)
     observed = ObservedNode(
         _cloud(instance_id, endpoint_url, profile, region, eni_config),
-        settings,
+        _settings(given),
         policy=policy_named(policy),
         max_pods=max_pods,
         n_pods=pods,
+        limits=_limits(limits),
     )
-    heading = _heading(observed)
+    heading = [*given.read, *_heading(observed)]
     planned = observed.plan()
     if as_json:
         calls = [
@@ -97,6 +102,8 @@ def plan(
 @app.command()
 def enis(
     instance_id: InstanceOption,
+    limits: LimitsOption = None,
+    settings: SettingsOption = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
     endpoint_url: EndpointOption = None,
@@ -116,12 +123,13 @@ def enis(
     from ipam_core.cloud.plan import ObservedNode
     from ipam_core.ipamd.introspection import enis_document
 
-    settings = _settings(manifest, env or [])
-    observed = ObservedNode(_cloud(instance_id, endpoint_url, profile, region), settings)
+    given = read_given(env or [], settings=settings, manifest=manifest)
+    cloud = _cloud(instance_id, endpoint_url, profile, region)
+    observed = ObservedNode(cloud, _settings(given), limits=_limits(limits))
     if as_json:
         print_json(enis_document(observed.node.stores, datetime.now(UTC)))
         return 0
-    for line in _heading(observed):
+    for line in [*given.read, *_heading(observed)]:
         print_text(line)
     print_table(_eni_table(observed))
     if observed.node.unmanaged:
@@ -130,23 +138,16 @@ def enis(
     return 0
 
 
-def _settings(manifest: Path | None, env: list[str]) -> Settings:
-    """Return the settings of a manifest, single variables set otherwise."""
-    from ipam_core.manifests import Environment, read_daemonset
+def _settings(given: GivenSettings) -> Settings:
     from ipam_core.settings import Settings
 
-    given = dict(pair.partition("=")[::2] for pair in env)
-    for pair in env:
-        if "=" not in pair:
-            raise InputError(f"--env {pair!r}: NAME=VALUE, as in WARM_IP_TARGET=5")
-    found = Environment({}, {})
-    if manifest is not None:
-        try:
-            found = read_daemonset(given_text(manifest))
-        except InputError as error:
-            raise InputError(f"{manifest}: {error}") from error
-    unknown = {name: where for name, where in found.unknown.items() if name not in given}
-    return Settings.from_env(found.variables | given, unknown=unknown)
+    return Settings.from_env(given.variables, unknown=given.unknown)
+
+
+def _limits(text: str | None) -> InstanceLimits | None:
+    from ipam_core.instance_descriptions import parse_limits
+
+    return parse_limits(text) if text else None
 
 
 def _cloud(
@@ -180,6 +181,7 @@ def _heading(observed: ObservedNode) -> list[str]:
         f"{instance.instance_id}  {instance.instance_type}  {instance.zone}  {node.mode} mode",
         f"{n_enis} of {node.max_enis} ENIs, {total} addresses for pods, max pods {node.max_pods}",
         *(f"warning: {warning}" for warning in node.settings.warnings),
+        *(f"warning: {unable}" for unable in observed.unable()),
     ]
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
+from ipam_core import instances
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
 from ipam_core.cloud.dry_run import QUESTIONS, DryRun
 from ipam_core.errors import InputError, PoolExhaustedError
-from ipam_core.instances import limits
 from ipam_core.node import Node
 from ipam_core.policy import VPC_CNI
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipam_core._store import DataStore
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.effects import Effect, Step
+    from ipam_core.instances import InstanceLimits
     from ipam_core.policy import Policy
     from ipam_core.settings import Settings
 
@@ -43,12 +48,15 @@ class Plan:
 class ObservedNode:
     """A node as EC2 and metadata show it, in a `Node` that changes nothing.
 
-    EC2 does not know which addresses pods hold: `n_pods` of them are taken to be held;
-    those for which there is no address wait.
+    EC2 does not know which addresses pods hold: `n_pods` of them are taken to be held. What
+    is left of the other mode is held first: secondary IPs on a node whose prefix mode was
+    just switched on, because an agent gives back what no pod holds when it starts.
+    `limits` are those of the type, out of the table unless given.
 
     Raises:
         CloudError: a question failed.
-        InputError: the instance has no ENI, or its type is unknown.
+        InputError: the instance has no ENI, or fewer addresses than pods, or its type is
+            unknown.
     """
 
     def __init__(
@@ -59,12 +67,13 @@ class ObservedNode:
         policy: Policy = VPC_CNI,
         max_pods: int | None = None,
         n_pods: int = 0,
+        limits: InstanceLimits | None = None,
     ) -> None:
         self._cloud = cloud
         self._now_ns = 0
         self.instance = cloud.instance
         self.node = Node(
-            limits(self.instance.instance_type),
+            limits or instances.limits(self.instance.instance_type),
             settings,
             policy=policy,
             max_pods=max_pods,
@@ -74,12 +83,32 @@ class ObservedNode:
         if not any(store.enis() for store in self.node.stores):
             raise InputError(f"instance {self.instance.instance_id!r} has no ENI that is attached")
         self.node.ready = True
-        for number in range(n_pods):
-            try:
-                self.node.add_pod(Sandbox(f"pod-{number + 1}"))
-            except PoolExhaustedError:
-                continue
+        self._hold(n_pods)
         self._now_ns += QUIET_S * 1_000_000_000
+
+    def _hold(self, n_pods: int) -> None:
+        """Let pods hold addresses: those of the other mode first."""
+        pods = (Sandbox(f"pod-{number}") for number in range(1, n_pods + 1))
+        left = list(self._of_other_mode())
+        for (store, address), pod in zip(left, pods, strict=False):
+            store.adopt(pod, address)
+        for n_held, pod in enumerate(pods, min(n_pods, len(left))):
+            try:
+                self.node.add_pod(pod)
+            except PoolExhaustedError:
+                raise InputError(
+                    f"{n_pods} pods with an address: the node has {n_held} addresses for pods"
+                ) from None
+
+    def _of_other_mode(self) -> Iterator[tuple[DataStore, str]]:
+        """Yield the addresses of the mode that the node is not in."""
+        for store in self.node.stores if self.node.mode != "ipv6" else ():
+            for eni in store.enis():
+                if self.node.prefix_mode and not self.node.falls_back:
+                    yield from ((store, address) for address in store.addresses(eni.eni_id))
+                elif self.node.mode == "secondary-ip":
+                    for prefix in store.prefixes(eni.eni_id):
+                        yield from ((store, str(address)) for address in ip_network(prefix))
 
     def plan(self) -> Plan:
         """Return what the next look would do; the node is then as after it.
@@ -108,6 +137,20 @@ class ObservedNode:
             for eni_id in sorted(before[card] - {eni.eni_id for eni in node.stores[card].enis()}):
                 reasons.append(f"{eni_id} goes: no pod is on it, the targets hold without it")
         return Plan(calls=tuple(map(_planned, calls)), reasons=tuple(reasons))
+
+    def unable(self) -> list[str]:
+        """Return what the settings ask for that the instance type cannot do."""
+        settings, limits = self.node.settings, self.node.limits
+        found = []
+        if settings.enable_prefix_delegation and not limits.nitro:
+            found.append("prefixes need a Nitro or bare metal type: secondary IPs are used")
+        if settings.enable_pod_eni and not limits.trunking:
+            found.append("no trunk ENI fits on this type: ENABLE_POD_ENI keeps no place")
+        if settings.max_eni and settings.max_eni > limits.max_enis:
+            found.append(f"MAX_ENI={settings.max_eni}: the type has {limits.max_enis} ENIs")
+        if settings.enable_multi_nic and len(limits.enis_per_network_card) == 1:
+            found.append("ENABLE_MULTI_NIC: the type has one network card")
+        return [f"{self.instance.instance_type}: {each}" for each in found]
 
     def _full(self, card: int) -> str:
         attached = len(self.node.stores[card].enis()) + self.node.n_unmanaged[card]
