@@ -126,11 +126,11 @@ def made():
         ("Secondary IPs", "WARM_ENI", "IPs", SECONDARY),
         ("Prefixes", "WARM_PREFIX", "prefixes", PREFIXES),
     ):
+        what = f"AWS: ENIs, {slots}, unused"
         lines += [
             f"## {title}",
             "",
-            f"| type | `{first}` | `WARM_IP` | `MINIMUM_IP` | pods | AWS: ENIs, {slots}, unused "
-            "| here | |",
+            f"| type | `{first}` | `WARM_IP` | `MINIMUM_IP` | pods | {what} | here | |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
         ]
         for row in rows:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 from itertools import pairwise
+from typing import Annotated
 
 import typer
 
-from ipam_core.cli._out import abandon_output, finish_output, prepare_streams, print_error
+from ipam_core.cli._out import (
+    abandon_output,
+    finish_output,
+    prepare_streams,
+    print_error,
+    print_lines,
+)
 from ipam_core.errors import IpamError
 
 INTERRUPTED = 130
@@ -17,15 +24,29 @@ NOT_READ = 141
 app = typer.Typer(
     name="ipam-core",
     help="Predict, explain and repair the address pool of an EKS node.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ipam_core import __version__
+
+        print_lines(f"ipam-core {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
     """Predict, explain and repair the address pool of an EKS node."""
 
 
@@ -47,6 +68,20 @@ def _register() -> None:
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")
     app.add_typer(subnet)
+    _unwrap_help(app)
+
+
+def _unwrap_help(group: typer.Typer) -> None:
+    """Let each paragraph of a docstring be one line, which the help then wraps, once."""
+    import inspect
+
+    for command in group.registered_commands:
+        text = inspect.getdoc(command.callback) if command.callback else None
+        if text and not command.help:
+            command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+    for sub in group.registered_groups:
+        if sub.typer_instance is not None:
+            _unwrap_help(sub.typer_instance)
 
 
 _register()
@@ -82,13 +117,24 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
     """Tell a wrong call in one line, with the value that was met."""
     if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown; typer names it not
         return 2
-    context = getattr(error, "ctx", None)
     message = getattr(error, "format_message", error.__str__)().rstrip(".")
     options = getattr(getattr(error, "param", None), "opts", ())
     for option, value in pairwise(arguments):
         if option in options:
             message += f", not {value!r}"
-    return _fail(f"{message} (see '{context.command_path if context else 'ipam-core'} --help')")
+    return _fail(f"{message} (see '{_command_path(arguments)} --help')")
+
+
+def _command_path(arguments: list[str]) -> str:
+    """Return the command that the arguments begin with, as one types it."""
+    words, group = ["ipam-core"], typer.main.get_command(app)
+    for word in arguments:
+        found = getattr(group, "commands", {}).get(word)
+        if found is None:
+            break
+        words.append(word)
+        group = found
+    return " ".join(words)
 
 
 def _fail(message: str) -> int:

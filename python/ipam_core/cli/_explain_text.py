@@ -86,8 +86,9 @@ def _tell_node(explained: Explanation) -> None:
     slots = f"{limits.max_enis} ENIs x {limits.slots} slots"
     if explained.play.node.mode == "ipv6":
         slots = "IPv6: the /80 of an ENI serves all its pods"
+    pods = "1 pod needs" if case.n_pods == 1 else f"{case.n_pods} pods need"
     print_text(
-        f"{slots}; {case.n_pods} pods need an address (maxPods {case.max_pods})"
+        f"{slots}; {pods} an address (maxPods {case.max_pods})"
         + (f", policy {case.policy.name}" if case.policy.name != "vpc-cni" else ""),
         style="dim",
     )

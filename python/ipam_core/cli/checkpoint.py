@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption
+from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
     from ipam_core.checkpoint import Checkpoint, Entry
@@ -17,6 +18,9 @@ checkpoint = typer.Typer(
 )
 
 PathOption = Annotated[Path, typer.Option("--checkpoint", help="The checkpoint's file.")]
+FileArgument = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="The checkpoint's file, as --checkpoint.")
+]
 DEFAULT = Path("ipam.db")
 
 
@@ -57,6 +61,7 @@ def import_(
 
 @checkpoint.command("export")
 def export(
+    file: FileArgument = None,
     path: PathOption = DEFAULT,
     output: Annotated[
         Path | None, typer.Option(help="Write here and, for other cards, to -nic-N beside it.")
@@ -76,6 +81,9 @@ def export(
     from ipam_core.cli._out import print_error, print_json, print_text
     from ipam_core.ipamd import checkpoint_file
 
+    path = file or path
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder")
     problems: list[str] = []
     if intact:
         entries, problems = salvage(path)
@@ -86,8 +94,12 @@ def export(
         for written in checkpoint_file.export_node(entries, output):
             print_text(f"wrote {written}")
     else:
+        cards_held = {e.network_card for e in entries if e.sandbox}
+        if card and card not in cards_held:
+            there = ", ".join(map(str, sorted(cards_held))) or "none"
+            raise InputError(f"{path}: nothing of network card {card} in it; cards: {there}")
         print_json(checkpoint_file.as_document(e for e in entries if e.network_card == card))
-        if left := {e.network_card for e in entries if e.sandbox} - {card}:
+        if left := cards_held - {card}:
             cards = ", ".join(map(str, sorted(left)))
             print_error(f"not shown: network cards {cards}")
     for problem in problems:
@@ -96,15 +108,15 @@ def export(
 
 
 @checkpoint.command("show")
-def show(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
+def show(file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
     """List what a checkpoint holds: each address, who holds it, since when.
 
-    Example: ipam-core checkpoint show --checkpoint ipam.db
+    Example: ipam-core checkpoint show ipam.db
     """
     from ipam_core.cli._out import print_json, print_table, print_text
     from ipam_core.cli._tables import Table
 
-    with _opened(path) as opened:
+    with _opened(file or path) as opened:
         entries = opened.entries()
     if as_json:
         print_json([_plain(entry) for entry in entries])
@@ -130,16 +142,19 @@ def show(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
 
 
 @checkpoint.command("verify")
-def verify(path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
+def verify(
+    file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOption = False
+) -> int:
     """Prove a checkpoint whole: its pages, its log, and the checksum of every row.
 
     Exits 1 if it is damaged, and says where.
 
-    Example: ipam-core checkpoint verify --checkpoint ipam.db
+    Example: ipam-core checkpoint verify ipam.db
     """
     from ipam_core.cli._out import print_json, print_text
     from ipam_core.errors import CheckpointDamagedError
 
+    path = file or path
     problems: tuple[str, ...] = ()
     n_entries = 0
     try:

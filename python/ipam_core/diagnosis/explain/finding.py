@@ -56,10 +56,17 @@ class Verdict:
         if self.init_error:
             return f"the agent does not start: {self.init_error}"
         if self.stalled_at is None:
-            return f"serves all {self.n_pods} pods"
+            return served_text(self.n_pods, self.n_pods)
         if self.unused_slots:
             return f"stalls at pod {self.stalled_at} with {self.unused_slots} slots unused"
         return f"full: {self.served} of {self.n_pods} pods get an address"
+
+
+def served_text(served: int, n_pods: int) -> str:
+    """Return how many of so many pods are served, in words."""
+    if served < n_pods:
+        return f"serves {served} of {n_pods} pods"
+    return "serves its 1 pod" if n_pods == 1 else f"serves all {n_pods} pods"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +175,7 @@ class Facts:
             play = Play(replace(case, max_pods=fix.change.max_pods or case.max_pods))
             if good(play):
                 n_pods = play.case.n_pods
-                what = "all" if play.serves_all else f"{play.served} of"
-                return fix, f"serves {what} {n_pods} pods"
+                return fix, served_text(n_pods if play.serves_all else play.served, n_pods)
         return None, ""
 
 

@@ -103,7 +103,8 @@ def _subnet_too_small(facts: Facts) -> Iterator[Found]:
     fix, outcome = facts.mended([set_env(WARM_IP_TARGET="1", MINIMUM_IP_TARGET=None)])
     if fix is None:
         enough = Play(replace(facts.case, subnet_free=needed))
-        fix = Fix(commands=(), note=f"use a subnet with {needed} free addresses for each node")
+        own = needed + 1  # the primary's own address is the subnet's too
+        fix = Fix(commands=(), note=f"use a subnet with {own} free addresses for each node")
         outcome = f"serves all {enough.case.n_pods} pods" if enough.serves_all else ""
     refused = (f"{play.top_error.api}: {play.top_error.code}",) if play.top_error else ()
     yield Found(
