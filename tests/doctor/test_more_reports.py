@@ -449,3 +449,22 @@ def test_pods_of_a_node_without_an_eni_of_its_own_are_not_explained(tmp_path):
     diagnosis = judge(tmp_path)
     assert not diagnosis.found
     assert diagnosis.verdict() == "Cannot tell: pods are refused, and nothing given shows why"
+
+
+def test_prefixes_show_prefix_mode_where_no_setting_does(tmp_path):
+    state(tmp_path, [eni(0, 2, 30, size=16)])
+    facts = judge(tmp_path, instance_type="m5.large").facts
+    assert facts.prefix_mode
+    assert (facts.pool.total, facts.pool.assignable) == (32, 2)
+    assert any("prefix mode: by what eni.out shows" in each for each in facts.assumed)
+    manifest(tmp_path, WARM_ENI_TARGET="1")  # which shows that it is off
+    assert not judge(tmp_path, instance_type="m5.large").facts.prefix_mode
+
+
+def test_a_size_of_an_eni_that_is_not_the_types(tmp_path):
+    pool = "IP pool stats: total = {0}, used = {0}, c.maxIPsPerENI = {1}"
+    rows = ("Found instance-type: m5.large ", "Prefix Delegation enabled false")
+    write(tmp_path, *rows, pool.format(14, 14), "DataStore has no available IP addresses")
+    assert found(judge(tmp_path))[-1] == ("limits of the type", "possible")
+    write(tmp_path, *rows, pool.format(9, 9), "DataStore has no available IP addresses")
+    assert ("limits of the type", "possible") not in found(judge(tmp_path))

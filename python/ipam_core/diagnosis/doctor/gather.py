@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ SERVED_AGAIN = timedelta(seconds=30)
 refusal, end it."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)\S*")
 """What an agent built by hand logs in its place is `...` or a branch."""
+_PREFIXES = "ENABLE_PREFIX_DELEGATION"
 _TARGETS = ("WARM_IP_TARGET", "MINIMUM_IP_TARGET", "WARM_ENI_TARGET", "WARM_PREFIX_TARGET")
 _LOG_REFUSALS = {
     "refused": Refusal.NO_ADDRESS,
@@ -61,6 +63,10 @@ def gather_facts(
         unknown=case.unknown,
     )
     limits = _limits(case, instance_type, node_object, contradictions)
+    if (prefixes := _prefixes_seen(case, variables, limits)) is not None:
+        variables[_PREFIXES] = prefixes
+        settings = replace(settings, enable_prefix_delegation=True)
+        assumed.append(f"prefix mode: by what {prefixes.file} shows of the pool")
     if limits is None:
         assumed.append("the instance type is not shown: give --instance")
     prefix_mode = settings.enable_prefix_delegation and (limits is None or limits.nitro)
@@ -138,6 +144,23 @@ def _variables(case: Case) -> dict[str, Evidence]:
                 f"{is_set.file} sets {is_set.value}: not rolled out here"
             )
     return {**manifest, **running}
+
+
+def _prefixes_seen(
+    case: Case, variables: dict[str, Evidence], limits: InstanceLimits | None
+) -> Evidence | None:
+    """Return what shows prefix mode where no setting does: its prefixes, or an ENI's size."""
+    if _PREFIXES in variables or case.manifest is not None:
+        return None
+    cidrs = [
+        cidr for eni in (case.state.cards.get(0, ()) if case.state else ()) for cidr in eni.cidrs
+    ]
+    if case.state and cidrs and all(cidr.is_prefix for cidr in cidrs):
+        return replace(case.state.evidence, value="true")
+    logged = case.log.pool.get(0) if case.log else None
+    if logged and limits and logged[0].ips_per_eni == limits.slots * ADDRESSES_PER_PREFIX:
+        return replace(logged[1], value="true")
+    return None
 
 
 def _targets_known(case: Case, variables: dict[str, Evidence], prefix_mode: bool) -> bool:

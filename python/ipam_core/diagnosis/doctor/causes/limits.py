@@ -139,6 +139,22 @@ def limits_wrong(facts: Facts) -> Finding:
                 ),
                 certainty=Certainty.CERTAIN,
             )
+    if limits is not None and pool is not None and pool.per_eni and facts.starved:
+        size = ADDRESSES_PER_PREFIX if facts.prefix_mode else 1
+        if pool.per_eni != limits.slots * size and facts.knows("ENABLE_PREFIX_DELEGATION"):
+            return replace(
+                found(
+                    facts,
+                    evidence,
+                    title=(
+                        f"The agent counts {pool.per_eni} addresses an ENI (c.maxIPsPerENI), and "
+                        f"{limits.instance_type} holds {limits.slots * size}"
+                    ),
+                    why="its table of limits is of another release, or the type is another one",
+                    fix=_upgrade(facts),
+                ),
+                certainty=Certainty.POSSIBLE,
+            )
     if refused:
         return replace(
             found(
@@ -235,7 +251,9 @@ def leaked(facts: Facts) -> Finding:
         if evidence.time is None or newest is None or newest - evidence.time <= LEAK_RECENT
     }
     if not stay:
-        return no_matter(facts) or unless_logged(facts)
+        return (
+            unless_logged(facts) if facts.log_judges else no_matter(facts) or unless_logged(facts)
+        )
     failures = [
         failure
         for failure in facts.failures()
