@@ -160,3 +160,15 @@ def trail(folder, *calls):
         for number, (caller, api, code) in enumerate(calls)
     ]
     (folder / "trail.json").write_text(json.dumps({"Records": records}))
+
+
+def plain_log(folder, *messages, name="ipamd.log", caller="ipamd/ipamd.go:1", start="v1.18.5"):
+    """Write a log of messages, a second apart, after a start."""
+    every = [*([f"Starting L-IPAMD {start}  ..."] if start else []), *messages]
+    rows = [
+        json.dumps(
+            {"level": "info", "ts": f"2026-03-12T02:58:{n:02}.000Z", "caller": caller, "msg": text}
+        )
+        for n, text in enumerate(every)
+    ]
+    (folder / name).write_text("\n".join(rows) + "\n")

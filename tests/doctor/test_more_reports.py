@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from doctor.node_files import NOW, REFUSED, eni, events, failed, log, manifest, state, trail
-from ipam_core.cli._app import run
+from doctor.node_files import NOW, REFUSED, eni, events, log, plain_log, trail
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
 
@@ -22,18 +21,6 @@ def judge(folder, **given):
 
 def found(diagnosis):
     return [(each.cause, str(each.certainty)) for each in diagnosis.found]
-
-
-def write(folder, *messages, name="ipamd.log", caller="ipamd/ipamd.go:1", start="v1.18.5"):
-    """Write a log of messages, a second apart, after a start."""
-    every = [*([f"Starting L-IPAMD {start}  ..."] if start else []), *messages]
-    rows = [
-        json.dumps(
-            {"level": "info", "ts": f"2026-03-12T02:58:{n:02}.000Z", "caller": caller, "msg": text}
-        )
-        for n, text in enumerate(every)
-    ]
-    (folder / name).write_text("\n".join(rows) + "\n")
 
 
 def failed_event(folder, message, reason="FailedCreatePodSandBox", kind="Pod", name="web-1"):
@@ -70,7 +57,7 @@ def failed_event(folder, message, reason="FailedCreatePodSandBox", kind="Pod", n
     ],
 )
 def test_an_initialization_failure_is_named_with_what_to_do(error, command, says, tmp_path):
-    write(tmp_path, f"Initialization failure: {error}")
+    plain_log(tmp_path, f"Initialization failure: {error}")
     diagnosis = judge(tmp_path)
     assert found(diagnosis) == [("agent does not start", "certain")]
     (cause,) = diagnosis.found
@@ -83,7 +70,7 @@ def test_an_initialization_failure_is_named_with_what_to_do(error, command, says
     "after", ["node init completed successfully", "Successfully Reconciled ENI/IP pool"]
 )
 def test_a_failed_start_that_was_followed_by_work_is_over(after, tmp_path):
-    write(tmp_path, "Initialization failure: x", "Starting L-IPAMD v1.18.5  ...", after)
+    plain_log(tmp_path, "Initialization failure: x", "Starting L-IPAMD v1.18.5  ...", after)
     assert "agent does not start" in {each.cause for each in judge(tmp_path).ruled_out}
 
 
@@ -123,7 +110,7 @@ def test_a_container_that_waits_and_whose_probes_fail(tmp_path):
 
 def test_a_container_whose_agent_came_up_shows_that_it_did(tmp_path):
     """#1847: some tries, and then the configuration is copied."""
-    write(
+    plain_log(
         tmp_path,
         "Starting IPAM daemon in the background ... ",
         *["Retrying waiting for IPAM-D"] * 3,
@@ -143,14 +130,14 @@ def test_a_setting_that_the_container_refuses(tmp_path):
         "Setting WARM_PREFIX_TARGET = 0 is not supported while WARM_IP_TARGET/MINIMUM_IP_TARGET "
         "is not set. Please configure either one of them"
     )
-    write(tmp_path, text, name="aws-node.log", caller="entrypoint.sh", start="")
+    plain_log(tmp_path, text, name="aws-node.log", caller="entrypoint.sh", start="")
     (cause,) = judge(tmp_path).found
     assert cause.fix.commands[0].endswith("WARM_PREFIX_TARGET=1")
 
 
 def test_a_role_that_may_not_be_assumed_is_no_missing_policy(tmp_path):
     """IRSA with a trust policy of another cluster: the policy of the role does not matter."""
-    write(
+    plain_log(
         tmp_path,
         "Failed to call ec2:DescribeNetworkInterfaces for [eni-1]: operation error EC2: "
         "DescribeNetworkInterfaces, get identity: get credentials: failed to refresh cached "
@@ -189,7 +176,7 @@ def test_the_plugins_words_for_an_agent_that_does_not_answer(message, tmp_path):
 
 def test_the_plugins_log_alone(tmp_path):
     """#1808: plugin.log has the refused connections."""
-    write(
+    plain_log(
         tmp_path,
         "Received CNI add request: ContainerID(1) Netns(x) IfName(eth0)",
         "Error received from AddNetwork grpc call for containerID 1: rpc error: code = Unavailable "
@@ -258,10 +245,10 @@ def test_what_the_resource_controller_says(reason, message, says, tmp_path):
     ],
 )
 def test_what_the_agent_says_of_pods_with_security_groups(reply, certainty, tmp_path):
-    write(tmp_path, "IP stats - total IPs: 18, assigned IPs: 5, cooldown IPs: 0", reply)
+    plain_log(tmp_path, "IP stats - total IPs: 18, assigned IPs: 5, cooldown IPs: 0", reply)
     assert found(judge(tmp_path)) == [("branch ENIs", certainty)]
     served = "Send AddNetworkReply: IPv4Addr: 10.0.9.9, IPv6Addr: , DeviceNumber: -1, err: <nil>"
-    write(tmp_path, "IP stats - total IPs: 18, assigned IPs: 5, cooldown IPs: 0", reply, served)
+    plain_log(tmp_path, "IP stats - total IPs: 18, assigned IPs: 5, cooldown IPs: 0", reply, served)
     assert judge(tmp_path).healthy
 
 
@@ -285,7 +272,7 @@ def test_an_answer_that_no_other_cause_names(error, title, tmp_path):
 
 
 def test_every_subnet_is_excluded(tmp_path):
-    write(
+    plain_log(
         tmp_path,
         "IP stats for Network Card 0 - total IPs: 9, assigned IPs: 9, cooldown IPs: 0",
         "Failed to increase pool size due to not able to allocate ENI AllocENI: failed to create "
@@ -301,7 +288,7 @@ def test_every_subnet_is_excluded(tmp_path):
 
 def test_metadata_that_does_not_answer(tmp_path):
     """#1038: self-managed nodes whose calls to 169.254.169.254 are cut off."""
-    write(
+    plain_log(
         tmp_path,
         "IP stats - total IPs: 9, assigned IPs: 9, cooldown IPs: 0",
         "IP pool reconcile: Failed to get attached ENI info: get attached ENIs: failed to retrieve "
@@ -314,7 +301,7 @@ def test_metadata_that_does_not_answer(tmp_path):
 
 
 def test_a_plugin_of_another_version(tmp_path):
-    write(
+    plain_log(
         tmp_path,
         "IP stats - total IPs: 9, assigned IPs: 3, cooldown IPs: 0",
         "Rejecting AddNetwork request: rpc error: code = FailedPrecondition desc = wrong client "
@@ -348,77 +335,6 @@ def test_a_denied_call_of_the_nodes_role_beside_a_role_of_its_own(tmp_path):
     assert "Do not attach the policy" in cause.fix.note
 
 
-# --- what may be said ---------------------------------------------------------------------------
-
-
-def test_a_full_node_whose_pods_are_all_served_is_healthy(tmp_path, capsys):
-    """27 addresses, 27 pods, maxPods 29: as full as the type and its maxPods allow."""
-    state(tmp_path, FULL)
-    assert run(["doctor", str(tmp_path), "--instance", "m5.large"]) == 0
-    out = " ".join(capsys.readouterr().out.split())
-    assert "Nothing wrong: every address is used, and no pod is refused" in out
-    assert "it can hold no more in this mode" in out
-    state(tmp_path, FULL[:2])  # a place is left: what keeps it from growing is not shown
-    assert run(["doctor", str(tmp_path), "--instance", "m5.large"]) == 1
-
-
-def test_the_state_alone_of_a_node_without_a_free_address_does_not_tell(tmp_path, capsys):
-    state(tmp_path, FULL)
-    assert run(["doctor", str(tmp_path)]) == 1
-    out = " ".join(capsys.readouterr().out.split())
-    assert "Cannot tell: no address is free" in out
-    for needed in ("ipamd.log of the node", "the settings: kubectl", "kubectl get node NODE"):
-        assert needed in out
-
-
-@pytest.mark.parametrize("pods", [28, 32, 232])
-def test_a_max_pods_that_is_refuted_is_dropped(pods, tmp_path):
-    """More pods with an address than the usual maxPods lets in: it is another one."""
-    manifest(tmp_path, ENABLE_PREFIX_DELEGATION="true", WARM_PREFIX_TARGET="1")
-    state(tmp_path, [eni(0, 15, pods, size=16)])
-    known = judge(tmp_path, instance_type="m5.large").facts.max_pods
-    assert (known is None) == (pods + 2 > 110)
-    assert known is None or (known.value, known.evidence) == (110, None)
-
-
-def test_contradictions_are_said(tmp_path, capsys):
-    log(tmp_path, pool=[(9, 3, 0)])
-    assert run(["doctor", str(tmp_path), "--node", "ip-10-9-9-9"]) == 1
-    assert "--node ip-10-9-9-9 is in none of the files" in " ".join(capsys.readouterr().out.split())
-    assert run(["doctor", str(tmp_path), "--instance", "m8g.4xlarge"]) == 1
-    out = " ".join(capsys.readouterr().out.split())
-    assert "--instance m8g.4xlarge, but ipamd.log:3 says m5.large" in out
-    assert run(["doctor", str(tmp_path), "--instance", "m5.large"]) == 0
-
-
-def test_refusals_although_addresses_are_free_are_no_all_clear(tmp_path):
-    log(tmp_path, pool=[(9, 3, 0)])
-    failed_event(tmp_path, NO_ADDRESS)
-    assert found(judge(tmp_path)) == [("refused although addresses are free", "possible")]
-
-
-def test_a_log_that_ends_before_the_refusals_rules_nothing_out(tmp_path):
-    log(tmp_path, failed("CreateNetworkInterface", "RequestLimitExceeded"), pool=[(9, 9, 0)])
-    later = NOW.replace("02:58", "04:58")
-    events(tmp_path, ("FailedCreatePodSandBox", "Pod", "web", NO_ADDRESS, later))
-    diagnosis = judge(tmp_path)
-    assert found(diagnosis) == [("throttled API", "likely")]
-    assert "the log does not say so" not in {each.why for each in diagnosis.ruled_out}
-    why = {each.cause: each.why for each in diagnosis.open}
-    assert "it ends 2 h before them" in why["missing permission"]
-
-
-def test_another_programs_log_rules_nothing_out_and_has_no_say_in_time(tmp_path):
-    log(tmp_path, failed("CreateNetworkInterface", "RequestLimitExceeded"), pool=[(9, 9, 0)])
-    row = {"level": "info", "ts": "2026-03-12T09:00:00Z", "caller": "ebpf/bpf.go:1", "msg": "Hi"}
-    (tmp_path / "network-policy-agent.log").write_text(json.dumps(row) + "\n")
-    assert found(judge(tmp_path)) == [("throttled API", "certain")]
-    (tmp_path / "ipamd.log").unlink()
-    diagnosis_input = read_case([tmp_path])
-    assert diagnosis_input.files == [("network-policy-agent.log", "other log")]
-    assert diagnosis_input.log is None
-
-
 def test_a_start_that_a_full_subnet_ends(tmp_path):
     """#872: v1.6 allocates one address at its start; `jq .` had spread the line."""
     error = (
@@ -436,35 +352,3 @@ def test_a_start_that_a_full_subnet_ends(tmp_path):
     (cause,) = judge(tmp_path).found
     assert (cause.cause, str(cause.certainty)) == ("subnet out of addresses", "certain")
     assert cause.title == "The subnet has no address left: the agent does not start"
-
-
-def test_pods_of_a_node_without_an_eni_of_its_own_are_not_explained(tmp_path):
-    """#317: a total of 0, and nothing that says why: no cause is guessed."""
-    write(
-        tmp_path,
-        "AssignIPv4Address: IP address pool stats: total: 0, assigned 0",
-        "DataStore has no available IP addresses",
-        start="",
-    )
-    diagnosis = judge(tmp_path)
-    assert not diagnosis.found
-    assert diagnosis.verdict() == "Cannot tell: pods are refused, and nothing given shows why"
-
-
-def test_prefixes_show_prefix_mode_where_no_setting_does(tmp_path):
-    state(tmp_path, [eni(0, 2, 30, size=16)])
-    facts = judge(tmp_path, instance_type="m5.large").facts
-    assert facts.prefix_mode
-    assert (facts.pool.total, facts.pool.assignable) == (32, 2)
-    assert any("prefix mode: by what eni.out shows" in each for each in facts.assumed)
-    manifest(tmp_path, WARM_ENI_TARGET="1")  # which shows that it is off
-    assert not judge(tmp_path, instance_type="m5.large").facts.prefix_mode
-
-
-def test_a_size_of_an_eni_that_is_not_the_types(tmp_path):
-    pool = "IP pool stats: total = {0}, used = {0}, c.maxIPsPerENI = {1}"
-    rows = ("Found instance-type: m5.large ", "Prefix Delegation enabled false")
-    write(tmp_path, *rows, pool.format(14, 14), "DataStore has no available IP addresses")
-    assert found(judge(tmp_path))[-1] == ("limits of the type", "possible")
-    write(tmp_path, *rows, pool.format(9, 9), "DataStore has no available IP addresses")
-    assert ("limits of the type", "possible") not in found(judge(tmp_path))
