@@ -102,7 +102,7 @@ def test_another_programs_log_rules_nothing_out_and_has_no_say_in_time(tmp_path)
 
 def test_pods_of_a_node_without_an_eni_of_its_own_are_not_explained(tmp_path):
     """#317: a total of 0, and nothing that says why: no cause is guessed."""
-    write(
+    plain_log(
         tmp_path,
         "AssignIPv4Address: IP address pool stats: total: 0, assigned 0",
         "DataStore has no available IP addresses",
