@@ -103,7 +103,7 @@ def test_every_finding_is_documented_with_its_severity():
     assert rows == [(check.kind.identifier, str(check.kind.severity)) for check in CHECKS]
 
 
-PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet")}
+PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws"}
 
 

@@ -52,6 +52,7 @@ def _root(
 
 def _register() -> None:
     """Put every command under its name; each command imports the rest when it runs."""
+    from ipam_core.cli.capacity import capacity
     from ipam_core.cli.check import check
     from ipam_core.cli.checkpoint import checkpoint
     from ipam_core.cli.demo import demo
@@ -63,7 +64,7 @@ def _register() -> None:
     from ipam_core.cli.subnet import subnet
     from ipam_core.cli.tune import tune
 
-    for command in (demo, simulate, check, instances, doctor, explain, tune):
+    for command in (demo, simulate, check, instances, doctor, explain, tune, capacity):
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")
