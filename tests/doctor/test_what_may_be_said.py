@@ -19,6 +19,7 @@ from doctor.node_files import (
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
+from ipam_core.errors import InputError
 
 FULL = [eni(0, 9, 9), eni(1, 9, 9), eni(2, 9, 9)]  # m5.large: 3 ENIs of 9
 NO_ADDRESS = "add cmd: failed to assign an IP address to container"
@@ -95,9 +96,26 @@ def test_another_programs_log_rules_nothing_out_and_has_no_say_in_time(tmp_path)
     (tmp_path / "network-policy-agent.log").write_text(json.dumps(row) + "\n")
     assert found(judge(tmp_path)) == [("throttled API", "certain")]
     (tmp_path / "ipamd.log").unlink()
-    diagnosis_input = read_case([tmp_path])
-    assert diagnosis_input.files == [("network-policy-agent.log", "other log")]
-    assert diagnosis_input.log is None
+    with pytest.raises(InputError, match="nothing recognised"):
+        read_case([tmp_path])
+
+
+def test_what_lies_in_a_bundle_beside_the_inputs_keeps_no_all_clear_away(tmp_path):
+    """Logs of the whole node, text that is no UTF-8, templates, other programs' ends."""
+    log(tmp_path, pool=[(9, 3, 0)])
+    (tmp_path / "messages").write_bytes(
+        b'Mar 12 containerd[1]: time="2026-03-12T02:58:00Z" level=info msg="hello"\n'
+        b"Mar 12 kernel: panic: runtime error: index out of range [0]\n"
+    )
+    (tmp_path / "latin.txt").write_bytes("caf\xe9 [x] {y}\n".encode("latin-1") * 100)
+    (tmp_path / "template.yaml").write_text("kind: {{ .Values.kind }}\nspec: [\n")
+    (tmp_path / "other.json").write_text('{"x": [1, 2}')
+    (tmp_path / "iptables.out").write_text("*nat\n:PREROUTING ACCEPT [0:0]\n")
+    case = read_case([tmp_path])
+    assert case.files == [("ipamd.log", "log")]
+    assert case.unread == []
+    assert case.other_logs == ["messages"]
+    assert diagnose(case).healthy
 
 
 def test_pods_of_a_node_without_an_eni_of_its_own_are_not_explained(tmp_path):

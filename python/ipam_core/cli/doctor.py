@@ -190,6 +190,8 @@ def _notes(diagnosis: Diagnosis) -> list[str]:
     ]
     if case.log and case.log.n_broken:
         notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
+    if case.other_logs:
+        notes.append(f"logs of other programs, not read: {', '.join(case.other_logs[:5])}")
     notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
     return notes
 

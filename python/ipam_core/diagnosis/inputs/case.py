@@ -235,7 +235,10 @@ class Unread:
 
 @dataclass(slots=True, kw_only=True)
 class Case:
-    """All that was read. `variables` are the agent's, by source: manifest, endpoint or log."""
+    """All that was read. `variables` are the agent's, by source: manifest, endpoint or log.
+
+    `other_logs` have the form of the agent's and are of other programs.
+    """
 
     state: NodeState | None = None
     manifest: dict[str, Evidence] | None = None
@@ -257,6 +260,7 @@ class Case:
     bad_checkpoints: list[Evidence] = field(default_factory=list)
     newest: dict[Source, datetime] = field(default_factory=dict)
     files: list[tuple[str, str]] = field(default_factory=list)
+    other_logs: list[str] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -135,8 +135,9 @@ class _Reader:
     def _member(self, stream: _Stream, name: str, depth: int) -> bool:
         n_unread = len(self.case.unread)
         found = self._stream(stream, name, depth)
+        others = self.case.other_logs
         promised = _LOOKS_OURS.search(name) and not _NAMED_SO.search(name)
-        if not found and promised and len(self.case.unread) == n_unread:
+        if not found and promised and len(self.case.unread) == n_unread and name not in others:
             self.case.unread.append(Unread(file=name, why="nothing in it is recognised"))
         return found
 

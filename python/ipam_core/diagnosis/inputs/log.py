@@ -79,6 +79,8 @@ NO_ERROR = "<nil>"
 NO_ADDRESS = "no available IP"
 """What every form of the error has that a pod gets when the store has no address."""
 _MOST_STARTS = 1000
+_GO = "runtime"
+"""Who writes what a program ends with when it panics."""
 
 
 class Kinds(NamedTuple):
@@ -92,7 +94,7 @@ class Kinds(NamedTuple):
     def __str__(self) -> str:
         """Return what the file is, by what it holds."""
         named = ("log", "container log", "plugin log")
-        return ", ".join(kind for kind, n in zip(named, self, strict=False) if n) or "other log"
+        return ", ".join(kind for kind, n in zip(named, self, strict=False) if n)
 
 
 def is_log_line(line: bytes) -> bool:
@@ -132,6 +134,8 @@ class _Reader:
             self._broken += not continues(line)
             return
         known = _match(found.message)
+        if known and known[0].function == _GO and not (self._n["agent"] or self._n["container"]):
+            known = None  # another program's end, in a log of the whole node
         source = _whose(found, known[0].kind if known else "")
         if source is None:
             self._n["others"] += 1

@@ -29,7 +29,7 @@ from ipam_core.variables import VARIABLES
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ipam_core.diagnosis.inputs.case import Case
 
@@ -42,11 +42,20 @@ _OURS = (
     '"involvedObject"', '"vpc-cni-ipam/1"',
 )  # fmt: skip
 """Words that show what a document was, when it no longer parses."""
+_OUR_YAML = ("DaemonSet", "involvedObject", "KubeletConfiguration")
+_IN_JSON = re.compile(
+    rb'"(?:AvailableIPv4Cidrs|ENIIPPools|ENIs|AssignedIPs|eventSource|CloudTrailEvent|involvedObject'
+    rb'|regarding|allocations|maxPods|addonName|WARM_[A-Z_]+|kind|level|message|@message)"'
+)
+"""What is in a JSON document of these, wherever it starts in a text."""
+_IN_TEXT = re.compile(rb"(?:%s)\b" % b"|".join(name.encode() for name in VARIABLES))
 _YAML = re.compile(rb"^\s*(?:- )?kind:\s", re.MULTILINE)
 
 
 def recognise(stream: io.BufferedReader[Any], name: str, case: Case) -> bool:
     """Read a plain stream into the case; return whether it is an input.
+
+    A bundle holds much else: only a stream that starts like an input is read wholly.
 
     Raises:
         InputError: it is one, and damaged.
@@ -71,18 +80,29 @@ def recognise(stream: io.BufferedReader[Any], name: str, case: Case) -> bool:
         variables.read_text(content, name, case)
         case.files.append((name, f"description of a {kind}"))
     elif is_log:
-        read = read_log(_lines(stream), name, case)
-        case.files.append((name, str(read)))
+        return _log(_lines(stream), name, case)
     elif metrics.is_metrics(text):
         metrics.read_metrics(text_of(stream), name, case)
         case.files.append((name, "metrics"))
     elif _YAML.search(head) and head.lstrip()[:1] not in (b"{", b"["):
         return _yaml(text_of(stream), name, case)
-    elif b"{" in head or b"[" in head:
+    elif head.lstrip()[:1] in (b"{", b"[") or _IN_JSON.search(head):
         content = text_of(stream)
         return _json(content, name, case) or _settings(content, name, case)
-    else:
+    elif _IN_TEXT.search(head):
         return _settings(text_of(stream), name, case)
+    else:
+        return False
+    return True
+
+
+def _log(lines: Iterable[bytes], name: str, case: Case) -> bool:
+    """Read log lines; return whether some are of the agent, its container or its plugin."""
+    kinds = read_log(lines, name, case)
+    if not any(kinds[:3]):
+        case.other_logs.append(name)
+        return False
+    case.files.append((name, str(kinds)))
     return True
 
 
@@ -95,8 +115,7 @@ def _json(content: str, name: str, case: Case) -> bool:
     documents = list(_documents(content))
     lines = [json.dumps(each).encode() for each in documents if _is_line(each)]
     if lines:  # a log that `jq .` spread over lines
-        case.files.append((name, str(read_log(lines, name, case))))
-        return True
+        return _log(lines, name, case)
     for document in documents:
         found |= _document(document, name, content, case)
     if not found and any(word in content for word in _OURS) and (why := _damage(content)):
@@ -167,8 +186,7 @@ def _document(document: Any, name: str, content: str, case: Case) -> bool:
     elif (items := _items(document)) is not None:
         return _documents_of(items, name, content, case)
     elif (lines := _exported(document)) is not None:
-        read = read_log([line.encode("utf-8", "replace") for line in lines], name, case)
-        case.files.append((name, str(read)))
+        return _log([line.encode("utf-8", "replace") for line in lines], name, case)
     else:
         return variables.read_document(document, name, content, case)
     return True
@@ -216,7 +234,13 @@ def _exported(document: Any) -> list[str] | None:
 
 
 def _yaml(content: str, name: str, case: Case) -> bool:
-    return _documents_of(load_documents(content), name, content, case)
+    try:
+        documents = load_documents(content)
+    except InputError:
+        if any(word in content for word in _OUR_YAML):
+            raise
+        return False  # a template, or a text that only looks so
+    return _documents_of(documents, name, content, case)
 
 
 def _settings(content: str, name: str, case: Case) -> bool:
