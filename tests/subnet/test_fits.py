@@ -129,6 +129,31 @@ def test_prefix_mode_alone_is_judged_as_a_cluster_has_it(empty, run_subnet):
     assert flapping["prefixes", 15]["draw"]["prefixes"] == 1
 
 
+def test_limits_by_hand_and_of_a_file_of_types(empty, run_subnet, tmp_path):
+    found = fits(run_subnet, empty, "--limits", "enis=2,ips=5,nitro=true")
+    assert found["secondary IPs", 8]["draw"] == {"enis": 2, "addresses": 8, "prefixes": 0}
+    types = tmp_path / "types.json"
+    described = {
+        "InstanceType": "z9.huge",
+        "Hypervisor": "nitro",
+        "BareMetal": False,
+        "VCpuInfo": {"DefaultVCpus": 2},
+        "NetworkInfo": {
+            "Ipv4AddressesPerInterface": 5,
+            "MaximumNetworkInterfaces": 2,
+            "DefaultNetworkCardIndex": 0,
+            "NetworkCards": [{"NetworkCardIndex": 0, "MaximumNetworkInterfaces": 2}],
+        },
+    }
+    types.write_text(json.dumps({"InstanceTypes": [described]}))
+    found = fits(run_subnet, empty, "--instance", "z9.huge", "--instance-types", types)
+    assert found["secondary IPs", 8]["draw"]["enis"] == 2
+    status, out, _ = run_subnet("forecast", "--cidr", "10.0.0.0/24", "--nodes", 2, "--hours", 1,
+                                "--pods-per-node", 5, "--limits", "enis=2,ips=5")  # fmt: skip
+    assert status == 0
+    assert "maxPods 10" in out
+
+
 CHURN = Churn(nodes=8, node_life_h=24, pods_per_node=100, pod_life_h=2, hours=6, samples=4)
 PREFIXES = Settings(warm_prefix_target=1)
 

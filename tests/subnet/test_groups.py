@@ -151,8 +151,9 @@ def test_pods_that_a_node_cannot_run_are_refused():
 
 def test_a_table_of_80_columns_and_what_was_taken(capsys):
     arguments = ["--cidr", "a=10.0.0.0/22", "--cidr", "b=10.0.4.0/22"]
-    arguments += ["--group", "4xm5.4xlarge,name=web,ENABLE_PREFIX_DELEGATION=true,pods=40,subnets=a",
-                  "--group", "30xm5.large,pods=12,name=m5.large,subnets=b,surge=0"]  # fmt: skip
+    web = "4xm5.4xlarge,name=web,ENABLE_PREFIX_DELEGATION=true,pods=40,subnets=a"
+    plain = "30xm5.large,pods=12,name=m5.large,subnets=b,surge=0"
+    arguments += ["--group", web, "--group", plain]
     assert run(["capacity", *arguments]) == 0
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80

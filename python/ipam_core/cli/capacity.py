@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ipam_core.cli._given import TypesFileOption
 from ipam_core.cli._options import JsonOption, SeedOption
 from ipam_core.errors import InputError
 
@@ -47,6 +48,7 @@ def capacity(
     settings: Annotated[
         Path | None, typer.Option(help="The agent's settings, in any form that explain reads.")
     ] = None,
+    instance_types: TypesFileOption = None,
     max_pods: Annotated[
         int | None,
         typer.Option(min=1, help="The kubelet's maxPods; none: the usual one of type and mode."),
@@ -71,7 +73,7 @@ def capacity(
     variables = read_given(env or (), settings=settings).variables
     subnets, zones = _subnets(files or [], cidr or [])
     groups = [
-        _group(text, n, variables, max_pods, list(subnets), zones)
+        _group(text, n, variables, max_pods, list(subnets), zones, instance_types)
         for n, text in enumerate(group, 1)
     ]
     names = [each.name for each in groups]
@@ -135,10 +137,11 @@ def _group(
     max_pods: int | None,
     subnets: list[str],
     zones: Mapping[str, str],
+    types: Path | None,
 ) -> NodeGroup:
     """Return the group that an option describes. Raises `InputError`."""
     from ipam_core import instances
-    from ipam_core.cli._given import read_given
+    from ipam_core.cli._given import chosen_types, read_given
     from ipam_core.settings import Settings
     from ipam_core.subnet.draw import node_draws
     from ipam_core.subnet.groups import NodeGroup
@@ -165,7 +168,10 @@ def _group(
         raise InputError(f"{where}: {settings.warnings[0]}")
     if settings.enable_ipv6:
         raise InputError(f"{where}: with IPv6 pods take no address of an IPv4 subnet")
-    limits = instances.limits(instance_type)
+    kinds = chosen_types([instance_type], file=types)
+    if len(kinds) != 1:
+        raise InputError(f"{where}: one instance type is needed, not {len(kinds)}")
+    limits = kinds[0]
     usual = instances.max_pods(limits, settings)
     most, rule = usual.value, usual.rule
     if "max-pods" in keys or max_pods is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ipam_core.cli._given import LimitsOption, TypesFileOption
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
 from ipam_core.cli._out import print_json, print_text, progress, progress_of, waiting
 from ipam_core.errors import InputError
@@ -69,6 +70,8 @@ def report(
             "--instance", "--instance-type", help="Type of nodes to fit in; none: what most are."
         ),
     ] = None,
+    limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     env: EnvOption = None,
     max_pods: MaxPodsOption = None,
     pods_per_node: Annotated[
@@ -89,7 +92,6 @@ def report(
 
     Example: ipam-core subnet report subnets.json interfaces.json --plot map.png
     """
-    from ipam_core import instances
     from ipam_core.cli._subnet_text import print_overview, print_report
     from ipam_core.subnet.advice import advise, usual_instance_type
     from ipam_core.subnet.inventory import read_inventory
@@ -97,7 +99,7 @@ def report(
 
     settings = _settings(env)
     reservation_size = _bits(reserve)
-    limits = instances.limits(instance) if instance else None
+    chosen_type = _type(instance, limits, instance_types) if instance or limits else None
     if plot is not None:
         from ipam_core.plots.style import check_path
 
@@ -118,10 +120,10 @@ def report(
         advices.append(
             advise(
                 each,
-                limits or _limits_of(each, usual),
+                chosen_type or _limits_of(each, usual, instance_types),
                 settings,
                 wanted=win,
-                type_assumed=limits is None and usual is None,
+                type_assumed=chosen_type is None and usual is None,
                 reservation_size=reservation_size,
                 pods_per_node=pods_per_node,
                 max_pods=max_pods,
@@ -162,15 +164,24 @@ def report(
     return 1 if doubtful else 0
 
 
-def _limits_of(report: SubnetReport, usual: str | None) -> InstanceLimits | str:
+def _type(name: str | None, limits: str | None, types: Path | None) -> InstanceLimits:
+    """Return the limits of the one type that options give. Raises `InputError`."""
+    from ipam_core.cli._given import chosen_types
+
+    found = chosen_types([name] if name else [], limits=limits, file=types)
+    if len(found) != 1:
+        names = ", ".join(each.instance_type for each in found[:3])
+        raise InputError(f"one instance type is needed, not {len(found)}: {names}")
+    return found[0]
+
+
+def _limits_of(report: SubnetReport, usual: str | None, types: Path | None) -> InstanceLimits | str:
     """Return the limits of the type that most nodes of a subnet have, or why not."""
-    from ipam_core import instances
-    from ipam_core.errors import UnknownInstanceTypeError
     from ipam_core.subnet.advice import DEFAULT_INSTANCE_TYPE, holds_more_than
 
     try:
-        limits = instances.limits(usual or DEFAULT_INSTANCE_TYPE)
-    except UnknownInstanceTypeError as error:
+        limits = _type(usual or DEFAULT_INSTANCE_TYPE, None, types)
+    except InputError as error:
         return str(error)
     if usual is None and holds_more_than(report, limits):
         return (
@@ -189,6 +200,8 @@ def forecast(
     instance: Annotated[
         str, typer.Option("--instance", "--instance-type", help="Type of the nodes.")
     ] = "m5.large",
+    limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     env: EnvOption = None,
     prefix_mode: Annotated[
         bool, typer.Option("--prefixes", help="Nodes draw /28s, not secondary IPs.")
@@ -211,7 +224,6 @@ def forecast(
 
     Example: ipam-core subnet forecast --cidr 10.0.0.0/20 --nodes 60 --plot churn.svg
     """
-    from ipam_core import instances
     from ipam_core._subnet import Subnet
     from ipam_core.cli._forecast_text import print_forecast
     from ipam_core.subnet.forecast import Churn
@@ -223,9 +235,9 @@ def forecast(
     if not pods_per_node < inf:
         raise InputError(f"--pods-per-node {pods_per_node}: a number with an end")
     settings = _settings(env)
-    limits = instances.limits(instance)
-    if prefix_mode and not limits.nitro:
-        raise InputError(f"--prefixes: {instance} cannot have prefixes")
+    kind = _type(None if limits else instance, limits, instance_types)
+    if prefix_mode and not kind.nitro:
+        raise InputError(f"--prefixes: {kind.instance_type} cannot have prefixes")
     if plot is not None:
         from ipam_core.plots.style import check_path
 
@@ -249,7 +261,7 @@ def forecast(
     with progress_of("Looking ahead") as on_progress:
         found = look_ahead(
             start,
-            limits,
+            kind,
             settings,
             churn,
             prefix_mode=prefix_mode,
