@@ -30,13 +30,13 @@ sanitize:
 	$(PYTHON) -m venv $(SANITIZE)
 	$(SANITIZE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(SANITIZE)/bin/python -m pip install --quiet --group build --group test
-	$(SANITIZE)/bin/python -m pip uninstall --quiet --yes ipam-core  # its old .pxd would be found first
 	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 		$(SANITIZE)/bin/python -m pip install --quiet --no-build-isolation --force-reinstall \
 		--no-deps --config-settings cmake.build-type=Debug --config-settings build-dir=build/sanitize .
 	$(SANITIZE)/bin/python -m pip install --quiet numpy
 	LD_PRELOAD="$(ASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
-		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core tests/subnet/test_subnet.py -q -p no:cacheprovider
+		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core tests/subnet/test_subnet.py \
+		tests/subnet/test_hostile.py -q -p no:cacheprovider
 
 lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
 lint: $(VENV)/.ready

@@ -46,9 +46,15 @@ def cidrs(mode: str, n_addresses: int) -> list[tuple[str, list[str]]]:
     ]
 
 
-def build(mode: str, attached: list[tuple[str, list[str]]], cooldown_s: float = 0) -> DataStore:
+SHORTEST_S = 1e-9
+"""A cooldown that is over at the next tick: every release goes through the list of the cooling."""
+
+
+def build(
+    mode: str, attached: list[tuple[str, list[str]]], cooldown_s: float = SHORTEST_S
+) -> DataStore:
     """Return a store that holds these CIDRs."""
-    store = DataStore(mode, cooldown_s=cooldown_s)
+    store = DataStore(mode, cooldown_s=cooldown_s, given_time=True)
     add = store.add_prefix if mode == "prefix" else store.add_address
     for number, (eni_id, texts) in enumerate(attached):
         store.add_eni(eni_id, device_number=number, primary=number == 0)
@@ -57,7 +63,7 @@ def build(mode: str, attached: list[tuple[str, list[str]]], cooldown_s: float = 
     return store
 
 
-def new_store(mode: str, n_addresses: int, cooldown_s: float = 0) -> DataStore:
+def new_store(mode: str, n_addresses: int, cooldown_s: float = SHORTEST_S) -> DataStore:
     """Return a store with at least so many addresses."""
     return build(mode, cidrs(mode, n_addresses), cooldown_s)
 

@@ -36,7 +36,7 @@ def sandbox(number, ifname="eth0"):
 
 
 def small_store(n_prefixes=2, n_addresses=3, mode="prefix"):
-    store = DataStore(mode, cooldown_s=30)
+    store = DataStore(mode, cooldown_s=30, given_time=True)
     for device in range(2):
         eni_id = f"eni-{device}"
         store.add_eni(eni_id, device_number=device, primary=device == 0, created_ns=SECOND)
@@ -49,7 +49,7 @@ def small_store(n_prefixes=2, n_addresses=3, mode="prefix"):
 
 def big_store(n_prefixes=736):
     """A store with room for 11,000 pods."""
-    store = DataStore("prefix", cooldown_s=30)
+    store = DataStore("prefix", cooldown_s=30, given_time=True)
     for number in range(n_prefixes):
         device, slot = divmod(number, 49)
         if slot == 0:

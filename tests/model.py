@@ -33,6 +33,7 @@ class Use:
     pod: object
     assigned_ns: int
     released_ns: int = 0
+    is_named: bool = True
 
 
 @dataclass
@@ -145,6 +146,9 @@ class Model:
         return None
 
     def is_cooling(self, use, now_ns):
+        """Return whether its cooldown is not over; without one it never cools."""
+        if self.cooldown_ns == 0:
+            return False
         return use.sandbox is None and now_ns - use.released_ns <= self.cooldown_ns
 
     def is_free(self, cidr, address, now_ns):
@@ -200,9 +204,15 @@ class Model:
                 return [min(cooled, key=ipaddress.ip_address)]
         return [lowest]
 
-    def take(self, sandbox, address, pod, now_ns):
+    def take(self, sandbox, address, pod, now_ns, *, is_named=True):
         _, cidr = self.place_of(address)
-        cidr.uses[address] = Use(sandbox, pod, now_ns)
+        cidr.uses[address] = Use(sandbox, pod, now_ns, is_named=is_named)
+
+    def name(self, held, pod):
+        """Give an assignment, of which a batch knew the digest only, its names."""
+        use = held[1].uses[held[2]]
+        if not use.is_named:
+            use.pod, use.is_named = pod, True
 
     def adopt(self, sandbox, address, pod, now_ns):
         place = self.place_of(address)
@@ -211,6 +221,7 @@ class Model:
         held = self.holder_of(sandbox)
         if held is not None:
             if held[2] == address:
+                self.name(held, pod)
                 return
             raise Refused("duplicate")
         use = place[1].uses.get(address)
@@ -233,6 +244,15 @@ class Model:
             raise Refused("unknown sandbox")
         use = held[1].uses[held[2]]
         use.sandbox, use.pod, use.released_ns = None, None, now_ns
+        return held[2]
+
+    def unassign(self, sandbox):
+        held = self.holder_of(sandbox)
+        if held is None:
+            raise Refused("unknown sandbox")
+        use = held[1].uses[held[2]]
+        use.sandbox, use.pod = None, None
+        use.released_ns = use.assigned_ns - self.cooldown_ns - 1
         return held[2]
 
     # --- questions ------------------------------------------------------------------

@@ -1,34 +1,14 @@
 """Types of a part of the DataStore: what is attached (src/ipam_core/_enis.pyx)."""
 
-from typing import ClassVar, Literal
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
+from ipam_core._shared import Shared
 from ipam_core._values import Assignment, Eni
 
-_Mode = Literal["secondary-ip", "prefix", "mixed", "ipv6"]
-_Placement = Literal["pack", "first", "spread", "arbitrary"]
+_Prefix = str | IPv4Network | IPv6Network
 
-class Enis:
+class Enis(Shared):
     """The ENIs of a store, and their secondary IPs and prefixes."""
-
-    MAX_ENIS: ClassVar[int]
-    MAX_SLOTS: ClassVar[int]
-
-    def __init__(
-        self,
-        mode: _Mode = "secondary-ip",
-        *,
-        cooldown_s: float = 30,
-        placement: _Placement = "pack",
-        seed: int = 0,
-    ) -> None: ...
-    @property
-    def mode(self) -> _Mode: ...
-    @mode.setter
-    def mode(self, mode: _Mode) -> None: ...  # the other kind drains (section 3)
-    @property
-    def cooldown_ns(self) -> int: ...
-    @property
-    def placement(self) -> _Placement: ...
 
     # ENIs
     def add_eni(
@@ -54,13 +34,13 @@ class Enis:
     def __contains__(self, eni_id: object, /) -> bool: ...
 
     # addresses and prefixes
-    def add_address(self, eni_id: str, address: str) -> None: ...
-    def add_prefix(self, eni_id: str, prefix: str) -> None: ...
+    def add_address(self, eni_id: str, address: str | IPv4Address) -> None: ...
+    def add_prefix(self, eni_id: str, prefix: _Prefix) -> None: ...
     def remove_address(
-        self, eni_id: str, address: str, *, force: bool = False
+        self, eni_id: str, address: str | IPv4Address, *, force: bool = False
     ) -> list[Assignment]: ...
     def remove_prefix(
-        self, eni_id: str, prefix: str, *, force: bool = False
+        self, eni_id: str, prefix: _Prefix, *, force: bool = False
     ) -> list[Assignment]: ...
     def addresses(self, eni_id: str) -> list[str]: ...
     def prefixes(self, eni_id: str) -> list[str]: ...

@@ -5,7 +5,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ipam_core._pods import Pods
+from ipam_core._saved import Saved
 from ipam_core._values import Assignment as Assignment
 from ipam_core._values import Eni as Eni
 from ipam_core._values import EniStats as EniStats
@@ -15,7 +15,7 @@ from ipam_core._values import Sandbox as Sandbox
 from ipam_core._values import UsedAddress as UsedAddress
 
 @final
-class DataStore(Pods):
+class DataStore(Saved):
     """One network card's ENIs and their addresses."""
 
     def stats(self, now_ns: int | None = None, network_card: int | None = None) -> PoolStats: ...
@@ -35,7 +35,6 @@ class DataStore(Pods):
     def assignment_ages_ns(self, now_ns: int | None = None) -> NDArray[np.int64]: ...
 
     # the whole state
-    def snapshot(self) -> bytes: ...
     @classmethod
     def restore(cls, snapshot: bytes) -> DataStore: ...
     def _check(self) -> None: ...

@@ -83,12 +83,14 @@ class DuplicateError(IpamError):
 
 
 class AddressInUseError(IpamError):
-    """What is to be removed or taken holds an assignment, or is another's."""
+    """What is to be removed or taken holds an assignment, or is another's, or cools."""
 
-    def __init__(self, what: str, n_assigned: int = 1) -> None:
-        super().__init__(f"{what} is in use ({n_assigned} assigned)")
+    def __init__(self, what: str, n_assigned: int = 1, *, n_cooling: int = 0) -> None:
+        state = "is cooling" if n_cooling else f"is in use ({n_assigned} assigned)"
+        super().__init__(f"{what} {state}")
         self.what = what
         self.n_assigned = n_assigned
+        self.n_cooling = n_cooling
 
 
 class CapacityError(IpamError):

@@ -2,7 +2,11 @@
 
 from libc.stdint cimport int64_t
 
-cdef enum: MOST_SECONDS = 1_000_000_000    # of a cooldown or an age
+cdef enum:
+    MOST_SECONDS = 1_000_000_000    # of a cooldown or an age
+    # How far ahead of the clock a caller's time may be. None has reason to be ahead, but
+    # for the clock's coarseness, and clocks that are slewed otherwise (CLOCK_MONOTONIC_RAW).
+    AHEAD_S = 60
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
@@ -29,15 +33,30 @@ cdef inline int64_t within(object value, int64_t least, int64_t most, str name) 
     return number
 
 
-cdef inline int64_t read_now(object now_ns) except? -1:
-    """Return the time that a caller gave, or the coarse monotonic clock's."""
+cdef inline int64_t clock_ns() noexcept nogil:
+    """Return the time of the coarse monotonic clock, some milliseconds behind the fine one."""
     cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+    return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+
+cdef inline int64_t checked_ns(object value, int64_t *latest_ns, str name) except? -1:
+    """Return the time that a caller gave, or the coarse monotonic clock's.
+
+    Raises `ValueError` where it is later than `latest_ns`, which moves on with the clock:
+    the clock is read only for a time that is later than any before.
+    """
     cdef int overflow
     cdef int64_t number
-    if now_ns is None:
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
-        return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
-    number = PyLong_AsLongLongAndOverflow(now_ns, &overflow)
+    if value is None:
+        return clock_ns()
+    number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow or not -most_ns() < number < most_ns():
-        raise ValueError(f"now_ns {now_ns}: within 2**62 nanoseconds")
+        raise ValueError(f"{name} {value}: within 2**62 nanoseconds")
+    if number > latest_ns[0]:
+        latest_ns[0] = clock_ns() + <int64_t> AHEAD_S * 1_000_000_000
+        if number > latest_ns[0]:
+            raise ValueError(
+                f"{name} {number}: more than {AHEAD_S} s ahead of the monotonic clock, which only "
+                "a store made with given_time=True takes")
     return number

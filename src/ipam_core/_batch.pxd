@@ -8,6 +8,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 
+from ipam_core._assign cimport pool_n_assignable, pool_next, pool_release
 from ipam_core._bits cimport bit, first_set
 from ipam_core._ledger cimport (
     UNUSED,
@@ -25,10 +26,7 @@ from ipam_core._pool cimport (
     Place,
     Pool,
     pool_address,
-    pool_n_assignable,
-    pool_next,
     pool_record_for,
-    pool_release,
     pool_sign,
     pool_take,
 )

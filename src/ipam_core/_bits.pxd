@@ -15,6 +15,16 @@ cdef extern from *:
     int __builtin_clzll(unsigned long long) noexcept nogil
     int __builtin_popcountll(unsigned long long) noexcept nogil
 
+cdef extern from *:
+    """
+    static inline uint64_t c_mix(uint64_t one, uint64_t other) {
+        unsigned __int128 product = (unsigned __int128) one * other;
+        return (uint64_t) product ^ (uint64_t) (product >> 64);
+    }
+    """
+    uint64_t mix "c_mix"(uint64_t one, uint64_t other) noexcept nogil
+    # The halves of the product, one upon the other: each bit depends on both words.
+
 
 cdef struct BitSet:
     uint64_t top

@@ -1,34 +1,17 @@
-"""ENIs and what is attached to them: the part of the DataStore that EC2 decides.
-
-A method parses its arguments, waits for its turn, and then runs C code to the end.
-From the moment it reads the pool until it is done with what it read, it makes nothing
-that could start a garbage collection or run a caller's code: lists are made before,
-and the values are outside the collector. So a method under the GIL is one step for
-other threads; batches, which let the GIL go, hold the store's own lock instead.
-"""
+"""ENIs and what is attached to them: the part of the DataStore that EC2 decides."""
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
-from cpython.pythread cimport (
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_release_lock,
-    WAIT_LOCK,
-)
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport MOST_SECONDS, read_now, within
+from ipam_core._arguments cimport checked_ns, within
 from ipam_core._bits cimport bit, first_set
 from ipam_core._ipv4 cimport c_parse_address
-from ipam_core._ledger cimport Record, ledger_close, ledger_init
+from ipam_core._ledger cimport Record
 from ipam_core._pool cimport (
     ARBITRARY,
-    FIRST,
     N_ENIS,
-    PACK,
-    SPREAD,
     Place,
     pool_add,
     pool_address,
@@ -61,7 +44,7 @@ from ipam_core._slots cimport (
     slot_find,
     slot_reserve,
 )
-from ipam_core._text cimport address_text, prefix_text, read_prefix
+from ipam_core._text cimport address_text, given_text, plain_text, prefix_text, read_prefix
 from ipam_core._values cimport Assignment, Eni, sandbox_of
 from ipam_core._walk cimport GROUP, random_below, walk_list, walk_reach, walk_seat
 
@@ -73,109 +56,15 @@ from ipam_core.errors import (
     UnknownEniError,
 )
 
-_KINDS = {
-    "secondary-ip": 1 << LONE,
-    "prefix": 1 << PREFIX,
-    "mixed": 1 << LONE | 1 << PREFIX,
-    "ipv6": 1 << WIDE,
-}
-_PLACEMENTS = {"pack": PACK, "first": FIRST, "spread": SPREAD, "arbitrary": ARBITRARY}
 
-
-cdef object one_of(dict names, object name, str what):
-    """Return what a name stands for. Raises `ValueError` where it is none of them."""
-    if name not in names:
-        raise ValueError(f"{what} {name!r}: one of {', '.join(names)}")
-    return names[name]
-
-
-cdef class Enis:
+cdef class Enis(Shared):
     """The ENIs of a store, and their secondary IPs and prefixes."""
-
-    MAX_ENIS = N_ENIS
-    MAX_SLOTS = N_SLOTS
-
-    def __cinit__(self):
-        self._numbers = {}
-        self.lock = PyThread_allocate_lock()
-        if ledger_init(&self.pool.ledger) < 0 or self.lock == NULL:
-            raise MemoryError
-
-    def __init__(self, mode="secondary-ip", *, cooldown_s=30, placement="pack", seed=0):
-        kinds = one_of(_KINDS, mode, "mode")
-        chosen = one_of(_PLACEMENTS, placement, "placement")
-        if not 0 <= cooldown_s <= MOST_SECONDS:
-            raise ValueError(f"cooldown_s {cooldown_s!r}: from 0 to {MOST_SECONDS}")
-        cooldown_ns = round(cooldown_s * 1_000_000_000)
-        random = seed & 0xFFFF_FFFF_FFFF_FFFF
-        self.wait()
-        self.pool.kinds = kinds
-        self.pool.placement = chosen
-        self.pool.cooldown_ns = cooldown_ns
-        self.pool.random = random
-        self.pool.reach = max(self.pool.reach, GROUP)
-
-    def __dealloc__(self):
-        cdef int rank
-        for rank in range(self.pool.n_enis):
-            Py_DECREF(<object> pool_ranked(&self.pool, rank).eni_id)
-            Py_DECREF(<object> pool_ranked(&self.pool, rank).subnet_id)
-            eni_free(pool_ranked(&self.pool, rank))
-        ledger_close(&self.pool.ledger)
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
-
-    # --- threads ------------------------------------------------------------------------
-
-    cdef int hold(self) except -1:
-        """Keep every other call out until `let_go`, so that the GIL can be let go."""
-        self.wait()
-        self.busy = True
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        return 0
-
-    cdef void let_go(self) noexcept:
-        """Let other calls in again. Needs the GIL."""
-        self.busy = False
-        PyThread_release_lock(self.lock)
-
-    cdef inline int wait(self) except -1:
-        """Wait while somebody holds the store. `busy` changes only under the GIL."""
-        while self.busy:
-            with nogil:
-                PyThread_acquire_lock(self.lock, WAIT_LOCK)
-                PyThread_release_lock(self.lock)
-        return 0
-
-    # --- what it is ---------------------------------------------------------------------
-
-    @property
-    def mode(self):
-        """The kinds that are assigned from and counted. Settable; the others drain."""
-        return next(name for name, kinds in _KINDS.items() if kinds == self.pool.kinds)
-
-    @mode.setter
-    def mode(self, mode):
-        kinds = one_of(_KINDS, mode, "mode")
-        self.wait()
-        self.pool.kinds = kinds
-
-    @property
-    def cooldown_ns(self):
-        """How long a released address cools, in nanoseconds."""
-        return self.pool.cooldown_ns
-
-    @property
-    def placement(self):
-        """How an address is chosen."""
-        return next(name for name, value in _PLACEMENTS.items()
-                    if value == self.pool.placement)
 
     # --- ENIs ---------------------------------------------------------------------------
 
-    def add_eni(self, str eni_id not None, *, device_number, network_card=0,
+    def add_eni(self, eni_id, *, device_number, network_card=0,
                 bint primary=False, bint trunk=False, bint efa=False, bint excluded=False,
-                created_ns=None, str subnet_id not None="", route_table=0):
+                created_ns=None, subnet_id="", route_table=0):
         """Add an ENI without addresses.
 
         `created_ns` is when it came, on the monotonic clock; `find_freeable_eni` goes by
@@ -186,55 +75,57 @@ cdef class Enis:
         cdef int device = within(device_number, 0, 0x7FFF_FFFF, "device_number")
         cdef int card = within(network_card, 0, 0x7FFF_FFFF, "network_card")
         cdef int route = within(route_table, 0, 0x7FFF_FFFF, "route_table")
-        cdef int64_t created = read_now(created_ns)
+        cdef int64_t created = checked_ns(created_ns, &self.latest_ns, "created_ns")
+        cdef str name = plain_text(eni_id, "eni_id"), subnet = plain_text(subnet_id, "subnet_id")
         cdef EniState *eni
         self.wait()
-        if eni_id in self._numbers:
-            raise DuplicateError("ENI", eni_id)
+        if name in self._numbers:
+            raise DuplicateError("ENI", name)
         if self.pool.n_enis == N_ENIS:
             raise CapacityError("ENIs of a store", N_ENIS)
         eni = <EniState*> PyMem_RawCalloc(1, sizeof(EniState))
         if eni == NULL:
             raise MemoryError
-        eni.eni_id, eni.subnet_id = <PyObject*> eni_id, <PyObject*> subnet_id
+        eni.eni_id, eni.subnet_id = <PyObject*> name, <PyObject*> subnet
         eni.device_number, eni.network_card, eni.route_table = device, card, route
         eni.created_ns = created
         eni.primary, eni.trunk, eni.efa, eni.excluded = primary, trunk, efa, excluded
         eni.reach = GROUP
         try:
-            self._numbers[eni_id] = None
+            self._numbers[name] = None
         except MemoryError:
             PyMem_RawFree(eni)
             raise
-        Py_INCREF(eni_id)
-        Py_INCREF(subnet_id)
+        Py_INCREF(name)
+        Py_INCREF(subnet)
         if self.pool.placement == ARBITRARY:
             seat_eni(&self.pool, eni)
-        self._numbers[eni_id] = pool_add(&self.pool, eni)
+        self._numbers[name] = pool_add(&self.pool, eni)
 
-    def remove_eni(self, str eni_id not None, *, bint force=False):
+    def remove_eni(self, eni_id, *, bint force=False):
         """Remove an ENI and all its addresses; return the assignments that went with it.
 
         Raises `UnknownEniError`; without `force` `AddressInUseError` where sandboxes hold
         addresses of it. Cost: O(its slots and records).
         """
+        cdef str name = plain_text(eni_id, "eni_id")
         cdef list lost = []
         cdef int number, kind, n_held = 0
         cdef uint64_t slots
         cdef EniState *eni
         self.wait()
-        number = self.number_of(eni_id)
+        number = self.number_of(name)
         eni = self.pool.enis[number]
         for kind in range(N_KINDS):
             n_held += eni.groups[kind].n_held
         if n_held and not force:
-            raise AddressInUseError(f"ENI {eni_id!r}", n_held)
+            raise AddressInUseError(f"ENI {name!r}", n_held)
         for kind in range(N_KINDS):
             slots = eni.groups[kind].attached & ~eni.groups[kind].idle
             while slots:
                 self.list_held(number, kind, first_set(slots), lost)
                 slots &= slots - 1
-        del self._numbers[eni_id]
+        del self._numbers[name]
         for kind in range(N_KINDS):
             slots = eni.groups[kind].attached
             while slots:
@@ -247,16 +138,16 @@ cdef class Enis:
         eni_free(eni)
         return lost
 
-    def exclude_eni(self, str eni_id not None):
+    def exclude_eni(self, eni_id):
         """Take an ENI out of assignment and of every address statistic; its pods stay.
 
         Raises `UnknownEniError`. Cost: constant.
         """
-        self.set_excluded(eni_id, True)
+        self.set_excluded(plain_text(eni_id, "eni_id"), True)
 
-    def include_eni(self, str eni_id not None):
+    def include_eni(self, eni_id):
         """Take an excluded ENI in again. Raises `UnknownEniError`. Cost: constant."""
-        self.set_excluded(eni_id, False)
+        self.set_excluded(plain_text(eni_id, "eni_id"), False)
 
     cdef set_excluded(self, str eni_id, bint excluded):
         cdef int kind
@@ -267,10 +158,11 @@ cdef class Enis:
         for kind in range(N_KINDS):
             pool_refresh(&self.pool, eni, kind)
 
-    def eni(self, str eni_id not None):
+    def eni(self, eni_id):
         """Return what is known of an ENI. Raises `UnknownEniError`. Cost: constant."""
+        cdef str name = plain_text(eni_id, "eni_id")
         self.wait()
-        return self.eni_of(self.number_of(eni_id))
+        return self.eni_of(self.number_of(name))
 
     def enis(self):
         """Return all ENIs, lowest device number first. Cost: O(ENIs)."""
@@ -331,21 +223,27 @@ cdef class Enis:
 
     # --- secondary IPs and prefixes -----------------------------------------------------
 
-    def add_address(self, str eni_id not None, str address not None):
+    def add_address(self, eni_id, address):
         """Attach a secondary IPv4 address to an ENI.
+
+        Addresses and prefixes are texts or objects of the `ipaddress` module, here and
+        in every other call.
 
         Raises `UnknownEniError`; `DuplicateError` where it is attached already or inside
         an attached prefix; beyond 63 slots `CapacityError`; `ValueError` where it is not
         an IPv4 address. Cost: one pass over the store's slots.
         """
-        self.attach(eni_id, LONE, 0, <uint64_t> c_parse_address(address), address, -1)
+        cdef str text = given_text(address)
+        self.attach(plain_text(eni_id, "eni_id"), LONE, 0, <uint64_t> c_parse_address(text),
+                    text, -1)
 
-    def add_prefix(self, str eni_id not None, str prefix not None):
+    def add_prefix(self, eni_id, prefix):
         """Attach an IPv4 /28 or an IPv6 /80 to an ENI. Raises and costs as `add_address`."""
+        cdef str text = given_text(prefix)
         cdef int kind
         cdef uint64_t high, low
-        read_prefix(prefix, &kind, &high, &low)
-        self.attach(eni_id, kind, high, low, prefix, -1)
+        read_prefix(text, &kind, &high, &low)
+        self.attach(plain_text(eni_id, "eni_id"), kind, high, low, text, -1)
 
     cdef int attach(self, str eni_id, int kind, uint64_t high, uint64_t low, str text,
                     int slot) except -1:
@@ -390,20 +288,23 @@ cdef class Enis:
                 slots &= slots - 1
         return False
 
-    def remove_address(self, str eni_id not None, str address not None, *, bint force=False):
+    def remove_address(self, eni_id, address, *, bint force=False):
         """Detach a secondary IP; return the assignment that went with it, in a list.
 
         Raises `UnknownEniError`, `UnknownAddressError`; without `force`
         `AddressInUseError` where a sandbox holds it. Cost: one pass over the ENI's slots.
         """
-        return self.detach(eni_id, LONE, 0, <uint64_t> c_parse_address(address), address, force)
+        cdef str text = given_text(address)
+        return self.detach(plain_text(eni_id, "eni_id"), LONE, 0,
+                           <uint64_t> c_parse_address(text), text, force)
 
-    def remove_prefix(self, str eni_id not None, str prefix not None, *, bint force=False):
+    def remove_prefix(self, eni_id, prefix, *, bint force=False):
         """Detach a prefix; return the assignments that went with it. As `remove_address`."""
+        cdef str text = given_text(prefix)
         cdef int kind
         cdef uint64_t high, low
-        read_prefix(prefix, &kind, &high, &low)
-        return self.detach(eni_id, kind, high, low, prefix, force)
+        read_prefix(text, &kind, &high, &low)
+        return self.detach(plain_text(eni_id, "eni_id"), kind, high, low, text, force)
 
     cdef list detach(self, str eni_id, int kind, uint64_t high, uint64_t low, str text,
                      bint force):
@@ -433,29 +334,30 @@ cdef class Enis:
                 held.append(self.assignment_of(record))
         return 0
 
-    def addresses(self, str eni_id not None):
+    def addresses(self, eni_id):
         """Return an ENI's secondary IPs, by slot. Raises `UnknownEniError`."""
         return self.texts(eni_id, 1 << LONE, False, True, None)
 
-    def prefixes(self, str eni_id not None):
+    def prefixes(self, eni_id):
         """Return an ENI's prefixes, by slot. Raises `UnknownEniError`."""
         return self.texts(eni_id, 1 << PREFIX | 1 << WIDE, False, True, None)
 
-    def freeable_addresses(self, str eni_id not None, *, bint cooling=True, now_ns=None):
+    def freeable_addresses(self, eni_id, *, bint cooling=True, now_ns=None):
         """Return an ENI's secondary IPs without a pod; without `cooling` none that cools."""
         return self.texts(eni_id, 1 << LONE, True, cooling, now_ns)
 
-    def freeable_prefixes(self, str eni_id not None, *, bint cooling=True, now_ns=None):
+    def freeable_prefixes(self, eni_id, *, bint cooling=True, now_ns=None):
         """Return an ENI's prefixes without a pod; without `cooling` none in which one cools."""
         return self.texts(eni_id, 1 << PREFIX | 1 << WIDE, True, cooling, now_ns)
 
-    def freeable_cidrs(self, str eni_id not None, *, bint cooling=True, now_ns=None):
+    def freeable_cidrs(self, eni_id, *, bint cooling=True, now_ns=None):
         """Return an ENI's secondary IPs and /28s without a pod; without `cooling`, none that cools.
 
         In the order in which the agent takes them: as `turns`; without a map /28s first.
         """
         cdef list found = []
-        cdef int64_t now = read_now(now_ns)
+        cdef str name = plain_text(eni_id, "eni_id")
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef uint64_t low[N_SLOTS]
         cdef uint64_t high
         cdef int kind_of[N_SLOTS]
@@ -463,12 +365,12 @@ cdef class Enis:
         cdef EniState *eni
         cdef int at, kind, n_seats, n = 0
         self.wait()
-        eni = self.pool.enis[self.number_of(eni_id)]
+        eni = self.pool.enis[self.number_of(name)]
         if not cooling:
             pool_expire(&self.pool, now)
         if self.pool.placement != ARBITRARY:
-            return (self.texts(eni_id, 1 << PREFIX, True, cooling, now_ns)
-                    + self.texts(eni_id, 1 << LONE, True, cooling, now_ns))
+            return (self.texts(name, 1 << PREFIX, True, cooling, now_ns)
+                    + self.texts(name, 1 << LONE, True, cooling, now_ns))
         n_seats = walk_list(eni.groups[PREFIX].idle | eni.groups[LONE].idle, eni.reach,
                             &self.pool.random, seats)
         for at in range(n_seats):
@@ -483,16 +385,17 @@ cdef class Enis:
                          else prefix_text(PREFIX, 0, low[at]))
         return found
 
-    cdef list texts(self, str eni_id, int kinds, bint only_idle, bint cooling, object now_ns):
+    cdef list texts(self, object eni_id, int kinds, bint only_idle, bint cooling, object now_ns):
         cdef list found = []
-        cdef int64_t now = read_now(now_ns)
+        cdef str name = plain_text(eni_id, "eni_id")
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef uint64_t base[N_SLOTS][2]
         cdef int kind_of[N_SLOTS]
         cdef EniState *eni
         cdef uint64_t slots
         cdef int kind, slot, n = 0
         self.wait()
-        eni = self.pool.enis[self.number_of(eni_id)]
+        eni = self.pool.enis[self.number_of(name)]
         if not cooling:
             pool_expire(&self.pool, now)
         for kind in range(N_KINDS):

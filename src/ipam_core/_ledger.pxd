@@ -5,14 +5,16 @@ is made at first use, and goes when its slot is emptied; an address that was nev
 has none. Records lie in one array and are named by number:
 
     table    open addressing, linear probing, at most half full: (tag, number + 1) of
-             the held records, at home at `tag`, the low half of the sandbox's digest,
-             so that a probe seldom touches a record that is not the one sought
+             the held records, at home at `tag`, so that a probe seldom touches a record
+             that is not the one sought. The tag is 32 bits out of the sandbox's digest
+             and the ledger's own random key: whoever chooses digests cannot choose tags
     oldest   the cooling records, linked by `before` and `after` in order of release
+    late     those that came when a later release was linked: a heap by time of release
     unused   the records that are of no address, linked by `after`
     blocks   16 record numbers each, of a /28 or of a cell of an IPv6 window
 
 Finding, hanging and unhanging a record cost constant time; so does queueing one that
-was released last, as nearly all are.
+was released last, as nearly all are. One that comes late costs O(log n).
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -21,10 +23,13 @@ from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from ipam_core._bits cimport mix
 from ipam_core._slots cimport NONE, PER_CELL
 
 cdef enum:
     UNUSED = 3                # a record of no address, beside the states of an address
+
+cdef enum: LATE = 0xFFFFFFFE    # `after` of a record in the heap; `before` is its place there
 
 
 cdef struct Record:
@@ -44,6 +49,8 @@ cdef struct Record:
 cdef struct Ledger:
     Record *records
     uint64_t *table
+    uint64_t key[2]           # of the table
+    uint32_t *late            # as much room as for records, so that it never has to grow
     uint32_t (*blocks)[PER_CELL]
     uint32_t n_records        # room, used or not; as for the blocks
     uint32_t n_blocks
@@ -54,11 +61,13 @@ cdef struct Ledger:
     uint32_t n_hung
     uint32_t oldest
     uint32_t newest
+    uint32_t n_late
 
 
-cdef inline int ledger_init(Ledger *ledger) noexcept nogil:
-    """Begin an empty ledger; -1 where there is no memory."""
+cdef inline int ledger_init(Ledger *ledger, const uint64_t *key) noexcept nogil:
+    """Begin an empty ledger; -1 where there is no memory. Nobody shall know the key."""
     memset(ledger, 0, sizeof(Ledger))
+    ledger.key[0], ledger.key[1] = key[0], key[1]
     ledger.unused = ledger.unused_block = ledger.oldest = ledger.newest = NONE
     ledger.mask = 15
     ledger.table = <uint64_t*> PyMem_RawCalloc(ledger.mask + 1, sizeof(uint64_t))
@@ -76,6 +85,7 @@ cdef inline void ledger_close(Ledger *ledger) noexcept:
     for number in range(ledger.n_records):
         record_forget(&ledger.records[number])
     PyMem_RawFree(ledger.records)
+    PyMem_RawFree(ledger.late)
     PyMem_RawFree(ledger.table)
     PyMem_RawFree(ledger.blocks)
 
@@ -83,16 +93,21 @@ cdef inline void ledger_close(Ledger *ledger) noexcept:
 # --- the table of held records ------------------------------------------------------
 
 
+cdef inline uint32_t ledger_tag(const Ledger *ledger, const uint64_t *digest) noexcept nogil:
+    """Return the tag of a digest."""
+    return <uint32_t> mix(digest[0] ^ ledger.key[0], digest[1] ^ ledger.key[1])
+
+
 cdef inline uint32_t ledger_seek(const Ledger *ledger, const uint64_t *digest) noexcept nogil:
     """Return the position of the record that this digest holds, else where it would hang."""
-    cdef uint32_t position = <uint32_t> digest[0] & ledger.mask
+    cdef uint32_t tag = ledger_tag(ledger, digest), position = tag & ledger.mask
     cdef uint64_t entry
     cdef const Record *record
     while True:
         entry = ledger.table[position]
         if entry == 0:
             return position
-        if entry >> 32 == <uint32_t> digest[0]:
+        if entry >> 32 == tag:
             record = &ledger.records[<uint32_t> entry - 1]
             if record.digest[0] == digest[0] and record.digest[1] == digest[1]:
                 return position
@@ -111,7 +126,8 @@ cdef inline uint32_t ledger_find(const Ledger *ledger, const uint64_t *digest) n
 
 cdef inline void ledger_hang(Ledger *ledger, uint32_t position, uint32_t number) noexcept nogil:
     """Hang a record at the position that `ledger_seek` gave for its digest."""
-    ledger.table[position] = ledger.records[number].digest[0] << 32 | (number + 1)
+    cdef uint64_t tag = ledger_tag(ledger, ledger.records[number].digest)
+    ledger.table[position] = tag << 32 | (number + 1)
     ledger.n_hung += 1
 
 
@@ -154,7 +170,11 @@ cdef inline int table_double(Ledger *ledger) noexcept nogil:
 
 cdef inline int records_grow(Ledger *ledger) noexcept nogil:
     cdef uint32_t room = max(8, ledger.n_records // 2 * 3), number
-    cdef void *grown = PyMem_RawRealloc(ledger.records, room * sizeof(Record))
+    cdef void *grown = PyMem_RawRealloc(ledger.late, room * sizeof(uint32_t))
+    if grown == NULL:
+        return -1
+    ledger.late = <uint32_t*> grown
+    grown = PyMem_RawRealloc(ledger.records, room * sizeof(Record))
     if grown == NULL:
         return -1
     ledger.records = <Record*> grown
@@ -230,27 +250,75 @@ cdef inline void ledger_drop_block(Ledger *ledger, uint32_t block) noexcept nogi
 # --- the cooling records ----------------------------------------------------------------
 
 
+cdef inline bint late_is_before(const Ledger *ledger, uint32_t place,
+                                uint32_t other) noexcept nogil:
+    """Return whether the record in one place of the heap was released before another's."""
+    return (ledger.records[ledger.late[place]].released_ns
+            < ledger.records[ledger.late[other]].released_ns)
+
+
+cdef inline void late_swap(Ledger *ledger, uint32_t place, uint32_t other) noexcept nogil:
+    cdef uint32_t number = ledger.late[place], its = ledger.late[other]
+    ledger.late[place], ledger.late[other] = its, number
+    ledger.records[its].before, ledger.records[number].before = place, other
+
+
+cdef inline void late_settle(Ledger *ledger, uint32_t place) noexcept nogil:
+    """Move the record in a place of the heap up or down to where it belongs."""
+    cdef uint32_t child
+    while place and late_is_before(ledger, place, (place - 1) // 2):
+        late_swap(ledger, place, (place - 1) // 2)
+        place = (place - 1) // 2
+    while True:
+        child = 2 * place + 1
+        if child + 1 < ledger.n_late and late_is_before(ledger, child + 1, child):
+            child += 1
+        if child >= ledger.n_late or not late_is_before(ledger, child, place):
+            return
+        late_swap(ledger, place, child)
+        place = child
+
+
+cdef inline uint32_t ledger_oldest(const Ledger *ledger) noexcept nogil:
+    """Return the cooling record that was released first; NONE where nothing cools."""
+    cdef uint32_t late
+    if ledger.n_late == 0:
+        return ledger.oldest
+    late = ledger.late[0]
+    if (ledger.oldest == NONE or ledger.records[late].released_ns
+            < ledger.records[ledger.oldest].released_ns):
+        return late
+    return ledger.oldest
+
+
 cdef inline void ledger_queue(Ledger *ledger, uint32_t number) noexcept nogil:
-    """Link a record in by its time of release: nearly always as the newest."""
+    """Let a record cool from its time of release on: nearly always as the newest."""
     cdef Record *record = &ledger.records[number]
-    cdef uint32_t before = ledger.newest
-    while before != NONE and ledger.records[before].released_ns > record.released_ns:
-        before = ledger.records[before].before
-    record.before = before
-    if before == NONE:
-        record.after = ledger.oldest
+    cdef uint32_t newest = ledger.newest
+    if newest != NONE and ledger.records[newest].released_ns > record.released_ns:
+        record.before, record.after = ledger.n_late, LATE
+        ledger.late[ledger.n_late] = number
+        ledger.n_late += 1
+        late_settle(ledger, record.before)
+        return
+    record.before, record.after = newest, NONE
+    if newest == NONE:
         ledger.oldest = number
     else:
-        record.after = ledger.records[before].after
-        ledger.records[before].after = number
-    if record.after == NONE:
-        ledger.newest = number
-    else:
-        ledger.records[record.after].before = number
+        ledger.records[newest].after = number
+    ledger.newest = number
 
 
 cdef inline void ledger_unqueue(Ledger *ledger, uint32_t number) noexcept nogil:
+    """Take a record out of those that cool."""
     cdef Record *record = &ledger.records[number]
+    cdef uint32_t place = record.before
+    if record.after == LATE:
+        ledger.n_late -= 1
+        if place != ledger.n_late:
+            late_swap(ledger, place, ledger.n_late)
+            late_settle(ledger, place)
+        return
     if record.before == NONE:
         ledger.oldest = record.after
     else:

@@ -2,10 +2,11 @@
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport read_now
-from ipam_core._batch cimport batch_assign, batch_fits, batch_release, batch_unknown
+from ipam_core._arguments cimport checked_ns, clock_ns, most_ns
+from ipam_core._assign cimport pool_assign
 from ipam_core._bits cimport bit, first_set, popcount
 from ipam_core._ledger cimport (
     Record,
@@ -21,10 +22,9 @@ from ipam_core._pool cimport (
     DONE,
     NO_MEMORY,
     Place,
-    pool_address,
-    pool_assign,
     pool_cool,
     pool_counts,
+    pool_drop,
     pool_expire,
     pool_hold,
     pool_locate,
@@ -32,7 +32,6 @@ from ipam_core._pool cimport (
     pool_ranked,
     pool_record_at,
     pool_record_for,
-    pool_release,
     pool_take,
 )
 from ipam_core._slots cimport (
@@ -50,8 +49,8 @@ from ipam_core._slots cimport (
     slot_size,
     window_reach,
 )
-from ipam_core._text cimport read_address
-from ipam_core._values cimport Assignment, PoolStats, Sandbox, UsedAddress, sandbox_of
+from ipam_core._text cimport given_text, plain_text, read_address
+from ipam_core._values cimport Assignment, PoolStats, Sandbox, UsedAddress
 
 from ipam_core.errors import (
     AddressInUseError,
@@ -63,45 +62,36 @@ from ipam_core.errors import (
 )
 
 
-cdef tuple batch_of(object digests):
-    """Return a batch's digests, copied, and an array for addresses, as arrays."""
-    import numpy as np
-
-    rows = np.array(digests, order="C", ndmin=2)
-    if rows.dtype != np.uint64:
-        raise TypeError(f"digests are uint64, not {rows.dtype}")
-    if rows.ndim != 2 or rows.shape[1] != 2:
-        raise ValueError(f"digests have shape (n, 2), not {rows.shape}")
-    return rows, np.empty_like(rows)
-
-
 cdef class Pods(Enis):
-    """The assignments of a store, one by one and in batches."""
+    """The assignments of a store, one by one."""
 
     # --- pods ---------------------------------------------------------------------------
 
-    def assign(self, Sandbox sandbox not None, str pod=None, now_ns=None):
+    def assign(self, Sandbox sandbox not None, pod=None, now_ns=None):
         """Assign an address to a sandbox; one that has an address keeps it.
 
-        `pod` is "namespace/name", or whatever shall come back with the assignment.
-        Raises `PoolExhaustedError` where nothing can be given now. Cost: constant.
-        Source: pool-rules section 3.
+        `pod` is "namespace/name", or whatever shall come back with the assignment. Where
+        only the digest is known of who holds the address, as after `assign_many`, the
+        assignment takes these names. Raises `PoolExhaustedError` where nothing can be
+        given now. Cost: constant. Source: pool-rules section 3.
         """
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef Assignment given
         cdef uint32_t number
         cdef int answer
+        if pod is not None and not PyUnicode_CheckExact(pod):
+            pod = plain_text(pod, "pod")
         if self.busy:
             self.wait()
         given = Assignment.__new__(Assignment)
         answer = pool_assign(&self.pool, sandbox.c_digest, now, &number)
         if answer == ALREADY:
-            return self.assignment_of(number)
+            return self.named(number, given, sandbox, <str> pod)
         if answer != DONE:
             raise self.refused(answer, now)
-        return self.own(number, given, sandbox, pod)
+        return self.own(number, given, sandbox, <str> pod)
 
-    def adopt(self, Sandbox sandbox not None, str address not None, str pod=None, now_ns=None):
+    def adopt(self, Sandbox sandbox not None, address, pod=None, now_ns=None):
         """Assign a given address, of any kind, cooling or not: what a restart takes over.
 
         Raises `UnknownAddressError` where it is not attached; `AddressInUseError` where
@@ -109,37 +99,43 @@ cdef class Pods(Enis):
         `CapacityError` beyond the first 65,536 of an IPv6 prefix. Cost: one pass over the
         store's slots.
         """
-        cdef int64_t now = read_now(now_ns)
-        cdef Place place = self.place_of(address)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef str text = given_text(address), name = None if pod is None else plain_text(pod, "pod")
+        cdef Place place = self.place_of(text)
         cdef uint32_t number = pool_record_at(&self.pool, place)
         cdef uint32_t position, other
-        cdef Assignment given
+        cdef Assignment given = Assignment.__new__(Assignment)
         self.reserve(place)
         position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
         other = ledger_at(&self.pool.ledger, position)
         if other != NONE:
             if other != number:
                 raise DuplicateError("assignment of", repr(sandbox))
-            return self.assignment_of(number)
+            return self.named(number, given, sandbox, name)
         if number != NONE and self.pool.ledger.records[number].state == HELD:
-            raise AddressInUseError(address)
-        given = Assignment.__new__(Assignment)
+            raise AddressInUseError(text)
         if number != NONE and self.pool.ledger.records[number].state == COOLING:
             pool_open(&self.pool, number)
         number = pool_hold(&self.pool, place, position, sandbox.c_digest, now)
-        return self.own(number, given, sandbox, pod)
+        return self.own(number, given, sandbox, name)
 
-    def cool(self, str address not None, released_ns):
+    def cool(self, address, released_ns):
         """Let a free address cool from `released_ns` on: what a restart may take over.
 
-        Raises `UnknownAddressError`, `CapacityError` as `adopt`; `AddressInUseError` where
-        it is held or cooling. Cost: one pass over the store's slots.
+        An address is free when its cooldown is over by then, or by now. Raises
+        `UnknownAddressError`, `CapacityError` as `adopt`; `AddressInUseError` where it is
+        held or cooling. Cost: one pass over the store's slots.
         """
-        cdef int64_t released = read_now(released_ns)
-        cdef Place place = self.place_of(address)
+        cdef int64_t released = checked_ns(released_ns, &self.latest_ns, "released_ns")
+        cdef int64_t now = released if self.latest_ns == INT64_MAX else max(released, clock_ns())
+        cdef str text = given_text(address)
+        cdef Place place = self.place_of(text)
         cdef uint32_t number = pool_record_at(&self.pool, place)
-        if number != NONE and self.pool.ledger.records[number].state in (HELD, COOLING):
-            raise AddressInUseError(address)
+        pool_expire(&self.pool, now)
+        if number != NONE and self.pool.ledger.records[number].state == HELD:
+            raise AddressInUseError(text)
+        if number != NONE and self.pool.ledger.records[number].state == COOLING:
+            raise AddressInUseError(text, 0, n_cooling=1)
         self.reserve(place)
         number = pool_record_for(&self.pool, place)
         pool_take(&self.pool, place, <uint16_t> bit(place.offset % PER_CELL))
@@ -148,9 +144,11 @@ cdef class Pods(Enis):
     def release(self, Sandbox sandbox not None, now_ns=None):
         """Release what a sandbox holds and let it cool; return what it held.
 
-        Raises `UnknownSandboxError` where it holds nothing. Cost: constant.
+        In a store without a cooldown (`cooldown_s=0`) the address is free at once. Raises
+        `UnknownSandboxError` where the sandbox holds nothing. Cost: constant; O(log n)
+        where `now_ns` is before that of another release.
         """
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef Assignment released
         cdef uint32_t position, number
         if self.busy:
@@ -159,26 +157,47 @@ cdef class Pods(Enis):
         number = ledger_at(&self.pool.ledger, position)
         if number == NONE:
             raise UnknownSandboxError(sandbox)
-        released = self.assignment_of(number)
+        released = self.known_as(number, sandbox)
         record_forget(&self.pool.ledger.records[number])
         ledger_unhang(&self.pool.ledger, position)
         pool_cool(&self.pool, number, now)
         return released
+
+    def unassign(self, Sandbox sandbox not None):
+        """Take back an assignment that nobody was told of: its address does not cool.
+
+        It can be given again at once; `used_addresses` has it as one that had just cooled
+        when it was assigned. Returns what the sandbox held. Raises `UnknownSandboxError` where it holds
+        nothing. Cost: constant.
+        """
+        cdef Assignment undone
+        cdef uint32_t position, number
+        self.wait()
+        position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
+        number = ledger_at(&self.pool.ledger, position)
+        if number == NONE:
+            raise UnknownSandboxError(sandbox)
+        undone = self.known_as(number, sandbox)
+        record_forget(&self.pool.ledger.records[number])
+        ledger_unhang(&self.pool.ledger, position)
+        pool_drop(&self.pool, number,
+                  max(undone.assigned_ns - self.pool.cooldown_ns, 2 - most_ns()) - 1)
+        return undone
 
     def find(self, Sandbox sandbox not None):
         """Return what a sandbox holds, or None. Cost: constant."""
         cdef uint32_t number
         self.wait()
         number = ledger_find(&self.pool.ledger, sandbox.c_digest)
-        return None if number == NONE else self.assignment_of(number)
+        return None if number == NONE else self.known_as(number, sandbox)
 
-    def find_address(self, str address not None):
+    def find_address(self, address):
         """Return the assignment of an address, or None. Cost: one pass over the slots."""
         cdef Place place
         cdef uint32_t number
         cdef int family
         cdef uint64_t high, low
-        read_address(address, &family, &high, &low)
+        read_address(given_text(address), &family, &high, &low)
         self.wait()
         if not pool_locate(&self.pool, family, high, low, &place):
             return None
@@ -197,13 +216,14 @@ cdef class Pods(Enis):
                 found.append(self.assignment_of(number))
         return iter(found)
 
-    def used_addresses(self, str eni_id not None):
+    def used_addresses(self, eni_id):
         """Return an ENI's addresses that are or were held or cooling, in address order.
 
         What the agent's /v1/enis endpoint lists. Raises `UnknownEniError`. Cost: O(the
         ENI's addresses).
         """
         cdef list found = [], places = []
+        cdef str name = plain_text(eni_id, "eni_id")
         cdef EniState *eni
         cdef uint64_t slots
         cdef uint32_t number
@@ -212,7 +232,7 @@ cdef class Pods(Enis):
         cdef Record *record
         cdef Place place
         self.wait()
-        place.eni = self.number_of(eni_id)
+        place.eni = self.number_of(name)
         eni = self.pool.enis[place.eni]
         for place.kind in range(N_KINDS):
             slots = eni.groups[place.kind].attached
@@ -269,6 +289,25 @@ cdef class Pods(Enis):
         record.assignment = <PyObject*> given
         return given
 
+    cdef Assignment named(self, uint32_t number, Assignment given, Sandbox sandbox, str pod):
+        """Return what a record holds; what only a digest was known of takes these names."""
+        cdef Record *record = &self.pool.ledger.records[number]
+        cdef Assignment held
+        if record.assignment != NULL:
+            held = <Assignment> record.assignment
+            if held.sandbox.c_named or not sandbox.c_named:
+                return held
+            pod = held.pod if pod is None else pod
+            record_forget(record)
+        return self.own(number, given, sandbox, pod)
+
+    cdef Assignment known_as(self, uint32_t number, Sandbox sandbox):
+        """Return the assignment of a record; a batch made none, so this names the sandbox."""
+        cdef Assignment value = self.assignment_of(number)
+        if self.pool.ledger.records[number].assignment == NULL:
+            value.sandbox = sandbox
+        return value
+
     cdef object refused(self, int answer, int64_t now_ns):
         """Return the exception for an answer of the pool's."""
         cdef PoolStats stats
@@ -302,81 +341,3 @@ cdef class Pods(Enis):
                     value.assigned += group.n_held
                     value.cooling += group.n_cooling
         return value
-
-    # --- without Python, and in batches ---------------------------------------------------
-
-    cdef int c_assign(self, const uint64_t *digest, int64_t now_ns,
-                      uint64_t *address) noexcept nogil:
-        """Assign to a digest; see _store.pxd. Changes `address` only on DONE and ALREADY."""
-        cdef uint32_t number
-        cdef int answer = pool_assign(&self.pool, digest, now_ns, &number)
-        if answer == DONE or answer == ALREADY:
-            pool_address(&self.pool, number, &address[0], &address[1])
-        return answer
-
-    cdef int c_release(self, const uint64_t *digest, int64_t now_ns,
-                       uint64_t *address) noexcept nogil:
-        """Release what a digest holds; see _store.pxd. Changes `address` only on DONE."""
-        cdef uint32_t number
-        cdef int answer = pool_release(&self.pool, digest, now_ns, &number)
-        if answer == DONE:
-            pool_address(&self.pool, number, &address[0], &address[1])
-        return answer
-
-    def assign_many(self, digests not None, now_ns=None, *, bint partial=False):
-        """Assign an address to each of n sandboxes, without the GIL.
-
-        `digests` is (n, 2) uint64, a row a sandbox's digest (`Sandbox.digest`). Returns
-        (n, 2) uint64, each address as its high and low 64 bits. Sandboxes that hold an
-        address keep it. With `partial`, rows for which there was none are all ones;
-        without, `PoolExhaustedError` says that there are not enough, and none is assigned.
-        After a `MemoryError` the rows before it hold their addresses. Cost: constant a row.
-        """
-        cdef int64_t now = read_now(now_ns)
-        cdef tuple batch = batch_of(digests)
-        cdef const uint64_t[:, ::1] digest = batch[0]
-        cdef uint64_t[:, ::1] address = batch[1]
-        cdef Py_ssize_t n = digest.shape[0]
-        cdef int answer = DONE
-        if n == 0:
-            return batch[1]
-        self.hold()
-        try:
-            with nogil:
-                pool_expire(&self.pool, now)
-                if not partial:
-                    answer = batch_fits(&self.pool, &digest[0, 0], n)
-                if answer == DONE:
-                    answer = batch_assign(&self.pool, &digest[0, 0], n, now, &address[0, 0])
-        finally:
-            self.let_go()
-        if answer != DONE:
-            raise self.refused(answer, now)
-        return batch[1]
-
-    def release_many(self, digests not None, now_ns=None, *, bint partial=False):
-        """Release what each of n sandboxes holds, without the GIL.
-
-        `digests` and the result are as in `assign_many`. With `partial`, rows of sandboxes
-        that hold nothing are all ones; without, `UnknownSandboxError` names the first of
-        these, or the first that comes twice, and none is released. Cost: constant a row.
-        """
-        cdef int64_t now = read_now(now_ns)
-        cdef tuple batch = batch_of(digests)
-        cdef const uint64_t[:, ::1] digest = batch[0]
-        cdef uint64_t[:, ::1] address = batch[1]
-        cdef Py_ssize_t n = digest.shape[0], unknown = n
-        if n == 0:
-            return batch[1]
-        self.hold()
-        try:
-            with nogil:
-                if not partial:
-                    unknown = batch_unknown(&self.pool, &digest[0, 0], n)
-                if unknown == n:
-                    batch_release(&self.pool, &digest[0, 0], n, now, &address[0, 0])
-        finally:
-            self.let_go()
-        if unknown < n:
-            raise UnknownSandboxError(sandbox_of(&digest[unknown, 0]))
-        return batch[1]

@@ -9,32 +9,27 @@ functions on a store's pool while it holds the store (`DataStore.hold`).
     order[rank]        ENI numbers, lowest device number first
     enis[number]       an ENI's state; a record names its ENI by this number
 
-so that the next address is three steps of find-first-set away: the ENI, the slot
-(under `pack` the level first), the address. Under `arbitrary` an ENI's slots, too, are
-seats of a Go map: those of secondary IPs and of /28s are one map.
+Under `arbitrary` an ENI's slots, too, are seats of a Go map: those of secondary IPs and of
+/28s are one map. How the next address is chosen, and given, is in `_assign.pxd`.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
-from ipam_core._bits cimport bit, first_set, popcount, put
+from ipam_core._bits cimport bit, put
 from ipam_core._ledger cimport (
-    UNUSED,
     Ledger,
     Record,
-    ledger_at,
     ledger_drop_block,
     ledger_drop_record,
-    ledger_find,
     ledger_hang,
     ledger_new_block,
     ledger_new_record,
+    ledger_oldest,
     ledger_queue,
-    ledger_reserve,
     ledger_seek,
     ledger_unhang,
     ledger_unqueue,
-    record_forget,
 )
 from ipam_core._slots cimport (
     COOLING,
@@ -48,7 +43,6 @@ from ipam_core._slots cimport (
     WIDE,
     Cell,
     EniState,
-    Group,
     slot_base,
     slot_cell,
     slot_cool,
@@ -56,11 +50,8 @@ from ipam_core._slots cimport (
     slot_extent,
     slot_find,
     slot_open,
-    slot_pick,
-    slot_room,
     slot_take,
 )
-from ipam_core._walk cimport walk_first
 
 cdef enum:
     N_ENIS = 64
@@ -255,24 +246,43 @@ cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
     ledger_hang(&pool.ledger, position, number)
 
 
-cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
-    """Take an address, which the table holds no longer, from held to cooling."""
-    cdef Record *record = &pool.ledger.records[number]
-    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
-    record.state = COOLING
-    record.released_ns = released_ns
-    ledger_queue(&pool.ledger, number)
-
-
-cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
-    """Take an address from cooling to free."""
+cdef inline void pool_free(Pool *pool, uint32_t number) noexcept nogil:
+    """Make an address free that cools, and waits for its time no longer."""
     cdef Record *record = &pool.ledger.records[number]
     cdef EniState *eni = pool.enis[record.eni]
-    ledger_unqueue(&pool.ledger, number)
     slot_open(eni, record.kind, record.slot, record.offset)
     record.state = FREE
     if not eni.excluded:
         pool.open_seats[record.kind] |= bit(eni.seat)
+
+
+cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
+    """Take an address from cooling to free."""
+    ledger_unqueue(&pool.ledger, number)
+    pool_free(pool, number)
+
+
+cdef inline void pool_drop(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
+    """Take an address, which the table holds no longer, from held to free: without a cooldown."""
+    cdef Record *record = &pool.ledger.records[number]
+    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
+    record.released_ns = released_ns
+    pool_free(pool, number)
+
+
+cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
+    """Take an address, which the table holds no longer, from held to cooling.
+
+    To free, where the pool has no cooldown: whatever the clocks of its callers say.
+    """
+    cdef Record *record = &pool.ledger.records[number]
+    if pool.cooldown_ns == 0:
+        pool_drop(pool, number, released_ns)
+        return
+    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
+    record.state = COOLING
+    record.released_ns = released_ns
+    ledger_queue(&pool.ledger, number)
 
 
 cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
@@ -292,7 +302,7 @@ cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
     cdef Record *record = &pool.ledger.records[number]
     if record.state == HELD:
         ledger_unhang(&pool.ledger, ledger_seek(&pool.ledger, record.digest))
-        pool_cool(pool, number, 0)
+        pool_drop(pool, number, 0)
     if record.state == COOLING:
         pool_open(pool, number)
     ledger_drop_record(&pool.ledger, number)
@@ -300,11 +310,11 @@ cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
 
 cdef inline void pool_expire(Pool *pool, int64_t now_ns) noexcept nogil:
     """Free the addresses whose cooldown has passed: amortised constant."""
-    cdef uint32_t number = pool.ledger.oldest
+    cdef uint32_t number = ledger_oldest(&pool.ledger)
     while (number != NONE
            and now_ns - pool.ledger.records[number].released_ns > pool.cooldown_ns):
         pool_open(pool, number)
-        number = pool.ledger.oldest
+        number = ledger_oldest(&pool.ledger)
 
 
 cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind,
@@ -324,108 +334,3 @@ cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind
             ledger_drop_block(&pool.ledger, cell.block)
     slot_detach(eni, kind, slot)
     pool_refresh(pool, eni, kind)
-
-
-# --- the next address -----------------------------------------------------------------
-
-
-cdef inline int32_t eni_n_free(const EniState *eni, int kind) noexcept nogil:
-    """Return how many addresses of a kind an ENI could give now, were it not excluded."""
-    cdef const Group *group = &eni.groups[kind]
-    return slot_room(kind) * popcount(group.attached) - group.n_held - group.n_cooling
-
-
-cdef inline int64_t pool_n_assignable(const Pool *pool) noexcept nogil:
-    """Return how many addresses could be assigned now."""
-    cdef int64_t n_free = 0
-    cdef int kind, rank
-    for kind in range(N_KINDS):
-        if pool_counts(pool, kind):
-            for rank in range(pool.n_enis):
-                if not pool_ranked(pool, rank).excluded:
-                    n_free += eni_n_free(pool_ranked(pool, rank), kind)
-    return n_free
-
-
-cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
-    """Return the lowest seat of those with most free addresses of a kind."""
-    cdef uint64_t seats = pool.open_seats[kind]
-    cdef int seat, n_free, most = -1, roomiest = 0
-    while seats:
-        seat = first_set(seats)
-        seats &= seats - 1
-        n_free = eni_n_free(pool_seated(pool, seat), kind)
-        if n_free > most:
-            most, roomiest = n_free, seat
-    return roomiest
-
-
-cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
-    """Choose the address to assign next, as the placement says.
-
-    Of the kinds of the mode, prefixes come first, on whatever ENI, so that in mode
-    `mixed` the secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY.
-    """
-    cdef EniState *eni
-    cdef int64_t offset
-    cdef int kind = N_KINDS - 1
-    while kind >= 0 and not (pool_counts(pool, kind) and pool.open_seats[kind]):
-        kind -= 1
-    if kind < 0:
-        return EXHAUSTED
-    place.kind = kind
-    if pool.placement == ARBITRARY:
-        place.eni = pool.seats[walk_first(pool.open_seats[kind], pool.reach, &pool.random)]
-        eni = pool.enis[place.eni]
-        place.slot = walk_first(eni.groups[kind].open, eni.reach, &pool.random)
-    else:
-        place.eni = pool.seats[pool_roomiest(pool, kind) if pool.placement == SPREAD
-                               else first_set(pool.open_seats[kind])]
-        eni = pool.enis[place.eni]
-        place.slot = first_set(
-            eni.levels.level[first_set(eni.levels.levels)]
-            if kind == PREFIX and pool.placement == PACK else eni.groups[kind].open)
-    offset = slot_pick(pool.enis[place.eni], kind, place.slot, pool.placement == ARBITRARY)
-    place.offset = <uint32_t> offset
-    return DONE if offset >= 0 else NO_MEMORY
-
-
-cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
-                            uint32_t *number) noexcept nogil:
-    """Assign an address to a digest; `number` is its record.
-
-    Returns DONE, ALREADY where it has one, EXHAUSTED or NO_MEMORY, which change nothing.
-    """
-    cdef Ledger *ledger = &pool.ledger
-    cdef Place place
-    cdef uint32_t position
-    cdef int answer
-    if ledger_reserve(ledger) < 0:
-        return NO_MEMORY
-    position = ledger_seek(ledger, digest)
-    number[0] = ledger_at(ledger, position)
-    if number[0] != NONE:
-        return ALREADY
-    pool_expire(pool, now_ns)
-    answer = pool_next(pool, &place)
-    if answer == DONE:
-        number[0] = pool_hold(pool, place, position, digest, now_ns)
-    return answer
-
-
-cdef inline int pool_release(Pool *pool, const uint64_t *digest, int64_t now_ns,
-                             uint32_t *number) noexcept nogil:
-    """Release what a digest holds and let it cool; `number` is its record.
-
-    Returns DONE or UNKNOWN. Takes the GIL only where the record owns an assignment.
-    """
-    cdef uint32_t position = ledger_seek(&pool.ledger, digest)
-    number[0] = ledger_at(&pool.ledger, position)
-    if number[0] == NONE:
-        return UNKNOWN
-    if pool.ledger.records[number[0]].assignment != NULL:
-        with gil:
-            record_forget(&pool.ledger.records[number[0]])
-    ledger_unhang(&pool.ledger, position)
-    pool_cool(pool, number[0], now_ns)
-    return DONE

@@ -8,7 +8,7 @@ them. Slow and plain on purpose: what it proves is what makes the quick code rig
 from libc.stdint cimport uint32_t, uint64_t
 
 from ipam_core._bits cimport BitSet, bit, popcount
-from ipam_core._ledger cimport UNUSED, Ledger, Record, ledger_find
+from ipam_core._ledger cimport LATE, UNUSED, Ledger, Record, ledger_find
 from ipam_core._pool cimport ARBITRARY, N_ENIS, Place, Pool, pool_ranked, pool_record_at
 from ipam_core._slots cimport (
     COOLING,
@@ -223,9 +223,17 @@ cdef _prove_table(const Ledger *ledger):
 
 
 cdef _prove_cooling(const Ledger *ledger):
-    """All cooling records, and no other, are linked both ways, in order of release."""
-    cdef uint32_t number = ledger.oldest, before = NONE
+    """All cooling records, and no other, are linked both ways in order of release, or late."""
+    cdef uint32_t number = ledger.oldest, before = NONE, place
     n_linked = 0
+    for place in range(ledger.n_late):
+        number = ledger.late[place]
+        _holds(ledger.records[number].state == COOLING, "only cooling records are late")
+        _holds(ledger.records[number].after == LATE and ledger.records[number].before == place,
+               "a late record knows its place")
+        _holds(place == 0 or ledger.records[ledger.late[(place - 1) // 2]].released_ns
+               <= ledger.records[number].released_ns, "late records are a heap")
+    number = ledger.oldest
     while number != NONE:
         _holds(ledger.records[number].state == COOLING, "only cooling records are linked")
         _holds(ledger.records[number].before == before, "a cooling record knows who is before")
@@ -235,7 +243,7 @@ cdef _prove_cooling(const Ledger *ledger):
         before, number = number, ledger.records[number].after
     _holds(ledger.newest == before, "the newest is the last")
     n_cooling = sum([ledger.records[k].state == COOLING for k in range(ledger.n_records)])
-    _holds(n_linked == n_cooling, "every cooling record is linked")
+    _holds(n_linked + ledger.n_late == n_cooling, "every cooling record is linked or late")
 
 
 cdef _prove_unused(const Pool *pool):

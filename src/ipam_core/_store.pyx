@@ -1,39 +1,30 @@
 """The DataStore (docs/core.md has its layout and the cost of each operation).
 
-Its base classes are its parts: `Enis` has what is attached, `Pods` who holds what. Here
-are the questions that the rules of the pool ask, and the whole state as bytes.
+Its base classes are its parts: `Shared` has the lock and the clock, `Enis` what is
+attached, `Pods` and `Batches` who holds what, `Saved` the whole state as bytes. Here are
+the questions that the rules of the pool ask.
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport MOST_SECONDS, most_ns, read_now, within
+from ipam_core._arguments cimport MOST_SECONDS, checked_ns, most_ns, within
 from ipam_core._bits cimport bit, first_set, last_set, popcount
-from ipam_core._ledger cimport Record, ledger_at, ledger_seek
+from ipam_core._ledger cimport ledger_oldest
 from ipam_core._pool cimport (
     ARBITRARY,
     N_ENIS,
-    Place,
-    pool_cool,
     pool_counts,
     pool_expire,
-    pool_hold,
-    pool_open,
     pool_ranked,
-    pool_record_at,
-    pool_record_for,
     pool_seated,
-    pool_settle,
-    pool_take,
 )
 from ipam_core._proof cimport prove
 from ipam_core._slots cimport (
     COOLING,
-    FREE,
     HELD,
     LONE,
     NONE,
-    N_CELLS,
     N_KINDS,
     N_SLOTS,
     PER_CELL,
@@ -41,22 +32,17 @@ from ipam_core._slots cimport (
     WIDE,
     EniState,
     eni_n_slots,
-    slot_base,
     slot_count,
-    slot_extent,
     slot_room,
     slot_size,
 )
-from ipam_core._values cimport Assignment, EniStats, FreeEniAnswer, PoolStats, Sandbox
+from ipam_core._text cimport plain_text
+from ipam_core._values cimport EniStats, FreeEniAnswer, PoolStats
 from ipam_core._walk cimport walk_first
 
 import ipam_core._values as values
-from ipam_core._snapshot import sandbox_named, seal, unseal
+from ipam_core._snapshot import unseal
 from ipam_core.errors import IpamError, SnapshotError
-
-cdef extern from "Python.h":
-    int PyGC_Disable()
-    int PyGC_Enable()
 
 # A cimported type is no attribute of the module by itself.
 globals().update({name: getattr(values, name) for name in values.__all__})
@@ -65,13 +51,6 @@ globals().update({name: getattr(values, name) for name in values.__all__})
 cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
     """Return how many addresses of a kind an ENI has."""
     return slot_size(kind) * popcount(eni.groups[kind].attached)
-
-
-cdef int read_reach(object reach) except -1:
-    """Return how many seats a map has that a snapshot tells of."""
-    if reach not in (8, 16, 32, 64):
-        raise ValueError(f"a map of {reach} seats")
-    return reach
 
 
 cdef str why_kept(const EniState *eni, int64_t born_by):
@@ -95,7 +74,7 @@ cdef str why_kept(const EniState *eni, int64_t born_by):
 
 
 @cython.final
-cdef class DataStore(Pods):
+cdef class DataStore(Saved):
     """One network card's ENIs, their addresses, and the sandboxes that hold them.
 
     `mode` says which kinds are assigned from and counted: "secondary-ip", "prefix",
@@ -109,30 +88,34 @@ cdef class DataStore(Pods):
     sections 3 and 9).
 
     `now_ns` is monotonic nanoseconds, and may be left out of every call: the coarse
-    monotonic clock is read then. Time must not go back: what has cooled stays so. All
-    calls may come from several threads. A call that raises leaves the store as it was,
-    but that cooldowns over by now are seen to be over.
+    monotonic clock is read then. A time more than a minute ahead of that clock raises
+    `ValueError`, for it is of another clock and an address released then would cool for
+    years; with `given_time` any time is taken, as a simulation gives it. Time must not go
+    back: what has cooled stays so. All calls may come from several threads. A call that
+    raises leaves the store as it was, but that cooldowns over by now are seen to be over.
+    In a process forked in the middle of a batch every call raises `ForkedError`.
     """
 
     # --- questions ----------------------------------------------------------------------
 
     def stats(self, now_ns=None, network_card=None):
         """Return the counts of all ENIs, or of one network card's. Cost: O(ENIs)."""
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef int card = -1
         if network_card is not None:
             card = within(network_card, 0, 0x7FFF_FFFF, "network_card")
         self.wait()
         return self.count(now, card)
 
-    def eni_stats(self, str eni_id not None, now_ns=None):
+    def eni_stats(self, eni_id, now_ns=None):
         """Return one ENI's counts, excluded or not. Raises `UnknownEniError`. Cost: constant."""
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef str name = plain_text(eni_id, "eni_id")
         cdef EniStats value = EniStats.__new__(EniStats)
         cdef EniState *eni
         cdef int number, kind
         self.wait()
-        number = self.number_of(eni_id)
+        number = self.number_of(name)
         eni = self.pool.enis[number]
         pool_expire(&self.pool, now)
         value.eni = self.eni_of(number)
@@ -152,13 +135,14 @@ cdef class DataStore(Pods):
 
     def next_cool_ns(self, now_ns=None):
         """Return when the next cooldown is over, None where nothing cools. Cost: constant."""
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef uint32_t number
         self.wait()
         pool_expire(&self.pool, now)
-        if self.pool.ledger.oldest == NONE:
+        number = ledger_oldest(&self.pool.ledger)
+        if number == NONE:
             return None
-        return (self.pool.ledger.records[self.pool.ledger.oldest].released_ns
-                + self.pool.cooldown_ns + 1)
+        return self.pool.ledger.records[number].released_ns + self.pool.cooldown_ns + 1
 
     def growable_enis(self, int max_slots):
         """Return the ENIs, not excluded, with fewer than `max_slots` slots in use."""
@@ -182,7 +166,7 @@ cdef class DataStore(Pods):
         device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI of
         pkg/ipamd/datastore/data_store.go.
         """
-        cdef int64_t now = read_now(now_ns), born_by
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns"), born_by
         cdef int64_t need_free = within(warm_ip, -most_ns(), most_ns(), "warm_ip")
         cdef int64_t need_total = within(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
         cdef int64_t need_idle = within(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
@@ -242,7 +226,7 @@ cdef class DataStore(Pods):
         """
         import numpy as np
 
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef uint32_t[::1] counts = np.empty(N_ENIS * N_SLOTS, dtype=np.uint32)
         cdef EniState *eni
         cdef uint64_t slots
@@ -269,7 +253,7 @@ cdef class DataStore(Pods):
         """
         import numpy as np
 
-        cdef int64_t now = read_now(now_ns)
+        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
         cdef int64_t[::1] ages
         cdef uint32_t number, n = 0
         cdef object found = None
@@ -285,71 +269,24 @@ cdef class DataStore(Pods):
 
     # --- the whole state ----------------------------------------------------------------
 
-    def snapshot(self):
-        """Return the whole state as bytes, cooldowns included; `restore` reads it.
-
-        Times are kept as they are, on the monotonic clock. Cost: one pass.
-        """
-        cdef bint collecting = PyGC_Disable()    # a collection could run code that changes it
-        cdef int rank
-        try:
-            self.wait()
-            state = {
-                "mode": self.mode,
-                "placement": self.placement,
-                "cooldown_ns": self.pool.cooldown_ns,
-                "random": self.pool.random,
-                "enis": [[self.eni_of(self.pool.order[rank]), self.dump_slots(rank)]
-                         for rank in range(self.pool.n_enis)],
-                "maps": [self.pool.reach, [[pool_ranked(&self.pool, rank).seat,
-                                            pool_ranked(&self.pool, rank).reach]
-                                           for rank in range(self.pool.n_enis)]],
-            }
-        finally:
-            if collecting:
-                PyGC_Enable()
-        return seal(state)
-
-    cdef list dump_slots(self, int rank):
-        """Return an ENI's slots: kind, slot, first address, and the addresses ever used."""
-        cdef EniState *eni = pool_ranked(&self.pool, rank)
-        cdef Place place = Place(self.pool.order[rank], 0, 0, 0)
-        cdef uint64_t high, low
-        cdef list slots = [], uses
-        for place.kind in range(N_KINDS):
-            for place.slot in range(64):
-                if eni.groups[place.kind].attached & bit(place.slot):
-                    uses = []
-                    for place.offset in range(slot_extent(eni, place.kind, place.slot)):
-                        if pool_record_at(&self.pool, place) != NONE:
-                            uses.append(self.dump_use(place))
-                    slot_base(eni, place.kind, place.slot, &high, &low)
-                    slots.append([place.kind, place.slot, high, low, uses])
-        return slots
-
-    cdef list dump_use(self, Place place):
-        cdef uint32_t number = pool_record_at(&self.pool, place)
-        cdef Record *record = &self.pool.ledger.records[number]
-        cdef Assignment held
-        cdef object sandbox = None, pod = None
-        if record.state == HELD:
-            held = self.assignment_of(number)
-            sandbox, pod = held.sandbox, held.pod
-        return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
-
     @classmethod
     def restore(cls, bytes snapshot not None):
         """Return the store that a snapshot was taken of.
 
-        Raises `SnapshotError` where it is none, is damaged, or is of another version.
+        Times that are ahead of the monotonic clock, as after the machine started anew, count
+        as now: nothing cools for more than a full period. In a store of `given_time`, and in
+        one whose snapshot does not say, they stay. Raises `SnapshotError` where it is none, is
+        damaged, or is of another version.
         """
         cdef DataStore store
         state = unseal(snapshot)
         try:
-            store = DataStore(state["mode"], placement=state["placement"])
+            store = DataStore(state["mode"], placement=state["placement"],
+                              given_time=state.get("given_time", True))
             store.pool.cooldown_ns = within(
                 state["cooldown_ns"], 0, <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
             for fields, slots in state["enis"]:
+                fields["created_ns"] = store.past_ns(fields["created_ns"])
                 store.add_eni(**fields)
                 for kind, slot, high, low, uses in slots:
                     store.load_slot(fields["eni_id"], kind, slot, high, low, uses)
@@ -358,75 +295,6 @@ cdef class DataStore(Pods):
         except (KeyError, TypeError, ValueError, OverflowError, IpamError) as error:
             raise SnapshotError(f"the snapshot does not hold a store: {error}") from error
         return store
-
-    cdef int load_maps(self, object maps) except -1:
-        """Seat the ENIs as they were; a snapshot of an older version does not say how."""
-        cdef EniState *eni
-        cdef uint64_t slots, taken = 0
-        cdef int rank
-        if self.pool.placement != ARBITRARY:
-            return 0
-        if maps is not None:
-            reach, enis = maps
-            self.pool.reach = max(read_reach(reach), self.pool.reach)
-            if len(enis) != self.pool.n_enis:
-                raise ValueError(f"{len(enis)} seats of {self.pool.n_enis} ENIs")
-            for rank, (seat, eni_reach) in enumerate(enis):
-                eni = pool_ranked(&self.pool, rank)
-                eni.seat = within(seat, 0, self.pool.reach - 1, "seat")
-                eni.reach = read_reach(eni_reach)
-                taken |= bit(eni.seat)
-            if popcount(taken) != self.pool.n_enis:
-                raise ValueError(f"two ENIs on a seat: {enis}")
-        for rank in range(self.pool.n_enis):
-            eni = pool_ranked(&self.pool, rank)
-            slots = eni.groups[LONE].attached | eni.groups[PREFIX].attached
-            while slots and eni.reach <= last_set(slots):
-                eni.reach *= 2
-        pool_settle(&self.pool)
-        return 0
-
-    cdef int load_slot(self, str eni_id, int kind, int slot, uint64_t high, uint64_t low,
-                       list uses) except -1:
-        cdef Place place = Place(self.number_of(eni_id), kind, slot, 0)
-        cdef uint64_t beneath = 0
-        if not (0 <= kind < N_KINDS and 0 <= slot < 64):
-            raise ValueError(f"slot {slot} of kind {kind}")
-        if kind != LONE:
-            beneath = <uint64_t> slot_size(kind) - 1
-        if low & beneath or (kind != WIDE and (high or low >> 32)):
-            raise ValueError(f"address {high:x} {low:x} of kind {kind}")
-        self.attach(eni_id, kind, high, low, f"{high:x} {low:x}", slot)
-        for offset, state, assigned_ns, released_ns, sandbox, pod in uses:
-            place.offset = offset
-            if place.offset >= (1 if kind == LONE else PER_CELL if kind == PREFIX
-                                else N_CELLS * PER_CELL):
-                raise ValueError(f"offset {offset} in a slot of kind {kind}")
-            self.load_use(place, state, read_now(assigned_ns), read_now(released_ns),
-                          None if sandbox is None else sandbox_named(sandbox), pod)
-        return 0
-
-    cdef int load_use(self, Place place, int state, int64_t assigned_ns, int64_t released_ns,
-                      Sandbox sandbox, str pod) except -1:
-        cdef uint32_t number, position
-        if state not in (FREE, HELD, COOLING) or (state == HELD) != (sandbox is not None) or (
-                pool_record_at(&self.pool, place) != NONE):
-            raise ValueError(f"state {state} of an address")
-        self.reserve(place)
-        if state == HELD:
-            position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
-            if ledger_at(&self.pool.ledger, position) != NONE:
-                raise ValueError(f"two addresses of {sandbox!r}")
-            number = pool_hold(&self.pool, place, position, sandbox.c_digest, assigned_ns)
-            self.own(number, Assignment.__new__(Assignment), sandbox, pod)
-        else:
-            number = pool_record_for(&self.pool, place)
-            pool_take(&self.pool, place, <uint16_t> bit(place.offset % PER_CELL))
-            pool_cool(&self.pool, number, released_ns)
-            self.pool.ledger.records[number].assigned_ns = assigned_ns
-        if state == FREE:
-            pool_open(&self.pool, number)
-        return 0
 
     def _check(self):
         """Prove every invariant from scratch; `AssertionError` names what does not hold."""

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
+cdef str plain_text(object value, str what)
+cdef str given_text(object value)
 cdef str address_text(int kind, uint64_t high, uint64_t low)
 cdef str prefix_text(int kind, uint64_t high, uint64_t low)
 cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) except -1

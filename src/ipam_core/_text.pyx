@@ -19,7 +19,27 @@ from ipam_core._slots cimport LONE, PREFIX, WIDE
 
 import ipaddress
 
+_OBJECTS = (ipaddress.IPv4Address, ipaddress.IPv4Network,
+            ipaddress.IPv6Address, ipaddress.IPv6Network)
 cdef uint64_t HOST_BITS = (<uint64_t> 1 << 48) - 1    # of an IPv6 /80
+
+
+cdef extern from "Python.h":
+    str PyUnicode_FromObject(object text)    # a copy of exactly str; runs no code of a subclass
+
+
+cdef str plain_text(object value, str what):
+    """Return a text as exactly `str`. Raises `TypeError` where it is none."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be str, not {type(value).__name__}: {value!r}")
+    return PyUnicode_FromObject(value)
+
+
+cdef str given_text(object value):
+    """Return the text of an address or a network, given as that or as an `ipaddress` object."""
+    if type(value) is not str and isinstance(value, _OBJECTS):
+        value = str(value)
+    return plain_text(value, "an address")
 
 
 cdef str address_text(int kind, uint64_t high, uint64_t low):
@@ -39,7 +59,10 @@ cdef str prefix_text(int kind, uint64_t high, uint64_t low):
 
 
 cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) except -1:
-    """Read an IPv4 address (family LONE) or an IPv6 one (WIDE). Raises `ValueError`."""
+    """Read an IPv4 address (family LONE) or an IPv6 one (WIDE). Raises `ValueError`.
+
+    A zone id (`fe80::1%eth0`) is refused: what is attached has none.
+    """
     cdef int64_t address = -1
     if PyUnicode_IS_ASCII(text):
         address = c_read_address(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
@@ -47,9 +70,11 @@ cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) exce
         family[0], high[0], low[0] = LONE, 0, <uint64_t> address
         return 0
     try:
-        number = int(ipaddress.IPv6Address(text))
+        number = -1 if "%" in text else int(ipaddress.IPv6Address(text))
     except ValueError:
-        raise ValueError(f"{text!r} is neither an IPv4 nor an IPv6 address") from None
+        number = -1
+    if number < 0:
+        raise ValueError(f"{text!r} is neither an IPv4 nor an IPv6 address")
     family[0], high[0], low[0] = WIDE, number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
     return 0
 

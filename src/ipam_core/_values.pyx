@@ -7,15 +7,26 @@ could run any code while a store is being read.
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
-from ipam_core._text cimport address_text, prefix_text
+from ipam_core._bits cimport mix
+from ipam_core._text cimport address_text, plain_text, prefix_text
 
 import hashlib
+from functools import partial
 
 __all__ = ["Assignment", "Eni", "EniStats", "FreeEniAnswer", "PoolStats", "Sandbox",
            "UsedAddress"]
+
+
+cdef tuple reduced(object value):
+    """Return what pickle makes a value anew of: its constructor, which reads every field."""
+    fields = {name: getattr(value, name) for name in type(value).__dataclass_fields__}
+    return partial(type(value), **fields), ()
+
+
+cdef uint64_t FIXED = <uint64_t> 0x9E3779B97F4A7C15    # any bits; the same in every process
 
 
 @cython.final
@@ -27,18 +38,19 @@ cdef class Sandbox:
     are equal when their digests are. Raises `ValueError` where a part holds a NUL.
     """
 
-    def __init__(self, str container_id not None, str ifname not None="eth0",
-                 str network not None="aws-cni"):
+    def __init__(self, container_id, ifname="eth0", network="aws-cni"):
         cdef bytes digest
-        if self.container_id is not None:
-            raise TypeError(f"{self!r} cannot be changed")
-        joined = f"{network}\0{container_id}\0{ifname}"
+        cdef str container = plain_text(container_id, "container_id")
+        cdef str interface = plain_text(ifname, "ifname"), net = plain_text(network, "network")
+        joined = f"{net}\0{container}\0{interface}"
         if joined.count("\0") != 2:
             raise ValueError(f"no NUL in a sandbox's names: {joined!r}")
         digest = hashlib.blake2b(
             joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if self.container_id is not None:
+            raise TypeError(f"{self!r} cannot be changed")
         memcpy(self.c_digest, <const char*> digest, 16)
-        self.container_id, self.ifname, self.network = container_id, ifname, network
+        self.container_id, self.ifname, self.network = container, interface, net
         self.c_named = True
 
     @staticmethod
@@ -47,9 +59,7 @@ cdef class Sandbox:
 
         It equals the whole one; its three names are empty.
         """
-        if len(digest) != 16:
-            raise ValueError(f"a digest has 16 bytes, not {len(digest)}")
-        return sandbox_of(<const uint64_t*> <const char*> digest)
+        return sandbox_from(digest)
 
     @property
     def digest(self):
@@ -57,7 +67,7 @@ cdef class Sandbox:
         return PyBytes_FromStringAndSize(<char*> self.c_digest, 16)
 
     def __hash__(self):
-        return <Py_hash_t> self.c_digest[0]
+        return <Py_hash_t> mix(self.c_digest[0] ^ FIXED, self.c_digest[1] ^ FIXED >> 1)
 
     def __eq__(self, other):
         if type(other) is not Sandbox:
@@ -73,8 +83,15 @@ cdef class Sandbox:
 
     def __reduce__(self):
         if not self.c_named:
-            return Sandbox.from_digest, (self.digest,)
+            return sandbox_from, (self.digest,)
         return Sandbox, (self.container_id, self.ifname, self.network)
+
+
+def sandbox_from(bytes digest not None):
+    """Return the sandbox of a digest: `Sandbox.from_digest`, under a name that pickle finds."""
+    if len(digest) != 16:
+        raise ValueError(f"a digest has 16 bytes, not {len(digest)}")
+    return sandbox_of(<const uint64_t*> <const char*> digest)
 
 
 cdef Sandbox sandbox_of(const uint64_t *digest):
@@ -112,8 +129,23 @@ cdef class Assignment:
     def __hash__(self):
         return hash(self.key())
 
+    def __reduce__(self):
+        return assignment_from, (
+            self.sandbox, self.pod, self.eni_id, self.device_number, self.assigned_ns,
+            self.c_kind, self.c_high, self.c_low)
+
     def __repr__(self):
         return f"Assignment({self.address} to {self.sandbox!r} on {self.eni_id})"
+
+
+def assignment_from(Sandbox sandbox not None, str pod, str eni_id, int device_number,
+                    int64_t assigned_ns, int kind, uint64_t high, uint64_t low):
+    """Return the assignment that was pickled."""
+    cdef Assignment value = Assignment.__new__(Assignment)
+    value.sandbox, value.pod, value.eni_id = sandbox, pod, eni_id
+    value.device_number, value.assigned_ns = device_number, assigned_ns
+    value.c_kind, value.c_high, value.c_low = kind, high, low
+    return value
 
 
 @cython.final
@@ -136,6 +168,9 @@ cdef class PoolStats:
         """How many addresses can be assigned now."""
         return self.total - self.assigned - self.cooling
 
+    def __reduce__(self):
+        return reduced(self)
+
 
 @cython.final
 @cython.no_gc
@@ -143,12 +178,18 @@ cdef class PoolStats:
 cdef class Eni:
     """What the store knows of an ENI, as it was added."""
 
+    def __reduce__(self):
+        return reduced(self)
+
 
 @cython.final
 @cython.no_gc
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class EniStats:
     """One ENI's counts: of the mode's own kinds, and (`_any`) of all kinds."""
+
+    def __reduce__(self):
+        return reduced(self)
 
 
 @cython.final
@@ -160,8 +201,14 @@ cdef class UsedAddress:
     `sandbox` and `pod` are None once it is released; `released_ns` is 0 until then.
     """
 
+    def __reduce__(self):
+        return reduced(self)
+
 
 @cython.final
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class FreeEniAnswer:
     """Which ENI can be freed, and why each other cannot (pool-rules section 5.3)."""
+
+    def __reduce__(self):
+        return reduced(self)

@@ -249,7 +249,7 @@ def test_restore_meets_a_cooldown_that_it_cannot_begin_before_it_changes_anythin
             Entry(address="10.0.0.3", sandbox=NEW, assigned_ns=1),
         )
         before = checkpoint.entries(), state(store, now_ns)
-        with pytest.raises(CheckpointError, match="in use"):
+        with pytest.raises(CheckpointError, match="is cooling"):
             restore(checkpoint, store, live=[OLD], now_ns=now_ns)
         assert (checkpoint.entries(), state(store, now_ns)) == before
 

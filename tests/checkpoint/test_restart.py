@@ -242,7 +242,7 @@ def test_sandbox_that_asks_again_gives_up_what_was_kept_aside(tmp_path, clocks):
 
 
 def test_sandbox_that_asks_again_gets_back_what_is_attached_by_now(tmp_path, clocks):
-    store = DataStore(cooldown_s=30)
+    store = DataStore(cooldown_s=30, given_time=True)
     store.add_eni("eni-0", device_number=0)
     with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
         checkpoint.put(Entry(address="10.0.0.1", sandbox=sandbox(1), assigned_ns=7))
@@ -309,7 +309,7 @@ def test_failed_write_at_restart_leaves_store_and_file_as_they_were(tmp_path, cl
 def test_cards_are_kept_apart(tmp_path, clocks):
     with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
         for card in range(2):
-            store = DataStore(cooldown_s=30)
+            store = DataStore(cooldown_s=30, given_time=True)
             store.add_eni(f"eni-{card}", device_number=card, network_card=card)
             store.add_address(f"eni-{card}", f"10.0.{card}.1")
             durable = DurableStore(store, checkpoint, network_card=card)

@@ -13,7 +13,6 @@ from ipam_core import errors
 from ipam_core._store import DataStore, Sandbox
 from model import OWN_KINDS, Model, Refused
 
-COOLDOWN_S = 30
 SECOND = 1_000_000_000
 WHY = {
     errors.DuplicateError: "duplicate",
@@ -54,11 +53,14 @@ class StoreAndModel(RuleBasedStateMachine):
         seed=st.integers(0, 9),
         attached=st.lists(st.tuples(enis, cidrs), min_size=2, max_size=12),
         n_pods=st.integers(0, 30),
+        cooldown_s=st.sampled_from([30, 30, 30, 0]),
     )
-    def begin(self, mode, placement, seed, attached, n_pods):
+    def begin(self, mode, placement, seed, attached, n_pods, cooldown_s):
         """Begin with ENIs that hold something, so that most steps find something to do."""
-        self.store = DataStore(mode, cooldown_s=COOLDOWN_S, placement=placement, seed=seed)
-        self.model = Model(mode, COOLDOWN_S * SECOND, placement)
+        self.store = DataStore(
+            mode, cooldown_s=cooldown_s, placement=placement, seed=seed, given_time=True
+        )
+        self.model = Model(mode, cooldown_s * SECOND, placement)
         self.now = 1000 * SECOND
         for number in range(3):
             self.add_eni(f"eni-{number}", number, number % 2, "", False)
@@ -183,6 +185,7 @@ class StoreAndModel(RuleBasedStateMachine):
             return
         if held is not None:
             assert given.address == held[2]
+            self.model.name(held, pod)
             return
         assert given.address in allowed
         self.model.take(sandbox, given.address, pod, self.now)
@@ -204,12 +207,20 @@ class StoreAndModel(RuleBasedStateMachine):
             lambda: self.model.cool(address, released, self.now),
         )
 
-    @rule(sandbox=sandboxes)
-    def release(self, sandbox):
+    @rule(sandbox=sandboxes, ago=st.sampled_from([0, 0, 0, 1, 7, 29, 31]))
+    def release(self, sandbox, ago):
+        """Release, by a clock that may go back."""
+        released = self.now - ago * SECOND
         done = self.both(
-            lambda: self.store.release(sandbox, self.now),
-            lambda: self.model.release(sandbox, self.now),
+            lambda: self.store.release(sandbox, released),
+            lambda: self.model.release(sandbox, released),
         )
+        if done:
+            assert done[1].address == done[0]
+
+    @rule(sandbox=sandboxes)
+    def unassign(self, sandbox):
+        done = self.both(lambda: self.store.unassign(sandbox), lambda: self.model.unassign(sandbox))
         if done:
             assert done[1].address == done[0]
 
@@ -243,7 +254,7 @@ class StoreAndModel(RuleBasedStateMachine):
                 assert held[2] == address
             else:
                 assert address in self.model.allowed(self.now)
-                self.model.take(sandbox, address, None, self.now)
+                self.model.take(sandbox, address, None, self.now, is_named=False)
 
     @rule(batch=st.lists(sandboxes, max_size=20), partial=st.booleans())
     def release_many(self, batch, partial):
@@ -336,7 +347,7 @@ class StoreAndModel(RuleBasedStateMachine):
         ages = self.store.assignment_ages_ns(self.now)
         assert list(ages) == [self.now - a.assigned_ns for a in self.store.assignments()]
         cooling = [
-            use.released_ns + COOLDOWN_S * SECOND + 1
+            use.released_ns + self.model.cooldown_ns + 1
             for eni in self.model.enis.values()
             for cidr in eni.cidrs.values()
             for use in cidr.uses.values()

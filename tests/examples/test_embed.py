@@ -36,7 +36,7 @@ def churn(tmp_path_factory):
 
 def test_pods_are_served_as_far_as_the_cooldown_lets_them(churn):
     """16 addresses cool for 30 s each: in 100 s, one pod a second, 16 of every 31 are served."""
-    store = DataStore("prefix", cooldown_s=30)
+    store = DataStore("prefix", cooldown_s=30, given_time=True)
     store.add_eni("eni-1", device_number=0)
     store.add_prefix("eni-1", "10.0.0.16/28")
     expected = sum(second % 31 < 16 for second in range(100))
@@ -46,7 +46,7 @@ def test_pods_are_served_as_far_as_the_cooldown_lets_them(churn):
 
 
 def test_without_a_cooldown_all_are_served(churn):
-    store = DataStore(cooldown_s=0)
+    store = DataStore(cooldown_s=0, given_time=True)
     store.add_eni("eni-1", device_number=0)
     store.add_address("eni-1", "10.0.0.7")
     assert churn(store, 1000, 1) == 1000

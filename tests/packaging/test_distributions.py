@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.slow
 
 
-def run(*command, cwd):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+def run(*command, cwd, **more):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | more
     done = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, env=environment, check=False
     )
@@ -27,11 +27,36 @@ def run(*command, cwd):
 
 
 @pytest.fixture(scope="module")
-def distributions(tmp_path_factory):
-    """Build the sdist, and the wheel out of the sdist, as an installer would."""
+def older(tmp_path_factory):
+    """Return a folder with an install of another version, whose .pxd files have other things."""
+    folder = tmp_path_factory.mktemp("older")
+    package = folder / "ipam_core"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for path in ROOT.glob("src/ipam_core/_[!_]*.pxd"):
+        (package / path.name).write_text("cdef int of_an_older_install\n")
+    return folder
+
+
+def test_cython_takes_the_sources_own_pxd_over_an_older_install(older, tmp_path):
+    """It once took the installed ones where there were any, and miscounted fields."""
+    found = [path.name for path in older.glob("ipam_core/*.pxd")]
+    assert "_pool.pxd" in found
+    command = (sys.executable, "-m", "cython", "-3", "-I", str(ROOT / "src"))
+    source = ("--module-name", "ipam_core._proof", str(ROOT / "src" / "ipam_core" / "_proof.pyx"))
+    run(*command, *source, "-o", "out.c", cwd=tmp_path, PYTHONPATH=str(older))
+    assert (tmp_path / "out.c").exists()
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory, older):
+    """Build the sdist, and the wheel out of the sdist, as an installer would.
+
+    An older version is installed where it is built: nothing of it may get in.
+    """
     out = tmp_path_factory.mktemp("dist")
     build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT))
-    run(*build, cwd=out)
+    run(*build, cwd=out, PYTHONPATH=str(older))
     return {path.suffix: path for path in out.iterdir()}
 
 
@@ -46,6 +71,7 @@ def test_the_wheel_holds_the_core_its_pxd_and_the_types(distributions):
     with zipfile.ZipFile(distributions[".whl"]) as wheel:
         names = wheel.namelist()
     assert {"ipam_core/_store.pxd", "ipam_core/_store.pyi", "ipam_core/py.typed"} <= set(names)
+    assert "ipam_core/__init__.pxd" in names  # for those who cimport it over an older one
     assert any(name.startswith("ipam_core/_store.") and name.endswith(".so") for name in names)
     assert "ipam_core/data/instance-limits.csv" in names
 

@@ -19,6 +19,7 @@ def layout_of(store: DataStore, *, epoch_ns: int) -> str:
         "mode": store.mode,
         "cooldown_ns": store.cooldown_ns,
         "placement": store.placement,
+        "given_time": store.given_time,
         "enis": [
             {
                 **{name: getattr(eni, name) for name in _ENI_FIELDS},
@@ -36,7 +37,10 @@ def store_of(layout: str, *, epoch_ns: int) -> DataStore:
     """Return a store of this layout, nothing assigned; its clock was 0 at `epoch_ns`."""
     body = json.loads(layout)
     store = DataStore(
-        body["mode"], cooldown_s=body["cooldown_ns"] / 1e9, placement=body["placement"]
+        body["mode"],
+        cooldown_s=body["cooldown_ns"] / 1e9,
+        placement=body["placement"],
+        given_time=body.get("given_time", True),  # a store of before it was asked took any
     )
     for eni in body["enis"]:
         fields: dict[str, Any] = {name: eni[name] for name in _ENI_FIELDS}

@@ -88,6 +88,7 @@ class Node:
                 cooldown_s=settings.cooldown_s,
                 placement="pack" if policy.pack else "arbitrary",
                 seed=seed + card,
+                given_time=clock_ns is not time.monotonic_ns,
             )
             for card in range(n_cards)
         ]

@@ -72,4 +72,4 @@ class KeptAside(dict[str, Kept]):
 def unassign(store: DataStore, assignment: Assignment) -> None:
     """Take back an assignment that nobody was told of: its address does not cool."""
     with suppress(UnknownSandboxError):  # removed with its ENI meanwhile
-        store.release(assignment.sandbox, assignment.assigned_ns - store.cooldown_ns - 1)
+        store.unassign(assignment.sandbox)

@@ -1,0 +1,148 @@
+"""The next address: how it is chosen, given to a sandbox and taken back.
+
+It is three steps of find-first-set away: the ENI (`open_seats`), the slot (under `pack`
+the level first), the address; under `arbitrary` a walk (`_walk.pxd`) chooses ENI and
+slot. All of it is C without Python, as in `_pool.pxd`.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from ipam_core._bits cimport first_set, popcount
+from ipam_core._ledger cimport (
+    Ledger,
+    ledger_at,
+    ledger_reserve,
+    ledger_seek,
+    ledger_unhang,
+    record_forget,
+)
+from ipam_core._pool cimport (
+    ALREADY,
+    ARBITRARY,
+    DONE,
+    EXHAUSTED,
+    NO_MEMORY,
+    PACK,
+    SPREAD,
+    UNKNOWN,
+    Place,
+    Pool,
+    pool_cool,
+    pool_counts,
+    pool_expire,
+    pool_hold,
+    pool_ranked,
+    pool_seated,
+)
+from ipam_core._slots cimport (
+    N_KINDS,
+    NONE,
+    PREFIX,
+    EniState,
+    Group,
+    slot_pick,
+    slot_room,
+)
+from ipam_core._walk cimport walk_first
+
+
+cdef inline int32_t eni_n_free(const EniState *eni, int kind) noexcept nogil:
+    """Return how many addresses of a kind an ENI could give now, were it not excluded."""
+    cdef const Group *group = &eni.groups[kind]
+    return slot_room(kind) * popcount(group.attached) - group.n_held - group.n_cooling
+
+
+cdef inline int64_t pool_n_assignable(const Pool *pool) noexcept nogil:
+    """Return how many addresses could be assigned now."""
+    cdef int64_t n_free = 0
+    cdef int kind, rank
+    for kind in range(N_KINDS):
+        if pool_counts(pool, kind):
+            for rank in range(pool.n_enis):
+                if not pool_ranked(pool, rank).excluded:
+                    n_free += eni_n_free(pool_ranked(pool, rank), kind)
+    return n_free
+
+
+cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
+    """Return the lowest seat of those with most free addresses of a kind."""
+    cdef uint64_t seats = pool.open_seats[kind]
+    cdef int seat, n_free, most = -1, roomiest = 0
+    while seats:
+        seat = first_set(seats)
+        seats &= seats - 1
+        n_free = eni_n_free(pool_seated(pool, seat), kind)
+        if n_free > most:
+            most, roomiest = n_free, seat
+    return roomiest
+
+
+cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
+    """Choose the address to assign next, as the placement says.
+
+    Of the kinds of the mode, prefixes come first, on whatever ENI, so that in mode
+    `mixed` the secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY.
+    """
+    cdef EniState *eni
+    cdef int64_t offset
+    cdef int kind = N_KINDS - 1
+    while kind >= 0 and not (pool_counts(pool, kind) and pool.open_seats[kind]):
+        kind -= 1
+    if kind < 0:
+        return EXHAUSTED
+    place.kind = kind
+    if pool.placement == ARBITRARY:
+        place.eni = pool.seats[walk_first(pool.open_seats[kind], pool.reach, &pool.random)]
+        eni = pool.enis[place.eni]
+        place.slot = walk_first(eni.groups[kind].open, eni.reach, &pool.random)
+    else:
+        place.eni = pool.seats[pool_roomiest(pool, kind) if pool.placement == SPREAD
+                               else first_set(pool.open_seats[kind])]
+        eni = pool.enis[place.eni]
+        place.slot = first_set(
+            eni.levels.level[first_set(eni.levels.levels)]
+            if kind == PREFIX and pool.placement == PACK else eni.groups[kind].open)
+    offset = slot_pick(pool.enis[place.eni], kind, place.slot, pool.placement == ARBITRARY)
+    place.offset = <uint32_t> offset
+    return DONE if offset >= 0 else NO_MEMORY
+
+
+cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
+                            uint32_t *number) noexcept nogil:
+    """Assign an address to a digest; `number` is its record.
+
+    Returns DONE, ALREADY where it has one, EXHAUSTED or NO_MEMORY, which change nothing.
+    """
+    cdef Ledger *ledger = &pool.ledger
+    cdef Place place
+    cdef uint32_t position
+    cdef int answer
+    if ledger_reserve(ledger) < 0:
+        return NO_MEMORY
+    position = ledger_seek(ledger, digest)
+    number[0] = ledger_at(ledger, position)
+    if number[0] != NONE:
+        return ALREADY
+    pool_expire(pool, now_ns)
+    answer = pool_next(pool, &place)
+    if answer == DONE:
+        number[0] = pool_hold(pool, place, position, digest, now_ns)
+    return answer
+
+
+cdef inline int pool_release(Pool *pool, const uint64_t *digest, int64_t now_ns,
+                             uint32_t *number) noexcept nogil:
+    """Release what a digest holds and let it cool; `number` is its record.
+
+    Returns DONE or UNKNOWN. Takes the GIL only where the record owns an assignment.
+    """
+    cdef uint32_t position = ledger_seek(&pool.ledger, digest)
+    number[0] = ledger_at(&pool.ledger, position)
+    if number[0] == NONE:
+        return UNKNOWN
+    if pool.ledger.records[number[0]].assignment != NULL:
+        with gil:
+            record_forget(&pool.ledger.records[number[0]])
+    ledger_unhang(&pool.ledger, position)
+    pool_cool(pool, number[0], now_ns)
+    return DONE

@@ -1,0 +1,19 @@
+"""The pool of a store as its callers share it: the lock, the clock, what it was made with."""
+
+from cpython.pythread cimport PyThread_type_lock
+from libc.stdint cimport int64_t
+
+from ipam_core._pool cimport Pool
+
+
+cdef class Shared:
+    cdef Pool pool
+    cdef dict _numbers                # of ENIs, by id
+    cdef int64_t latest_ns            # a time up to this needs no look at the clock
+    cdef bint busy                    # somebody holds the store without the GIL
+    cdef int process                  # whose lock this is
+    cdef PyThread_type_lock lock
+
+    cdef int hold(self) except -1
+    cdef void let_go(self) noexcept
+    cdef int wait(self) except -1
