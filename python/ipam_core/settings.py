@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core.manifests import read_addon, read_daemonset, read_helm_values
-from ipam_core.variables import BOOLEANS, INTEGERS, VARIABLES, near_miss
+from ipam_core.variables import BOOLEANS, INTEGERS, VARIABLES, is_shown, near_miss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,8 @@ class SettingWarning:
     effect: str
 
     def __str__(self) -> str:
-        return f"{self.variable}={self.value!r}: {self.effect}"
+        shown = f"={self.value!r}" if is_shown(self.variable) else ""
+        return f"{self.variable}{shown}: {self.effect}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,16 @@
-"""The environment variables that a setting reads, by what they hold."""
+"""The environment variables that a setting reads, by what they hold; and which may be shown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ipam_core.quoting import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
 
 INTEGERS = {
     "WARM_ENI_TARGET": "warm_eni_target",
@@ -76,6 +88,28 @@ SINCE = {
 
 LAST_WITHOUT_BRAKE = (1, 16, 0)
 """Up to this release maxPods did not stop the pool's growth (PR 2745, January 2024)."""
+
+
+_SECRET = re.compile("SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|ACCESS_?KEY|API_?KEY", re.IGNORECASE)
+
+
+def is_shown(name: str) -> bool:
+    """Return whether the value of a variable may be printed.
+
+    An environment holds more than the agent reads, credentials too: only variables that
+    the agent knows are shown, and none whose name looks like a secret's.
+    """
+    return name in ADDRESS_VARIABLES | OTHER_VARIABLES and not _SECRET.search(name)
+
+
+def shown_variables(env: Mapping[str, T]) -> dict[str, T]:
+    """Return those variables of an environment that may be printed."""
+    return {name: value for name, value in env.items() if is_shown(name)}
+
+
+def quoted_value(name: str, value: Any) -> str:
+    """Return a variable's value as an error quotes it: of one that may not be shown, its type."""
+    return quoted(value) if is_shown(name) else f"a {type(value).__name__}"
 
 
 def near_miss(name: str) -> str:

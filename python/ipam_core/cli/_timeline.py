@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.variables import shown_variables
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
@@ -66,7 +68,7 @@ def timeline_json(moments: Sequence[Moment]) -> list[dict[str, Any]]:
 
 def heading(scenario: Scenario) -> str:
     """Return what a scenario's node is: its type and settings."""
-    settings = " ".join(f"{name}={value}" for name, value in scenario.env.items())
+    settings = " ".join(f"{name}={value}" for name, value in shown_variables(scenario.env).items())
     return f"{scenario.instance_type}, {settings or 'default settings'}"
 
 

@@ -13,6 +13,7 @@ import typer
 
 from ipam_core.cli._options import JsonOption, PlotOption, PolicyOption, policy_named
 from ipam_core.errors import InputError
+from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -327,6 +328,7 @@ def _plain(found: Tuning) -> dict[str, Any]:
         if outcome is None:
             return None
         values = asdict(outcome)
+        values["env"] = shown_variables(outcome.env)
         if isinf(outcome.wait_p99_s):
             values["wait_p99_s"] = None
         names = ("idle", "wait_p99_s", "calls")

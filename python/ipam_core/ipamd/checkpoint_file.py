@@ -42,9 +42,11 @@ def card_files(path: Path) -> dict[int, Path]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     files = {0: path}
-    pattern = re.compile(re.escape(path.stem) + r"-nic-(\d+)" + re.escape(path.suffix))
+    pattern = re.compile(re.escape(path.stem) + r"-nic-([0-9]+)" + re.escape(path.suffix))
     for other in path.parent.iterdir():
         if match := pattern.fullmatch(other.name):
+            if len(match[1]) > 3:
+                raise InputError(f"{other}: a network card is a number below 1000")
             card = int(match[1])
             if card in files:
                 raise InputError(f"{files[card]} and {other}: two files for network card {card}")

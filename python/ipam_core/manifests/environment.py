@@ -7,7 +7,8 @@ import reprlib
 from typing import Any, NamedTuple, TypeVar
 
 from ipam_core.errors import InputError
-from ipam_core.variables import ADDRESS_VARIABLES
+from ipam_core.quoting import quoted
+from ipam_core.variables import ADDRESS_VARIABLES, quoted_value
 
 CONTAINER = "aws-node"
 
@@ -59,7 +60,7 @@ def container_environment(container: dict[str, Any], form: str) -> Environment:
     """Return the variables of a container of a pod template; of two of a name the last counts."""
     found = listed_environment(dig(container, list, "env"), form)
     if sources := dig(container, list, "envFrom"):
-        found.unknown["envFrom"] = str(sources)
+        found.unknown["envFrom"] = quoted(sources)
     image = container.get("image")
     return found._replace(version=version_in(image if isinstance(image, str) else ""))
 
@@ -69,13 +70,18 @@ def listed_environment(entries: list[Any], form: str) -> Environment:
     variables: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for entry in entries:
+        if not isinstance(entry, dict):
+            raise wrong(entry, dict, ("env",))
         name = dig(entry, str, "name")
         variables.pop(name, None)
         unknown.pop(name, None)
         if "valueFrom" not in entry:
-            variables[name] = dig({name: entry.get("value")}, str, name)
+            value = entry.get("value")
+            if not isinstance(value, str | None):
+                raise InputError(f"{name}: {quoted_value(name, value)} is not a string (quote it)")
+            variables[name] = value or ""
         elif name in ADDRESS_VARIABLES:
-            unknown[name] = str(entry["valueFrom"])
+            unknown[name] = quoted(entry["valueFrom"])
     return Environment(variables, unknown, form=form, given=frozenset(variables))
 
 

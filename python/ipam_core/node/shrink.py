@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 EC2_TRIES = 12
 """How often the agent tries to detach and to delete an ENI, beyond the SDK's own tries."""
 LONGEST_WAIT_S = 60.0
+_BEYOND_ANY_POOL = 1 << 32
+"""No pool holds so many: a target above it, up to the agent's 64 bits, keeps as much."""
 AFTER_DETACH_S = 2.0
 """EC2 takes a while to detach; deleting waits for it."""
 
@@ -204,9 +206,11 @@ def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str
 
 def _find_freeable(node: Node, card: int, warm_ip: int, minimum_ip: int) -> str | None:
     answer = node.stores[card].find_freeable_eni(
-        warm_ip=warm_ip,
-        minimum_ip=minimum_ip,
-        warm_prefix=node.settings.warm_prefix_target if node.prefix_mode else 0,
+        warm_ip=min(warm_ip, _BEYOND_ANY_POOL),
+        minimum_ip=min(minimum_ip, _BEYOND_ANY_POOL),
+        warm_prefix=min(node.settings.warm_prefix_target, _BEYOND_ANY_POOL)
+        if node.prefix_mode
+        else 0,
         min_age_s=YOUNGEST_FREED_S,
         now_ns=node.clock_ns(),
     )

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
+from ipam_core.quoting import quoted
 from ipam_core.units import NS
+from ipam_core.variables import quoted_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,10 +23,13 @@ _SECONDS = {"ms": 0.001, "s": 1, None: 1, "m": 60, "h": 3600, "d": 86400}
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
 
-def shown(value: Any) -> str:
-    """Return a value as an error quotes it: cut short where it is long."""
-    quoted = repr(value)
-    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
+shown = quoted
+"""How an error quotes a value."""
+
+LARGEST = 1e12
+"""The largest number where nothing else bounds it."""
+MOST_DAYS = 3660
+"""The longest duration: ten years."""
 
 
 def known_keys(raw: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -78,10 +83,9 @@ def number(value: Any, where: str, *, at_most: float | None = None) -> float:
     if (
         not isinstance(value, int | float)
         or isinstance(value, bool)
-        or not 0 <= value < float("inf")
-        or (at_most is not None and value > at_most)
+        or not 0 <= value <= (LARGEST if at_most is None else at_most)
     ):
-        allowed = "0 or more" if at_most is None else f"from 0 to {at_most:g}"
+        allowed = f"from 0 to {LARGEST if at_most is None else at_most:g}"
         raise InputError(f"{where} is a number, {allowed}, not {shown(value)}")
     return value
 
@@ -116,7 +120,9 @@ def variables(value: Any, where: str) -> dict[str, str]:
     found = mapping(value, where)
     for name, setting in found.items():
         if not isinstance(setting, str):
-            raise InputError(f"{where}.{name} is a text, as in a manifest, not {shown(setting)}")
+            raise InputError(
+                f"{where}.{name} is a text, as in a manifest, not {quoted_value(name, setting)}"
+            )
     return found
 
 
@@ -129,12 +135,18 @@ def variable_changes(value: Any, where: str) -> dict[str, str | None]:
 
 def duration_ns(value: Any, where: str) -> int:
     """Return a duration in nanoseconds: 90 (seconds), 250ms, 1.5s, 15m, 2h or 1d."""
-    match = _DURATION.fullmatch(str(value)) if not isinstance(value, bool) else None
+    is_one = isinstance(value, int | float | str) and not isinstance(value, bool)
+    match = (
+        _DURATION.fullmatch(value if isinstance(value, str) else quoted(value)) if is_one else None
+    )
     if not match:
         raise InputError(
             f"{where} is a duration such as 90 (seconds), 250ms, 15m, 2h or 1d, not {shown(value)}"
         )
-    return round(float(match[1]) * _SECONDS[match[2]] * NS)
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > MOST_DAYS * _SECONDS["d"]:
+        raise InputError(f"{where} is at most {MOST_DAYS}d, not {shown(value)}")
+    return round(seconds * NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +164,8 @@ class Share:
 def share(value: Any, where: str) -> Share:
     """Return a count such as 3, or a share such as 25%."""
     match = _SHARE.fullmatch(value) if isinstance(value, str) else None
-    if match:
+    if match and float(match[1]) <= LARGEST:
         return Share(float(match[1]), percent=True)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
         raise InputError(f"{where} is a count or a share such as 25%, not {shown(value)}")
     return Share(value)

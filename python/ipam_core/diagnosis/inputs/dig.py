@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ipam_core.errors import InputError
+from ipam_core.quoting import quoted
 
 _NEVER_YEAR = 1
 
@@ -54,10 +55,8 @@ def time(value: Any) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def shown(value: Any) -> str:
-    """Return a value as an error quotes it: its first 60 characters."""
-    quoted = repr(value)
-    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
+shown = quoted
+"""How an error quotes a value."""
 
 
 def line_of(document: str, *words: str) -> int | None:

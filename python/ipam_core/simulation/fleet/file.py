@@ -13,6 +13,7 @@ from ipam_core._subnet import RESERVATION_TYPES, Subnet
 from ipam_core.cloud.latency import Latency
 from ipam_core.cloud.throttling import Bucket
 from ipam_core.errors import InputError, IpamError, UnknownInstanceTypeError
+from ipam_core.simulation.fleet.bounds import check_bounds
 from ipam_core.simulation.fleet.pod_events import read_events
 from ipam_core.simulation.fleet.spec import (
     Autoscale,
@@ -95,6 +96,7 @@ def fleet_of(raw: Any, folder: Path) -> FleetSpec:
     if spec.measure_from_ns >= spec.duration_ns:
         raise InputError("measure_from is before the end, which is duration")
     check_times(spec)
+    check_bounds(spec)
     return spec
 
 

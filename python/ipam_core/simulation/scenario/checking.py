@@ -51,8 +51,12 @@ def _meets(expected: Any, met: Any) -> bool:
         if "one_of" in expected:
             return any(_meets(choice, met) for choice in expected["one_of"])
         if not set(expected) <= {"min", "max"}:  # some fields of a mapping
-            return all(_meets(value, met.get(key)) for key, value in expected.items())
-        return bool(expected.get("min", met) <= met <= expected.get("max", met))
+            return isinstance(met, dict) and all(
+                _meets(value, met.get(key)) for key, value in expected.items()
+            )
+        return isinstance(met, int | float) and bool(
+            expected.get("min", met) <= met <= expected.get("max", met)
+        )
     if isinstance(expected, list):
         return (
             isinstance(met, list)

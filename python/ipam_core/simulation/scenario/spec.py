@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core import instances
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError, UnknownInstanceTypeError
+from ipam_core.simulation.scenario.bounds import check_bounds
 from ipam_core.simulation.validation import (
     boolean,
     known_keys,
@@ -150,9 +151,11 @@ def scenario_of(raw: Any) -> Scenario:
         raise InputError(f"a scenario is a mapping, not {shown(raw)}")
     scenario_id = str(raw.get("id", "scenario"))
     try:
-        return _scenario(raw, scenario_id)
+        scenario = _scenario(raw, scenario_id)
+        check_bounds(scenario)
     except InputError as error:
         raise InputError(f"{scenario_id}: {error}") from error
+    return scenario
 
 
 def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
@@ -219,7 +222,7 @@ def _step(raw: Any, number: int) -> ScenarioStep:
     where = f"step {number}"
     step = mapping(raw, where)
     op = step.get("op")
-    if op not in _STEPS:
+    if not isinstance(op, str) or op not in _STEPS:
         raise InputError(f"{where}: unknown op {shown(op)}; known: {', '.join(_STEPS)}")
     where = f"{where} ({op})"
     checks = _STEPS[op]
@@ -253,14 +256,19 @@ def _expected_value(value: Any, where: str) -> None:
     """Refuse a range that is neither {min, max} nor {one_of}."""
     if isinstance(value, dict) and (set(value) & {"min", "max", "one_of"}):
         if set(value) == {"one_of"} and isinstance(value["one_of"], list) and value["one_of"]:
+            for choice in value["one_of"]:
+                _expected_value(choice, where)
             return
         if set(value) <= {"min", "max"} and all(
             isinstance(v, (int, float)) for v in value.values()
         ):
             return
-        raise InputError(f"{where}: a range is {{min, max}} or {{one_of: [...]}}, not {value!r}")
-    for part in value.values() if isinstance(value, dict) else ():
-        _expected_value(part, where)
+        raise InputError(
+            f"{where}: a range is {{min, max}} or {{one_of: [...]}}, not {shown(value)}"
+        )
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _expected_value(part, where)
 
 
 # --- values ---------------------------------------------------------------------------

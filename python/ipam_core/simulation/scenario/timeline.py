@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core.cloud.simulated import CHANGING_APIS
 from ipam_core.units import NS
+from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,4 +89,6 @@ def described(step: ScenarioStep) -> str:
     if step.label:
         return step.label
     shown = {key: value for key, value in step.arguments.items() if key != "enis"}
+    if "env" in shown:
+        shown["env"] = shown_variables(shown["env"])
     return " ".join([step.op, *(f"{key}={value}" for key, value in shown.items())])
