@@ -109,7 +109,7 @@ def shown_variables(env: Mapping[str, T]) -> dict[str, T]:
 
 def quoted_value(name: str, value: Any) -> str:
     """Return a variable's value as an error quotes it: of one that may not be shown, its type."""
-    return quoted(value) if is_shown(name) else f"a {type(value).__name__}"
+    return quoted(value) if is_shown(name) else f"a value of type {type(value).__name__}"
 
 
 def near_miss(name: str) -> str:

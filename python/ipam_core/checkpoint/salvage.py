@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ipam_core.checkpoint import schema, wal
-from ipam_core.checkpoint.entry import Entry, checksum
+from ipam_core.checkpoint.entry import Entry
 from ipam_core.errors import CheckpointError
 
 
@@ -33,11 +33,13 @@ def salvage(path: Path) -> tuple[list[Entry], list[str]]:
         entries = []
         with closing(sqlite3.connect(copy)) as connection:
             try:
+                if not schema.is_expected(connection, "address"):
+                    return [], [*problems, "the table address is not a checkpoint's"]
                 for row in schema.read_rows(connection, "address"):
-                    if checksum(*row[:-1]) == row[-1]:
-                        entries.append(Entry.of_row(row))
+                    if problem := schema.problem_of("address", row):
+                        problems.append(f"address {row[0]}: {problem}")
                     else:
-                        problems.append(f"address {row[0]}: checksum does not match")
+                        entries.append(Entry.of_row(row))
             except sqlite3.Error as error:
                 problems.append(str(error))
         return entries, problems

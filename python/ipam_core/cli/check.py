@@ -38,7 +38,7 @@ def check(
     ] = 1,
     policy: PolicyOption = "vpc-cni",
     jobs: Annotated[
-        int, typer.Option(min=0, help="Processes to use; 0: one for each processor.")
+        int, typer.Option(min=0, max=1024, help="Processes to use; 0: one for each processor.")
     ] = 0,
     as_json: JsonOption = False,
 ) -> int:

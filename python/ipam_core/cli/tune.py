@@ -55,7 +55,7 @@ def tune(
     seeds: Annotated[
         int, typer.Option(min=1, max=50, help="Seeds that a recommendation has to stand.")
     ] = 3,
-    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one a processor.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, max=1024, help="Processes; 0: one a processor.")] = 0,
     scheduler: Annotated[
         str | None,
         typer.Option(

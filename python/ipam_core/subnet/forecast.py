@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ipam_core import instances
 from ipam_core.errors import InputError, NoFreePrefixError, SubnetExhaustedError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.quoting import quoted
 from ipam_core.subnet.draw import node_draws
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from ipam_core.subnet.draw import NodeDraws
 
 T = TypeVar("T")
+
+MOST_NODES = 100_000
+"""More than the largest subnet has addresses."""
+MOST_EVENTS = 1_000_000_000
+"""Pods and nodes that come or go, over all placements: some hours of work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,18 @@ class Forecast:
         }
 
 
+def _check_bounds(churn: Churn, n_placements: int) -> None:
+    if churn.nodes > MOST_NODES:
+        raise InputError(f"nodes: at most {MOST_NODES:,}, not {quoted(churn.nodes)}")
+    a_node_hour = 1 / churn.node_life_h + churn.pods_per_node / churn.pod_life_h
+    n_events = 2 * n_placements * churn.hours * churn.nodes * a_node_hour
+    if n_events > MOST_EVENTS:
+        raise InputError(
+            f"{n_events:.2g} pods and nodes would come and go: at most {MOST_EVENTS:,}; give "
+            "fewer hours or nodes, or longer lives"
+        )
+
+
 class _Node:
     __slots__ = ("addresses", "enis", "pods", "prefixes")
 
@@ -137,8 +155,10 @@ def forecast(
     the usual one of the type in this mode. `on_progress` is told the share done. Cost:
     about 10 microseconds an event, which is a pod or node that comes or goes.
 
-    Raises `InputError`: a node cannot run so many pods, or its agent does not start.
+    Raises `InputError`: a node cannot run so many pods, or its agent does not start; or it
+    would take hours.
     """
+    _check_bounds(churn, len(placements))
     rule = "given"
     if max_pods is None:
         in_mode = replace(settings, enable_prefix_delegation=prefix_mode)
