@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.quoting import visible
+from ipam_core.variables import shown_variables
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -37,7 +40,7 @@ def plain(explained: Explanation) -> dict[str, Any]:
         "subnet_free": case.subnet_free,
         "policy": case.policy.name,
         "agent_version": explained.version,
-        "env": dict(case.env),
+        "env": shown_variables(case.env),
         "verdict": {"text": str(verdict), "serves_all": verdict.serves_all, **asdict(verdict)},
         "capacity_slots": explained.capacity_slots,
         "healthy": explained.healthy,
@@ -89,7 +92,7 @@ def junit(
             if fails(str(kind.severity)):
                 failed += 1
                 failure = ElementTree.SubElement(
-                    case, "failure", type=str(kind.severity), message=found[0].why[0]
+                    case, "failure", type=str(kind.severity), message=_xml(found[0].why[0])
                 )
                 failure.text = _xml(f"{kind.rule}\n{why}")
             else:
@@ -100,8 +103,8 @@ def junit(
 
 
 def _xml(text: str) -> str:
-    """Return text without the letters that XML cannot hold."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+    """Return text, line by line, with escapes for the letters that XML cannot hold."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def sarif(explained: Sequence[Explanation], kinds: Iterable[Kind], origin: str) -> dict[str, Any]:
