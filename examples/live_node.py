@@ -1,9 +1,8 @@
 """A node agent on EC2: gives pods addresses, as lines on standard input ask for them.
 
+    python examples/live_node.py CHECKPOINT [INSTANCE-ID [ENDPOINT-URL]]
     add CONTAINER NAMESPACE/POD     prints the pod's address, once it is on disk
     del CONTAINER                   prints the address that is let go
-
-    python examples/live_node.py CHECKPOINT [INSTANCE-ID [ENDPOINT-URL]]
 
 Settings are the agent's environment variables, WARM_IP_TARGET and its like. INSTANCE-ID
 left out is the instance that this runs on, as its metadata service tells.
@@ -37,8 +36,8 @@ def main(path: str, instance_id: str = "", endpoint_url: str | None = None) -> N
     """Serve pods until standard input ends."""
     with Checkpoint(path) as checkpoint:
         cloud = AwsCloud(instance_id=instance_id, endpoint_url=endpoint_url, checkpoint=checkpoint)
-        kind = limits(cloud.instance.instance_type)
-        node = Node(kind, Settings.from_env(os.environ), policy=IPAM_CORE)
+        settings = Settings.from_env(os.environ)
+        node = Node(limits(cloud.instance.instance_type), settings, policy=IPAM_CORE)
         drive(node.start(), cloud)
         pods = DurableNode(node, checkpoint)
         stopped = threading.Event()
@@ -47,11 +46,9 @@ def main(path: str, instance_id: str = "", endpoint_url: str | None = None) -> N
         for line in sys.stdin:
             try:
                 verb, container, *pod = line.split()
-                if verb == "add":
-                    print(pods.add_pod(Sandbox(container), *pod).address, flush=True)
-                else:
-                    gone = [held.address for held in pods.remove_pod(Sandbox(container))]
-                    print(*gone or ["was not attached"], flush=True)
+                who = Sandbox(container)
+                held = [pods.add_pod(who, *pod)] if verb == "add" else pods.remove_pod(who)
+                print(*[a.address for a in held] or ["was not attached"], flush=True)
             except (IpamError, ValueError) as error:
                 print("error:", error, flush=True)
         stopped.set()
