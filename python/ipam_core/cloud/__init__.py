@@ -49,10 +49,17 @@ class Cloud(Protocol):
         """Carry one effect out and return its reply, or raise its error."""
 
 
+class CheckpointPort(Protocol):
+    """Performs what a node asks of its checkpoint."""
+
+    def perform(self, effect: ReadCheckpoint | ForgetAssignments) -> Any:
+        """Carry one effect out and return its reply, or raise its error."""
+
+
 def drive(
     step: Step[T],
     cloud: Cloud,
-    checkpoint: Cloud | None = None,
+    checkpoint: CheckpointPort | None = None,
     *,
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from ipam_core.cloud import Cloud
+    from ipam_core.cloud import CheckpointPort
     from ipam_core.cloud.ec2 import Ec2Options
     from ipam_core.cloud.metadata import Instance, Metadata
 
@@ -80,7 +80,7 @@ class AwsCloud(EffectHandler):
         tags: Mapping[str, str] | None = None,
         unschedulable: Callable[[], bool] = lambda: False,
         eni_config: Callable[[], fx.EniConfig] | None = None,
-        checkpoint: Cloud | None = None,
+        checkpoint: CheckpointPort | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         **options: Unpack[Ec2Options],
     ) -> None:
