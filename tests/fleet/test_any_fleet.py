@@ -3,14 +3,17 @@
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipam_core.cloud.cloudtrail import trail
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
+from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.workload_specs import Trace
 
-from .specs import fleets
+from .specs import S, fleet, fleets
 
 GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
 """Its nodes rest while pods wait, until they wait no more."""
@@ -34,6 +37,27 @@ def test_skipping_idle_looks_changes_no_byte(spec, policy, seed):
         for skip in (True, False)
     )
     assert as_bytes(skipping) == as_bytes(looking)
+
+
+@pytest.mark.parametrize("targets", [{"WARM_IP_TARGET": "1"}, {"MINIMUM_IP_TARGET": "2"}], ids=str)
+def test_an_idle_node_wakes_when_pods_that_were_deleted_wait_no_more(targets):
+    """A full node keeps addresses for three pods that wait; a minute after they went, none."""
+    comes = [PodEvent(time_ns=60 * S, pod=f"p{n}", add=True) for n in range(12)]
+    goes = [PodEvent(time_ns=200 * S, pod=f"p{n}", add=False) for n in range(12)]
+    spec = fleet(
+        Trace(events=(*comes, *goes)),
+        minutes=12,
+        count=1,
+        instance_type="t3.small",
+        max_pods=30,
+        env=targets,
+    )
+    for seed in range(3):
+        skipping, looking = (
+            Fleet(spec, policy=GROWING, seed=seed, skip_idle=skip, keep_calls=True).run()
+            for skip in (True, False)
+        )
+        assert as_bytes(skipping) == as_bytes(looking)
 
 
 @settings(deadline=None)
