@@ -81,8 +81,11 @@ def faulty_life(seed):
     rng = random.Random(f"{seed}/more settings")
     if rng.random() < 0.2:
         raw["env"]["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true"
-        for env in (raw["env"], *(step.get("env", {}) for step in raw["steps"])):
+        toggles = [step["env"] for step in raw["steps"] if "env" in step]
+        for env in (raw["env"], *toggles):
             env.pop("MAX_ENI", None)  # 1 leaves no ENI for pods
+        for env in toggles:  # an agent whose ENIs are full of the other mode does not start
+            env.pop("ENABLE_PREFIX_DELEGATION", None)
     if seed % 2:
         raw["steps"] = [step for step in raw["steps"] if step.get("label") != "end"]
     return {**raw, "id": f"faulty-life-{seed}"}
@@ -137,6 +140,18 @@ class FaultyLiving(Living):
             if n_left == 1 and not self.node.ready:  # all is healed: the kubelet starts it again
                 self.restart(ScenarioStep(op="restart"))
         self.check_end()
+
+    def check_end(self):
+        """Let the agent act on a reconcile, which its failing to grow may hold off for ever.
+
+        PrivateIpAddressLimitExceeded counts as growing, so that none comes (`vpc-cni`).
+        """
+        if self.policy == VPC_CNI and self.waiting:
+            self.now_ns += 61 * 10**9
+            self._drive(self.node.reconcile())
+            for _ in range(12):
+                self._pool_step()
+        super().check_end()
 
     def check_given(self):
         """Assert that nobody has the address of a running pod while it is attached.

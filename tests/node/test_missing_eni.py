@@ -8,6 +8,7 @@ from ipam_core import IPAM_CORE, VPC_CNI, Sandbox
 from ipam_core.cloud import drive
 from ipam_core.effects import DescribeEnis
 from ipam_core.errors import PoolExhaustedError, UnreachableError
+from ipam_core.tags import NO_MANAGE_TAG
 from node.world import World
 
 RULE = replace(VPC_CNI, name="vpc-cni with the rule", ask_before_forgetting=True)
@@ -125,6 +126,17 @@ def test_the_primary_is_asked_about_alone():
     reconcile(world)
     assert world.cloud.described == [("eni-primary",)]
     assert "eni-primary" in world.node.store
+
+
+def test_one_that_is_tagged_as_unmanaged_goes_as_the_agent_lets_it_go():
+    """Metadata shows it: there is nothing to ask."""
+    world, second = crowded(IPAM_CORE)
+    second.tags[NO_MANAGE_TAG] = "true"
+    another = world.region.place_eni("eni-another", "primary")
+    world.instance.attach(another, world.instance.free_device())
+    reconcile(world)
+    assert second.eni_id not in world.node.store
+    assert (second.eni_id, "eni-primary") not in world.cloud.described
 
 
 def test_an_eni_that_metadata_shows_costs_no_question():
