@@ -44,6 +44,8 @@ def test_a_running_pod_that_is_refused_a_card_keeps_the_others_only_by_the_rule(
     # Cards 2 and 3 come after the one that refuses: nobody asked them.
     assert held(node) == [kept, False, True, True]
     assert "default/pod" in node.waiting
+    node.add_pod(POD, "default/pod")  # for one card only, it is served
+    assert len(node.waiting) == 0
 
 
 @pytest.mark.parametrize("policy", [VPC_CNI, RULE, IPAM_CORE], ids=lambda policy: policy.name)

@@ -127,6 +127,7 @@ class Node:
         if len(self.stores) > 1:
             for store in self.stores:
                 if (held := store.find(sandbox)) is not None:
+                    self.waiting.note_served(sandbox, pod)
                     return held
         for store in self.stores[:-1]:
             try:
