@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.doctor import diagnose
@@ -193,3 +195,18 @@ def test_the_cause_is_the_true_one_and_as_sure_as_it_may_be(name):
     truth = TRUTHS[name]
     found = diagnose(read_case([REPORTS / name])).found
     assert (found[0].cause, str(found[0].certainty)) == (truth.cause, truth.certainty)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(sorted(path for path in REPORTS.glob("*/*"))),
+    st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=5), st.integers(0, 60)), max_size=5),
+)
+def test_a_damaged_report_never_gives_a_traceback(tmp_path, capsys, original, edits):
+    content = bytearray(original.read_bytes())
+    for place, put_in, n_cut in edits:
+        at = int(place * len(content))
+        content[at : at + n_cut] = put_in
+    (tmp_path / "file").write_bytes(content)
+    assert run(["doctor", str(tmp_path / "file")]) in (0, 1, 2)
+    assert "Traceback" not in capsys.readouterr().err
