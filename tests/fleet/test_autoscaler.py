@@ -54,6 +54,7 @@ def test_daemon_sets_take_their_part_of_every_node(n_daemon_sets):
     world, result = played(spec)
     assert len(world.nodes) == 8
     assert not result.has_failed
+    assert max(result.waits_s) < 100  # all of them were booted at once
     for node in world.nodes:
         assert len(node.pods) == 27
         assert node.n_daemons == n_daemon_sets
@@ -229,20 +230,32 @@ def test_at_most_a_tenth_of_the_nodes_goes_at_once():
 
 
 def test_an_evicted_pod_of_a_deployment_is_still_updated():
+    """A Deployment half of whose pods moved replaces all of them, and has no pod too many."""
+    deployment = RollingUpdate(pods=7, at_ns=1200 * S, ready_after_ns=5 * S)
     spec = pool(
         "m5.large",
-        workloads=(
-            lives((40, 60, 500)),
-            RollingUpdate(pods=12, at_ns=1200 * S, ready_after_ns=5 * S),
-        ),
+        workloads=(lives((20, 0, 500)), deployment, lives((20, 0, 500)), deployment),
         autoscale=CONSOLIDATING,
         minutes=40,
     )
     world, result = played(spec)
-    pods = [pod for node in alive(world) for pod in node.pods]
-    assert len(pods) == 12
-    assert all(pod.asked_ns >= 1200 * S for pod in pods)
+    assert len(world.nodes) == 2
+    (node,) = alive(world)
+    assert len(node.pods) == 14
+    assert all(pod.asked_ns >= 1200 * S for pod in node.pods)
     assert not result.has_failed
+
+
+def test_an_evicted_pod_of_a_record_ends_when_the_record_says():
+    spec = pool(
+        "m5.large",
+        workloads=(lives((20, 0, 500), (7, 0, 1200), (20, 0, 500), (7, 0, 1200)),),
+        autoscale=replace(CONSOLIDATING, empty_ns=7200 * S),
+        minutes=40,
+    )
+    world, _ = played(spec)
+    assert len(world.nodes) == 2
+    assert not any(node.pods for node in alive(world))
 
 
 def test_never_fewer_nodes_than_the_groups_count():

@@ -141,6 +141,22 @@ def test_nothing_is_held_twice_or_lost(groups, seed):
     assert sum(each.n_free for each in subnets.values()) == n_free  # what was given stays
 
 
+def test_the_worst_of_the_placements_is_told(monkeypatch):
+    """Nodes with secondary IPs leave one placement of /28s more than another."""
+    groups = [group(count=3, name="plain"), group(count=4, settings=PREFIXES, name="prefixes")]
+    subnets = {"a": Subnet("10.0.0.0/24")}
+
+    def refused(seed):
+        found = plan_capacity(groups, subnets, seed=seed)
+        return sum(state.total("refused") for state in found)
+
+    worst = [refused(seed) for seed in range(12)]
+    monkeypatch.setattr("ipam_core.subnet.groups.N_PLACEMENTS", 1)
+    each = [refused(seed) for seed in range(16)]
+    assert len(set(each)) > 1
+    assert worst == [max(each[seed : seed + 5]) for seed in range(12)]
+
+
 def test_pods_that_a_node_cannot_run_are_refused():
     with pytest.raises(InputError, match=r"group m5\.large: 28 pods on m5\.large: maxPods 29"):
         group(pods=28)
