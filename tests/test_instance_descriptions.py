@@ -11,7 +11,8 @@ import pytest
 from ipam_core import instances
 from ipam_core.cli._app import run
 from ipam_core.errors import InputError
-from ipam_core.instance_descriptions import parse_limits, read_descriptions
+from ipam_core.instance_descriptions import read_descriptions
+from ipam_core.instances import as_text, parse_limits
 
 ROOT = Path(__file__).parent.parent
 
@@ -203,3 +204,53 @@ def test_the_script_leaves_the_table_as_it_is_where_nothing_changed(tmp_path):
     assert (done.returncode, done.stdout) == (0, "nothing changed\n")
     assert refresh(tmp_path, tmp_path / "none.json").returncode == 2
     assert len(instances.names()) == 1447
+
+
+# --- everywhere ---------------------------------------------------------------------------
+
+
+def test_limits_by_hand_stand_wherever_a_type_does():
+    """A name of the form is looked up as such: in fleets, `tune`, `doctor` and the rest."""
+    assert instances.limits("enis=4,ips=15") == parse_limits("enis=4,ips=15")
+    for name in ("m5.large", "i7ie.48xlarge", "m4.large", "t3.small"):
+        given = instances.limits(as_text(instances.limits(name)))
+        known = instances.limits(name)
+        assert (given.max_enis, given.slots, given.vcpus) == (
+            known.max_enis,
+            known.slots,
+            known.vcpus,
+        )
+        assert (given.instance_type, given.nitro, given.trunking) == (
+            name,
+            known.nitro,
+            known.trunking,
+        )
+    with pytest.raises(InputError, match="ips= is missing"):
+        instances.limits("enis=4")
+
+
+def test_a_type_that_the_table_lacks_stops_no_command(capsys, tmp_path):
+    path = tmp_path / "types.json"
+    path.write_text(answer(described("x9.large", cards=(3,), ips=10, vcpus=2)))
+    file = ["--instance-types", str(path)]
+    stuck = str(ROOT / "examples" / "stuck-node")
+    assert run(["doctor", stuck, "--instance", "x9.large", *file]) == 1
+    assert "x9.large" in capsys.readouterr().out
+    forecast = ["subnet", "forecast", "--cidr", "10.0.0.0/22", "--nodes", "3", "--hours", "2"]
+    assert run([*forecast, "--instance", "x9.large", *file]) == 0
+    assert run([*forecast, "--limits", "enis=3,ips=10"]) == 0
+    assert run([*forecast, "--instance", "x9.large"]) == 2
+    assert "--instance-types FILE" in capsys.readouterr().err
+    subnet = sorted(map(str, (ROOT / "examples" / "subnet").glob("*.json")))
+    assert run(["subnet", "report", *subnet, "--instance", "x9.large", *file]) in (0, 1)
+    assert "x9.large" in capsys.readouterr().out
+
+
+def test_a_fleet_may_have_nodes_of_limits_by_hand(tmp_path, capsys):
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        "duration: 10m\nnodes: [{name: new, instance_type: 'enis=3,ips=10', count: 2}]\n"
+        "workloads: [{kind: burst, pods: 20, at: 2m}]\n"
+    )
+    assert run(["simulate", str(path), "--json"]) == 0
+    capsys.readouterr()

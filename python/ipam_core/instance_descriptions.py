@@ -1,4 +1,4 @@
-"""Limits of instance types from elsewhere than the table: EC2's own answer, or given by hand."""
+"""Limits of instance types as EC2 describes them: what `describe-instance-types` prints."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
 from ipam_core.instances import HOST_NETWORK_PODS, MAX_IPV4_PER_ENI, InstanceLimits
-
-MOST_ENIS = 64
-_GIVEN = ("enis", "ips", "vcpus", "cards", "nitro", "trunk", "name")
-BY_HAND = "given"
-"""The type's name of limits given by hand without one."""
 
 
 def read_descriptions(text: str) -> dict[str, InstanceLimits]:
@@ -35,48 +30,6 @@ def read_descriptions(text: str) -> dict[str, InstanceLimits]:
             "no instance type in it: what 'aws ec2 describe-instance-types' prints is needed"
         )
     return found
-
-
-def parse_limits(text: str) -> InstanceLimits:
-    """Return limits given by hand, as `enis=4,ips=15,vcpus=8`.
-
-    `enis` and `ips` (IPv4 addresses of an ENI, its primary included) are needed; `cards`
-    (`8+8`) and `vcpus` may be given, and whether the type is of `nitro` (true unless
-    given) and can carry a `trunk`.
-
-    Raises:
-        InputError: not of this form; it quotes what it refused.
-    """
-    given = {}
-    for part in text.split(","):
-        name, equals, value = (each.strip() for each in part.partition("="))
-        if not equals or name not in _GIVEN:
-            raise InputError(
-                f"limits {text!r}: {part!r} is none of {', '.join(f'{each}=' for each in _GIVEN)}"
-            )
-        given[name] = value
-    for name in ("enis", "ips"):
-        if name not in given:
-            raise InputError(f"limits {text!r}: {name}= is missing, as in enis=4,ips=15")
-    enis = _number(given["enis"], f"limits {text!r}: enis", MOST_ENIS)
-    cards = given.get("cards", str(enis)).split("+")
-    per_card = tuple(_number(each, f"limits {text!r}: cards", MOST_ENIS) for each in cards)
-    if per_card[0] != enis:
-        raise InputError(f"limits {text!r}: enis={enis} are those of the first of cards")
-    ips = _number(given["ips"], f"limits {text!r}: ips", MAX_IPV4_PER_ENI)
-    vcpus = given.get("vcpus")
-    return InstanceLimits(
-        instance_type=given.get("name") or BY_HAND,
-        max_enis=enis,
-        ipv4_per_eni=ips,
-        hypervisor="nitro" if _truth(given.get("nitro", "true"), text) else "xen",
-        bare_metal=False,
-        enis_per_network_card=per_card,
-        default_network_card=0,
-        max_pods=enis * (ips - 1) + HOST_NETWORK_PODS,
-        vcpus=None if vcpus is None else _number(vcpus, f"limits {text!r}: vcpus", 10_000),
-        trunking=_truth(given.get("trunk", "true"), text),
-    )
 
 
 def _described(raw: Any) -> InstanceLimits:
@@ -123,15 +76,3 @@ def _integer(mapping: Any, key: str, name: str, *, least: int = 1, most: int = 1
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InputError(f"{name}: {key} is {value!r}: a number of {least} to {most} is needed")
     return value
-
-
-def _number(text: str, what: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
-        raise InputError(f"{what}: {text!r} is not a number of 1 to {most}")
-    return int(text)
-
-
-def _truth(text: str, whole: str) -> bool:
-    if text not in ("true", "false"):
-        raise InputError(f"limits {whole!r}: {text!r} is neither true nor false")
-    return text == "true"

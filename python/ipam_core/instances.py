@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ipam_core.errors import UnknownInstanceTypeError
+from ipam_core.errors import InputError, UnknownInstanceTypeError
 
 if TYPE_CHECKING:
     from ipam_core.settings import Settings
@@ -23,6 +23,10 @@ HOST_NETWORK_PODS = 2  # aws-node and kube-proxy: they count as pods and use no 
 FEW_VCPUS = 30
 """Up to so many vCPUs AWS's max-pods calculator allows 110 pods, above them 250."""
 MOST_PODS_FEW_VCPUS, MOST_PODS_MANY_VCPUS = 110, 250
+BY_HAND = "given"
+"""The type's name of limits given by hand without one."""
+_MOST_ENIS = 64
+_GIVEN = ("enis", "ips", "vcpus", "cards", "nitro", "trunk", "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,15 +171,76 @@ class TableSource:
 def limits(name: str) -> InstanceLimits:
     """Return what the instance type `name` allows.
 
-    Costs one line parsed, and a look-up from then on; the first call of all reads the table.
+    Limits may be given by hand in its place, as `enis=4,ips=15,vcpus=8` (`parse_limits`): so
+    a type that is not in the table can be named wherever a type is. Costs one line parsed,
+    and a look-up from then on; the first call of all reads the table.
 
     Raises:
         UnknownInstanceTypeError: no such type in the table; it names the nearest.
+        InputError: limits by hand that are not of that form.
     """
+    if name.partition("=")[0] in _GIVEN:
+        return parse_limits(name)
     line = _lines().get(name)
     if line is None:
         raise UnknownInstanceTypeError(name, _nearest(name))
     return _parse(line)
+
+
+def parse_limits(text: str) -> InstanceLimits:
+    """Return limits given by hand, as `enis=4,ips=15,vcpus=8`.
+
+    `enis` and `ips` (IPv4 addresses of an ENI, its primary included) are needed; `cards`
+    (`8+8`) and `vcpus` may be given, and whether the type is of `nitro` (true unless
+    given) and can carry a `trunk`.
+
+    Raises:
+        InputError: not of this form; it quotes what it refused.
+    """
+    given = {}
+    for part in text.split(","):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or name not in _GIVEN:
+            raise InputError(
+                f"limits {text!r}: {part!r} is none of {', '.join(f'{each}=' for each in _GIVEN)}"
+            )
+        given[name] = value
+    for name in ("enis", "ips"):
+        if name not in given:
+            raise InputError(f"limits {text!r}: {name}= is missing, as in enis=4,ips=15")
+    enis = _number(given["enis"], f"limits {text!r}: enis", _MOST_ENIS)
+    cards = given.get("cards", str(enis)).split("+")
+    per_card = tuple(_number(each, f"limits {text!r}: cards", _MOST_ENIS) for each in cards)
+    if per_card[0] != enis:
+        raise InputError(f"limits {text!r}: enis={enis} are those of the first of cards")
+    ips = _number(given["ips"], f"limits {text!r}: ips", MAX_IPV4_PER_ENI)
+    vcpus = given.get("vcpus")
+    return InstanceLimits(
+        instance_type=given.get("name") or BY_HAND,
+        max_enis=enis,
+        ipv4_per_eni=ips,
+        hypervisor="nitro" if _truth(given.get("nitro", "true"), text) else "xen",
+        bare_metal=False,
+        enis_per_network_card=per_card,
+        default_network_card=0,
+        max_pods=enis * (ips - 1) + HOST_NETWORK_PODS,
+        vcpus=None if vcpus is None else _number(vcpus, f"limits {text!r}: vcpus", 10_000),
+        trunking=_truth(given.get("trunk", "true"), text),
+    )
+
+
+def as_text(limits: InstanceLimits) -> str:
+    """Return limits in the form that `parse_limits` and `instances.limits` take."""
+    parts = {
+        "enis": limits.max_enis,
+        "ips": limits.ipv4_per_eni,
+        "vcpus": limits.vcpus,
+        "cards": "+".join(map(str, limits.enis_per_network_card)),
+        "nitro": str(limits.nitro).lower(),
+        "trunk": str(limits.trunking).lower(),
+        "name": limits.instance_type,
+    }
+    return ",".join(f"{name}={value}" for name, value in parts.items() if value is not None)
 
 
 def names() -> tuple[str, ...]:
@@ -228,3 +293,15 @@ def _nearest(name: str) -> tuple[str, ...]:
     family = wanted.partition(".")[0] + "."
     kin = [each for each in names() if each.startswith(family)]
     return tuple(get_close_matches(wanted, kin or names(), n=3, cutoff=0 if kin else 0.6))
+
+
+def _number(text: str, what: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+        raise InputError(f"{what}: {text!r} is not a number of 1 to {most}")
+    return int(text)
+
+
+def _truth(text: str, whole: str) -> bool:
+    if text not in ("true", "false"):
+        raise InputError(f"limits {whole!r}: {text!r} is neither true nor false")
+    return text == "true"

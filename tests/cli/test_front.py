@@ -119,3 +119,12 @@ def test_checkpoints_are_named_by_position_too(capsys, tmp_path):
     missing = tmp_path / "missing" / "ipam.json"
     assert run(["checkpoint", "export", str(path), "--output", str(missing)]) == 2
     assert f"{missing.parent}: no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["40", "50", "80", "200"])
+def test_a_narrow_terminal_loses_nothing(columns):
+    arguments = ["explain", "u7i-12tb.224xlarge", "t3.small", "-e", "WARM_IP_TARGET=2"]
+    wide = call(PROGRAM, *arguments, COLUMNS="80").stdout
+    assert "u7i-12tb.224xlarge   735" in wide
+    assert call(PROGRAM, *arguments, COLUMNS=columns).stdout == wide
+    assert "…" not in wide

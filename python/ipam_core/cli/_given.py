@@ -56,7 +56,9 @@ InstanceOption = Annotated[
 ]
 LimitsOption = Annotated[
     str | None,
-    typer.Option(metavar="enis=N,ips=N", help="Limits by hand; vcpus=, cards=8+8, nitro=, trunk="),
+    typer.Option(
+        "--limits", metavar="enis=N,ips=N", help="Limits by hand; vcpus=, cards=8+8, nitro=, trunk="
+    ),
 ]
 TypesFileOption = Annotated[
     Path | None,
@@ -233,7 +235,8 @@ def chosen_types(
 
     from ipam_core import instances as table
     from ipam_core.errors import UnknownInstanceTypeError
-    from ipam_core.instance_descriptions import parse_limits, read_descriptions
+    from ipam_core.instance_descriptions import read_descriptions
+    from ipam_core.instances import parse_limits
 
     described = _in(file, read_descriptions) if file is not None else {}
     names = [*described, *(name for name in table.names() if name not in described)]
@@ -260,6 +263,23 @@ def chosen_types(
         given = parse_limits(limits)
         chosen[given.instance_type] = given
     return list(chosen.values())
+
+
+def one_type(
+    name: str | None, *, limits: str | None = None, file: Path | None = None
+) -> InstanceLimits | None:
+    """Return the limits of the one type that is given, None where none is.
+
+    Raises:
+        InputError: as `chosen_types`, and where several are given.
+    """
+    if not name and not limits:
+        return None
+    found = chosen_types([name] if name else [], limits=limits, file=file)
+    if len(found) > 1:
+        names = ", ".join(each.instance_type for each in found)
+        raise InputError(f"{len(found)} instance types ({names}): one is needed")
+    return found[0]
 
 
 _OTHERWISE = " (or give --limits enis=4,ips=15, or --instance-types FILE)"

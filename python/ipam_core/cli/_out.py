@@ -38,12 +38,13 @@ LONGEST_TEXT = 4000
 
 @cache
 def _console() -> Console:
-    """Return the console: 80 columns at most, colours only on a terminal."""
+    """Return the console: of 80 columns, colours only on a terminal.
+
+    On a narrower one the terminal itself breaks lines: Rich would leave columns out.
+    """
     from rich.console import Console
 
-    plain = {"markup": False, "emoji": False, "highlight": False}
-    found = Console(**plain)  # type: ignore[arg-type]
-    return Console(**plain, width=WIDTH) if found.width > WIDTH else found  # type: ignore[arg-type]
+    return Console(markup=False, emoji=False, highlight=False, width=WIDTH)
 
 
 def _error_console() -> Console | None:

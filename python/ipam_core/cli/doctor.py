@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ipam_core.cli._given import LimitsOption, TypesFileOption, one_type
 from ipam_core.cli._options import JsonOption
 from ipam_core.cli._out import print_text, progress_of
 from ipam_core.ipamd.messages import POD_EVENT_REASON
@@ -34,8 +35,15 @@ def doctor(
         typer.Argument(help="Files, directories or archives of the node; - is standard input."),
     ],
     instance: Annotated[
-        str, typer.Option(help="The instance type, where no log tells it: m8g.4xlarge.")
+        str,
+        typer.Option(
+            "--instance",
+            "--instance-type",
+            help="The instance type, where no log tells it: m8g.4xlarge.",
+        ),
     ] = "",
+    limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     max_pods: Annotated[
         int | None, typer.Option(min=1, help="The kubelet's maxPods, where no log tells it.")
     ] = None,
@@ -58,12 +66,16 @@ def doctor(
     from ipam_core.cli._out import print_json
     from ipam_core.diagnosis.doctor.diagnosis import diagnose
     from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
+    from ipam_core.instances import as_text
 
     n_bytes = total_bytes(paths)
     worth_a_bar = n_bytes >= WORTH_A_BAR
     with progress_of("reading", n_bytes) if worth_a_bar else nullcontext() as advance:
         case = read_case(paths, advance)
-    diagnosis = diagnose(case, instance_type=instance, max_pods=max_pods, node=node)
+    given = one_type(instance, limits=limits, file=instance_types)
+    diagnosis = diagnose(
+        case, instance_type=as_text(given) if given else "", max_pods=max_pods, node=node
+    )
     if as_json:
         print_json(_plain(diagnosis))
     else:

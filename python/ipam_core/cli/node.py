@@ -145,7 +145,7 @@ def _settings(given: GivenSettings) -> Settings:
 
 
 def _limits(text: str | None) -> InstanceLimits | None:
-    from ipam_core.instance_descriptions import parse_limits
+    from ipam_core.instances import parse_limits
 
     return parse_limits(text) if text else None
 
