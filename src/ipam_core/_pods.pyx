@@ -167,8 +167,8 @@ cdef class Pods(Enis):
         """Take back an assignment that nobody was told of: its address does not cool.
 
         It can be given again at once; `used_addresses` has it as one that had just cooled
-        when it was assigned. Returns what the sandbox held. Raises `UnknownSandboxError` where it holds
-        nothing. Cost: constant.
+        when it was assigned. Returns what the sandbox held. Raises `UnknownSandboxError`
+        where it holds nothing. Cost: constant.
         """
         cdef Assignment undone
         cdef uint32_t position, number
