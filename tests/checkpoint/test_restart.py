@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpointing import SECOND, Clocks, big_store, open_checkpoint, sandbox, small_store, state
+from checkpointing import (
+    EPOCH_NS,
+    SECOND,
+    Clocks,
+    big_store,
+    open_checkpoint,
+    sandbox,
+    small_store,
+    state,
+)
 from ipam_core import IPAM_CORE, VPC_CNI, DataStore
 from ipam_core.checkpoint import DurableStore, Entry, restore
 from ipam_core.effects import ForgetAssignments, ReadCheckpoint
@@ -385,3 +395,17 @@ def test_11_000_assignments_are_restored(tmp_path):
     assert {(a.sandbox, a.address, a.pod) for a in restored.adopted} == {
         (a.sandbox, a.address, a.pod) for a in store.assignments()
     }
+
+
+@pytest.mark.parametrize("given_time", [True, False])
+def test_a_wall_clock_set_back_does_not_keep_a_layout_from_its_store(tmp_path, given_time):
+    """ENIs would have come in the future, which a store refuses that goes by the clock."""
+    now_ns, wall_ns = time.monotonic_ns(), [EPOCH_NS]
+    with open_checkpoint(tmp_path / "ipam.db", wall_clock_ns=lambda: wall_ns[0]) as checkpoint:
+        store = DataStore(given_time=given_time)
+        store.add_eni("eni-0", device_number=0, created_ns=now_ns)
+        checkpoint.save_layout(store, now_ns=now_ns)
+        wall_ns[0] -= 86_400 * SECOND
+        restored = restore(checkpoint, now_ns=now_ns + 7).store
+    assert restored.eni("eni-0").created_ns == now_ns + 7
+    assert restored.given_time is given_time

@@ -231,7 +231,7 @@ class Checkpoint:
         body = self._database.layout(network_card)
         if body is None:
             return None
-        return layout.store_of(body, epoch_ns=self.wall_clock_ns() - store_ns)
+        return layout.store_of(body, wall_ns=self.wall_clock_ns(), now_ns=store_ns)
 
     def check_restored(
         self, store: DataStore, network_card: int, aside: Mapping[str, Kept]

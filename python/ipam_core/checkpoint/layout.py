@@ -33,8 +33,11 @@ def layout_of(store: DataStore, *, epoch_ns: int) -> str:
     return json.dumps(body, separators=(",", ":"))
 
 
-def store_of(layout: str, *, epoch_ns: int) -> DataStore:
-    """Return a store of this layout, nothing assigned; its clock was 0 at `epoch_ns`."""
+def store_of(layout: str, *, wall_ns: int, now_ns: int) -> DataStore:
+    """Return a store of this layout, nothing assigned; its clock is at `now_ns` at `wall_ns`.
+
+    An ENI that came later than that, by a wall clock that was set back, came now.
+    """
     body = json.loads(layout)
     store = DataStore(
         body["mode"],
@@ -44,7 +47,7 @@ def store_of(layout: str, *, epoch_ns: int) -> DataStore:
     )
     for eni in body["enis"]:
         fields: dict[str, Any] = {name: eni[name] for name in _ENI_FIELDS}
-        store.add_eni(**fields, created_ns=eni["created_ns"] - epoch_ns)
+        store.add_eni(**fields, created_ns=now_ns - max(wall_ns - eni["created_ns"], 0))
         for address in eni["addresses"]:
             store.add_address(eni["eni_id"], address)
         for prefix in eni["prefixes"]:
