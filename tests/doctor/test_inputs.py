@@ -116,6 +116,19 @@ def test_endless_line_is_cut_so_that_memory_is_bounded(tmp_path):
     assert (log.n_lines, log.n_broken) == (5, 3)
 
 
+@pytest.mark.parametrize("total", ["99999999999", "131073"])
+def test_a_pool_that_no_node_has_is_a_broken_line(total, tmp_path):
+    """Else what is made of the counts would fill the memory."""
+    good = stats("2026-03-12T02:00:00.000Z", 5, 5)
+    (tmp_path / "ipamd.log").write_text(good + stats("2026-03-12T03:00:00.000Z", total, 1))
+    (tmp_path / "metrics.out").write_text(
+        f"awscni_total_ip_addresses {total}\nawscni_assigned_ip_addresses 1e300\n"
+    )
+    case = read_case([tmp_path])
+    assert (case.log.n_broken, case.log.pool[0][0].total) == (1, 5)
+    assert case.metrics == {}
+
+
 def test_number_of_thousands_of_digits_is_a_broken_line(tmp_path):
     good = stats("2026-03-12T02:00:00.000Z", 5, 5)
     (tmp_path / "ipamd.log").write_text(good + stats("2026-03-12T03:00:00.000Z", "9" * 5000, 1))

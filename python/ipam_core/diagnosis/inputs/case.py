@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _Key = TypeVar("_Key")
 
 
+MOST_ADDRESSES = 1 << 17
+"""More than any node has: 64 ENIs of 63 /28s are 64,512. A larger count is a damaged one."""
+
+
 class Source(StrEnum):
     """What kind of file a value is from; each has a newest time of its own.
 

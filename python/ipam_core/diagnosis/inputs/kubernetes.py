@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ipam_core.diagnosis.inputs import dig
-from ipam_core.diagnosis.inputs.case import Case, Evidence, NodeObject, Source
+from ipam_core.diagnosis.inputs.case import MOST_ADDRESSES, Case, Evidence, NodeObject, Source
 
 _TYPE_LABELS = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
 BRANCH_ENIS = "vpc.amazonaws.com/pod-eni"
@@ -84,4 +84,5 @@ def _count(value: Any) -> int | None:
     """Return a count that is written as a number or as text, None for anything else."""
     if isinstance(value, str) and value.isdigit() and len(value) < 7:
         return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_int and 0 < value < MOST_ADDRESSES else None

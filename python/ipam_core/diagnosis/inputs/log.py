@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ipam_core.diagnosis.inputs import dig
 from ipam_core.diagnosis.inputs.case import (
+    MOST_ADDRESSES,
     Case,
     Evidence,
     LogSummary,
@@ -308,6 +309,8 @@ def _note_pool(summary: LogSummary, values: dict[str, str], evidence: Evidence) 
         return
     kept = met[0] if met else PoolCounts(total=0, assigned=0, cooling=0)
     total, assigned = int(values["total"]), int(values["assigned"])
+    if max(total, assigned) > MOST_ADDRESSES:
+        raise ValueError(f"{total} addresses; no node has more than {MOST_ADDRESSES}")
     # What a form does not hold is as the latest line had it.
     cooling = int(values.get("cooling") or min(kept.cooling, max(total - assigned, 0)))
     counts = PoolCounts(

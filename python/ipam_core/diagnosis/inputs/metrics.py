@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.inputs.case import Evidence, Source
+from ipam_core.diagnosis.inputs.case import MOST_ADDRESSES, Evidence, Source
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.inputs.case import Case
@@ -21,6 +21,13 @@ _KEPT = frozenset({
     "total_ip_addresses", "assigned_ip_addresses", "total_ipv4_prefixes", "eni_allocated",
     "eni_max", "ip_max", "no_available_ip_addresses",
 })  # fmt: skip
+
+
+def _is_count(value: str) -> bool:
+    try:
+        return 0 <= float(value) <= MOST_ADDRESSES
+    except ValueError:
+        return False
 
 
 def is_metrics(lines: list[str]) -> bool:
@@ -37,6 +44,6 @@ def read_metrics(content: str, file: str, case: Case) -> None:
         name, value = match["name"], match["value"]
         if name == "build_info" and (version := re.search(r'\bversion="([^"]*)"', match["labels"])):
             name, value = "version", version[1]
-        elif name not in _KEPT:
+        elif name not in _KEPT or not _is_count(value):
             continue
         case.metrics[name] = Evidence(file=file, line=number, value=value, source=Source.METRICS)
