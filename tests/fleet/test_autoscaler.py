@@ -40,19 +40,19 @@ def pool(*types, count=0, **more):
     return replace(spec, groups=(replace(spec.groups[0], more_types=types[1:]),), **more)
 
 
-@pytest.mark.parametrize("n_daemon_sets", [0, 1, 3])
+@pytest.mark.parametrize("n_daemon_sets", [0, 2, 3])
 def test_daemon_sets_take_their_part_of_every_node(n_daemon_sets):
     """Prevents pods that wait for ever for a node that was thought to have room for them."""
     room = 27 - n_daemon_sets
     spec = fleet(
         *(DaemonSet() for _ in range(n_daemon_sets)),
-        Arrivals(pods=8 * room, at_ns=120 * S),
+        Arrivals(pods=15 * room, at_ns=120 * S),
         count=1,
         minutes=20,
         autoscale=SCALE,
     )
     world, result = played(spec)
-    assert len(world.nodes) == 8
+    assert len(world.nodes) == 15
     assert not result.has_failed
     assert max(result.waits_s) < 100  # all of them were booted at once
     for node in world.nodes:
