@@ -217,10 +217,12 @@ def _limits(
     of_node = node.instance_type if node else ""
     shown = logged.value if logged else of_node
     if given:
-        if shown and shown != given:
+        limits = instances.limits(given)
+        if shown and shown != limits.instance_type:
             where = f"{logged.file}:{logged.line}" if logged else "the Node"
-            contradictions.append(f"--instance {given}, but {where} says {shown}; {given} is taken")
-        return instances.limits(given)
+            taken = limits.instance_type
+            contradictions.append(f"--instance {taken}, but {where} says {shown}; {taken} is taken")
+        return limits
     try:
         return instances.limits(shown) if shown else None
     except UnknownInstanceTypeError:
