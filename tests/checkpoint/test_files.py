@@ -189,9 +189,12 @@ from checkpointing import sandbox, small_store
 from ipam_core.checkpoint import Checkpoint, DurableStore
 durable = DurableStore(small_store(), Checkpoint(sys.argv[1]))
 durable.assign(sandbox(1))
+log = os.stat(sys.argv[1] + "-wal")
 if os.fork() == 0:
     sys.exit(0)  # the interpreter ends as it does, and frees all that it has
 os.wait()
+now = os.stat(sys.argv[1] + "-wal")
+assert (now.st_ino, now.st_size) == (log.st_ino, log.st_size), "the log was moved"
 for number in range(2, 9):
     durable.assign(sandbox(number))
 os.kill(os.getpid(), 9)

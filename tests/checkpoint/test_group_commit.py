@@ -138,26 +138,26 @@ def test_no_second_call_for_a_sandbox_hears_of_what_is_not_durable(tmp_path):
         gate.errors = [CheckpointWriteError("ipam.db", "no space")]
         write = checkpoint._commits._write
         checkpoint._commits._write = gate.write
-        heard = []
+        heard = {}
 
         def assign(name):
             try:
-                heard.append((name, durable.assign(sandbox(1)).address))
+                heard[name] = durable.assign(sandbox(1)).address
             except CheckpointWriteError:
-                heard.append((name, None))
+                heard[name] = None
 
         threads = in_threads(lambda: assign("first"))
         wait_until(lambda: gate.groups)
         threads += in_threads(lambda: assign("again"))
         time.sleep(0.05)
-        assert heard == []  # the address is in the store, but not in the file
+        assert heard == {}  # the address is in the store, but not in the file
         checkpoint._commits._write = write
         gate.open.set()
         for thread in threads:
             thread.join(30)
-        assert heard[0] == ("first", None)
-        assert heard[1][1] is not None
-        assert [e.address for e in checkpoint.entries()] == [heard[1][1]]
+        assert heard["first"] is None
+        assert heard["again"] is not None
+        assert [e.address for e in checkpoint.entries()] == [heard["again"]]
 
 
 def test_release_gives_the_address_to_nobody_before_it_is_durable(tmp_path):
@@ -189,3 +189,32 @@ def test_release_gives_the_address_to_nobody_before_it_is_durable(tmp_path):
         assert heard == {"release": CheckpointWriteError, "assign": PoolExhaustedError}
         assert durable.release(sandbox(1), 4).address == "10.0.0.1"
         assert durable.assign(sandbox(2), now_ns=5).address == "10.0.0.1"
+
+
+def test_changes_of_one_sandbox_follow_each_other_though_they_come_together(tmp_path):
+    """In one commit the second would answer out of what the first is about to change."""
+    with open_checkpoint(tmp_path / "ipam.db") as checkpoint:
+        durable = DurableStore(small_store(), checkpoint)
+        durable.assign(sandbox(1))
+        written, write = [], checkpoint._commits._write
+
+        def note(changes):
+            written.append(len(changes))
+            write(changes)
+
+        checkpoint._commits._write = note
+        threads = []
+
+        def come_together():
+            actions = (durable.release, durable.assign, durable.release, durable.assign)
+            for place, action in enumerate(actions):
+                threads.extend(in_threads(lambda action=action: action(sandbox(1))))
+                wait_until(lambda place=place: checkpoint._commits._queue.qsize() > place)
+
+        checkpoint._commits.exclusively(come_together)
+        for thread in threads:
+            thread.join(30)
+        assert written == [1, 1, 1, 1]
+        held = durable.store.find(sandbox(1))
+        assert held is not None
+        assert {e.address for e in checkpoint.entries() if e.sandbox} == {held.address}
