@@ -298,7 +298,7 @@ def test_a_near_miss_is_a_warning_and_an_error_under_strict(command, tmp_path):
     path.write_text("env: {WARM_IP_TARGETS: 5, MINIMUM_IP_TARGET: 3, WARM_IP_TARGET: 2}")
     status, out, _ = command(M5, "--values", path)
     assert status == 1
-    assert "WARM_IP_TARGETS='5': not read by the agent, which knows WARM_IP_TARGET" in out
+    assert "WARM_IP_TARGETS: not read by the agent, which knows WARM_IP_TARGET" in out
     status, out, err = command(M5, "--values", path, "--strict")
     assert (status, out) == (2, "")
     assert "which knows WARM_IP_TARGET" in err

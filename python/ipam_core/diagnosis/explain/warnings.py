@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Severity.WARNING,
     rule=(
         "The agent takes a value that it cannot read for the default, and a variable whose "
-        "name differs in case for none; it says so in its log at most."
+        "name is not quite the right one for none; it says so in its log at most."
     ),
     change="the value: integers as 7 or +12, booleans as true, false, 1, 0",
     source=f"strconv.Atoi and strconv.ParseBool, as {UPSTREAM} calls them",
