@@ -52,7 +52,7 @@ def doctor(
     ] = "",
     as_json: JsonOption = False,
 ) -> int:
-    """Say why pods get no address on a node, by its files, and what mends it.
+    """Say why pods get no address on a node, by its files, and what fixes it.
 
     Give any of: /v1/enis, /v1/ipamd-env-settings and the metrics of the agent; its logs
     (ipamd.log, rotated and gzipped too, kubectl logs, plugin.log); the aws-node DaemonSet
