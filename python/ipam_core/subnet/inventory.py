@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
+from ipam_core.quoting import quoted
 from ipam_core.subnet.owners import (
     instance_of,
     is_node,
@@ -81,6 +82,9 @@ class Inventory:
     def _add_subnets(self, entries: list[Any]) -> None:
         for subnet in entries:
             subnet_id = subnet["SubnetId"]
+            count = subnet.get("AvailableIpAddressCount")
+            if not isinstance(count, int | None) or isinstance(count, bool):
+                raise TypeError(f"AvailableIpAddressCount {quoted(count)} is no number")
             if not isinstance(subnet_id, str):
                 raise TypeError(f"SubnetId {subnet_id!r} is no text")
             self.subnets[subnet_id] = subnet
@@ -89,6 +93,8 @@ class Inventory:
         seen = self._seen
         for interface in entries:
             eni_id = interface["NetworkInterfaceId"]
+            if not isinstance(eni_id, str):
+                raise TypeError(f"NetworkInterfaceId {quoted(eni_id)} is no text")
             if eni_id not in seen:
                 seen.add(eni_id)
                 self.interfaces.setdefault(interface["SubnetId"], []).append(interface)

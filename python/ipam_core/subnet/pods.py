@@ -7,6 +7,8 @@ from typing import Any
 
 from ipam_core.errors import InputError
 
+_LAST = frozenset(map(str, range(256)))
+"""The last numbers of IPv4 addresses."""
 _STAYING_OWNERS = ("DaemonSet", "Node")
 """What keeps its pods on a node that is drained."""
 
@@ -55,17 +57,26 @@ class PodList:
 
     def is_on(self, interface: dict[str, Any]) -> bool:
         """Return whether an interface holds an address of the list."""
-        singles = interface.get("PrivateIpAddresses") or ()
-        if any(each.get("PrivateIpAddress") in self.addresses for each in singles):
+        if any(
+            each in self.addresses
+            for each in _texts(interface, "PrivateIpAddresses", "PrivateIpAddress")
+        ):
             return True
-        prefixes = interface.get("Ipv4Prefixes") or ()
-        starts = (each["Ipv4Prefix"].partition("/")[0] for each in prefixes)
-        return any(_block_of(start) in self._blocks for start in starts)
+        prefixes = _texts(interface, "Ipv4Prefixes", "Ipv4Prefix")
+        return any(_block_of(each.partition("/")[0]) in self._blocks for each in prefixes)
+
+
+def _texts(interface: dict[str, Any], key: str, name: str) -> list[str]:
+    """Return the texts of a name in a list of mappings; what else is there, a report tells of."""
+    listed = interface.get(key)
+    entries = listed if isinstance(listed, list) else []
+    found = (each.get(name) for each in entries if isinstance(each, dict))
+    return [each for each in found if isinstance(each, str)]
 
 
 def _block_of(address: str) -> tuple[str, int]:
     rest, _, last = address.rpartition(".")
-    return rest, int(last) >> 4 if last.isdigit() else -1
+    return rest, int(last) >> 4 if last in _LAST else -1
 
 
 def _plural(kind: str) -> str:

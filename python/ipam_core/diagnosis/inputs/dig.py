@@ -39,6 +39,22 @@ def whole(value: Any, default: int = 0) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
+def number(holder: dict[str, Any], key: str) -> int:
+    """Return a whole number, 0 where there is none. Raises `InputError` for anything else."""
+    value = holder.get(key, 0)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{key} is a whole number, not {shown(value)}")
+    return value
+
+
+def boolean(holder: dict[str, Any], key: str) -> bool:
+    """Return true or false, false where there is none. Raises `InputError` for anything else."""
+    value = holder.get(key, False)
+    if not isinstance(value, bool):
+        raise InputError(f"{key} is true or false, not {shown(value)}")
+    return value
+
+
 def time(value: Any) -> datetime | None:
     """Return a time written as RFC 3339 or as zap does (`+0000`), None for Go's zero time.
 

@@ -77,11 +77,11 @@ def _eni(eni_id: str, eni: dict[str, Any], times: list[datetime]) -> HeldEni:
     ]
     return HeldEni(
         eni_id=eni_id,
-        device_number=dig.whole(eni.get("DeviceNumber")),
-        primary=eni.get("IsPrimary") is True,
-        trunk=eni.get("IsTrunk") is True,
-        efa=eni.get("IsEFA") is True,
-        excluded=eni.get("IsExcludedForPodIPs") is True,
+        device_number=dig.number(eni, "DeviceNumber"),
+        primary=dig.boolean(eni, "IsPrimary"),
+        trunk=dig.boolean(eni, "IsTrunk"),
+        efa=dig.boolean(eni, "IsEFA"),
+        excluded=dig.boolean(eni, "IsExcludedForPodIPs"),
         subnet_id=dig.text(eni.get("SubnetID")),
         cidrs=tuple(cidrs),
     )
@@ -95,7 +95,7 @@ def _cidr(name: str, cidr: dict[str, Any], times: list[datetime]) -> HeldCidr:
     addresses = dig.mapping(cidr.get("IPAddresses"), f"{name}: IPAddresses")
     if len(addresses) > size:
         raise InputError(f"{name}: {len(addresses)} addresses in {size}")
-    return _used(name, cidr.get("IsPrefix") is True, addresses, times)
+    return _used(name, dig.boolean(cidr, "IsPrefix"), addresses, times)
 
 
 def _used(name: str, is_prefix: bool, addresses: dict[str, Any], times: list[datetime]) -> HeldCidr:

@@ -147,7 +147,7 @@ def _subnet(raw: Any, where: str) -> SubnetSpec:
     spec = SubnetSpec(**_named(found, {"id": "subnet_id"}))
     try:
         Subnet(spec.cidr, reservations=spec.reservations).take_addresses(spec.used)  # type: ignore[arg-type]
-    except (IpamError, ValueError) as error:
+    except (IpamError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: {error}") from error
     return spec
 
