@@ -13,7 +13,7 @@ N = 8000
 def store_of_prefixes():
     store = DataStore("prefix", cooldown_s=0)
     for eni in range(10):
-        store.add_eni(f"eni-{eni}", device_number=eni)
+        store.add_eni(f"eni-{eni}", device_number=eni, created_ns=1)
         for number in range(60):
             store.add_prefix(f"eni-{eni}", f"10.{eni}.{number // 16}.{number % 16 * 16}/28")
     return store

@@ -48,17 +48,24 @@ def store():
 
 @pytest.fixture
 def batches(store):
-    """Run batches without end in another thread."""
+    """Run batches without end in another thread.
+
+    One is run before: so none allocates memory, which a sanitizer cannot fork in the middle of.
+    """
     rows = np.random.default_rng(1).integers(0, 2**63, (N, 2)).astype(np.uint64)
-    over = threading.Event()
+    store.assign_many(rows, 1)
+    store.release_many(rows, 1)
+    begun, over = threading.Event(), threading.Event()
 
     def work():
+        begun.set()
         while not over.is_set():
             store.assign_many(rows, 1)
             store.release_many(rows, 1)
 
     thread = threading.Thread(target=work)
     thread.start()
+    begun.wait()
     yield
     over.set()
     thread.join()

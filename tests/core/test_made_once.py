@@ -16,8 +16,10 @@ from ipam_core import _store, _subnet
 
 met = 0
 for module in pkgutil.iter_modules(ipam_core.__path__):
-    loaded = importlib.import_module(f"ipam_core.{module.name}") if module.name[0] == "_" else None
-    if loaded is None or not loaded.__file__.endswith(".so"):
+    if not module.name.startswith("_") or module.name == "__main__":
+        continue
+    loaded = importlib.import_module(f"ipam_core.{module.name}")
+    if not loaded.__file__.endswith(".so"):
         continue
     for kind in vars(loaded).values():
         if not isinstance(kind, type) or kind.__module__ != loaded.__name__:
