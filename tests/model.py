@@ -314,6 +314,8 @@ class Model:
             return "needed for WARM_IP_TARGET"
         if minimum_ip and others["total"] < minimum_ip:
             return "needed for MINIMUM_IP_TARGET"
-        if self.mode == "prefix" and warm_prefix and others["free_prefixes"] < warm_prefix:
+        cidrs = [c for eni in rest.enis.values() if not eni.excluded for c in eni.cidrs.values()]
+        idle = [cidr for cidr in cidrs if cidr.kind != "wide" and not cidr.held()]
+        if self.mode == "prefix" and warm_prefix and len(idle) < warm_prefix:
             return "needed for WARM_PREFIX_TARGET"
         return None

@@ -15,7 +15,13 @@ class Pods(Enis):
         self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
     ) -> Assignment: ...
     def adopt(
-        self, sandbox: Sandbox, address: _Address, pod: str | None = None, now_ns: int | None = None
+        self,
+        sandbox: Sandbox,
+        address: _Address,
+        pod: str | None = None,
+        now_ns: int | None = None,
+        *,
+        beside: bool = False,
     ) -> Assignment: ...  # a given address, of either kind; what a restart takes over
     def cool(
         self, address: _Address, released_ns: int

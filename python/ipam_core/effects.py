@@ -156,8 +156,8 @@ class CreateEni(Effect):
 
     @property
     def count(self) -> int:
-        """Addresses or prefixes asked for beside the primary address."""
-        return self.n_addresses or self.n_prefixes
+        """Addresses or prefixes asked for beside the primary address; in IPv6 one address."""
+        return int(self.ipv6) or self.n_addresses or self.n_prefixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +251,11 @@ class DescribeSubnets(Effect):
 @dataclass(frozen=True, slots=True)
 class ReadAttachedEnis(Effect):
     """Read instance metadata. Reply: tuple of `AttachedEni`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadNodeTags(Effect):
+    """Read the tags that ENIs of this node carry, its instance's id first. Reply: dict."""
 
 
 @dataclass(frozen=True, slots=True)

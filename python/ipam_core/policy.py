@@ -36,6 +36,12 @@ class Policy:
     """EC2 is asked before an ENI is forgotten that instance metadata does not show."""
     keep_on_refusal: bool = False
     """A repeated request that a network card refuses takes nothing from a running pod."""
+    assume_subnet_usable: bool = False
+    """Without ec2:DescribeSubnets the primary ENI's subnet is used, and none is excluded."""
+    finish_set_up: bool = False
+    """An ENI that a start or a reconcile gave up on is set up again every minute."""
+    give_back_excluded: bool = False
+    """What the last pod leaves on an excluded ENI goes back to EC2."""
 
 
 VPC_CNI = Policy(name="vpc-cni")
@@ -54,5 +60,8 @@ IPAM_CORE = Policy(
     keep_unattached=True,
     ask_before_forgetting=True,
     keep_on_refusal=True,
+    assume_subnet_usable=True,
+    finish_set_up=True,
+    give_back_excluded=True,
 )
 """All the better rules at once."""

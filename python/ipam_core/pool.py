@@ -243,14 +243,23 @@ class Decider:
         self._kept: dict[tuple[int, ...], Decision] = {}
 
     def decide(
-        self, stats: PoolStats, network_card: int, waiting: int, peak_in_use: int
+        self,
+        stats: PoolStats,
+        network_card: int,
+        waiting: int,
+        peak_in_use: int,
+        n_dropped_prefixes: int = 0,
     ) -> Decision:
-        """Return `decide` of a store's statistics. Cost: constant."""
+        """Return `decide` of a store's statistics. Cost: constant.
+
+        `n_dropped_prefixes` left the store and still count (pool-rules section 9, "Excluded
+        ENIs").
+        """
         counts = (
             stats.total,
             stats.assigned,
             stats.cooling,
-            stats.prefixes,
+            stats.prefixes + n_dropped_prefixes,
             stats.free_prefixes,
             network_card,
             waiting,
@@ -269,7 +278,7 @@ class Decider:
                 network_card=network_card,
                 waiting=waiting,
                 peak_in_use=peak_in_use,
-            )
+            ).losing(0, -n_dropped_prefixes, 0)
             decision = self._kept[counts] = decide(view, self._policy)
         return decision
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipam_core import effects as fx
 from ipam_core.errors import IpamError, ReplyError
+from ipam_core.tags import NODE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -273,6 +274,11 @@ class Replies:
         self._primary = {each.eni_id: each.primary_address for each in found}
         return found
 
+    def _tags(self, effect: fx.ReadNodeTags, reply: Any) -> Any:
+        if not _is_tags(reply) or NODE_TAG not in reply:
+            raise ReplyError(effect, f"not tags with {NODE_TAG}", reply)
+        return reply
+
     def _eni_config(self, effect: fx.ReadEniConfig, reply: Any) -> Any:
         return _value(effect, fx.EniConfig, reply)
 
@@ -329,6 +335,7 @@ _CHECKS: dict[type[Effect], Callable[[Replies, Any, Any], Any]] = {
     fx.FindNodelessEnis: Replies._found,
     fx.DescribeSubnets: Replies._subnets,
     fx.ReadAttachedEnis: Replies._attached,
+    fx.ReadNodeTags: Replies._tags,
     fx.ReadUnschedulable: Replies._boolean,
     fx.ReadEniConfig: Replies._eni_config,
     fx.ReadCheckpoint: Replies._entries,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core.manifests import read_addon, read_daemonset, read_helm_values
-from ipam_core.variables import BOOLEANS, INTEGERS, VARIABLES, is_shown, near_miss
+from ipam_core.variables import BOOLEANS, INTEGERS, TEXTS, VARIABLES, is_shown, near_miss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +68,8 @@ class Settings:
     disable_network_resource_provisioning: bool = False
     enable_subnet_discovery: bool = True
     manage_untagged_eni: bool = True
+    imds_only: bool = False
+    cluster_name: str = ""
     warnings: tuple[SettingWarning, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -108,11 +110,13 @@ class Settings:
                 found[INTEGERS[variable]], effect = _integer(variable, text)
             elif variable in BOOLEANS:
                 found[BOOLEANS[variable]], effect = _boolean(variable, text)
+            elif variable in TEXTS:
+                found[TEXTS[variable]], effect = text, ""
             else:
                 effect = _misspelt(variable)
             if effect:
                 odd.append(SettingWarning(variable=variable, value=text, effect=effect))
-        if variables.get("ENABLE_IMDS_ONLY_MODE") in _TRUE:  # implies the other
+        if found.get("imds_only"):  # implies the other
             found["disable_network_resource_provisioning"] = True
         for variable, kept_in in (unknown or {}).items():
             effect = "set from elsewhere and unknown here; taken as unset"
@@ -257,6 +261,8 @@ def _default(variable: str) -> Any:
 
 def _shown(value: float | None) -> str:
     """Return a value as the environment variable holds it."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return "the instance type's limit"
     return str(value).lower() if isinstance(value, bool) else str(int(value))

@@ -31,8 +31,10 @@ BOOLEANS = {
     "DISABLE_NETWORK_RESOURCE_PROVISIONING": "disable_network_resource_provisioning",
     "ENABLE_SUBNET_DISCOVERY": "enable_subnet_discovery",
     "MANAGE_UNTAGGED_ENI": "manage_untagged_eni",
+    "ENABLE_IMDS_ONLY_MODE": "imds_only",
 }
-VARIABLES = INTEGERS | BOOLEANS
+TEXTS = {"CLUSTER_NAME": "cluster_name"}
+VARIABLES = INTEGERS | BOOLEANS | TEXTS
 """The field of `Settings` that each environment variable sets."""
 
 PROVISIONING = ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "ENABLE_IMDS_ONLY_MODE")

@@ -24,7 +24,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from ipam_core._bits cimport mix
-from ipam_core._slots cimport NONE, PER_CELL
+from ipam_core._slots cimport HELD, NONE, PER_CELL
 
 cdef enum:
     UNUSED = 3                # a record of no address, beside the states of an address
@@ -80,6 +80,12 @@ cdef inline void record_forget(Record *record) noexcept:
     record.assignment = NULL
 
 
+cdef inline bint record_is_of(const Record *record, const uint64_t *digest) noexcept nogil:
+    """Return whether a digest holds a record."""
+    return (record.state == HELD and record.digest[0] == digest[0]
+            and record.digest[1] == digest[1])
+
+
 cdef inline void ledger_close(Ledger *ledger) noexcept:
     cdef uint32_t number
     for number in range(ledger.n_records):
@@ -112,6 +118,21 @@ cdef inline uint32_t ledger_seek(const Ledger *ledger, const uint64_t *digest) n
             if record.digest[0] == digest[0] and record.digest[1] == digest[1]:
                 return position
         position = (position + 1) & ledger.mask
+
+
+cdef inline uint32_t ledger_seek_record(const Ledger *ledger, uint32_t number) noexcept nogil:
+    """Return the position of a held record; a digest may hold several (`adopt`)."""
+    cdef uint32_t position = ledger_seek(ledger, ledger.records[number].digest)
+    while <uint32_t> ledger.table[position] != number + 1:
+        position = (position + 1) & ledger.mask
+    return position
+
+
+cdef inline uint32_t ledger_seek_end(const Ledger *ledger, uint32_t position) noexcept nogil:
+    """Return the first empty position from one on: where one more record would hang."""
+    while ledger.table[position]:
+        position = (position + 1) & ledger.mask
+    return position
 
 
 cdef inline uint32_t ledger_at(const Ledger *ledger, uint32_t position) noexcept nogil:

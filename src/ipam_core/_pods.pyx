@@ -14,8 +14,10 @@ from ipam_core._ledger cimport (
     ledger_find,
     ledger_reserve,
     ledger_seek,
+    ledger_seek_end,
     ledger_unhang,
     record_forget,
+    record_is_of,
 )
 from ipam_core._pool cimport (
     ALREADY,
@@ -91,11 +93,13 @@ cdef class Pods(Enis):
             raise self.refused(answer, now)
         return self.own(number, given, sandbox, <str> pod)
 
-    def adopt(self, Sandbox sandbox not None, address, pod=None, now_ns=None):
+    def adopt(self, Sandbox sandbox not None, address, pod=None, now_ns=None, *,
+              bint beside=False):
         """Assign a given address, of any kind, cooling or not: what a restart takes over.
 
         Raises `UnknownAddressError` where it is not attached; `AddressInUseError` where
-        another sandbox holds it; `DuplicateError` where the sandbox holds another;
+        another sandbox holds it; `DuplicateError` where the sandbox holds another, unless it
+        is adopted `beside` that, as a checkpoint may have it: a release then ends one;
         `CapacityError` beyond the first 65,536 of an IPv6 prefix. Cost: one pass over the
         store's slots.
         """
@@ -108,10 +112,12 @@ cdef class Pods(Enis):
         self.reserve(place)
         position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
         other = ledger_at(&self.pool.ledger, position)
-        if other != NONE:
-            if other != number:
-                raise DuplicateError("assignment of", repr(sandbox))
+        if number != NONE and record_is_of(&self.pool.ledger.records[number], sandbox.c_digest):
             return self.named(number, given, sandbox, name)
+        if other != NONE:
+            if not beside:
+                raise DuplicateError("assignment of", repr(sandbox))
+            position = ledger_seek_end(&self.pool.ledger, position)
         if number != NONE and self.pool.ledger.records[number].state == HELD:
             raise AddressInUseError(text)
         if number != NONE and self.pool.ledger.records[number].state == COOLING:

@@ -28,6 +28,7 @@ from ipam_core._ledger cimport (
     ledger_oldest,
     ledger_queue,
     ledger_seek,
+    ledger_seek_record,
     ledger_unhang,
     ledger_unqueue,
 )
@@ -301,7 +302,7 @@ cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
     """Give up the record of an address, in whatever state. Needs the GIL."""
     cdef Record *record = &pool.ledger.records[number]
     if record.state == HELD:
-        ledger_unhang(&pool.ledger, ledger_seek(&pool.ledger, record.digest))
+        ledger_unhang(&pool.ledger, ledger_seek_record(&pool.ledger, number))
         pool_drop(pool, number, 0)
     if record.state == COOLING:
         pool_open(pool, number)

@@ -8,7 +8,14 @@ them. Slow and plain on purpose: what it proves is what makes the quick code rig
 from libc.stdint cimport uint32_t, uint64_t
 
 from ipam_core._bits cimport BitSet, bit, popcount
-from ipam_core._ledger cimport LATE, UNUSED, Ledger, Record, ledger_find
+from ipam_core._ledger cimport (
+    LATE,
+    UNUSED,
+    Ledger,
+    Record,
+    ledger_at,
+    ledger_seek_record,
+)
 from ipam_core._pool cimport ARBITRARY, N_ENIS, Place, Pool, pool_ranked, pool_record_at
 from ipam_core._slots cimport (
     COOLING,
@@ -214,7 +221,7 @@ cdef _prove_table(const Ledger *ledger):
     for number in range(ledger.n_records):
         if ledger.records[number].state == HELD:
             n_held += 1
-            _holds(ledger_find(ledger, ledger.records[number].digest) == number,
+            _holds(ledger_at(ledger, ledger_seek_record(ledger, number)) == number,
                    "a held record is found")
     for position in range(ledger.mask + 1):
         n_hung += ledger.table[position] != 0

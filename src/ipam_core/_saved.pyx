@@ -4,7 +4,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
 from ipam_core._arguments cimport checked_ns, clock_ns, within
 from ipam_core._bits cimport bit, last_set, popcount
-from ipam_core._ledger cimport Record, ledger_at, ledger_seek
+from ipam_core._ledger cimport Record, ledger_seek, ledger_seek_end
 from ipam_core._pool cimport (
     ARBITRARY,
     Place,
@@ -165,9 +165,8 @@ cdef class Saved(Batches):
             raise ValueError(f"state {state} of an address")
         self.reserve(place)
         if state == HELD:
-            position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
-            if ledger_at(&self.pool.ledger, position) != NONE:
-                raise ValueError(f"two addresses of {sandbox!r}")
+            position = ledger_seek_end(
+                &self.pool.ledger, ledger_seek(&self.pool.ledger, sandbox.c_digest))
             number = pool_hold(&self.pool, place, position, sandbox.c_digest, assigned_ns)
             self.own(number, Assignment.__new__(Assignment), sandbox, pod)
         else:

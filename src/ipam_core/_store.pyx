@@ -53,6 +53,11 @@ cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
     return slot_size(kind) * popcount(eni.groups[kind].attached)
 
 
+cdef inline int64_t eni_idle(const EniState *eni) noexcept:
+    """Return what of an ENI counts as a free prefix: a secondary IP without a pod does, too."""
+    return popcount(eni.groups[LONE].idle) + popcount(eni.groups[PREFIX].idle)
+
+
 cdef str why_kept(const EniState *eni, int64_t born_by):
     """Return why an ENI cannot be freed whatever the targets, None where it can."""
     cdef int kind
@@ -161,7 +166,8 @@ cdef class DataStore(Saved):
         """Find an ENI that can be freed under these targets, and why each other cannot.
 
         In prefix mode the first two are rounded up to whole prefixes, and only there does
-        `warm_prefix` count; targets of 0 and below ask for nothing. The answer is the first
+        `warm_prefix` count: each prefix or secondary IP without a pod on the other ENIs that
+        are not excluded meets one; targets of 0 and below ask for nothing. The answer is the first
         candidate of a walk under `arbitrary` (see `turns`), else the one with the highest
         device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI of
         pkg/ipamd/datastore/data_store.go.
@@ -170,7 +176,7 @@ cdef class DataStore(Saved):
         cdef int64_t need_free = within(warm_ip, -most_ns(), most_ns(), "warm_ip")
         cdef int64_t need_total = within(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
         cdef int64_t need_idle = within(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
-        cdef int64_t free, total
+        cdef int64_t free, total, idle = 0
         cdef PoolStats stats
         cdef FreeEniAnswer answer = FreeEniAnswer.__new__(FreeEniAnswer)
         cdef EniState *eni
@@ -191,6 +197,10 @@ cdef class DataStore(Saved):
         stats = self.count(now, -1)
         for rank in range(self.pool.n_enis):
             eni = pool_ranked(&self.pool, rank)
+            if not eni.excluded:
+                idle += eni_idle(eni)
+        for rank in range(self.pool.n_enis):
+            eni = pool_ranked(&self.pool, rank)
             free, total = stats.total - stats.assigned, stats.total
             for kind in range(N_KINDS):
                 if not eni.excluded and pool_counts(&self.pool, kind):
@@ -201,9 +211,8 @@ cdef class DataStore(Saved):
                 why = "needed for WARM_IP_TARGET"
             if why is None and need_total > 0 and total < need_total:
                 why = "needed for MINIMUM_IP_TARGET"
-            if why is None and need_idle > 0 and need_idle > (
-                    stats.free_prefixes - popcount(eni.groups[PREFIX].idle)
-                    - popcount(eni.groups[WIDE].idle)):
+            if why is None and need_idle > 0 and need_idle > idle - (
+                    0 if eni.excluded else eni_idle(eni)):
                 why = "needed for WARM_PREFIX_TARGET"
             if why is None:
                 freeable |= bit(eni.seat)

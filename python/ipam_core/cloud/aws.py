@@ -296,6 +296,9 @@ class AwsCloud(EffectHandler):
     def _read_attached_enis(self, _: fx.ReadAttachedEnis) -> tuple[fx.AttachedEni, ...]:
         return self.metadata.attached_enis()
 
+    def _read_node_tags(self, _: fx.ReadNodeTags) -> dict[str, str]:
+        return self._own_tags()
+
     def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
         return _asked("Kubernetes: node", self._unschedulable)
 

@@ -17,6 +17,7 @@ QUESTIONS = (
     fx.FindNodelessEnis,
     fx.ReadCheckpoint,
     fx.ReadEniConfig,
+    fx.ReadNodeTags,
     fx.ReadUnschedulable,
 )
 """What only asks, beside `ReadAttachedEnis`."""

@@ -27,6 +27,7 @@ METHODS: Mapping[type[fx.Effect], str] = {
     fx.FindNodelessEnis: "_find_nodeless_enis",
     fx.DescribeSubnets: "_describe_subnets",
     fx.ReadAttachedEnis: "_read_attached_enis",
+    fx.ReadNodeTags: "_read_node_tags",
     fx.ReadUnschedulable: "_read_unschedulable",
     fx.ReadEniConfig: "_read_eni_config",
     fx.ReadCheckpoint: "_read_checkpoint",

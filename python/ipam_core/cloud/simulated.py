@@ -15,7 +15,7 @@ from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.handler import EffectHandler
 from ipam_core.cloud.region import PRIMARY_SUBNET, Call
 from ipam_core.cloud.subnets import SubnetFullSignal
-from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, NODE_TAG
+from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, NODE_TAG, OWNER, OWNER_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,11 +188,13 @@ class SimulatedInstance(EffectHandler):
             n_prefixes=effect.n_prefixes,
         )
         eni.description = f"aws-K8S-{self.instance_id}"
-        eni.tags[NODE_TAG] = self.instance_id
-        eni.tags[CREATED_AT_TAG] = self.region.wall_time().isoformat()
-        if self.region.cluster:
-            eni.tags[CLUSTER_TAG] = self.region.cluster
+        eni.tags = {**self._own_tags(), CREATED_AT_TAG: self.region.wall_time().isoformat()}
         return eni.eni_id
+
+    def _own_tags(self) -> dict[str, str]:
+        cluster = self.region.cluster
+        named = {CLUSTER_TAG: cluster, OWNER_TAG: OWNER} if cluster else {}
+        return {NODE_TAG: self.instance_id, **named}
 
     def _find_free_device(self, effect: fx.FindFreeDevice) -> int:
         return self.free_device(effect.network_card)
@@ -218,7 +220,7 @@ class SimulatedInstance(EffectHandler):
         self.region.delete_eni(eni.eni_id)
 
     def _tag_eni(self, effect: fx.TagEni) -> None:
-        self._eni(effect.eni_id).tags[NODE_TAG] = self.instance_id
+        self._eni(effect.eni_id).tags |= self._own_tags()
 
     def _describe_enis(self, effect: fx.DescribeEnis) -> tuple[fx.EniDescription, ...]:
         return tuple(self._eni(eni_id).describe() for eni_id in effect.eni_ids)
@@ -264,6 +266,9 @@ class SimulatedInstance(EffectHandler):
             return self._metadata_now()
         self._forget_old_metadata()
         return self._metadata[0][1]
+
+    def _read_node_tags(self, _: fx.ReadNodeTags) -> dict[str, str]:
+        return self._own_tags()
 
     def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
         return self.unschedulable

@@ -32,6 +32,9 @@ POD_EVENT = (
 )
 """The text of that event."""
 
+START_ADDRESS_TWICE = "Error while reading datastore: datastore: IP already in data store"
+"""Why a start fails where its checkpoint has an address twice (ReadBackingStore)."""
+
 START_CANNOT_GROW = "error while trying to increase datastore pool"
 """Why a start fails when AssignPrivateIpAddresses fails (handlePreScaling)."""
 

@@ -1,13 +1,27 @@
-"""Put what EC2 has attached into a node's stores."""
+"""Put what EC2 has attached into a node's stores.
+
+Source: pkg/ipamd/ipamd.go (setUnmanagedENIs, markUnmanagedNetworkCards, filterUnmanagedENIs,
+setupENI, assignIPv6Prefix) and pkg/awsutils/awsutils.go (DescribeAllENIs, getENIMetadata,
+TagENI); pool-rules sections 1 and 9.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipam_core.effects import AssignIpv6Prefix, DescribeEnis, DescribeSubnets, TagEni
+from ipam_core.effects import (
+    AssignIpv6Prefix,
+    DescribeEnis,
+    ReadAttachedEnis,
+    ReadNodeTags,
+    TagEni,
+)
 from ipam_core.errors import CapacityError, CloudError, DuplicateError, NotFoundError
-from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG, ROLE_TAG
+from ipam_core.node import subnets
+from ipam_core.node.tries import DESCRIBE_ALL, TAG, persist
+from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,25 +30,146 @@ if TYPE_CHECKING:
     from ipam_core.effects import AttachedEni, EniDescription, Step
     from ipam_core.node.node import Node
 
-DESCRIBE_TRIES = 12
-"""How often ENIs are described at most, for one answer."""
 _QUOTED = re.compile(r"'([A-Za-z0-9-]+)'")
 
 
-def take_eni(
-    node: Node,
-    attached: AttachedEni,
-    described: EniDescription | None = None,
-    excluded: Iterable[str] = (),
-) -> Step[None]:
-    """Add an attached ENI with all that it holds to its card's store.
+# --- what is attached -----------------------------------------------------------------
 
-    `described` tells trunk and EFA ENIs apart; without it the ENI is one that this
-    node made, which is neither. `excluded` are the subnets whose ENIs give no address.
+
+def read_attached(node: Node) -> Step[tuple[AttachedEni, ...]]:
+    """Return what metadata shows, as the agent reads it. Raises the read's `CloudError`.
+
+    Under custom networking the primary ENI's prefixes are not read.
     """
-    kind = described.interface_type if described else "interface"
+    attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
+    if not node.settings.custom_networking:
+        return attached
+    return tuple(replace(eni, prefixes=()) if is_primary(eni) else eni for eni in attached)
+
+
+def is_primary(attached: AttachedEni) -> bool:
+    """Return whether an attached ENI is the node's primary one."""
+    return attached.device_number == 0 and attached.network_card == 0
+
+
+def describe(node: Node, attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
+    """Ask EC2 about ENIs; return the descriptions by id.
+
+    Metadata lags: an ENI that EC2 says is gone is left out and the others asked for again;
+    other failures are tried again too. Raises the `CloudError` of the last try. In
+    IMDS-only mode EC2 is not asked: each ENI is a plain one without tags.
+    """
+    attached = tuple(attached)
+    if node.settings.imds_only:
+        return {}
+    wanted = [eni.eni_id for eni in attached]
+    for n_failed in range(1, DESCRIBE_ALL.most + 1):
+        if not wanted:
+            break
+        try:
+            found: tuple[EniDescription, ...] = yield DescribeEnis(tuple(wanted))
+        except CloudError as error:
+            if n_failed == DESCRIBE_ALL.most:
+                raise
+            wanted = [eni_id for eni_id in wanted if not names(error, eni_id)]
+        else:
+            return {description.eni_id: description for description in found}
+    return {}
+
+
+def names(error: CloudError, eni_id: str) -> bool:
+    """Return whether an error says that there is no such ENI: EC2 quotes its id."""
+    gone = _QUOTED.search(error.message) if isinstance(error, NotFoundError) else None
+    return gone is not None and gone[1] == eni_id
+
+
+def note_unmanaged(
+    node: Node, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
+) -> Step[None]:
+    """Note which ENIs are not the agent's to manage, by their tags and types.
+
+    Unmanaged are ENIs tagged no_manage=true and, where MANAGE_UNTAGGED_ENI is false, those
+    without both a no_manage tag and this instance's id; the primary ENI never is. EFA-only
+    ENIs are never managed.
+    """
+    if not described:
+        return
+    own: dict[str, str] = {}
+    if not node.settings.manage_untagged_eni:
+        own = yield ReadNodeTags()
+    node.unmanaged = set()
+    for eni in attached:
+        description = described.get(eni.eni_id)
+        if description is None or is_primary(eni):
+            continue
+        tags = description.tags
+        if NO_MANAGE_TAG in tags:
+            foreign = tags[NO_MANAGE_TAG] == "true"
+        else:
+            foreign = bool(own) and tags.get(NODE_TAG) != own[NODE_TAG]
+        if foreign or description.interface_type == "efa-only":
+            node.unmanaged.add(eni.eni_id)
+
+
+def managed(node: Node, attached: Iterable[AttachedEni]) -> list[AttachedEni]:
+    """Return the ENIs that are the agent's to manage; count the others anew, by card.
+
+    ENIs on cards without a store are nobody's.
+    """
+    node.n_unmanaged = [0] * len(node.stores)
+    found = []
+    for eni in attached:
+        if eni.network_card not in node.cards:
+            continue
+        if eni.eni_id in node.unmanaged:
+            node.n_unmanaged[eni.network_card] += 1
+        else:
+            found.append(eni)
+    return found
+
+
+def cards_with_a_store(
+    node: Node, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
+) -> list[int]:
+    """Return the network cards that the agent manages: not those with an EFA-only ENI alone."""
+    by_card: list[set[str]] = [set() for _ in node.stores]
+    for eni in attached:
+        if eni.network_card < len(by_card):
+            by_card[eni.network_card].add(eni.eni_id)
+    efa_only = {eni_id for eni_id, shown in described.items() if shown.interface_type == "efa-only"}
+    return [
+        card
+        for card, enis in enumerate(by_card)
+        if not enis & efa_only or enis - efa_only - node.unmanaged
+    ]
+
+
+# --- into the store -------------------------------------------------------------------
+
+
+def tag_eni(node: Node, attached: AttachedEni, described: dict[str, EniDescription]) -> Step[None]:
+    """Give an ENI that the agent takes over the node's tags that it lacks; none to a trunk.
+
+    Raises the `CloudError` of the fifth try.
+    """
+    if node.settings.disable_network_resource_provisioning:
+        return
+    shown = described.get(attached.eni_id)
+    if shown is None or shown.interface_type == "trunk":
+        return
+    own: dict[str, str] = yield ReadNodeTags()
+    if any(shown.tags.get(key) != value for key, value in own.items()):
+        yield from persist(node, TagEni(attached.eni_id), TAG)
+
+
+def set_up(node: Node, attached: AttachedEni, kind: str = "interface") -> Step[None]:
+    """Enter an attached ENI into its card's store, with all that it holds.
+
+    `kind` is its interface type; an ENI that this node made is a plain one. Raises
+    `CloudError` where EC2 does not say whether its subnet is excluded, or gives no IPv6
+    prefix: the ENI is in the store then, and has no address.
+    """
     store = node.stores[attached.network_card]
-    primary = attached.device_number == 0 and attached.network_card == 0
     if attached.eni_id not in store:
         now_ns = node.clock_ns()
         node.timers.young_ns.append(now_ns)
@@ -42,18 +177,39 @@ def take_eni(
             attached.eni_id,
             device_number=attached.device_number,
             network_card=attached.network_card,
-            primary=primary,
+            primary=is_primary(attached),
             trunk=kind == "trunk",
             efa=kind == "efa",
-            excluded=attached.subnet_id in excluded,
             created_ns=now_ns,
             subnet_id=attached.subnet_id,
             route_table=_route_table(attached),
         )
-    if node.mode != "ipv6":
-        add_cidrs(node, store, attached.eni_id, attached.addresses, attached.prefixes)
-    elif kind != "trunk":
+    node.unfinished[attached.eni_id] = kind
+    if (
+        node.settings.enable_subnet_discovery
+        and (yield from subnets.is_excluded(node, attached.subnet_id))
+        and node.mode != "ipv6"
+        and attached.eni_id in store  # it may have gone while EC2 was asked
+    ):
+        store.exclude_eni(attached.eni_id)
+        node.has_excluded = True
+    if node.mode == "ipv6" and kind != "trunk":
         yield from _take_ipv6_prefix(node, store, attached.eni_id)
+    elif node.mode != "ipv6" and attached.eni_id in store:
+        add_cidrs(node, store, attached.eni_id, attached.addresses, attached.prefixes)
+    del node.unfinished[attached.eni_id]
+
+
+def finish_set_up(node: Node) -> Step[None]:
+    """Set up the ENIs again whose set-up failed (rule `finish_set_up`)."""
+    shown = {eni.eni_id: eni for eni in (yield from read_attached(node))}
+    for eni_id, kind in list(node.unfinished.items()):
+        del node.unfinished[eni_id]
+        if eni_id in shown:
+            try:
+                yield from set_up(node, shown[eni_id], kind)
+            except CloudError as error:
+                node.note_failure(error)
 
 
 def add_cidrs(
@@ -87,82 +243,6 @@ def add_cidrs(
         node.aside.give_back(store)
 
 
-def managed_enis(
-    node: Node, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
-) -> list[AttachedEni]:
-    """Return the ENIs that are the agent's to manage, and note those that are not.
-
-    Left alone are ENIs tagged no_manage and, where MANAGE_UNTAGGED_ENI is false, those
-    without the node's tag (pool-rules section 1). In IPv6 mode the primary is managed
-    whatever its tags. ENIs on cards without a store are nobody's.
-    """
-    managed = []
-    node.unmanaged = set()
-    node.n_unmanaged = [0] * len(node.stores)
-    for eni in attached:
-        if eni.network_card >= len(node.stores):
-            continue
-        tags = described[eni.eni_id].tags if eni.eni_id in described else {}
-        primary = eni.device_number == 0 and eni.network_card == 0
-        foreign = not node.settings.manage_untagged_eni and NODE_TAG not in tags and not primary
-        if (tags.get(NO_MANAGE_TAG) == "true" and not (primary and node.mode == "ipv6")) or foreign:
-            node.unmanaged.add(eni.eni_id)
-            node.n_unmanaged[eni.network_card] += 1
-        else:
-            managed.append(eni)
-    return managed
-
-
-def tag_eni(node: Node, attached: AttachedEni, described: EniDescription) -> Step[None]:
-    """Give an ENI that the agent takes over the node's tag, unless it has it or is a trunk."""
-    if (
-        described.interface_type != "trunk"
-        and NODE_TAG not in described.tags
-        and not node.settings.disable_network_resource_provisioning
-    ):
-        yield TagEni(attached.eni_id)
-
-
-def describe(attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
-    """Ask EC2 about ENIs; return the descriptions by id.
-
-    Metadata lags: an ENI that EC2 says is gone is left out and the others asked for again;
-    other failures are tried again too. Raises the `CloudError` of the last try. Source:
-    DescribeAllENIs of pkg/awsutils/awsutils.go.
-    """
-    wanted = [eni.eni_id for eni in attached]
-    tries = DESCRIBE_TRIES
-    while wanted:
-        tries -= 1
-        try:
-            found: tuple[EniDescription, ...] = yield DescribeEnis(tuple(wanted))
-        except CloudError as error:
-            if not tries:
-                raise
-            wanted = [eni_id for eni_id in wanted if not names(error, eni_id)]
-        else:
-            return {description.eni_id: description for description in found}
-    return {}
-
-
-def names(error: CloudError, eni_id: str) -> bool:
-    """Return whether an error says that there is no such ENI: EC2 quotes its id."""
-    gone = _QUOTED.search(error.message) if isinstance(error, NotFoundError) else None
-    return gone is not None and gone[1] == eni_id
-
-
-def excluded_subnets(node: Node) -> Step[frozenset[str]]:
-    """Return the subnets tagged 0, whose ENIs give pods no address; none if EC2 does not say."""
-    if not node.settings.enable_subnet_discovery or node.mode == "ipv6":
-        return frozenset()
-    try:
-        subnets = yield DescribeSubnets()
-    except CloudError as error:
-        node.note_failure(error)
-        return frozenset()
-    return frozenset(s.subnet_id for s in subnets if s.tags.get(ROLE_TAG) == "0")
-
-
 def _take_ipv6_prefix(node: Node, store: DataStore, eni_id: str) -> Step[None]:
     """Add an ENI's first /80, asking for one where it has none (pool-rules section 1)."""
     (description,) = yield DescribeEnis((eni_id,))
@@ -175,6 +255,6 @@ def _route_table(attached: AttachedEni) -> int:
 
     Source: pkg/networkutils (CalculateRouteTableId): a card adds 100, a device 1.
     """
-    if attached.device_number == 0 and attached.network_card == 0:
+    if is_primary(attached):
         return 254
     return attached.network_card * 100 + attached.device_number + 1

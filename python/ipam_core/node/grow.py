@@ -16,24 +16,17 @@ from ipam_core.effects import (
     CreateEni,
     DeleteWithInstance,
     DescribeEnis,
-    DescribeSubnets,
     FindFreeDevice,
-    ReadAttachedEnis,
     ReadEniConfig,
-    Sleep,
 )
 from ipam_core.errors import AddressLimitError, CloudError, UnreachableError
-from ipam_core.node.attach import add_cidrs, take_eni
+from ipam_core.node import attach, subnets
 from ipam_core.node.shrink import delete_eni, detach_and_delete, may_change_enis
-from ipam_core.tags import ROLE_TAG
+from ipam_core.node.tries import SEE_IN_METADATA
 
 if TYPE_CHECKING:
-    from ipam_core.effects import AttachedEni, EniConfig, Step, SubnetDescription
+    from ipam_core.effects import AttachedEni, EniConfig, Step
     from ipam_core.node.node import Node
-
-METADATA_TRIES = 12
-"""How often metadata is asked for a new ENI, 0.1 s apart at first and then twice as long."""
-LONGEST_WAIT_S = 60.0
 
 
 def grow(node: Node, card: int) -> Step[None]:
@@ -55,7 +48,7 @@ def grow(node: Node, card: int) -> Step[None]:
         return
     if not grew and node.has_room_for_eni(card):
         try:
-            yield from _grow_by_eni(node, card)
+            yield from add_eni(node, card)
         except CloudError as error:
             node.note_failure(error)
             return
@@ -92,7 +85,7 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
                 continue
             raise
         if eni_id in store:  # it may have gone while EC2 was asked
-            add_cidrs(node, store, eni_id, addresses, prefixes)
+            attach.add_cidrs(node, store, eni_id, addresses, prefixes)
         return True
     return False
 
@@ -131,7 +124,7 @@ def _assign_or_one(
     return cidrs
 
 
-def _grow_by_eni(node: Node, card: int) -> Step[None]:
+def add_eni(node: Node, card: int) -> Step[None]:
     """Create, attach and take over one ENI; what fails half way is undone.
 
     Raises the `CloudError` that prevented it, having started the pause where creating
@@ -140,7 +133,7 @@ def _grow_by_eni(node: Node, card: int) -> Step[None]:
     config: EniConfig | None = None
     if node.settings.custom_networking:
         config = yield ReadEniConfig()
-    if node.decide(card).want_new_eni == 0:
+    if node.mode != "ipv6" and node.decide(card).want_new_eni == 0:
         return
     try:
         eni_id, n_addresses, n_prefixes = yield from _create_and_attach(node, card, config)
@@ -149,7 +142,7 @@ def _grow_by_eni(node: Node, card: int) -> Step[None]:
             node.note_full()
         raise
     attached = yield from _wait_for_metadata(node, card, eni_id, n_addresses, n_prefixes)
-    yield from take_eni(node, attached)
+    yield from attach.set_up(node, attached)
 
 
 def _create_and_attach(
@@ -173,10 +166,12 @@ def _create_and_attach(
 
 def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, int, int]]:
     """Create an ENI in the first subnet that takes it, with prefixes if there may be any."""
-    subnet_ids = [config.subnet_id] if config else (yield from _subnets_to_try(node))
+    subnet_ids = [config.subnet_id] if config else (yield from subnets.of_new_eni(node))
     groups = config.security_groups if config else ()
     decision = node.decide(card)
     asks = [(0, decision.want_new_eni)] if node.prefix_mode else [(decision.want_new_eni, 0)]
+    if node.mode == "ipv6":
+        asks = [(0, 0)]
     if node.falls_back:
         asks.append((min(decision.want_addresses, node.slots), 0))
         if node.lacks_prefixes():
@@ -190,6 +185,7 @@ def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, 
                     security_groups=groups,
                     n_addresses=n_addresses,
                     n_prefixes=n_prefixes,
+                    ipv6=node.mode == "ipv6",
                 )
             except CloudError as error:
                 refusal = error
@@ -197,31 +193,8 @@ def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, 
             return eni_id, n_addresses, n_prefixes
         if refusal is not None and not node.notes_lack_of_prefixes(refusal):
             break
-    raise refusal or CloudError(CreateEni.api, "NoSubnet", "every subnet of this zone is excluded")
-
-
-def _subnets_to_try(node: Node) -> Step[list[str]]:
-    """Return the subnets for a new ENI, in the order in which they are tried.
-
-    With subnet discovery: the primary ENI's, unless tagged 0, and those tagged 1, most
-    free addresses first. "" is the primary ENI's subnet.
-    """
-    if not node.settings.enable_subnet_discovery or node.mode == "ipv6":
-        return [""]
-    try:
-        subnets: tuple[SubnetDescription, ...] = yield DescribeSubnets()
-    except CloudError as error:
-        node.note_failure(error)
-        return [""]
-    primary = next((eni.subnet_id for eni in node.store.enis() if eni.primary), "")
-    usable = [
-        subnet
-        for subnet in subnets
-        if (role := subnet.tags.get(ROLE_TAG)) == "1"
-        or (subnet.subnet_id == primary and role != "0")
-    ]
-    usable.sort(key=lambda subnet: -subnet.available_addresses)
-    return [subnet.subnet_id for subnet in usable]
+    assert refusal is not None  # there is a subnet, and something to ask for
+    raise refusal
 
 
 def _wait_for_metadata(
@@ -233,22 +206,20 @@ def _wait_for_metadata(
     is taken as it is. Raises `UnreachableError` otherwise; the ENI stays attached, for
     a reconcile to find.
     """
-    delay_s = 0.1
     seen: AttachedEni | None = None
     n_seen = 0
-    for attempt in range(METADATA_TRIES):
-        if attempt:
-            yield Sleep(node.jittered(delay_s, 0.15))
-            delay_s = min(delay_s * 2, LONGEST_WAIT_S)
+    for n_failed in range(SEE_IN_METADATA.most):
+        if n_failed:
+            yield from SEE_IN_METADATA.wait(node, n_failed)
         try:
-            attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
+            attached = yield from attach.read_attached(node)
         except CloudError:
             continue
         here = (eni for eni in attached if (eni.eni_id, eni.network_card) == (eni_id, card))
         seen = next(here, seen)
         if seen is not None:
             n_seen = len(seen.prefixes if n_prefixes else seen.addresses)
-            if n_seen >= max(n_addresses, n_prefixes, 1):
+            if node.mode == "ipv6" or n_seen >= max(n_addresses, n_prefixes, 1):
                 return seen
     if seen is not None and n_seen > (1 if n_prefixes else 0):
         return seen

@@ -6,18 +6,22 @@ Source: pool-rules section 5, "Leaked ENIs"; pkg/awsutils/awsutils.go
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import DeleteEni, FindNodelessEnis, TagCreatedAt
-from ipam_core.errors import IpamError
+from ipam_core.errors import IpamError, NotFoundError
+from ipam_core.node.tries import DELETE, TAG, persist
 from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX
 
 if TYPE_CHECKING:
-    from ipam_core.effects import EniDescription, Step
+    from ipam_core.effects import Effect, EniDescription, Step
     from ipam_core.node.node import Node
+    from ipam_core.node.tries import Tries
 
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
 LEAKED_AFTER_S = 300
 """An ENI is leaked when it was created longer ago than this."""
 
@@ -36,6 +40,7 @@ def clean(node: Node, now_s: float) -> Step[Cleanup]:
     Where the search fails nothing is found; an ENI that cannot be deleted or tagged is
     left for the next run. Failures are noted.
     """
+    leaked: list[str] = []
     deleted: list[str] = []
     tagged: list[str] = []
     try:
@@ -46,24 +51,40 @@ def clean(node: Node, now_s: float) -> Step[Cleanup]:
     for eni in found:
         if not eni.description.startswith(DESCRIPTION_PREFIX):
             continue
+        dated = CREATED_AT_TAG in eni.tags
         created_s = _created_s(eni)
-        if created_s is not None and now_s - created_s < LEAKED_AFTER_S:
-            continue
-        try:
-            if created_s is None:
-                yield TagCreatedAt(eni.eni_id)
-                tagged.append(eni.eni_id)
-            else:
-                yield DeleteEni(eni.eni_id)
-                deleted.append(eni.eni_id)
-        except IpamError as error:
-            node.note_failure(error)
+        if created_s is None and (yield from _tried(node, TagCreatedAt(eni.eni_id), TAG)):
+            tagged.append(eni.eni_id)
+        # A date that the agent cannot read is the year 1 to it: such an ENI goes at once.
+        if dated and (created_s is None or now_s - created_s >= LEAKED_AFTER_S):
+            leaked.append(eni.eni_id)
+    for eni_id in leaked:
+        if (yield from _tried(node, DeleteEni(eni_id), DELETE)):
+            deleted += [eni_id]
     return Cleanup(deleted=tuple(deleted), tagged_created_at=tuple(tagged))
 
 
-def _created_s(eni: EniDescription) -> float | None:
-    """Return when the ENI was created (Unix seconds), None where its tag does not say."""
+def _tried(node: Node, effect: Effect, tries: Tries) -> Step[bool]:
+    """Return whether EC2 did it in the end; an ENI that is gone already is deleted."""
     try:
-        return datetime.fromisoformat(eni.tags[CREATED_AT_TAG]).timestamp()
-    except (KeyError, ValueError, OverflowError):
+        yield from persist(node, effect, tries)
+    except NotFoundError:
+        return isinstance(effect, DeleteEni)
+    except IpamError as error:
+        node.note_failure(error)
+        return False
+    return True
+
+
+def _created_s(eni: EniDescription) -> float | None:
+    """Return when the ENI was created (Unix seconds), None where its tag does not say.
+
+    The tag is a time as in RFC 3339, to the agent as to Go's `time.RFC3339`.
+    """
+    text = eni.tags.get(CREATED_AT_TAG, "")
+    if not _RFC3339.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):  # a month of 13, the year 0
         return None

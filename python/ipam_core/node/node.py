@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from ipam_core._store import DataStore
@@ -19,7 +20,7 @@ from ipam_core.errors import (
 )
 from ipam_core.instances import max_pods as usual_max_pods
 from ipam_core.ipamd.messages import FULL_SUBNET_WORDING
-from ipam_core.node import grow, leaks, reconcile, shrink, start
+from ipam_core.node import attach, excluded, grow, leaks, reconcile, shrink, start
 from ipam_core.node.timers import Timers
 from ipam_core.node.unattached import KeptAside
 from ipam_core.node.waiting import Waiting
@@ -98,11 +99,20 @@ class Node:
         """What the checkpoint says is held of addresses that are not attached."""
         self.to_forget: list[tuple[str, Sandbox]] = []
         """Assignments that the checkpoint shall forget at the next reconcile."""
+        self.manage_cards(list(range(n_cards)))
         self.ready = False
         self.terminating = False
         self.unmanaged: set[str] = set()
-        """ENIs on the node that the agent leaves alone."""
+        """ENIs on the node that the agent leaves alone, EFA-only ones among them."""
         self.n_unmanaged = [0] * n_cards
+        self.unfinished: dict[str, str] = {}
+        """ENIs whose set-up failed, each with its interface type."""
+        self.has_excluded = False
+        """Whether some ENI may be excluded."""
+        self.emptied: deque[excluded.Emptied] = deque()
+        """What pods left on excluded ENIs, in order of time."""
+        self.n_dropped_prefixes = [0] * n_cards
+        """Prefixes that left the stores so, and that the agent's counters still have."""
         self.last_error: IpamError | None = None
         """The last failure that ended something a step was about; no step lets it out."""
         self.last_error_ns: int | None = None
@@ -124,12 +134,12 @@ class Node:
         pool-rules sections 1 and 3.
         """
         now_ns = self._answering()
-        if len(self.stores) > 1:
-            for store in self.stores:
+        if len(self.served) > 1:
+            for store in self.served:
                 if (held := store.find(sandbox)) is not None:
                     self.waiting.note_served(sandbox, pod)
                     return held
-        for store in self.stores[:-1]:
+        for store in self.served[:-1]:
             try:
                 assignment = store.assign(sandbox, pod, now_ns)
             except PoolExhaustedError:
@@ -137,7 +147,7 @@ class Node:
             break
         else:
             try:
-                assignment = self.stores[-1].assign(sandbox, pod, now_ns)
+                assignment = self.served[-1].assign(sandbox, pod, now_ns)
             except PoolExhaustedError:
                 self.waiting.note_refused(sandbox, pod)
                 raise
@@ -157,13 +167,13 @@ class Node:
         now_ns = self._answering()
         taken: list[Assignment] = []
         new: list[DataStore] = []
-        for store in self.stores:
+        for store in self.served:
             held = store.find(sandbox)
             try:
                 taken.append(held or store.assign(sandbox, pod, now_ns))
             except PoolExhaustedError:
                 kept = self.policy.keep_on_refusal
-                for other in new if kept else self.stores[: len(taken)]:
+                for other in new if kept else self.served[: len(taken)]:
                     other.release(sandbox, now_ns)
                 self.waiting.note_refused(sandbox, pod)
                 raise
@@ -184,16 +194,24 @@ class Node:
         """
         now_ns = self._answering()
         forgot = self.aside and self._forget_aside(sandbox)
-        if len(self.stores) == 1 and not forgot:
-            return [self.store.release(sandbox, now_ns)]
-        released = [
-            store.release(sandbox, now_ns)
-            for store in self.stores
-            if store.find(sandbox) is not None
-        ]
+        if len(self.served) == 1 and not forgot:
+            released = [self.served[0].release(sandbox, now_ns)]
+        else:
+            released = [
+                store.release(sandbox, now_ns)
+                for store in self.served
+                if store.find(sandbox) is not None
+            ]
         if not released and not forgot:
             raise UnknownSandboxError(sandbox)
+        if self.has_excluded:
+            excluded.note_released(self, released)
         return released
+
+    def manage_cards(self, cards: list[int]) -> None:
+        """Serve pods from these network cards, and grow and shrink their pools alone."""
+        self.cards = cards
+        self.served = [self.stores[card] for card in cards]
 
     def _forget_aside(self, sandbox: Sandbox) -> bool:
         """Keep nothing aside for a sandbox any longer; return whether anything was."""
@@ -233,8 +251,9 @@ class Node:
         if not self.changes_pool:
             return False
         self.note_in_use(self.clock_ns())
+        yield from self._attempt(self._handle_emptied())
         shrank = False
-        for card, decision in enumerate([self.decide(card) for card in range(len(self.stores))]):
+        for card, decision in [(card, self.decide(card)) for card in self.cards]:
             if decision.low:
                 yield from self._attempt(grow.grow(self, card))
             elif decision.high and self.timers.may_shrink(self.clock_ns()):
@@ -266,7 +285,9 @@ class Node:
             return True
         now_ns = self.clock_ns()
         self.note_in_use(now_ns)
-        for card in range(len(self.stores)):
+        if self.emptied:
+            return False
+        for card in self.cards:
             decision = self.decide(card)
             if decision.low or (decision.high and self.timers.may_shrink(now_ns)):
                 return False
@@ -290,9 +311,9 @@ class Node:
         policy = self.policy
         if self.falls_back or policy.release_delay_s or not policy.cooling_is_available:
             return False
-        if policy.grow_when_exhausted and self.waiting:  # it may cease to
+        if self.emptied or (policy.grow_when_exhausted and self.waiting):  # it may cease to
             return False
-        for card in range(len(self.stores)):
+        for card in self.cards:
             decision = self.decide(card)
             if decision.low or decision.high or self._may_spare_eni(card, decision):
                 return False
@@ -311,18 +332,52 @@ class Node:
     def reconcile(self) -> Step[None]:
         """Compare with metadata and EC2 if that is due, and believe EC2.
 
-        Due when more than 60 s passed since the pool last grew, shrank or was
-        reconciled, or at once while a trunk ENI is awaited. What the checkpoint shall
-        forget is struck from it, due or not. Failures end as those of `look` do. Source:
-        pool-rules section 5.
+        What the checkpoint shall forget is struck from it, due or not. In IPv6 mode there is
+        none: only a trunk ENI is looked for. Failures end as those of `look` do. Source:
+        pool-rules sections 5 and 9.
         """
         return self._replies.checked(self._reconcile())
 
     def _reconcile(self) -> Step[None]:
-        if self.timers.may_reconcile(self.clock_ns()) or self.awaits_trunk():
+        yield from self._attempt(self._handle_emptied())
+        now_ns = self.clock_ns()
+        finishes = self._finishes(now_ns)
+        if self.mode == "ipv6":
+            if self.lacks_trunk():
+                yield from self._attempt(reconcile.find_trunk(self))
+        elif self.may_reconcile(now_ns):
             yield from self._attempt(reconcile.reconcile(self))
+        if finishes:
+            yield from self._attempt(attach.finish_set_up(self))
+            self.note_change()
         if self.to_forget:
             yield from self._attempt(reconcile.strike(self))
+
+    def may_reconcile(self, now_ns: int) -> bool:
+        """Return whether a reconcile at a time would do anything.
+
+        It is due when more than 60 s passed since the pool last grew, shrank or was
+        reconciled, and always while pod ENIs are enabled and no trunk ENI is attached, on a
+        type that cannot carry one, too.
+        """
+        if self.lacks_trunk() or self._finishes(now_ns):
+            return True
+        return self.mode != "ipv6" and self.timers.may_reconcile(now_ns)
+
+    def _finishes(self, now_ns: int) -> bool:
+        """Return whether ENIs whose set-up failed are due to be set up again."""
+        return (
+            bool(self.unfinished)
+            and self.policy.finish_set_up
+            and self.timers.may_reconcile(now_ns)
+        )
+
+    def _handle_emptied(self) -> Step[None]:
+        """Do with what pods left empty on excluded ENIs as the policy says."""
+        if self.emptied and self.policy.give_back_excluded:
+            yield from excluded.give_back_emptied(self)
+        else:
+            excluded.drop_emptied(self)
 
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
         """Give back what the other mode left, now that these assignments are gone.
@@ -360,6 +415,7 @@ class Node:
             network_card,
             len(self.waiting) if self.policy.grow_when_exhausted else 0,
             self.timers.peak_in_use(network_card),
+            self.n_dropped_prefixes[network_card],
         )
 
     @property
@@ -371,18 +427,14 @@ class Node:
         """Return the store that holds an ENI, None if none does."""
         return next((store for store in self.stores if eni_id in store), None)
 
-    def awaits_trunk(self) -> bool:
+    def lacks_trunk(self) -> bool:
         """Return whether pod ENIs are enabled and no trunk ENI is attached yet."""
-        return (
-            self.settings.enable_pod_eni
-            and self.limits.trunking
-            and not any(eni.trunk for eni in self.store.enis())
-        )
+        return self.settings.enable_pod_eni and not any(eni.trunk for eni in self.store.enis())
 
     def has_room_for_eni(self, network_card: int) -> bool:
         """Return whether one more ENI may be attached to a card (pool-rules section 1)."""
         kept_free = self.n_unmanaged[network_card]
-        if network_card == 0 and self.awaits_trunk():
+        if network_card == 0 and self.limits.trunking and self.lacks_trunk():
             kept_free += 1
         return len(self.stores[network_card].enis()) < self.max_enis - kept_free
 
@@ -447,6 +499,8 @@ class Node:
         """
         now_ns = self.clock_ns()
         due_ns = self.timers.next_ns(now_ns)
+        if self.emptied and (due_ns is None or self.emptied[0].due_ns < due_ns):
+            due_ns = self.emptied[0].due_ns
         if self.policy.grow_when_exhausted and (ends_ns := self.waiting.ends_ns()) is not None:
             due_ns = ends_ns if due_ns is None else min(due_ns, ends_ns)
         for card, store in enumerate(self.stores):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam_core.effects import DescribeEnis, ForgetAssignments, ReadAttachedEnis
+from ipam_core.effects import DescribeEnis, ForgetAssignments
 from ipam_core.errors import CloudError, IpamError, NotFoundError
 from ipam_core.node import attach
 
@@ -21,45 +21,58 @@ if TYPE_CHECKING:
 def reconcile(node: Node) -> Step[None]:
     """Compare every card with what is attached; add what is new, drop what is gone.
 
-    A read that fails leaves the stores as they are. Assignments of pods whose address
-    is gone are lost, and noted for `strike`. Under `ask_before_forgetting` EC2 is asked
-    before an ENI goes that metadata does not show.
+    A read that fails ends it, and it is due again. Which ENIs are unmanaged is counted anew;
+    EC2 is asked for tags and types only where metadata shows an ENI that no store has.
+    Assignments of pods whose address is gone are lost, and noted for `strike`. Under
+    `ask_before_forgetting` EC2 is asked before an ENI goes that metadata does not show.
     """
     try:
-        attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
+        attached = yield from attach.read_attached(node)
         if not attached:
             return
         in_metadata = {eni.eni_id for eni in attached}
-        known = {eni.eni_id for store in node.stores for eni in store.enis()} | node.unmanaged
-        described: dict[str, EniDescription] = {}
-        excluded: frozenset[str] = frozenset()
-        if any(eni.eni_id not in known for eni in attached):
-            described = yield from attach.describe(attached)
-            there = [eni for eni in attached if eni.eni_id in described]
-            attached = tuple(attach.managed_enis(node, there, described))
-            excluded = yield from attach.excluded_subnets(node)
+        described: dict[str, EniDescription] | None = None
+        managed = attach.managed(node, attached)
+        for card in node.cards:
+            store = node.stores[card]
+            here = [eni for eni in managed if eni.network_card == card]
+            if any(eni.eni_id not in store for eni in here):
+                if described is None:
+                    described = yield from attach.describe(node, attached)
+                    yield from attach.note_unmanaged(node, attached, described)
+                there = [eni for eni in attached if not described or eni.eni_id in described]
+                here = [eni for eni in attach.managed(node, there) if eni.network_card == card]
+            for eni in here:
+                if eni.eni_id in store:
+                    yield from _reconcile_eni(node, store, eni)
+                else:
+                    yield from _take_over(node, eni, described or {})
+            shown = {eni.eni_id for eni in here}
+            for missing in [eni.eni_id for eni in store.enis() if eni.eni_id not in shown]:
+                if (
+                    node.policy.ask_before_forgetting
+                    and missing not in in_metadata
+                    and (yield from _may_be_attached(node, missing))
+                ):
+                    continue
+                if missing in store:
+                    node.note_lost(store.remove_eni(missing, force=True))
     except CloudError as error:
         node.note_failure(error)
         return
-
-    for card, store in enumerate(node.stores):
-        here = [eni for eni in attached if eni.network_card == card]
-        for eni in here:
-            if eni.eni_id in store:
-                yield from _reconcile_eni(node, store, eni)
-            elif eni.eni_id in described:
-                yield from _take_over(node, eni, described[eni.eni_id], excluded)
-        shown = {eni.eni_id for eni in here}
-        for missing in [eni.eni_id for eni in store.enis() if eni.eni_id not in shown]:
-            if (
-                node.policy.ask_before_forgetting
-                and missing not in in_metadata
-                and (yield from _may_be_attached(node, missing))
-            ):
-                continue
-            if missing in store:
-                node.note_lost(store.remove_eni(missing, force=True))
     node.note_change()
+
+
+def find_trunk(node: Node) -> Step[None]:
+    """Take the trunk ENI over once it is attached: all that a node does later in IPv6 mode."""
+    try:
+        attached = yield from attach.read_attached(node)
+        described = yield from attach.describe(node, attached)
+        for eni in attached:
+            if eni.eni_id in described and described[eni.eni_id].interface_type == "trunk":
+                yield from attach.set_up(node, eni, "trunk")
+    except CloudError as error:
+        node.note_failure(error)
 
 
 def _may_be_attached(node: Node, eni_id: str) -> Step[bool]:
@@ -101,12 +114,12 @@ def strike(node: Node) -> Step[None]:
     del node.to_forget[: len(shall)]  # what was added meanwhile is behind
 
 
-def _take_over(
-    node: Node, eni: AttachedEni, described: EniDescription, excluded: frozenset[str]
-) -> Step[None]:
+def _take_over(node: Node, eni: AttachedEni, described: dict[str, EniDescription]) -> Step[None]:
+    """Tag a new ENI and set it up; one whose set-up fails may be in the store without addresses."""
+    shown = described.get(eni.eni_id)
     try:
         yield from attach.tag_eni(node, eni, described)
-        yield from attach.take_eni(node, eni, described, excluded)
+        yield from attach.set_up(node, eni, shown.interface_type if shown else "interface")
     except CloudError as error:
         node.note_failure(error)
 
@@ -115,29 +128,29 @@ def _reconcile_eni(node: Node, store: DataStore, shown: AttachedEni) -> Step[Non
     """Reconcile one ENI's secondary IPs, then its prefixes; EC2 is asked once for each.
 
     Metadata that agrees with the store is believed. Where it differs, EC2 is asked and
-    believed instead. In IPv6 mode an ENI keeps the one prefix that it started with.
+    believed instead. What this node gave back a short while ago counts as gone: it is not
+    taken over, and where the store has it again its pods lose it.
     """
-    if node.mode == "ipv6":
-        return
     eni_id = shown.eni_id
     for held, seen, field in (
         (store.addresses(eni_id), shown.addresses, "addresses"),
         (store.prefixes(eni_id), shown.prefixes, "prefixes"),
     ):
-        truth: set[str] | None = None
-        if set(held) != set(seen):
+        there = set(seen)
+        if set(held) != there:
             truth = yield from _ask_ec2(node, eni_id, field)
             if truth is None:
                 continue
-        there = set(held) if truth is None else truth
+            there = truth
         if eni_id not in store:
             return
-        for cidr in sorted(there - set(held)):
-            if not node.timers.given_back_lately(cidr, node.clock_ns()):
-                if field == "addresses":
-                    attach.add_cidrs(node, store, eni_id, addresses=[cidr])
-                else:
-                    attach.add_cidrs(node, store, eni_id, prefixes=[cidr])
+        now_ns = node.clock_ns()
+        there = {cidr for cidr in there if not node.timers.given_back_lately(cidr, now_ns)}
+        new = sorted(there - set(held))
+        if field == "addresses":
+            attach.add_cidrs(node, store, eni_id, addresses=new)
+        else:
+            attach.add_cidrs(node, store, eni_id, prefixes=new)
         for cidr in held:
             if cidr in there:
                 continue

@@ -27,6 +27,7 @@ from ipam_core.errors import (
 )
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.node.timers import YOUNGEST_FREED_S
+from ipam_core.node.tries import DELETE, DETACH, persist
 from ipam_core.pool import decide
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from ipam_core.effects import Step
     from ipam_core.node.node import Node
 
-EC2_TRIES = 12
-"""How often the agent tries to detach and to delete an ENI, beyond the SDK's own tries."""
-LONGEST_WAIT_S = 60.0
 _BEYOND_ANY_POOL = 1 << 32
 """No pool holds so many: a target above it, up to the agent's 64 bits, keeps as much."""
 AFTER_DETACH_S = 2.0
@@ -84,6 +82,7 @@ def give_back(node: Node, card: int) -> Step[None]:
             eni_id,
             prefixes=[cidr for cidr in freeable[:budget] if is_prefix(cidr)],
             addresses=[cidr for cidr in freeable[:budget] if not is_prefix(cidr)],
+            noted=True,
         )
 
 
@@ -115,7 +114,7 @@ def give_back_lone(node: Node, card: int) -> Step[bool]:
     """Give back secondary IPs that the pool can do without; return whether there were any."""
     spare = lone_to_spare(node, card)
     for eni_id, addresses in spare:
-        yield from _hand_over(node, node.stores[card], eni_id, addresses=addresses)
+        yield from _hand_over(node, node.stores[card], eni_id, addresses=addresses, noted=True)
     return bool(spare)
 
 
@@ -136,8 +135,13 @@ def _hand_over(
     *,
     prefixes: list[str] | None = None,
     addresses: list[str] | None = None,
+    noted: bool = False,
 ) -> Step[int]:
-    """Take CIDRs out of the store, then ask EC2 to unassign them; return how many."""
+    """Take CIDRs out of the store, then ask EC2 to unassign them; return how many.
+
+    `noted`: a reconcile shall not take them over again for a while. Only a shrink has it
+    so: what else was given back, and EC2 refused to take, is taken over by the next reconcile.
+    """
     now_ns = node.clock_ns()
     gone: tuple[list[str], list[str]] = ([], [])
     for kind, cidrs, remove in (
@@ -150,7 +154,8 @@ def _hand_over(
             except (AddressInUseError, UnknownAddressError):
                 continue  # a pod took it, or it went, since the list was made
             gone[kind].append(cidr)
-            node.timers.note_given_back(cidr, now_ns)
+            if noted:
+                node.timers.note_given_back(cidr, now_ns)
     asks: list[Effect] = []
     if gone[0]:
         asks.append(UnassignPrefixes(eni_id, tuple(gone[0])))
@@ -162,6 +167,14 @@ def _hand_over(
         except CloudError as error:
             node.note_failure(error)
     return len(gone[0]) + len(gone[1])
+
+
+def give_back_cidr(node: Node, store: DataStore, eni_id: str, cidr: str) -> Step[None]:
+    """Give one address or prefix back, if no pod uses it."""
+    if is_prefix(cidr):
+        yield from _hand_over(node, store, eni_id, prefixes=[cidr])
+    else:
+        yield from _hand_over(node, store, eni_id, addresses=[cidr])
 
 
 def has_idle_eni(store: DataStore, now_ns: int) -> bool:
@@ -241,7 +254,7 @@ def detach_and_delete(node: Node, eni_id: str) -> Step[None]:
     except NotFoundError:
         return
     if description.attachment_id is not None:
-        yield from _persist(node, DetachEni(eni_id, description.attachment_id), 0.2)
+        yield from persist(node, DetachEni(eni_id, description.attachment_id), DETACH)
         yield Sleep(AFTER_DETACH_S)
     yield from delete_eni(node, eni_id)
 
@@ -249,24 +262,8 @@ def detach_and_delete(node: Node, eni_id: str) -> Step[None]:
 def delete_eni(node: Node, eni_id: str) -> Step[None]:
     """Delete a detached ENI, tried again with back-off; gone already is fine."""
     try:
-        yield from _persist(node, DeleteEni(eni_id), 0.5)
+        yield from persist(node, DeleteEni(eni_id), DELETE)
     except NotFoundError:
         return
     except CloudError as error:
         node.note_failure(error)  # it stays, for the leak task
-
-
-def _persist(node: Node, effect: Effect, delay_s: float) -> Step[None]:
-    """Ask until EC2 agrees or `EC2_TRIES` are used up; the last error is raised."""
-    for attempt in range(EC2_TRIES):
-        try:
-            yield effect
-        except NotFoundError:
-            raise
-        except CloudError:
-            if attempt == EC2_TRIES - 1:
-                raise
-            yield Sleep(node.jittered(delay_s, 0.15))
-            delay_s = min(delay_s * 2, LONGEST_WAIT_S)
-        else:
-            return

@@ -10,10 +10,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
-from ipam_core.effects import ReadAttachedEnis, ReadCheckpoint
-from ipam_core.errors import IpamError, UnknownAddressError
-from ipam_core.ipamd.messages import START_CANNOT_GROW, START_NO_ENI
-from ipam_core.node import attach, grow, reconcile, shrink
+from ipam_core.effects import ReadCheckpoint
+from ipam_core.errors import CloudError, IpamError, UnknownAddressError
+from ipam_core.ipamd.messages import START_ADDRESS_TWICE, START_CANNOT_GROW, START_NO_ENI
+from ipam_core.node import attach, excluded, grow, reconcile, shrink, subnets
+from ipam_core.node.tries import SET_UP_AT_START
 from ipam_core.node.unattached import Kept
 from ipam_core.settings import problems
 
@@ -27,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 class StartError(IpamError):
-    """The node does not become ready; the message is the agent's own."""
+    """The node does not become ready; `message` is the agent's own, `detail` what it is about."""
 
-    def __init__(self, message: str, cause: IpamError | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, cause: IpamError | None = None, detail: str = "") -> None:
+        super().__init__(f"{message}: {detail}" if detail else message)
         self.message = message
         self.cause = cause
 
@@ -40,36 +41,85 @@ def start(node: Node) -> Step[None]:
     if refused := problems(node.settings, nitro=node.nitro):
         raise StartError("; ".join(refused))
     try:
-        attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
-        described = yield from attach.describe(attached)
-        excluded = yield from attach.excluded_subnets(node)
-        there = [eni for eni in attached if eni.eni_id in described]
-        for eni in attach.managed_enis(node, there, described):
-            yield from attach.tag_eni(node, eni, described[eni.eni_id])
-            yield from attach.take_eni(node, eni, described[eni.eni_id], excluded)
+        yield from _take_over(node)
     except IpamError as error:
         raise StartError(f"ipamd init: {error}", error) from error
     yield from _restore(node)
+    yield from excluded.clean_up(node)
     yield from _drain_other_mode(node)
-    if not node.settings.disable_network_resource_provisioning and node.mode != "ipv6":
+    if node.settings.disable_network_resource_provisioning:
+        return
+    if node.mode == "ipv6":
+        yield from _one_eni_a_card(node)
+    else:
         yield from _grow_once(node)
+
+
+def _take_over(node: Node) -> Step[None]:
+    """Enter what is attached into the stores. Raises the `CloudError` that ends the start.
+
+    An ENI whose set-up fails for good is left as it is: in the store, without addresses.
+    """
+    attached = yield from attach.read_attached(node)
+    described = yield from attach.describe(node, attached)
+    if described:  # what EC2 does not know is gone
+        attached = tuple(eni for eni in attached if eni.eni_id in described)
+    yield from attach.note_unmanaged(node, attached, described)
+    node.manage_cards(attach.cards_with_a_store(node, attached, described))
+    enis = attach.managed(node, attached)
+    if node.mode == "ipv6" and node.settings.enable_subnet_discovery:
+        enis = yield from _without_excluded(node, enis)
+        if not enis:
+            yield from grow.add_eni(node, 0)
+    for eni in enis:
+        yield from attach.tag_eni(node, eni, described)
+        shown = described.get(eni.eni_id)
+        yield from _set_up(node, eni, shown.interface_type if shown else "interface")
+
+
+def _without_excluded(node: Node, enis: list[AttachedEni]) -> Step[list[AttachedEni]]:
+    """Leave ENIs out whose subnet is excluded: in IPv6 mode nothing of them is used."""
+    left = []
+    for eni in enis:
+        if not (yield from subnets.is_excluded(node, eni.subnet_id)):
+            left += [eni]
+    return left
+
+
+def _set_up(node: Node, eni: AttachedEni, kind: str) -> Step[None]:
+    for n_failed in range(1, SET_UP_AT_START.most + 1):
+        try:
+            yield from attach.set_up(node, eni, kind)
+        except CloudError as error:
+            node.note_failure(error)
+        else:
+            return
+        if n_failed < SET_UP_AT_START.most:
+            yield from SET_UP_AT_START.wait(node, n_failed)
+    logger.warning("gave up on ENI %s: %s", eni.eni_id, node.last_error)
 
 
 def _restore(node: Node) -> Step[None]:
     """Take assignments over from the checkpoint.
 
     Those whose address is not attached are dropped, or under `keep_unattached` kept
-    aside, with a warning. Two entries for one address fail the start. Under
-    `keep_cooldown` what was released goes on cooling.
+    aside, with a warning. Two entries for one address fail the start, were they of one
+    sandbox; one sandbox may hold two addresses. Under `keep_cooldown` what was released
+    goes on cooling.
     """
     try:
         entries: tuple[CheckpointEntry, ...] = yield ReadCheckpoint()
     except IpamError as error:
         raise StartError(f"checkpoint: {error}", error) from error
     now_ns = node.clock_ns()
+    restored: set[str] = set()
     for entry in entries:
+        if entry.released_ago_s is None and entry.address in restored:
+            raise StartError(START_ADDRESS_TWICE, detail=entry.address)
         try:
-            if not any(_take_up(node, store, entry, now_ns) for store in node.stores):
+            if any(_take_up(node, store, entry, now_ns) for store in node.served):
+                restored.add(entry.address)
+            else:
                 _keep_or_drop(node, entry, now_ns)
         except IpamError as error:
             raise StartError(f"checkpoint: {error}") from error
@@ -81,7 +131,7 @@ def _take_up(node: Node, store: DataStore, entry: CheckpointEntry, now_ns: int) 
     try:
         if entry.released_ago_s is None:
             holder = _holder(entry, now_ns)
-            store.adopt(holder.sandbox, entry.address, holder.pod, holder.assigned_ns)
+            store.adopt(holder.sandbox, entry.address, holder.pod, holder.assigned_ns, beside=True)
         elif node.policy.keep_cooldown:
             store.cool(entry.address, now_ns - round(entry.released_ago_s * 1e9))
     except UnknownAddressError:
@@ -112,7 +162,8 @@ def _holder(entry: CheckpointEntry, now_ns: int) -> Kept:
 
 def _drain_other_mode(node: Node) -> Step[None]:
     """Give back the unused addresses of the mode that the node is not in."""
-    for store in node.stores:
+    for card in node.cards:
+        store = node.stores[card]
         for eni_id in store.turns(copied=True):
             if node.prefix_mode and not node.falls_back:
                 yield from shrink.give_back_addresses(node, store, eni_id)
@@ -120,8 +171,20 @@ def _drain_other_mode(node: Node) -> Step[None]:
                 yield from shrink.give_back_prefixes(node, store, eni_id)
 
 
+def _one_eni_a_card(node: Node) -> Step[None]:
+    """Create an ENI on each card above 0 that has none; what fails is left so (IPv6 mode)."""
+    if not (yield from shrink.may_change_enis(node)):
+        return
+    for card in node.cards:
+        if card > 0 and not node.stores[card].enis() and node.has_room_for_eni(card):
+            try:
+                yield from grow.add_eni(node, card)
+            except CloudError as error:
+                node.note_failure(error)
+
+
 def _grow_once(node: Node) -> Step[None]:
-    low = [card for card in range(len(node.stores)) if node.decide(card).low]
+    low = [card for card in node.cards if node.decide(card).low]
     for card in low:
         try:
             yield from grow.grow(node, card)

@@ -79,7 +79,8 @@ class Timers:
 
     def given_back_lately(self, cidr: str, now_ns: int) -> bool:
         """Return whether an address or prefix was given back not long ago."""
-        return _within(self.given_back_ns.get(cidr), GIVEN_BACK_S, now_ns)
+        since_ns = self.given_back_ns.get(cidr)
+        return since_ns is not None and now_ns - since_ns < GIVEN_BACK_S * NS
 
     def note_in_use(self, card: int, in_use: int, now_ns: int) -> None:
         """Keep the most in use within the release delay."""

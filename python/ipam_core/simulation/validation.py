@@ -115,6 +115,15 @@ def one_of(*allowed: str) -> Callable[[Any, str], str]:
     return check
 
 
+def texts(value: Any, where: str) -> dict[str, str]:
+    """Return a mapping from texts to texts."""
+    found = mapping(value, where)
+    for name, text in found.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise InputError(f"{where} is texts by name, not {shown({name: text})}")
+    return found
+
+
 def variables(value: Any, where: str) -> dict[str, str]:
     """Return environment variables, each a text."""
     found = mapping(value, where)

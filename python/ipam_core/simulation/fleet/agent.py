@@ -214,9 +214,11 @@ class Agent:
             self._crash_ns = min(2 * self._crash_ns, LONGEST_CRASH_NS)
             return
         self._crash_ns = FIRST_CRASH_NS
-        self._reconciled_clean = False
+        # In IPv6 mode nothing is reconciled, unless the set-up of an ENI is to be finished.
+        self._reconciled_clean = self.node.mode == "ipv6" and not self.node.unfinished
         self._in(HALF_NS, self._look)
-        self._in(LEAK_INTERVAL_NS, self._clean_leaked)
+        if self.node.changes_pool:
+            self._in(LEAK_INTERVAL_NS, self._clean_leaked)
         self.on_ready(self)
 
     def _perform(self, step: Step[Any], done: Callable[[Any, IpamError | None], None]) -> None:
@@ -258,7 +260,7 @@ class Agent:
             self._in(PERIOD_NS, self._look)
 
     def _may_reconcile(self, when_ns: int) -> bool:
-        return self.node.timers.may_reconcile(when_ns) or self.node.awaits_trunk()
+        return self.node.may_reconcile(when_ns)
 
     def _reconcile(self, start: int) -> None:
         if start == self._n_starts:

@@ -35,6 +35,7 @@ from ipam_core.node import Node, StartError
 from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
+from ipam_core.simulation.scenario import outside
 from ipam_core.simulation.scenario.checking import Mismatch, compare
 from ipam_core.simulation.scenario.observe import observe
 from ipam_core.simulation.scenario.restarts import checkpoint_of
@@ -110,6 +111,7 @@ class Player:
         self._n_changes = 0
         self._n_shown = 0
         self._n_cooling = 0
+        self._expects_next = False
         enis_per_card = scenario.enis_per_card or (scenario.max_enis,)
         self._limits = InstanceLimits(
             instance_type=scenario.instance_type,
@@ -146,7 +148,9 @@ class Player:
 
     def steps(self) -> Iterator[ScenarioStep]:
         """Play step by step: each is yielded when it is done."""
+        following = (*(step.op for step in self.scenario.steps[1:]), "")
         for number, step in enumerate(self.scenario.steps, 1):
+            self._expects_next = following[number - 1] == "expect"
             try:
                 _PLAY[step.op](self, step)
             except InputError as error:
@@ -165,20 +169,28 @@ class Player:
     # --- the world ------------------------------------------------------------
 
     def _fresh_instance(self) -> None:
-        self.instance.attach(self._place("eni-primary"), 0)
+        self.instance.attach(self.place("eni-primary"), 0)
         for number in range(self.scenario.unmanaged_enis):
-            eni = self._place(f"eni-unmanaged-{number + 1}")
+            eni = self.place(f"eni-unmanaged-{number + 1}")
             eni.tags[NO_MANAGE_TAG] = "true"
             self.instance.attach(eni, self.instance.free_device())
 
-    def _place(self, eni_id: str, n_addresses: int = 0, n_prefixes: int = 0) -> SimulatedEni:
+    def add_running(self, name: str, sandbox: Sandbox) -> None:
+        """Let a pod run that this player did not see placed."""
+        self.running.append(Pod(name=name, sandbox=sandbox))
+
+    def place(self, eni_id: str, n_addresses: int = 0, n_prefixes: int = 0) -> SimulatedEni:
+        """Add an ENI that was not made by the agent, in the primary ENI's subnet."""
         eni = self.region.place_eni(
             eni_id, PRIMARY_SUBNET, n_addresses=n_addresses, n_prefixes=n_prefixes
         )
-        eni.tags[NODE_TAG] = self.instance.instance_id
+        if eni_id not in self.scenario.untagged_enis:
+            eni.tags[NODE_TAG] = self.instance.instance_id
+        eni.tags |= self.scenario.eni_tags.get(eni_id, {})
         return eni
 
     def _new_node(self) -> Node:
+        self.region.cluster = self.env.get("CLUSTER_NAME", "")
         return Node(
             self._limits,
             Settings.from_env(self.env),
@@ -233,17 +245,21 @@ class Player:
             self.init_error = error.message
 
     def settle(self, step: ScenarioStep) -> None:
-        """Run pool steps until nothing changes any more."""
-        self._settle(never=step.get("never", False))
+        """Run pool steps until nothing changes any more; at most 2,000 s.
 
-    def _settle(self, *, never: bool = False) -> None:
+        A pool that has not come to rest by then is a failure, unless `never` says so, or an
+        `expect` that follows at once says what holds then.
+        """
+        self._settle(never=step.get("never", False), judged=not self._expects_next)
+
+    def _settle(self, *, never: bool = False, judged: bool = True) -> None:
         quiet = 0
         for _ in range(MOST_STEPS):
             quiet = 0 if self._pool_step() else quiet + 1
             if quiet == QUIET_STEPS:
                 break
         self.unsettled = quiet < QUIET_STEPS
-        if self.unsettled != never:
+        if self.unsettled != never and (judged or never):
             self.result.mismatches.append(
                 Mismatch(where="settle", key="unsettled", expected=never, met=self.unsettled)
             )
@@ -341,6 +357,7 @@ class Player:
         subnet.set_free(step.get("free_ips"), step.get("free_prefixes"))
         if (tag := step.get("tag")) is not None:
             subnet.tags[ROLE_TAG] = tag
+        subnet.tags.update(step.get("tags", {}))
 
     def ec2_fail(self, step: ScenarioStep) -> None:
         """Let calls fail."""
@@ -364,10 +381,10 @@ class Player:
         for number, n_addresses in enumerate(step.get("ips_per_eni")):
             if number == 0:
                 primary = self.region.enis["eni-primary"]
-                primary.addresses += self._place("eni-spare", n_addresses).addresses
+                primary.addresses += self.place("eni-spare", n_addresses).addresses
                 self.region.forget_eni("eni-spare")
             else:
-                eni = self._place(f"eni-before-{number}", n_addresses)
+                eni = self.place(f"eni-before-{number}", n_addresses)
                 self.instance.attach(eni, self.instance.free_device())
 
     def imds_hide(self, step: ScenarioStep) -> None:
@@ -380,7 +397,7 @@ class Player:
     def attach_eni(self, step: ScenarioStep) -> None:
         """Attach an ENI from outside; the store knows of it at once."""
         role = step.get("role", "secondary")
-        eni = self._place(step.get("name"), step.get("ips", 0))
+        eni = self.place(step.get("name"), step.get("ips", 0))
         eni.interface_type = "interface" if role == "secondary" else role
         self.instance.attach(eni, self.instance.free_device())
         self._into_store(eni, created_ns=self.now_ns)
@@ -423,7 +440,7 @@ class Player:
         role = raw.get("role", "secondary")
         total, used = [*raw.get("ips", [0, 0]), 0, 0][:2]
         used_in_prefix = raw.get("prefixes", [])
-        eni = self._place(raw.get("name", f"eni-{role}-{number}"), total, len(used_in_prefix))
+        eni = self.place(raw.get("name", f"eni-{role}-{number}"), total, len(used_in_prefix))
         eni.interface_type = role if role in ("trunk", "efa") else "interface"
         primary = role == "primary"
         self.instance.attach(eni, 0 if primary else max(number, 1))
@@ -539,4 +556,10 @@ _PLAY: dict[str, Callable[[Player, ScenarioStep], None]] = {
         "mark",
         "expect",
     )
+} | {
+    "checkpoint": outside.checkpoint,
+    "outside_attach": outside.attach,
+    "outside_detach": outside.detach,
+    "outside_give": outside.give,
+    "outside_take": outside.take,
 }

@@ -21,7 +21,9 @@ from ipam_core.simulation.validation import (
     non_empty,
     one_of,
     positive,
+    sequence,
     shown,
+    texts,
     variable_changes,
     variables,
     whole,
@@ -93,6 +95,16 @@ SCENARIO_KEYS = (
     "expect",
 )
 
+NODE_KEYS = (
+    "nitro",
+    "trunk_compatible",
+    "unmanaged_enis",
+    "metadata_lag_s",
+    "enis_per_card",
+    "eni_tags",
+    "untagged_enis",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioStep:
@@ -124,6 +136,8 @@ class Scenario:
     unmanaged_enis: int = 0
     metadata_lag_s: int = 0
     enis_per_card: tuple[int, ...] = ()  # none: one card, with max_enis
+    eni_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    untagged_enis: frozenset[str] = frozenset()
     source: str = ""
     notes: str = ""
 
@@ -165,7 +179,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         raise InputError(f"instance_type is a name such as m5.large, not {shown(instance_type)}")
     max_enis, ipv4_per_eni = _limits(raw.get("limits"), instance_type)
     node = mapping(raw.get("node", {}), "node")
-    known_keys(node, ("nitro", "unmanaged_enis", "metadata_lag_s", "enis_per_card"), "node")
+    known_keys(node, NODE_KEYS, "node")
     steps = raw.get("steps")
     if not isinstance(steps, list) or not steps:
         raise InputError(f"steps is a list with at least one step, not {shown(steps)}")
@@ -182,17 +196,29 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         steps=tuple(_step(step, number) for number, step in enumerate(steps, 1)),
         expect=_expectations(raw.get("expect", {}), "expect"),
         nitro=nitro,
-        trunking=nitro and _trunking(instance_type),
+        trunking=_trunking(node.get("trunk_compatible"), nitro=nitro, instance_type=instance_type),
         unmanaged_enis=whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
         metadata_lag_s=whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
         enis_per_card=tuple(wholes(node.get("enis_per_card", []), "node.enis_per_card")),
+        eni_tags={
+            name: texts(tags, f"node.eni_tags.{name}")
+            for name, tags in mapping(node.get("eni_tags", {}), "node.eni_tags").items()
+        },
+        untagged_enis=frozenset(
+            non_empty(name, "node.untagged_enis")
+            for name in sequence(node.get("untagged_enis", []), "node.untagged_enis")
+        ),
         source=str(raw.get("source", "")),
         notes=str(raw.get("notes", "")),
     )
 
 
-def _trunking(instance_type: str) -> bool:
+def _trunking(compatible: Any, *, nitro: bool, instance_type: str) -> bool:
     """Return whether a type can carry a trunk ENI; the agent takes an unknown one to."""
+    if compatible is not None:
+        return boolean(compatible, "node.trunk_compatible")
+    if not nitro:
+        return False
     try:
         return instances.limits(instance_type).trunking
     except UnknownInstanceTypeError:
@@ -293,6 +319,14 @@ def _enis(value: Any, where: str) -> list[dict[str, Any]]:
     return value
 
 
+def _entries(value: Any, where: str) -> list[dict[str, str]]:
+    for raw in sequence(value, where):
+        known_keys(mapping(raw, where), ("pod", "ip"), where)
+        for key in ("pod", "ip"):
+            non_empty(raw.get(key), f"{where}.{key}")
+    return list(value)
+
+
 def _leaked(value: Any, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise InputError(f"{where} is a list, not {shown(value)}")
@@ -308,7 +342,13 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "run": {"seconds": positive},
     "add_pods": {"n": positive, "each_settled": boolean, "all_cards": boolean},
     "del_pods": {"n": positive, "order": one_of("oldest", "newest"), "which": wholes},
-    "subnet": {"id": non_empty, "free_ips": whole, "free_prefixes": whole, "tag": _tag},
+    "subnet": {
+        "id": non_empty,
+        "free_ips": whole,
+        "free_prefixes": whole,
+        "tag": _tag,
+        "tags": texts,
+    },
     "ec2_fail": {
         "api": one_of(*EC2_APIS),
         "code": non_empty,
@@ -327,6 +367,17 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
         "old": boolean,
     },
     "detach_eni": {"with_pods": boolean},
+    "checkpoint": {"entries": _entries},
+    "outside_attach": {
+        "name": non_empty,
+        "role": one_of("secondary", "trunk", "efa", "efa-only"),
+        "ips": whole,
+        "prefixes": whole,
+        "card": whole,
+    },
+    "outside_detach": {"name": non_empty},
+    "outside_give": {"name": non_empty, "ips": whole, "prefixes": whole},
+    "outside_take": {"name": non_empty, "ips": whole, "prefixes": whole},
     "state": {"enis": _enis, "env": variables, "max_pods": positive},
     "free_eni": {"warm_ip": whole, "min_ip": whole},
     "cleanup_leaked": {"enis": _leaked, "now": non_empty, "cluster": non_empty},
@@ -341,6 +392,11 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "ec2_fail": ("api", "code"),
     "preattach": ("ips_per_eni",),
     "attach_eni": ("name",),
+    "checkpoint": ("entries",),
+    "outside_attach": ("name",),
+    "outside_detach": ("name",),
+    "outside_give": ("name",),
+    "outside_take": ("name",),
     "state": ("enis",),
     "free_eni": ("warm_ip", "min_ip"),
     "cleanup_leaked": ("enis", "now"),

@@ -1,0 +1,66 @@
+"""How often the agent tries what, and how long it waits between: one table.
+
+Each is beyond the SDK's own tries of a call. Source: pkg/awsutils/awsutils.go (TagENI,
+tagENIcreateTS, freeENI, deleteENI, waitForENIAndIPsAttached, DescribeAllENIs) and
+pkg/ipamd/ipamd.go (nodeInit); pool-rules section 9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ipam_core.effects import Sleep
+from ipam_core.errors import CloudError, NotFoundError
+
+if TYPE_CHECKING:
+    from ipam_core.effects import Effect, Step
+    from ipam_core.node.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """`most` tries; waits of `first_s`, then each `growth` times as long, up to a minute.
+
+    `jitter` is the share of a wait that chance may add.
+    """
+
+    most: int
+    first_s: float
+    growth: float = 2.0
+    jitter: float = 0.15
+
+    LONGEST_WAIT_S = 60.0
+
+    def wait(self, node: Node, n_failed: int) -> Step[None]:
+        """Wait as after the n-th failure."""
+        delay_s = min(self.first_s * self.growth ** (n_failed - 1), self.LONGEST_WAIT_S)
+        yield Sleep(node.jittered(delay_s, self.jitter))
+
+
+SET_UP_AT_START = Tries(6, 10.0, growth=1.0, jitter=0.0)
+"""An ENI that is attached at the start."""
+TAG = Tries(5, 0.5, jitter=0.3)
+DETACH = Tries(12, 0.2)
+DELETE = Tries(12, 0.5)
+SEE_IN_METADATA = Tries(12, 0.1)
+"""A new ENI with what was asked for it."""
+DESCRIBE_ALL = Tries(12, 0.01, growth=1.0, jitter=0.0)
+
+
+def persist(node: Node, effect: Effect, tries: Tries) -> Step[None]:
+    """Ask until EC2 agrees or the tries are used up; the last error is raised.
+
+    What is not found is not asked for again.
+    """
+    for n_failed in range(1, tries.most + 1):
+        try:
+            yield effect
+        except NotFoundError:
+            raise
+        except CloudError:
+            if n_failed == tries.most:
+                raise
+        else:
+            return
+        yield from tries.wait(node, n_failed)
