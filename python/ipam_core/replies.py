@@ -275,7 +275,7 @@ class Replies:
         return found
 
     def _tags(self, effect: fx.ReadNodeTags, reply: Any) -> Any:
-        if not _is_tags(reply) or NODE_TAG not in reply:
+        if not _are_tags(reply) or NODE_TAG not in reply:
             raise ReplyError(effect, f"not tags with {NODE_TAG}", reply)
         return reply
 

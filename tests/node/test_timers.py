@@ -29,10 +29,10 @@ def test_what_was_given_back_is_remembered_for_60_s_and_then_forgotten():
     for second in range(1000):
         timers.note_given_back(f"10.0.0.{second % 256}", second * S)
     assert len(timers.given_back_ns) == 61
-    assert timers.given_back_lately("10.0.0.231", 1059 * S)  # at 999 s
-    assert not timers.given_back_lately("10.0.0.231", 1059 * S + 1)
+    assert timers.given_back_lately("10.0.0.231", 1059 * S - 1)  # at 999 s
+    assert not timers.given_back_lately("10.0.0.231", 1059 * S)  # the 60th second is over
     timers.note_given_back("10.0.0.200", 1000 * S)  # again: it counts from now
-    assert timers.given_back_lately("10.0.0.200", 1060 * S)
+    assert timers.given_back_lately("10.0.0.200", 1060 * S - 1)
 
 
 def test_the_next_time_is_the_earliest_at_which_time_alone_changes_something():
