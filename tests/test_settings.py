@@ -37,7 +37,9 @@ BOOLEANS = [
     ),
     ("ENABLE_SUBNET_DISCOVERY", "enable_subnet_discovery", True, True),
     ("MANAGE_UNTAGGED_ENI", "manage_untagged_eni", True, True),
+    ("ENABLE_IMDS_ONLY_MODE", "imds_only", False, False),
 ]
+TEXTS = [("CLUSTER_NAME", "cluster_name", "")]
 
 # What Go 1.26's strconv.Atoi answers, None for an error (tried with that compiler).
 ATOI = {
@@ -100,11 +102,13 @@ def test_nothing_set_is_the_agents_defaults():
         assert getattr(settings, name) == default
     for _, name, default, _ in BOOLEANS:
         assert getattr(settings, name) is default
+    for _, name, text in TEXTS:
+        assert getattr(settings, name) == text
     assert not settings.ip_targets_defined
 
 
 def test_the_tables_here_name_every_variable_and_field():
-    ours = {variable: name for variable, name, *_ in [*INTEGERS, *BOOLEANS]}
+    ours = {variable: name for variable, name, *_ in [*INTEGERS, *BOOLEANS, *TEXTS]}
     assert ours == VARIABLES
     named = {each.name for each in dataclasses.fields(Settings)} - {"warnings"}
     assert set(ours.values()) == named
@@ -187,6 +191,20 @@ def test_cooldown_overflows_as_in_go(text, cooldown_s):
         assert settings.warnings == ()
     else:
         assert only_warning(settings).effect == f"overflows; the agent uses {cooldown_s}"
+
+
+@pytest.mark.parametrize(("variable", "name"), [text[:2] for text in TEXTS])
+def test_texts_are_taken_as_they_are(variable, name):
+    settings = Settings.from_env({variable: "true"})
+    assert (getattr(settings, name), settings.warnings) == ("true", ())
+    assert settings.to_env() == {variable: "true"}
+
+
+def test_imds_only_mode_provisions_nothing():
+    settings = Settings.from_env({"ENABLE_IMDS_ONLY_MODE": "true"})
+    assert settings.imds_only
+    assert settings.disable_network_resource_provisioning
+    assert Settings.from_env(settings.to_env()) == settings
 
 
 @pytest.mark.parametrize(("variable", "name", "unset", "odd"), BOOLEANS)

@@ -39,6 +39,7 @@ EFFECTS = {
         fx.FindNodelessEnis(),
         fx.DescribeSubnets(),
         fx.ReadAttachedEnis(),
+        fx.ReadNodeTags(),
         fx.ReadUnschedulable(),
         fx.ReadEniConfig(),
         fx.ReadCheckpoint(),
