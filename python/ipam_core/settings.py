@@ -73,6 +73,8 @@ class Settings:
     warnings: tuple[SettingWarning, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
+        if self.imds_only:  # implies the other
+            object.__setattr__(self, "disable_network_resource_provisioning", True)
         for name in INTEGERS.values():
             value, least = getattr(self, name), 1 if name == "max_eni" else 0
             if value is not None and not value >= least:
@@ -116,8 +118,6 @@ class Settings:
                 effect = _misspelt(variable)
             if effect:
                 odd.append(SettingWarning(variable=variable, value=text, effect=effect))
-        if found.get("imds_only"):  # implies the other
-            found["disable_network_resource_provisioning"] = True
         for variable, kept_in in (unknown or {}).items():
             effect = "set from elsewhere and unknown here; taken as unset"
             odd.append(SettingWarning(variable=variable, value=kept_in, effect=effect))
@@ -180,6 +180,7 @@ class Settings:
             variable: _shown(value)
             for variable, value in values.items()
             if value != _default(variable)
+            and not (self.imds_only and variable == "DISABLE_NETWORK_RESOURCE_PROVISIONING")
         }
 
 
