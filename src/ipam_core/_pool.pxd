@@ -27,7 +27,6 @@ from ipam_core._ledger cimport (
     ledger_new_record,
     ledger_oldest,
     ledger_queue,
-    ledger_seek,
     ledger_seek_record,
     ledger_unhang,
     ledger_unqueue,
