@@ -1,7 +1,8 @@
 """Every conformance case is met, and each would fail with any other expected value.
 
 The cases were recorded from the real agent (aws/amazon-vpc-cni-k8s v1.23.1); CI plays
-each under a few seeds of what the agent leaves to chance, `make soak` under fifty.
+each under a few seeds of what the agent leaves to chance, and the 240 lives of random2.json
+under ten; `make soak` under fifty and two hundred.
 """
 
 from __future__ import annotations
@@ -18,17 +19,27 @@ from ipam_core.simulation.scenario.player import Player, play
 
 CASES = Path(__file__).parent / "conformance"
 SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 4
-SCENARIOS = {
-    scenario.scenario_id: scenario
-    for file in sorted(CASES.glob("*.json"))
-    for scenario in read_scenarios(file)
-}
+SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 10
+PER_TEST = 12
+
+
+def read(pattern):
+    return {
+        scenario.scenario_id: scenario
+        for file in sorted(CASES.glob(pattern))
+        for scenario in read_scenarios(file)
+    }
+
+
+LIVES = read("random2.json")
+SCENARIOS = {name: case for name, case in read("*.json").items() if name not in LIVES}
 
 
 def test_all_cases_are_here():
     recorded = [name for name in SCENARIOS if name.startswith(("random-", "faults-"))]
     assert len(recorded) == 135
-    assert len(SCENARIOS) - len(recorded) >= 47
+    assert len(SCENARIOS) - len(recorded) >= 47 + 26
+    assert len(LIVES) == 240
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -36,6 +47,15 @@ def test_case_is_met_under_every_seed(name):
     for seed in range(SEEDS):
         result = play(SCENARIOS[name], seed=seed, record=False)
         assert [str(mismatch) for mismatch in result.mismatches] == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", range(0, len(LIVES), PER_TEST))
+def test_lives_are_met_under_every_seed(first):
+    for life in list(LIVES.values())[first : first + PER_TEST]:
+        for seed in range(SEEDS_OF_LIVES):
+            result = play(life, seed=seed, record=False)
+            found = [str(mismatch) for mismatch in result.mismatches]
+            assert found == [], f"{life.scenario_id}, seed {seed}"
 
 
 class Witness(Player):
@@ -76,9 +96,9 @@ def others(value, met):
             for other in others(part, met.get(key, 0))]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [*SCENARIOS, *list(LIVES)[::8]])
 def test_any_other_expected_value_fails(name):
-    witness = Witness(SCENARIOS[name])
+    witness = Witness((SCENARIOS | LIVES)[name])
     witness.play()
     n_changed = 0
     for expected, met in witness.seen:

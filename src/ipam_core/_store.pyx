@@ -29,7 +29,6 @@ from ipam_core._slots cimport (
     N_SLOTS,
     PER_CELL,
     PREFIX,
-    WIDE,
     EniState,
     eni_n_slots,
     slot_count,
