@@ -147,7 +147,7 @@ class Inventory:
         instance = instance_of(interface)
         if instance is None and (trunk := trunk_of(interface)):
             instance = self._attached.get(trunk)
-        return instance if instance in nodes else None
+        return instance if isinstance(instance, str) and instance in nodes else None
 
     def listed_nodes(self) -> set[str]:
         """Return the instances that hold an address which kubectl's list names."""
