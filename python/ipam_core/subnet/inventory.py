@@ -100,7 +100,7 @@ class Inventory:
                 self.interfaces.setdefault(interface["SubnetId"], []).append(interface)
                 try:
                     instance = instance_of(interface)
-                    if instance:
+                    if isinstance(instance, str) and instance:
                         self._attached[eni_id] = instance
                         if shows_a_node(interface):
                             self._tagged.add(instance)
