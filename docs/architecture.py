@@ -17,18 +17,25 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    Layer(("cli", "plots"), "what people see: tables, pictures, JSON; alone in printing"),
+    Layer(
+        ("__main__", "cli", "plots"),
+        "what people see: tables, pictures, JSON; alone in printing",
+    ),
     Layer(("diagnosis", "tuning", "subnet"), "questions asked of the model"),
     Layer(("simulation",), "virtual time: scenarios, fleets, workloads, results"),
     Layer(("ipamd",), "the real agent's own formats"),
     Layer(("cloud", "checkpoint"), "what carries effects out: EC2 or a simulation, durable state"),
     Layer(("node",), "one node: its stores and rules; its steps are generators of effects"),
-    Layer(("effects",), "calls and reads as values, replies"),
+    Layer(("effects", "replies"), "calls and reads as values, replies"),
     Layer(
-        ("pool", "policy", "settings", "manifests", "instances", "fragmentation"),
+        ("pool", "policy", "settings", "manifests", "instances", "instance_descriptions",
+         "fragmentation"),
         "pure rules: no time, no I/O, no randomness",
     ),
-    Layer(("documents", "variables", "tags", "units"), "words and texts that all share"),
+    Layer(
+        ("documents", "unpacking", "variables", "tags", "units"),
+        "words and texts that all share",
+    ),
     Layer(("_store", "_pods", "_enis", "_pool", "_slots", "_ledger", "_batch", "_subnet", "_blocks",
            "_values", "_proof", "_text", "_bits", "_snapshot"), "the compiled core"),
     Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),

@@ -81,7 +81,7 @@ def test_a_simulated_cloud_refuses_what_is_no_type():
 
 
 def test_simulate_takes_values_mappings_and_files(tmp_path):
-    from ipam_core.simulation.scenario.spec import scenario_of
+    from ipam_core.simulation.scenario.file import scenario_of
 
     value = simulate(scenario_of(STALL))
     mapping = simulate(STALL)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ipam_core.simulation.scenario.file import parse_scenarios
 from ipam_core.simulation.scenario.player import play
-from ipam_core.simulation.scenario.spec import parse_scenarios
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = [

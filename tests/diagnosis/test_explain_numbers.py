@@ -8,9 +8,11 @@ import pytest
 
 from ipam_core import IPAM_CORE, instances
 from ipam_core.diagnosis.explain.explanation import explain
-from ipam_core.diagnosis.explain.play import NodeCase, rolling_update
+from ipam_core.diagnosis.explain.play import NodeCase
+from ipam_core.diagnosis.explain.rolling import rolling_update
+from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import ScenarioStep, scenario_of
+from ipam_core.simulation.scenario.spec import ScenarioStep
 
 M8G = "m8g.4xlarge"  # 8 ENIs x 29 slots
 PREFIX = {"ENABLE_PREFIX_DELEGATION": "true"}

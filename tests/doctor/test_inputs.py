@@ -20,8 +20,8 @@ from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
 from ipam_core.diagnosis.inputs.log import LONGEST_LINE
 from ipam_core.errors import DeniedError, InputError, SubnetFullError, ThrottledError
 from ipam_core.ipamd.introspection import enis_document
+from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import scenario_of
 
 HERE = Path(__file__).parent
 CASES = HERE / "cases"

@@ -226,7 +226,7 @@ def test_an_edited_snapshot_is_refused(changes):
 
 
 def scenarios(document, _):
-    from ipam_core.simulation.scenario.spec import scenario_of
+    from ipam_core.simulation.scenario.file import scenario_of
 
     return scenario_of(document)
 

@@ -11,7 +11,8 @@ from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.region import PRIMARY_SUBNET
 from ipam_core.errors import CheckpointWriteError, UnreachableError
 from ipam_core.policy import VPC_CNI
-from ipam_core.simulation.scenario.spec import ScenarioStep, scenario_of
+from ipam_core.simulation.scenario.file import scenario_of
+from ipam_core.simulation.scenario.spec import ScenarioStep
 from ipam_core.tags import DESCRIPTION_PREFIX, NODE_TAG
 from lives.life import CODES, END, Living, life
 

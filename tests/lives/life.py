@@ -10,8 +10,8 @@ import json
 import random
 
 from ipam_core.instances import limits
+from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import scenario_of
 
 TYPES = ("t3.small", "t3.medium", "c5.large", "m5.xlarge", "m5.2xlarge")
 APIS = (

@@ -13,8 +13,8 @@ from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.workload_specs import Arrivals
+from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import scenario_of
 
 GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
 

@@ -9,8 +9,8 @@ import pytest
 
 from ipam_core.effects import AssignPrefixes, AssignPrivateIps, CreateEni
 from ipam_core.policy import IPAM_CORE, VPC_CNI
+from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import scenario_of
 from lives.life import Living, life
 from policy.replay import RULES, with_rule
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from ipam_core.policy import IPAM_CORE, VPC_CNI
+from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import play
-from ipam_core.simulation.scenario.spec import scenario_of
 from policy.replay import ROOT, RULES, with_rule
 
 PAGE = (ROOT / "docs" / "policies.md").read_text("utf-8")

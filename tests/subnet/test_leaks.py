@@ -9,7 +9,8 @@ from ipam_core import instances
 from ipam_core.settings import Settings
 from ipam_core.subnet.advice import advise
 from ipam_core.subnet.inventory import Inventory
-from ipam_core.subnet.leaks import orphan_of, plan_deletion
+from ipam_core.subnet.leaks import plan_deletion
+from ipam_core.subnet.orphans import orphan_of
 from ipam_core.subnet.report import report_on
 from subnet.account import account, eni, leaked
 

@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ipam_core.quoting import cut, visible
 
@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
+    from rich.table import Table as RichTable
     from rich.text import Text
-
-    from ipam_core.cli._tables import Table
 
 T = TypeVar("T")
 
 Part = str | tuple[str, str]
 """A piece of text, or one and its style."""
+
+
+class Table(Protocol):
+    """A table as `_tables` makes it."""
+
+    rich: RichTable
+
 
 WIDTH = 80
 LONGEST_ERROR = 640

@@ -9,7 +9,7 @@ from ipam_core.cli._out import print_empty, print_table, print_text
 from ipam_core.cli._tables import Table
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.blockmap import MARKS, rows
-from ipam_core.subnet.leaks import delete_command
+from ipam_core.subnet.orphans import delete_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

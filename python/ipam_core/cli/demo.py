@@ -27,8 +27,8 @@ def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
     from ipam_core.cli._out import print_json
     from ipam_core.cli._timeline import timeline_json
     from ipam_core.ipamd.introspection import enis_document
+    from ipam_core.simulation.scenario.file import parse_scenarios
     from ipam_core.simulation.scenario.player import Player
-    from ipam_core.simulation.scenario.spec import parse_scenarios
 
     text = (resources.files("ipam_core") / "data" / "incident.json").read_text("utf-8")
     (scenario,) = parse_scenarios(text)

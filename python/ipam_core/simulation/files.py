@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.documents import load_documents, read_text
 from ipam_core.errors import InputError
-from ipam_core.simulation.scenario.spec import scenarios_of
+from ipam_core.simulation.scenario.file import scenarios_of
 
 if TYPE_CHECKING:
     from pathlib import Path

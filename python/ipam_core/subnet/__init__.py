@@ -3,6 +3,8 @@
 inventory   what the AWS command line prints, read and put together
 owners      whom a network interface belongs to
 report      one subnet: its blocks, addresses and owners
+orphans     interfaces attached to nothing
+leaks       what deleting those of agents gives back
 drains      which nodes to drain for whole free /28s
 placing     where a CIDR reservation costs least
 capacity    how many nodes still fit

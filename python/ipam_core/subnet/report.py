@@ -14,7 +14,7 @@ from ipam_core._subnet import BLOCK_STATES, Subnet
 from ipam_core.errors import InputError, IpamError, UnknownAddressError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.interfaces import Interface, SkippedInterface, interface_of, take
-from ipam_core.subnet.leaks import orphan_of
+from ipam_core.subnet.orphans import orphan_of
 from ipam_core.subnet.owners import ORPHAN
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ipam_core.fragmentation import Fragmentation
     from ipam_core.subnet.inventory import Inventory
-    from ipam_core.subnet.leaks import Orphan
+    from ipam_core.subnet.orphans import Orphan
 
 MOST_BAD_SHARE = 0.01
 MOST_BAD = 2

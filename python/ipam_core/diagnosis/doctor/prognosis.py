@@ -90,8 +90,8 @@ def _max_pods(facts: Facts) -> int:
 
 def _player(facts: Facts, max_pods: int, places: int) -> Player:
     """Return a player whose node is in the state of this one, its cooldowns included."""
+    from ipam_core.simulation.scenario.file import scenario_of  # noqa: PLC0415
     from ipam_core.simulation.scenario.player import Player  # noqa: PLC0415  (loads the simulator)
-    from ipam_core.simulation.scenario.spec import scenario_of  # noqa: PLC0415
 
     assert facts.limits is not None
     enis, cooling = _loads(facts)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
-from ipam_core.diagnosis.explain.play import WITHOUT_END, Play, rolling_update
+from ipam_core.diagnosis.explain.play import WITHOUT_END, Play
+from ipam_core.diagnosis.explain.rolling import rolling_update
 from ipam_core.diagnosis.fixes import set_env
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.manifests import CHART_ENV
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipam_core.diagnosis.explain.finding import Facts
-    from ipam_core.diagnosis.explain.play import Level, RollingUpdate
+    from ipam_core.diagnosis.explain.play import Level
+    from ipam_core.diagnosis.explain.rolling import RollingUpdate
     from ipam_core.diagnosis.fixes import Fix
 
 _TARGETS = (

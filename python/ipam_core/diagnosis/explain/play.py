@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
-from math import ceil
 from typing import TYPE_CHECKING
 
 from ipam_core._store import Sandbox
@@ -23,8 +22,8 @@ from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.node.waiting import WAITS_S
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.scenario.observe import largest_first
-from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import Scenario, ScenarioStep
+from ipam_core.simulation.scenario.spec import Scenario
+from ipam_core.simulation.scenario.world import World
 from ipam_core.units import NS
 from ipam_core.variables import PROVISIONING
 
@@ -46,10 +45,6 @@ MOST_LOOKS = 400
 FLAP_WATCHED_S = 600
 WITHOUT_END = 10**9
 """A target or limit that nothing reaches."""
-ROLLING_SHARE = 0.25
-"""The surge of a rolling update: `maxSurge` of a Deployment is 25% unless set."""
-READY_AFTER_LOOKS = 2
-"""So many looks (10 s) after it runs a pod is ready, and an old one may go."""
 _GROWING = frozenset({"AssignPrivateIpAddresses", "AttachNetworkInterface"})
 _ASKING = _GROWING | {"CreateNetworkInterface"}
 
@@ -119,22 +114,6 @@ class Flap:
     calls_per_hour: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollingUpdate:
-    """Pods replaced a wave at a time: who waited longest, and what the pool was then.
-
-    `cooling` and `available` are of the moment when most pods waited while addresses
-    cooled; all 0 where there was none.
-    """
-
-    pods: int
-    surge: int
-    longest_wait_s: float
-    most_waiting: int
-    cooling: int
-    available: int
-
-
 class Play:
     """A node played up, and back when asked for.
 
@@ -146,31 +125,31 @@ class Play:
 
     def __init__(self, case: NodeCase, *, n_pods: int | None = None) -> None:
         self.case = case
-        self._world = world = _World(case)
-        self.init_error = world.init_error
+        self._played = played = PlayedNode(case)
+        self.init_error = played.init_error
         self.top_error: CloudError | None = None
         self.up: list[Level] = []
-        self.idle = self.top = world.player.node.decide()
+        self.idle = self.top = played.world.node.decide()
         self.idle_error: CloudError | None = None
         if self.init_error:
             return
-        for level in world.up(n_pods):
+        for level in played.up(n_pods):
             self.up.append(level)
             if level.pods == 0:
-                self.idle = world.player.node.decide()
-                self.idle_error = world.refused
-        self.top = world.player.node.decide()
-        self.top_error = world.refused
+                self.idle = played.world.node.decide()
+                self.idle_error = played.refused
+        self.top = played.world.node.decide()
+        self.top_error = played.refused
 
     @property
     def node(self) -> Node:
         """The node, as it is now."""
-        return self._world.player.node
+        return self._played.world.node
 
     @property
     def flap(self) -> Flap | None:
         """Where the pool first does not settle."""
-        return self._world.flap
+        return self._played.flap
 
     @property
     def served(self) -> int:
@@ -185,7 +164,7 @@ class Play:
     @cached_property
     def back(self) -> list[Level]:
         """The levels on the way back to 0 pods, the oldest pod going first."""
-        return list(self._world.back())
+        return list(self._played.back())
 
     @property
     def burst(self) -> int | None:
@@ -195,10 +174,10 @@ class Play:
 
     def same_as(self, case: NodeCase) -> bool:
         """Return whether another case's node goes through just the same levels."""
-        world = _World(case)
-        if self.init_error or world.init_error:
-            return self.init_error == world.init_error
-        for mine, levels in ((self.up, world.up()), (self.back, world.back())):
+        played = PlayedNode(case)
+        if self.init_error or played.init_error:
+            return self.init_error == played.init_error
+        for mine, levels in ((self.up, played.up()), (self.back, played.back())):
             if any(level != other for level, other in zip_longest(mine, levels)):
                 return False
         return True
@@ -208,71 +187,25 @@ def capacity_slots(case: NodeCase) -> int:
     """Return how many slots the node can fill when nothing but ENIs and slots limits it."""
     wanting = replace(case, max_pods=WITHOUT_END, subnet_free=None)
     everything = {"WARM_IP_TARGET": str(WITHOUT_END), **dict.fromkeys(PROVISIONING)}
-    world = _World(wanting.with_env(everything))
-    if world.init_error:
+    played = PlayedNode(wanting.with_env(everything))
+    if played.init_error:
         return 0
-    world.settle()
-    node = world.player.node
+    played.settle()
+    node = played.world.node
     # Cards above 0 have targets of their own, and grow with demand until they are full.
     others = case.limits.enis_per_network_card[1 : len(node.stores)]
-    now_ns = world.player.now_ns
+    now_ns = played.world.now_ns
     held = sum(node.store.eni_stats(e.eni_id, now_ns).slots_used for e in node.store.enis())
     return held + sum(min(n_enis, node.max_enis) for n_enis in others) * node.slots
 
 
-def rolling_update(case: NodeCase, *, surge: int | None = None) -> RollingUpdate | None:
-    """Replace the pods of a half-full node, a wave of new ones before as many old ones go.
-
-    A wave is `surge` pods, a quarter of them unless given. Its pods are ready 10 s after
-    they run; then as many old ones go, and the next wave starts. None where the node cannot
-    hold so many pods.
-    """
-    world = _World(case)
-    n_pods = case.n_pods // 2
-    surge = ceil(n_pods * ROLLING_SHARE) if surge is None else surge
-    if world.init_error or surge == 0:
-        return None
-    if sum(1 for _ in world.up(n_pods)) <= n_pods:
-        return None
-    longest_s, worst, replaced = 0.0, (0, 0, 0), 0
-    while replaced < n_pods:
-        wave = min(surge, n_pods - replaced)
-        asked_ns = world.player.now_ns
-        for _ in range(wave):
-            world.ask()
-        while world.waiting:
-            decision = world.player.node.decide()
-            if decision.view.cooling:
-                worst = max(worst, (len(world.waiting), decision.view.cooling, decision.available))
-            world.look(LOOK_INTERVAL_S)
-            if world.player.now_ns - asked_ns > LONGEST_COOLDOWN_S * NS:
-                break
-        longest_s = max(longest_s, (world.player.now_ns - asked_ns) / NS)
-        if world.waiting:
-            break
-        for _ in range(READY_AFTER_LOOKS):
-            world.look(LOOK_INTERVAL_S)
-        for _ in range(wave):
-            world.remove_oldest()
-        replaced += wave
-    most_waiting, cooling, available = worst
-    return RollingUpdate(
-        pods=n_pods,
-        surge=surge,
-        longest_wait_s=longest_s,
-        most_waiting=most_waiting,
-        cooling=cooling,
-        available=available,
-    )
-
-
-class _World:
-    """The node with its cloud, driven look by look; the player is only its set-up."""
+class PlayedNode:
+    """A node driven look by look, in the world of a scenario without steps."""
 
     def __init__(self, case: NodeCase) -> None:
         limits = case.limits
         self.case = case
-        self.player = Player(
+        self.world = World(
             Scenario(
                 scenario_id="explain",
                 instance_type=limits.instance_type,
@@ -288,18 +221,17 @@ class _World:
             ),
             policy=case.policy,
             seed=case.seed,
-            record=False,
         )
         if case.subnet_free is not None:
-            for subnet in self.player.subnets.values():
+            for subnet in self.world.subnets.values():
                 subnet.set_free(case.subnet_free)
-        self.player.boot(ScenarioStep(op="boot"))
-        self.init_error = self.player.init_error or ""
+        self.world.start()
+        self.init_error = self.world.init_error or ""
         self.running: list[Sandbox] = []
         self.waiting: list[Sandbox] = []
         self._pauses_s = (
             LOOK_INTERVAL_S,
-            SETTLED_AFTER_S + min(self.player.node.settings.cooldown_s, LONGEST_COOLDOWN_S),
+            SETTLED_AFTER_S + min(self.world.node.settings.cooldown_s, LONGEST_COOLDOWN_S),
         )
         self.flap: Flap | None = None
         self._n_pods = 0
@@ -308,7 +240,7 @@ class _World:
     @property
     def refused(self) -> CloudError | None:
         """How the last call for more was refused."""
-        asking = (call.error for call in reversed(self.player.calls) if call.api in _ASKING)
+        asking = (call.error for call in reversed(self.world.calls) if call.api in _ASKING)
         return next(asking, None)
 
     def up(self, n_pods: int | None = None) -> Iterator[Level]:
@@ -326,7 +258,7 @@ class _World:
         """Yield the level of each pod fewer."""
         if self.waiting:  # the pod of the stall goes first, and is forgotten
             self.waiting.clear()
-            self.player.now_ns += WAITS_S * NS
+            self.world.now_ns += WAITS_S * NS
         while self.running:
             self.remove_oldest()
             settled = self.settle()
@@ -343,24 +275,24 @@ class _World:
 
     def remove_oldest(self) -> None:
         """Remove the pod that has run longest."""
-        self.player.node.remove_pod(self.running.pop(0))
+        self.world.node.remove_pod(self.running.pop(0))
 
     def look(self, after_s: float) -> Counter[str]:
         """Look at the pool after a time, try the waiting pods; return the calls that changed it.
 
         The waiting pods have asked all the while, and nothing was free.
         """
-        player = self.player
-        player.now_ns += int(after_s * NS)
+        world = self.world
+        world.now_ns += int(after_s * NS)
         for pod in self.waiting:
-            player.node.waiting.note_refused(pod)
-        n_before = len(player.calls)
-        drive(player.node.look(), player.instance, sleep=_no_time)
+            world.node.waiting.note_refused(pod)
+        n_before = len(world.calls)
+        drive(world.node.look(), world.instance, sleep=_no_time)
         while self.waiting and self._serve(self.waiting[0]):
             self.waiting.pop(0)
         return Counter(
             call.api
-            for call in player.calls[n_before:]
+            for call in world.calls[n_before:]
             if call.error is None and call.api in CHANGING_APIS
         )
 
@@ -384,15 +316,15 @@ class _World:
 
     def level(self, pods: int, *, settled: bool = True, waited: bool = False) -> Level:
         """Return the level as it is now, with the calls since the one before."""
-        player = self.player
-        cards = [store.stats(player.now_ns) for store in player.node.stores]
-        calls = player.calls[self._n_told :]
-        self._n_told = len(player.calls)
+        world = self.world
+        cards = [store.stats(world.now_ns) for store in world.node.stores]
+        calls = world.calls[self._n_told :]
+        self._n_told = len(world.calls)
         if not settled and self.flap is None:
             self.flap = Flap(pods=pods, calls_per_hour=self._calls_per_hour())
         return Level(
             pods=pods,
-            per_eni=tuple(largest_first(player, "slots_used")),
+            per_eni=tuple(largest_first(world, "slots_used")),
             total=sum(card.total for card in cards),
             free=sum(card.assignable for card in cards),
             calls=count_calls([call for call in calls if call.error is None]),
@@ -403,16 +335,16 @@ class _World:
 
     def _calls_per_hour(self) -> int:
         """Return how many EC2 calls the node makes in an hour if nothing happens to it."""
-        n_before = len(self.player.calls)
+        n_before = len(self.world.calls)
         for _ in range(int(FLAP_WATCHED_S / LOOK_INTERVAL_S)):
             self.look(LOOK_INTERVAL_S)
-        n_calls = len(self.player.calls) - n_before
-        self._n_told = len(self.player.calls)
+        n_calls = len(self.world.calls) - n_before
+        self._n_told = len(self.world.calls)
         return n_calls * 3600 // FLAP_WATCHED_S
 
     def _serve(self, pod: Sandbox) -> bool:
         try:
-            self.player.node.add_pod(pod)
+            self.world.node.add_pod(pod)
         except PoolExhaustedError:
             return False
         self.running.append(pod)

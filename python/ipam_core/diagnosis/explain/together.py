@@ -147,7 +147,7 @@ def _helps(kind: str, after: Explanation) -> bool:
     if kind != "cooldown-exhausted" or not found:
         return not found
     from ipam_core.diagnosis.explain.costs import SHORT_WAIT_S  # noqa: PLC0415  (one place)
-    from ipam_core.diagnosis.explain.play import rolling_update  # noqa: PLC0415
+    from ipam_core.diagnosis.explain.rolling import rolling_update  # noqa: PLC0415
 
     met = rolling_update(after.case)
     return met is None or met.longest_wait_s <= SHORT_WAIT_S

@@ -1,7 +1,8 @@
 """One node's life, step by step.
 
-spec.py      the scenario format, as a value
-player.py    play a scenario
+spec.py      a scenario as a value; file.py: its format; bounds.py: the most it may ask for
+world.py     one node with its region, instance, pods and calls
+player.py    the steps of a scenario, played on it; outside.py: those outside the agent
 observe.py   what an `expect` looks at
 checking.py  compare it with what is expected
 timeline.py  what playing gives
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 from ipam_core._lazy import loader_of
 
 if TYPE_CHECKING:
+    from ipam_core.simulation.scenario.file import parse_scenarios as parse_scenarios
+    from ipam_core.simulation.scenario.file import scenario_of as scenario_of
+    from ipam_core.simulation.scenario.file import scenarios_of as scenarios_of
     from ipam_core.simulation.scenario.player import Player as Player
     from ipam_core.simulation.scenario.player import play as play
     from ipam_core.simulation.scenario.spec import Scenario as Scenario
     from ipam_core.simulation.scenario.spec import ScenarioStep as ScenarioStep
-    from ipam_core.simulation.scenario.spec import parse_scenarios as parse_scenarios
-    from ipam_core.simulation.scenario.spec import scenario_of as scenario_of
-    from ipam_core.simulation.scenario.spec import scenarios_of as scenarios_of
     from ipam_core.simulation.scenario.timeline import Moment as Moment
     from ipam_core.simulation.scenario.timeline import Result as Result
 
@@ -38,8 +39,9 @@ __all__ = [
 __getattr__ = loader_of(
     __name__,
     {
+        "file": ("parse_scenarios", "scenario_of", "scenarios_of"),
         "player": ("Player", "play"),
-        "spec": ("Scenario", "ScenarioStep", "parse_scenarios", "scenario_of", "scenarios_of"),
+        "spec": ("Scenario", "ScenarioStep"),
         "timeline": ("Moment", "Result"),
     },
 )

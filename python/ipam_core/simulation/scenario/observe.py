@@ -10,37 +10,37 @@ from ipam_core.simulation.scenario.timeline import REQUEST_APIS, request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam_core.simulation.scenario.player import Player
+    from ipam_core.simulation.scenario.world import World
 
 _ANSWERS = ("removed", "deleted", "tagged_created_at")
 
 
-def observe(player: Player, key: str) -> Any:
+def observe(world: World, key: str) -> Any:
     """Return what is met now for a key; the answer None where nothing was asked."""
     if key in _OBSERVED:
-        return _OBSERVED[key](player)
+        return _OBSERVED[key](world)
     if key in _ANSWERS:
-        return player.answers.get(key)
-    decision = player.node.decide()
+        return world.answers.get(key)
+    decision = world.node.decide()
     return _DECIDED[key](decision) if key in _DECIDED else getattr(decision.view, key)
 
 
-def largest_first(player: Player, attribute: str) -> list[int]:
+def largest_first(world: World, attribute: str) -> list[int]:
     """Return a count of every managed ENI, largest first."""
     counts = (
-        getattr(store.eni_stats(eni.eni_id, player.now_ns), attribute)
-        for store in player.node.stores
+        getattr(store.eni_stats(eni.eni_id, world.now_ns), attribute)
+        for store in world.node.stores
         for eni in store.enis()
     )
     return sorted(counts, reverse=True)
 
 
-def requests(player: Player) -> list[str]:
+def requests(world: World) -> list[str]:
     """Return the requests since mark, failing ones too, in order."""
-    return [request(call) for call in player.calls if call.api in REQUEST_APIS]
+    return [request(call) for call in world.calls if call.api in REQUEST_APIS]
 
 
-def _cards(player: Player) -> list[dict[str, int]]:
+def _cards(world: World) -> list[dict[str, int]]:
     """Return the counts of every network card's pool."""
     return [
         {
@@ -49,22 +49,22 @@ def _cards(player: Player) -> list[dict[str, int]]:
             "assigned_ips": stats.assigned,
             "prefixes": stats.prefixes,
         }
-        for stats in (store.stats(player.now_ns) for store in player.node.stores)
+        for stats in (store.stats(world.now_ns) for store in world.node.stores)
     ]
 
 
-_OBSERVED: dict[str, Callable[[Player], Any]] = {
-    "enis": lambda player: sum(len(store.enis()) for store in player.node.stores),
-    "attached_enis_ec2": lambda player: len(player.instance.attached()),
-    "ips_per_eni": lambda player: largest_first(player, "addresses"),
-    "prefixes_per_eni": lambda player: largest_first(player, "prefixes"),
-    "pending_pods": lambda player: len(player.waiting),
-    "pod_error": lambda player: player.pod_error,
-    "init_error": lambda player: player.init_error,
-    "ec2": lambda player: Counter(call.api for call in player.calls),
+_OBSERVED: dict[str, Callable[[World], Any]] = {
+    "enis": lambda world: sum(len(store.enis()) for store in world.node.stores),
+    "attached_enis_ec2": lambda world: len(world.instance.attached()),
+    "ips_per_eni": lambda world: largest_first(world, "addresses"),
+    "prefixes_per_eni": lambda world: largest_first(world, "prefixes"),
+    "pending_pods": lambda world: len(world.waiting),
+    "pod_error": lambda world: world.pod_error,
+    "init_error": lambda world: world.init_error,
+    "ec2": lambda world: Counter(call.api for call in world.calls),
     "requests": requests,
-    "insufficient_cidr_cooldown": lambda player: player.node.pausing(),
-    "unsettled": lambda player: player.unsettled,
+    "insufficient_cidr_cooldown": lambda world: world.node.pausing(),
+    "unsettled": lambda world: world.unsettled,
     "cards": _cards,
 }
 

@@ -12,56 +12,56 @@ from ipam_core._store import Sandbox
 from ipam_core.effects import CheckpointEntry
 
 if TYPE_CHECKING:
-    from ipam_core.simulation.scenario.player import Player
     from ipam_core.simulation.scenario.spec import ScenarioStep
+    from ipam_core.simulation.scenario.world import World
 
 
-def attach(player: Player, step: ScenarioStep) -> None:
+def attach(world: World, step: ScenarioStep) -> None:
     """Attach an ENI; the store learns of it by the next reconcile."""
     role = step.get("role", "secondary")
-    eni = player.place(step.get("name"), step.get("ips", 0), step.get("prefixes", 0))
+    eni = world.place(step.get("name"), step.get("ips", 0), step.get("prefixes", 0))
     eni.interface_type = "interface" if role == "secondary" else role
     card = step.get("card", 0)
-    player.instance.attach(eni, player.instance.free_device(card), card)
-    player.instance.publish_metadata()
+    world.instance.attach(eni, world.instance.free_device(card), card)
+    world.instance.publish_metadata()
 
 
-def detach(player: Player, step: ScenarioStep) -> None:
+def detach(world: World, step: ScenarioStep) -> None:
     """Detach and delete an ENI."""
-    if step.get("name") in player.region.enis:
-        player.region.delete_eni(step.get("name"))
-        player.instance.publish_metadata()
+    if step.get("name") in world.region.enis:
+        world.region.delete_eni(step.get("name"))
+        world.instance.publish_metadata()
 
 
-def give(player: Player, step: ScenarioStep) -> None:
+def give(world: World, step: ScenarioStep) -> None:
     """Give an ENI more secondary IPs and prefixes."""
-    eni = player.region.enis.get(step.get("name"))
+    eni = world.region.enis.get(step.get("name"))
     if eni is not None:
-        subnet = player.region.subnets[eni.subnet_id]
+        subnet = world.region.subnets[eni.subnet_id]
         _, addresses, prefixes = subnet.place_eni(step.get("ips", 0), step.get("prefixes", 0))
         eni.addresses += addresses
         eni.prefixes += prefixes
-        player.instance.publish_metadata()
+        world.instance.publish_metadata()
 
 
-def take(player: Player, step: ScenarioStep) -> None:
+def take(world: World, step: ScenarioStep) -> None:
     """Take the last secondary IPs and prefixes of an ENI away."""
-    eni = player.region.enis.get(step.get("name"))
+    eni = world.region.enis.get(step.get("name"))
     if eni is not None:
         addresses = eni.addresses[max(len(eni.addresses) - step.get("ips", 0), 0) :]
         prefixes = eni.prefixes[max(len(eni.prefixes) - step.get("prefixes", 0), 0) :]
         eni.addresses = eni.addresses[: len(eni.addresses) - len(addresses)]
         eni.prefixes = eni.prefixes[: len(eni.prefixes) - len(prefixes)]
-        player.region.subnets[eni.subnet_id].give_back(addresses, prefixes)
-        player.instance.publish_metadata()
+        world.region.subnets[eni.subnet_id].give_back(addresses, prefixes)
+        world.instance.publish_metadata()
 
 
-def checkpoint(player: Player, step: ScenarioStep) -> None:
+def checkpoint(world: World, step: ScenarioStep) -> None:
     """Put entries into the checkpoint, each of a pod that runs."""
     for entry in step.get("entries"):
         sandbox = Sandbox(f"{entry['pod']}-sandbox")
-        player.add_running(entry["pod"], sandbox)
-        player.instance.checkpoint.append(
+        world.add_running(entry["pod"], sandbox)
+        world.instance.checkpoint.append(
             CheckpointEntry(
                 container_id=sandbox.container_id,
                 ifname=sandbox.ifname,

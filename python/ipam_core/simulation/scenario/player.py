@@ -1,46 +1,26 @@
 """Play a scenario in virtual time and record what happens.
 
-Calls take no time here: a scenario is about what a node does, not how long EC2
-takes. Time moves only in `run` and `settle`, 5 s a pool step, and by ten minutes
-where a step says so.
+Time moves only in `run` and `settle`, 5 s a pool step, and by ten minutes where a
+step says so.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ipam_core._store import Sandbox
-from ipam_core.cloud import drive
-from ipam_core.cloud.region import (
-    PRIMARY_SUBNET,
-    Call,
-    Fault,
-    SimulatedEni,
-    SimulatedRegion,
-)
-from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
+from ipam_core.cloud.region import PRIMARY_SUBNET, Fault
 from ipam_core.cloud.subnets import CountedSubnet
-from ipam_core.errors import (
-    InputError,
-    NotReadyError,
-    PoolExhaustedError,
-    UnknownSandboxError,
-)
-from ipam_core.instances import InstanceLimits
-from ipam_core.ipamd.messages import NO_ADDRESS_ERROR
-from ipam_core.node import Node, StartError
+from ipam_core.errors import InputError, NotReadyError, UnknownSandboxError
 from ipam_core.node.node import LOOK_INTERVAL_S
 from ipam_core.policy import VPC_CNI
-from ipam_core.settings import Settings
 from ipam_core.simulation.scenario import outside
 from ipam_core.simulation.scenario.checking import Mismatch, compare
 from ipam_core.simulation.scenario.observe import observe
 from ipam_core.simulation.scenario.restarts import checkpoint_of
 from ipam_core.simulation.scenario.timeline import Result, described, moment_of
-from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG, ROLE_TAG
+from ipam_core.simulation.scenario.world import NETWORKS, World
+from ipam_core.tags import ROLE_TAG
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -55,23 +35,6 @@ QUIET_STEPS = 37
 MOST_STEPS = 400
 """After so many pool steps (2,000 s) a pool has not settled."""
 TEN_MINUTES_NS = 600 * NS
-NETWORKS = tuple(f"10.{16 * number}.0.0/12" for number in range(16))
-"""Where the addresses of a scenario's subnets come from, one network a subnet."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Pod:
-    """A pod that asked for an address; `sandbox` is that of its next try, or of its last."""
-
-    name: str
-    sandbox: Sandbox
-    all_cards: bool = False
-    n_refused: int = 0
-
-    def refused(self) -> None:
-        """Have the next try come with a new sandbox, as a container runtime makes it."""
-        self.n_refused += 1
-        self.sandbox = Sandbox(f"{self.name}-sandbox-{self.n_refused + 1}")
 
 
 def play(
@@ -85,60 +48,18 @@ def play(
     return Player(scenario, policy=policy, seed=seed, record=record).play()
 
 
-class Player:
+class Player(World):
     """Plays one scenario; between steps its node, region and pods can be looked at."""
 
     def __init__(
         self, scenario: Scenario, *, policy: Policy = VPC_CNI, seed: int = 0, record: bool = True
     ) -> None:
-        self.scenario = scenario
-        self.policy = policy
-        self.now_ns = 0
-        self.env: dict[str, str] = dict(scenario.env)
-        self.max_pods = scenario.max_pods
-        self.running: list[Pod] = []
-        self.waiting: list[Pod] = []
-        self.pod_error: str | None = None
-        self.init_error: str | None = None
-        self.unsettled: bool = False
-        self.calls: list[Call] = []
+        super().__init__(scenario, policy=policy, seed=seed)
         self.result = Result(scenario=scenario, seed=seed)
-        self.answers: dict[str, Any] = {}
-        """What steps that ask something were told, by key of an `expect`."""
-        self._seed = seed
         self._record = record
-        self._n_pods = 0
-        self._n_changes = 0
         self._n_shown = 0
         self._n_cooling = 0
         self._expects_next = False
-        enis_per_card = scenario.enis_per_card or (scenario.max_enis,)
-        self._limits = InstanceLimits(
-            instance_type=scenario.instance_type,
-            max_enis=scenario.max_enis,
-            ipv4_per_eni=scenario.ipv4_per_eni,
-            hypervisor="nitro" if scenario.nitro else "xen",
-            bare_metal=False,
-            enis_per_network_card=enis_per_card,
-            default_network_card=0,
-            max_pods=scenario.max_pods,
-            trunking=scenario.trunking,
-        )
-        self.subnets = {
-            PRIMARY_SUBNET: CountedSubnet(NETWORKS[0]),
-            "eniconfig": CountedSubnet(NETWORKS[1]),
-        }
-        self.subnets["eniconfig"].tags["zone"] = "elsewhere"
-        self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
-        self.instance: SimulatedInstance = SimulatedInstance(
-            self.region,
-            enis_per_card=enis_per_card,
-            slots=self._limits.slots,
-            on_call=self._note_call,
-            metadata_lag_s=scenario.metadata_lag_s,
-        )
-        self._fresh_instance()
-        self.node: Node = self._new_node()
 
     def play(self) -> Result:
         """Play every step, then compare with what holds at the end."""
@@ -166,58 +87,11 @@ class Player:
         self._compare(self.scenario.expect, "end")
         return self.result
 
-    # --- the world ------------------------------------------------------------
-
-    def _fresh_instance(self) -> None:
-        self.instance.attach(self.place("eni-primary"), 0)
-        for number in range(self.scenario.unmanaged_enis):
-            eni = self.place(f"eni-unmanaged-{number + 1}")
-            eni.tags[NO_MANAGE_TAG] = "true"
-            self.instance.attach(eni, self.instance.free_device())
-
-    def add_running(self, name: str, sandbox: Sandbox) -> None:
-        """Let a pod run that this player did not see placed."""
-        self.running.append(Pod(name=name, sandbox=sandbox))
-
-    def place(self, eni_id: str, n_addresses: int = 0, n_prefixes: int = 0) -> SimulatedEni:
-        """Add an ENI that was not made by the agent, in the primary ENI's subnet."""
-        eni = self.region.place_eni(
-            eni_id, PRIMARY_SUBNET, n_addresses=n_addresses, n_prefixes=n_prefixes
-        )
-        if eni_id not in self.scenario.untagged_enis:
-            eni.tags[NODE_TAG] = self.instance.instance_id
-        eni.tags |= self.scenario.eni_tags.get(eni_id, {})
-        return eni
-
-    def _new_node(self) -> Node:
-        self.region.cluster = self.env.get("CLUSTER_NAME", "")
-        return Node(
-            self._limits,
-            Settings.from_env(self.env),
-            policy=self.policy,
-            max_pods=self.max_pods,
-            clock_ns=lambda: self.now_ns,
-            seed=self._seed,
-        )
-
-    def _note_call(self, call: Call) -> None:
-        self.calls.append(call)
-        if call.error is None and call.api in CHANGING_APIS:
-            self._n_changes += 1
-
-    def _drive(self, step: Any) -> Any:
-        return drive(step, self.instance, sleep=self._sleep)
-
-    def _sleep(self, seconds: float) -> None:
-        """Wait: no time passes, unless metadata lags, which the agent then waits out."""
-        if self.scenario.metadata_lag_s:
-            self.now_ns += round(seconds * NS)
-
     # --- steps of the timeline --------------------------------------------------
 
     def boot(self, _: ScenarioStep) -> None:
         """Start the agent on a fresh node."""
-        self._start()
+        self.start()
 
     def restart(self, step: ScenarioStep) -> None:
         """Restart the agent: what it keeps is in EC2 and in the checkpoint."""
@@ -235,14 +109,7 @@ class Player:
             if entry.released_ago_s is not None or entry.container_id in running
         ]
         self.node = self._new_node()
-        self._start()
-
-    def _start(self) -> None:
-        self.init_error = None
-        try:
-            self._drive(self.node.start())
-        except StartError as error:
-            self.init_error = error.message
+        self.start()
 
     def settle(self, step: ScenarioStep) -> None:
         """Run pool steps until nothing changes any more; at most 2,000 s.
@@ -287,34 +154,6 @@ class Player:
         if self.node.ready:
             self._drive(self.node.reconcile())
         return changed
-
-    def _try_waiting(self) -> None:
-        """Let each waiting pod ask once more; one that is refused holds up no other."""
-        served = [pod for pod in self.waiting if self._ask(pod)]
-        if served:
-            self.running += served
-            self.waiting = [pod for pod in self.waiting if pod not in served]
-
-    def _ask(self, pod: Pod) -> bool:
-        """Ask as a container runtime does: it deletes a sandbox that was refused at once."""
-        ask = self.node.add_pod_to_all_cards if pod.all_cards else self.node.add_pod
-        try:
-            ask(pod.sandbox, f"default/{pod.name}")
-        except NotReadyError:
-            return False  # the kubelet's call is refused, and comes again
-        except PoolExhaustedError:
-            self.pod_error = NO_ADDRESS_ERROR
-        else:
-            return True
-        with suppress(UnknownSandboxError):
-            self.node.remove_pod(pod.sandbox)
-        pod.refused()
-        return False
-
-    def _new_pod(self) -> Pod:
-        self._n_pods += 1
-        name = f"p{self._n_pods}"
-        return Pod(name=name, sandbox=Sandbox(f"{name}-sandbox"))
 
     def add_pods(self, step: ScenarioStep) -> None:
         """Let pods ask for addresses; those refused wait."""
@@ -455,23 +294,6 @@ class Player:
             pod = self._new_pod()
             self.node.store.adopt(pod.sandbox, address, f"default/{pod.name}", self.now_ns)
             self.running.append(pod)
-
-    def _into_store(self, eni: SimulatedEni, *, created_ns: int, excluded: bool = False) -> None:
-        store = self.node.store
-        store.add_eni(
-            eni.eni_id,
-            device_number=eni.device_number,
-            primary=eni.device_number == 0,
-            trunk=eni.interface_type == "trunk",
-            efa=eni.interface_type == "efa",
-            excluded=excluded,
-            created_ns=created_ns,
-            subnet_id=eni.subnet_id,
-        )
-        for address in eni.addresses:
-            store.add_address(eni.eni_id, address)
-        for prefix in eni.prefixes:
-            store.add_prefix(eni.eni_id, prefix)
 
     def free_eni(self, step: ScenarioStep) -> None:
         """Ask once for an ENI to give up."""

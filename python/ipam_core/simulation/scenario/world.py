@@ -1,0 +1,195 @@
+"""The world of a scenario: one node with its region, instance, pods, and the calls it made.
+
+Calls take no time here: a scenario is about what a node does, not how long EC2
+takes. Who holds a world moves its time, `now_ns`, and lets things happen in it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ipam_core._store import Sandbox
+from ipam_core.cloud import drive
+from ipam_core.cloud.region import PRIMARY_SUBNET, Call, SimulatedEni, SimulatedRegion
+from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
+from ipam_core.cloud.subnets import CountedSubnet
+from ipam_core.errors import NotReadyError, PoolExhaustedError, UnknownSandboxError
+from ipam_core.instances import InstanceLimits
+from ipam_core.ipamd.messages import NO_ADDRESS_ERROR
+from ipam_core.node import Node, StartError
+from ipam_core.policy import VPC_CNI
+from ipam_core.settings import Settings
+from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG
+from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from ipam_core.policy import Policy
+    from ipam_core.simulation.scenario.spec import Scenario
+
+NETWORKS = tuple(f"10.{16 * number}.0.0/12" for number in range(16))
+"""Where the addresses of a scenario's subnets come from, one network a subnet."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Pod:
+    """A pod that asked for an address; `sandbox` is that of its next try, or of its last."""
+
+    name: str
+    sandbox: Sandbox
+    all_cards: bool = False
+    n_refused: int = 0
+
+    def refused(self) -> None:
+        """Have the next try come with a new sandbox, as a container runtime makes it."""
+        self.n_refused += 1
+        self.sandbox = Sandbox(f"{self.name}-sandbox-{self.n_refused + 1}")
+
+
+class World:
+    """One node and what is around it: its region and instance, its pods, the calls it made."""
+
+    def __init__(self, scenario: Scenario, *, policy: Policy = VPC_CNI, seed: int = 0) -> None:
+        """Make the world as it is before the agent's first start."""
+        self.scenario = scenario
+        self.policy = policy
+        self.now_ns = 0
+        self.env: dict[str, str] = dict(scenario.env)
+        self.max_pods = scenario.max_pods
+        self.running: list[Pod] = []
+        self.waiting: list[Pod] = []
+        self.pod_error: str | None = None
+        self.init_error: str | None = None
+        self.unsettled: bool = False
+        self.calls: list[Call] = []
+        self.answers: dict[str, Any] = {}
+        """What steps that ask something were told, by key of an `expect`."""
+        self._seed = seed
+        self._n_pods = 0
+        self._n_changes = 0
+        enis_per_card = scenario.enis_per_card or (scenario.max_enis,)
+        self._limits = InstanceLimits(
+            instance_type=scenario.instance_type,
+            max_enis=scenario.max_enis,
+            ipv4_per_eni=scenario.ipv4_per_eni,
+            hypervisor="nitro" if scenario.nitro else "xen",
+            bare_metal=False,
+            enis_per_network_card=enis_per_card,
+            default_network_card=0,
+            max_pods=scenario.max_pods,
+            trunking=scenario.trunking,
+        )
+        self.subnets = {
+            PRIMARY_SUBNET: CountedSubnet(NETWORKS[0]),
+            "eniconfig": CountedSubnet(NETWORKS[1]),
+        }
+        self.subnets["eniconfig"].tags["zone"] = "elsewhere"
+        self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
+        self.instance: SimulatedInstance = SimulatedInstance(
+            self.region,
+            enis_per_card=enis_per_card,
+            slots=self._limits.slots,
+            on_call=self._note_call,
+            metadata_lag_s=scenario.metadata_lag_s,
+        )
+        self._fresh_instance()
+        self.node: Node = self._new_node()
+
+    def _fresh_instance(self) -> None:
+        self.instance.attach(self.place("eni-primary"), 0)
+        for number in range(self.scenario.unmanaged_enis):
+            eni = self.place(f"eni-unmanaged-{number + 1}")
+            eni.tags[NO_MANAGE_TAG] = "true"
+            self.instance.attach(eni, self.instance.free_device())
+
+    def place(self, eni_id: str, n_addresses: int = 0, n_prefixes: int = 0) -> SimulatedEni:
+        """Add an ENI that was not made by the agent, in the primary ENI's subnet."""
+        eni = self.region.place_eni(
+            eni_id, PRIMARY_SUBNET, n_addresses=n_addresses, n_prefixes=n_prefixes
+        )
+        if eni_id not in self.scenario.untagged_enis:
+            eni.tags[NODE_TAG] = self.instance.instance_id
+        eni.tags |= self.scenario.eni_tags.get(eni_id, {})
+        return eni
+
+    def _into_store(self, eni: SimulatedEni, *, created_ns: int, excluded: bool = False) -> None:
+        store = self.node.store
+        store.add_eni(
+            eni.eni_id,
+            device_number=eni.device_number,
+            primary=eni.device_number == 0,
+            trunk=eni.interface_type == "trunk",
+            efa=eni.interface_type == "efa",
+            excluded=excluded,
+            created_ns=created_ns,
+            subnet_id=eni.subnet_id,
+        )
+        for address in eni.addresses:
+            store.add_address(eni.eni_id, address)
+        for prefix in eni.prefixes:
+            store.add_prefix(eni.eni_id, prefix)
+
+    def _new_node(self) -> Node:
+        self.region.cluster = self.env.get("CLUSTER_NAME", "")
+        return Node(
+            self._limits,
+            Settings.from_env(self.env),
+            policy=self.policy,
+            max_pods=self.max_pods,
+            clock_ns=lambda: self.now_ns,
+            seed=self._seed,
+        )
+
+    def _note_call(self, call: Call) -> None:
+        self.calls.append(call)
+        if call.error is None and call.api in CHANGING_APIS:
+            self._n_changes += 1
+
+    def _drive(self, step: Any) -> Any:
+        return drive(step, self.instance, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait: no time passes, unless metadata lags, which the agent then waits out."""
+        if self.scenario.metadata_lag_s:
+            self.now_ns += round(seconds * NS)
+
+    def start(self) -> None:
+        """Start the agent; `init_error` says why it did not."""
+        self.init_error = None
+        try:
+            self._drive(self.node.start())
+        except StartError as error:
+            self.init_error = error.message
+
+    def add_running(self, name: str, sandbox: Sandbox) -> None:
+        """Let a pod run that this player did not see placed."""
+        self.running.append(Pod(name=name, sandbox=sandbox))
+
+    def _new_pod(self) -> Pod:
+        self._n_pods += 1
+        name = f"p{self._n_pods}"
+        return Pod(name=name, sandbox=Sandbox(f"{name}-sandbox"))
+
+    def _ask(self, pod: Pod) -> bool:
+        """Ask as a container runtime does: it deletes a sandbox that was refused at once."""
+        ask = self.node.add_pod_to_all_cards if pod.all_cards else self.node.add_pod
+        try:
+            ask(pod.sandbox, f"default/{pod.name}")
+        except NotReadyError:
+            return False  # the kubelet's call is refused, and comes again
+        except PoolExhaustedError:
+            self.pod_error = NO_ADDRESS_ERROR
+        else:
+            return True
+        with suppress(UnknownSandboxError):
+            self.node.remove_pod(pod.sandbox)
+        pod.refused()
+        return False
+
+    def _try_waiting(self) -> None:
+        """Let each waiting pod ask once more; one that is refused holds up no other."""
+        served = [pod for pod in self.waiting if self._ask(pod)]
+        if served:
+            self.running += served
+            self.waiting = [pod for pod in self.waiting if pod not in served]
