@@ -42,7 +42,8 @@ CAUSES = (
         name=start.NOT_STARTED,
         judge=start.not_started,
         proves="the agent's last start ends in `Initialization failure`, a panic or a setting "
-        "that is refused; it cannot reach the API server; its container waits for it in vain",
+        "that is refused; it cannot reach the API server; its container waits for it and it "
+        "never starts",
         likely="it started again and again, or its log ends after the start, and pods are "
         "refused or probes fail",
         rules_out="a log at work after the last start; /v1/enis or metrics",
@@ -51,7 +52,8 @@ CAUSES = (
         name="agent cannot be reached",
         judge=start.unreachable,
         proves="pods refused with `127.0.0.1:50051`, `ipamd.sock`, or a deadline",
-        likely="failed probes or restarts of aws-node; a Node not ready for want of its CNI",
+        likely="failed probes or restarts of aws-node; a Node that is not ready because its CNI "
+        "is missing",
         rules_out="a log at work, or /v1/enis, without such events",
     ),
     Cause(
@@ -94,7 +96,7 @@ CAUSES = (
         judge=limits.limits_wrong,
         proves="the agent says that it has none; PrivateIpAddressLimitExceeded and a "
         "c.maxIPsPerENI above the table's; AttachmentLimitExceeded at fewer ENIs than the table's",
-        likely="PrivateIpAddressLimitExceeded alone: the store is out of step",
+        likely="PrivateIpAddressLimitExceeded alone: the store differs from EC2",
         rules_out=_GROWTH,
     ),
     Cause(
@@ -140,7 +142,8 @@ CAUSES = (
     Cause(
         name="unmanaged ENIs",
         judge=enis.unmanaged,
-        proves="the agent leaves ENIs alone, no place is left, and its pool is low ([#1077])",
+        proves="the agent does not manage some ENIs, no ENI can be added, and its pool is low "
+        "([#1077])",
         likely="the same, and the pool is not shown",
         rules_out=_GROWTH,
     ),
@@ -149,16 +152,17 @@ CAUSES = (
         judge=enis.above_addresses,
         proves="maxPods is shown, every slot is used, and pods are refused",
         likely="the same, by a log that ends before the refusals",
-        rules_out="maxPods that the addresses are enough for; addresses that are not used up",
+        rules_out="enough addresses for maxPods; free addresses",
         of_pool=True,
     ),
     Cause(
         name="ENI limit",
         judge=enis.eni_limit,
-        proves="every place and slot is used, by /v1/enis and the type or by the log, and pods "
+        proves="no ENI can be added and every slot is used, by /v1/enis and the type or by the "
+        "log, and pods "
         "are refused",
         likely="the same, by a log that ends before the refusals",
-        rules_out=f"free slots or places; no pod refused; {_AT_WORK}",
+        rules_out=f"free slots, or room for another ENI; no pod refused; {_AT_WORK}",
         of_pool=True,
     ),
     Cause(
@@ -183,8 +187,8 @@ CAUSES = (
         judge=targets.cooling,
         proves="every free address is within IP_COOLDOWN_PERIOD of its pod's end, by the log "
         "([#2896])",
-        likely="the same by /v1/enis alone, whose moment is not known",
-        rules_out="no address cools; others are free; a pool that is low",
+        likely="the same by /v1/enis alone, whose time is not known",
+        rules_out="no address cools; other addresses are free; a pool that is low",
         of_pool=True,
     ),
     Cause(
@@ -200,7 +204,7 @@ CAUSES = (
         judge=outside.branch_enis,
         proves="Insufficient vpc.amazonaws.com/pod-eni; BranchAllocationFailed; "
         "TrunkENICreationFailed; `No trunk ENI found`",
-        likely="`failed to get Branch ENI resource`, and the pod did not start since",
+        likely="`failed to get Branch ENI resource`, and the pod has not started since",
         rules_out="events, or a log at work, without such",
     ),
     Cause(
@@ -229,7 +233,8 @@ CAUSES = (
         name="refused although addresses are free",
         judge=outside.refused_although_free,
         proves="pods refused with an error that no other cause names",
-        likely="pods refused for want of an address while the pool has some: possible only",
+        likely="pods refused because no address was free, while the pool has some: `[possible]` "
+        "only",
         rules_out="no pod refused",
     ),
     Cause(
