@@ -42,6 +42,18 @@ def test_a_renamed_workload():
     assert not hasattr(workload_specs, "NoSuchName")
 
 
+def test_a_renamed_method_of_a_simulated_instance(monkeypatch):
+    from ipam_core.cloud.simulated import SimulatedInstance
+
+    admitted = []
+    monkeypatch.setattr(SimulatedInstance, "admit", lambda _, effect: admitted.append(effect))
+    instance = SimulatedInstance.__new__(SimulatedInstance)
+    with pytest.warns(DeprecationWarning, match="let_in is now SimulatedInstance.admit") as told:
+        instance.let_in("a call")
+    assert admitted == ["a call"]
+    assert told[0].filename == __file__
+
+
 def test_a_module_that_never_was_is_not_found():
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("ipam_core.no_such_module")

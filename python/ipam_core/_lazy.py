@@ -52,13 +52,14 @@ def deprecated_name(module: str, names: Mapping[str, str]) -> Callable[[str], An
     def load(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(f"{module}.{name}", f"{module}.{names[name]}")
+        warn_renamed(f"{module}.{name}", f"{module}.{names[name]}")
         return getattr(sys.modules[module], names[name])
 
     return load
 
 
-def _warn(old: str, new: str) -> None:
+def warn_renamed(old: str, new: str) -> None:
+    """Warn the caller's caller that a name is an old one."""
     import warnings  # noqa: PLC0415  (needed only where an old name is used)
 
     text = f"{old} is now {new}; the old name goes after ipam-core 0.2"
@@ -76,7 +77,7 @@ class _MovedModule:
         """Return the module of the new name."""
         module = import_module(self._new)
         self._spec = module.__spec__
-        _warn(spec.name, self._new)
+        warn_renamed(spec.name, self._new)
         return module
 
     def exec_module(self, module: ModuleType) -> None:

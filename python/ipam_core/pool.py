@@ -11,15 +11,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.policy import VPC_CNI
 
 if TYPE_CHECKING:
-    from ipam_core._store import PoolStats
     from ipam_core.policy import Policy
     from ipam_core.settings import Settings
+
+
+class Counts(Protocol):
+    """What a pool holds: a store's `PoolStats`, or what the agent's files show of one."""
+
+    @property
+    def total(self) -> int:
+        """Addresses in the pool."""
+
+    @property
+    def assigned(self) -> int:
+        """Those of pods."""
+
+    @property
+    def cooling(self) -> int:
+        """Those that were released and are not free yet."""
+
+    @property
+    def prefixes(self) -> int:
+        """Prefixes in the pool."""
+
+    @property
+    def free_prefixes(self) -> int:
+        """Those of which no address is in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +69,7 @@ class PoolView:
     @classmethod
     def of(
         cls,
-        stats: PoolStats,
+        stats: Counts,
         *,
         settings: Settings,
         slots: int,
@@ -56,7 +79,7 @@ class PoolView:
         waiting: int = 0,
         peak_in_use: int = 0,
     ) -> PoolView:
-        """Return the view of a store's statistics."""
+        """Return the view of a pool's counts."""
         return cls(
             settings=settings,
             slots=slots,
@@ -244,7 +267,7 @@ class Decider:
 
     def decide(
         self,
-        stats: PoolStats,
+        stats: Counts,
         network_card: int,
         waiting: int,
         peak_in_use: int,

@@ -14,7 +14,7 @@ import pytest
 
 from checkpointing import open_checkpoint, sandbox
 from ipam_core.checkpoint import Checkpoint, Entry, rows, schema
-from ipam_core.checkpoint.entry import sealed
+from ipam_core.checkpoint.entry import with_checksum
 from ipam_core.checkpoint.salvage import salvage
 from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
 
@@ -210,7 +210,7 @@ def test_file_of_a_newer_version_is_refused_in_one_line(whole):
     connection = sqlite3.connect(whole)
     connection.execute(
         "UPDATE meta SET value = ?, checksum = ? WHERE key = 'version'",
-        sealed("version", schema.VERSION + 1)[1:],
+        with_checksum("version", schema.VERSION + 1)[1:],
     )
     connection.commit()
     connection.close()
@@ -233,13 +233,15 @@ ADD_ZONE = """
 def test_file_of_an_older_version_is_brought_up_to_date(whole, monkeypatch):
     with open_checkpoint(whole) as checkpoint:
         truth = checkpoint.entries()
-        checkpoint._commits.submit(rows.keep_layout(sealed(0, "{}")))
+        checkpoint._commits.submit(rows.keep_layout(with_checksum(0, "{}")))
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ADD_ZONE))
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     for _ in range(2):  # the second time it is of the new version
         with open_checkpoint(whole) as checkpoint:
             assert checkpoint.entries() == truth
-            assert checkpoint._database._read("SELECT * FROM layout") == [sealed(0, "{}", "a")]
+            assert checkpoint._database._read("SELECT * FROM layout") == [
+                with_checksum(0, "{}", "a")
+            ]
 
 
 def test_step_that_fails_leaves_the_old_version(whole, monkeypatch):

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from ipam_core import Checkpoint, Sandbox
-from ipam_core.checkpoint.entry import Entry, sealed
+from ipam_core.checkpoint.entry import Entry, with_checksum
 from ipam_core.cli._app import run
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
@@ -67,7 +67,7 @@ def test_what_others_define_is_named_and_not_asked_anything(path, capsys, name):
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_row_whose_values_are_of_another_kind_is_damage(path, capsys, name):
-    row = sealed(*VALUES[name])
+    row = with_checksum(*VALUES[name])
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"INSERT INTO address VALUES ({', '.join('?' * len(row))})", row)
         connection.commit()

@@ -34,7 +34,7 @@ from hostile.targets import (
     TARGETS,
 )
 from ipam_core import Checkpoint, DataStore, Sandbox
-from ipam_core.checkpoint.entry import Entry, sealed
+from ipam_core.checkpoint.entry import Entry, with_checksum
 from ipam_core.cli._app import run
 from ipam_core.cli._out import LONGEST_ERROR
 from ipam_core.errors import CheckpointError, InputError, SnapshotError
@@ -181,7 +181,9 @@ def test_rows_of_any_values(database, folder, row, drop):
             closing(sqlite3.connect(path)) as connection,
             contextlib.suppress(sqlite3.Error, UnicodeError),
         ):
-            connection.execute(f"INSERT INTO address VALUES ({','.join('?' * 11)})", sealed(*each))
+            connection.execute(
+                f"INSERT INTO address VALUES ({','.join('?' * 11)})", with_checksum(*each)
+            )
             connection.commit()
     judge_database(path)
 

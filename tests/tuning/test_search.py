@@ -20,7 +20,7 @@ from ipam_core.tuning import Goals, Outcome, trials, tune
 from ipam_core.tuning import outcome as outcomes
 from ipam_core.tuning import search as searching
 from ipam_core.tuning.candidates import candidates, changes
-from ipam_core.tuning.outcome import evaluate, front, pooled, with_env
+from ipam_core.tuning.outcome import evaluate, pareto_front, pooled, with_env
 from ipam_core.tuning.search import by_preference
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -60,7 +60,7 @@ COSTS = st.tuples(*[st.integers(0, 4).map(float)] * 3)
 @given(st.lists(COSTS, min_size=1, max_size=12))
 def test_the_front_is_just_what_nothing_beats(costs):
     every = [outcome(*each) for each in costs]
-    best = {one.costs for one in front(every)}
+    best = {one.costs for one in pareto_front(every)}
     for each in every:
         beaten = any(
             all(a <= b for a, b in zip(other.costs, each.costs, strict=True))
@@ -68,7 +68,7 @@ def test_the_front_is_just_what_nothing_beats(costs):
             for other in every
         )
         assert (each.costs in best) != beaten
-    assert len(front(every)) == len(best)
+    assert len(pareto_front(every)) == len(best)
 
 
 def test_limits_come_first_and_weights_decide_among_the_rest():
@@ -120,7 +120,7 @@ def test_changes_lead_from_today_to_the_recommended():
 def test_the_front_and_the_numbers_are_those_of_simulations(spec, found):
     assert len(found.outcomes) > 25
     aside = [outcome.env for outcome, _ in found.put_aside]
-    assert found.front == tuple(front(one for one in found.outcomes if one.env not in aside))
+    assert found.front == tuple(pareto_front(one for one in found.outcomes if one.env not in aside))
     seeds = range(spec.seed, spec.seed + 3)
     env = spec.groups[0].env
     assert found.today == pooled([evaluate(spec, env, VPC_CNI, seed) for seed in seeds])

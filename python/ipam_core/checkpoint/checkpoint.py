@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, get_args
 from ipam_core import effects
 from ipam_core.checkpoint import layout, rows
 from ipam_core.checkpoint.database import Database, Durability
-from ipam_core.checkpoint.entry import NOBODY, Entry, names_of, sealed, split_latest
+from ipam_core.checkpoint.entry import NOBODY, Entry, names_of, split_latest, with_checksum
 from ipam_core.checkpoint.group_commit import GroupCommit
 from ipam_core.errors import NotRestoredError
 
@@ -155,7 +155,7 @@ class Checkpoint:
         wall_ns = self.wall_clock_ns()
         body = layout.layout_of(store, epoch_ns=wall_ns - monotonic_ns(now_ns))
         self._commits.submit(
-            rows.keep_layout(sealed(network_card, body)),
+            rows.keep_layout(with_checksum(network_card, body)),
             rows.forget_released(max(wall_ns - 2 * store.cooldown_ns, 0)),  # may be 292 years
         )
 

@@ -52,7 +52,7 @@ class Entry(NamedTuple):
         text cannot be written as UTF-8.
         """
         holder = NOBODY if self.sandbox is None else names_of(self.sandbox)
-        return sealed(
+        return with_checksum(
             self.address,
             self.network_card,
             *holder,
@@ -107,6 +107,6 @@ def checksum(*values: Any) -> int:
     return zlib.crc32((_JOINED[len(values)] % values).encode())
 
 
-def sealed(*values: Any) -> Row:
+def with_checksum(*values: Any) -> Row:
     """Return a row's values with their checksum behind them."""
     return (*values, checksum(*values))

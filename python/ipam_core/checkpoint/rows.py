@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipam_core._store import Sandbox
-from ipam_core.checkpoint.entry import NOBODY, Row, sealed
+from ipam_core.checkpoint.entry import NOBODY, Row, with_checksum
 from ipam_core.errors import NotRestoredError
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ def release(
         before = rows.read("address", address)
         _check_holder(path, before, held)
         if before is not None:
-            row = sealed(*before[:2], *NOBODY, None, 0, *before[7:9], at_ns)
+            row = with_checksum(*before[:2], *NOBODY, None, 0, *before[7:9], at_ns)
         else:
-            row = sealed(address, card, *NOBODY, None, 0, eni_id, at_ns, at_ns)
+            row = with_checksum(address, card, *NOBODY, None, 0, eni_id, at_ns, at_ns)
         rows.overwrite("address", row)
 
     return change

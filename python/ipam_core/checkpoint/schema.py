@@ -15,7 +15,7 @@ import sqlite3
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.checkpoint.entry import checksum, sealed
+from ipam_core.checkpoint.entry import checksum, with_checksum
 from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def migrate(connection: sqlite3.Connection, version: int = 0) -> None:
         for step in MIGRATIONS[version:]:
             for statement in step.split(";"):
                 connection.execute(statement)
-        connection.execute(_SET_VERSION, sealed("version", VERSION)[1:])
+        connection.execute(_SET_VERSION, with_checksum("version", VERSION)[1:])
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()

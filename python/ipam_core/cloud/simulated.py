@@ -10,6 +10,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import effects as fx
+from ipam_core._lazy import warn_renamed
 from ipam_core.cloud import codes
 from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.handler import EffectHandler
@@ -93,12 +94,17 @@ class SimulatedInstance(EffectHandler):
             raise error
         return reply
 
-    def let_in(self, effect: fx.Effect) -> None:
+    def admit(self, effect: fx.Effect) -> None:
         """Ask EC2's throttling for a call's admission. Raises `ThrottledError`."""
         api = effect.api
         if api is not None and (error := self.region.refusal_of(api)) is not None:
             self._report(effect, api, None, error)
             raise error
+
+    def let_in(self, effect: fx.Effect) -> None:
+        """Do what `admit` does: its old name."""
+        warn_renamed("SimulatedInstance.let_in", "SimulatedInstance.admit")
+        self.admit(effect)
 
     def _report(self, effect: fx.Effect, api: str, reply: Any, error: CloudError | None) -> None:
         if self.on_call is not None:

@@ -26,7 +26,7 @@ RANK_POD = 3
 
 _MINUTE_NS = 60 * NS
 _Event = tuple[int, int, int, int, "Callable[[Any], None]", Any]
-"""When, rank, number, in order of arrival; what to do, and what it is given."""
+"""When, rank, number, in order of arrival; the callback, and its argument."""
 
 
 class Engine:
@@ -47,11 +47,16 @@ class Engine:
         self._later: dict[int, list[_Event]] = {}
 
     def at(
-        self, time_ns: int, rank: int, number: int, act: Callable[[Any], None], given: Any = None
+        self,
+        time_ns: int,
+        rank: int,
+        number: int,
+        callback: Callable[[Any], None],
+        argument: Any = None,
     ) -> None:
-        """Have `act(given)` done at a time, which is not before now."""
+        """Call `callback(argument)` at a time, which is not before now."""
         self._n += 1
-        event = (time_ns, rank, number, self._n, act, given)
+        event = (time_ns, rank, number, self._n, callback, argument)
         minute = time_ns // _MINUTE_NS
         if minute <= self._minute:
             heapq.heappush(self._queue, event)
@@ -65,8 +70,8 @@ class Engine:
         queue, pop = self._queue, heapq.heappop
         while True:
             while queue and queue[0][0] <= until_ns:
-                self.now_ns, _, _, _, act, given = pop(queue)
-                act(given)
+                self.now_ns, _, _, _, callback, argument = pop(queue)
+                callback(argument)
             if queue or not self._later or min(self._later) * _MINUTE_NS > until_ns:
                 break
             self._minute = min(self._later)

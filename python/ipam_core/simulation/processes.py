@@ -102,7 +102,7 @@ class StepProcess:
         self._n_tries += 1
         client, now_ns = self._client, self._client.engine.now_ns
         try:
-            self._instance.let_in(self._effect)
+            self._instance.admit(self._effect)
         except CloudError as refused:
             client.engine.at(now_ns + REFUSED_NS, RANK_CALL, self._number, self._failed, refused)
             return

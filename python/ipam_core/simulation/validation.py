@@ -53,7 +53,7 @@ def sequence(value: Any, where: str) -> list[Any]:
     return value
 
 
-def whole(value: Any, where: str, *, at_least: int = 0, at_most: int | None = None) -> int:
+def integer(value: Any, where: str, *, at_least: int = 0, at_most: int | None = None) -> int:
     """Return a whole number within bounds."""
     if (
         not isinstance(value, int)
@@ -68,14 +68,14 @@ def whole(value: Any, where: str, *, at_least: int = 0, at_most: int | None = No
 
 def positive(value: Any, where: str) -> int:
     """Return a whole number above 0."""
-    return whole(value, where, at_least=1)
+    return integer(value, where, at_least=1)
 
 
-def wholes(value: Any, where: str) -> list[int]:
+def integers(value: Any, where: str) -> list[int]:
     """Return a list of whole numbers."""
     if not isinstance(value, list):
         raise InputError(f"{where} is a list of whole numbers, not {shown(value)}")
-    return [whole(part, where) for part in value]
+    return [integer(part, where) for part in value]
 
 
 def number(value: Any, where: str, *, at_most: float | None = None) -> float:

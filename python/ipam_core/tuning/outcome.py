@@ -103,7 +103,7 @@ _NORMAL = 2.262
 """Two-sided 95% points of Student's t by the number of seeds; from ten on that of ten."""
 
 
-def front(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def pareto_front(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return the outcomes that none other beats, by idle addresses; of equals the first."""
     every = list({outcome.costs: outcome for outcome in reversed(list(outcomes))}.values())
     best = [one for one in every if not any(other.beats(one) for other in every)]

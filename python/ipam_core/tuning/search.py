@@ -15,7 +15,7 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import simulate_fleet
 from ipam_core.tuning.candidates import candidates
 from ipam_core.tuning.concerns import concerns_of
-from ipam_core.tuning.outcome import Outcome, evaluate, front, with_env
+from ipam_core.tuning.outcome import Outcome, evaluate, pareto_front, with_env
 from ipam_core.tuning.trials import Trials, key_of
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class _Search:
     def _settle_front(self) -> None:
         """Find the front of what is left, each of it free of concerns and played with all seeds."""
         while True:
-            best = front(self._trials.outcome(env) for env in self._left)
+            best = pareto_front(self._trials.outcome(env) for env in self._left)
             bad = [(outcome, why) for outcome in best if (why := self._against(outcome.env))]
             for outcome, why in bad:
                 self._put_aside(outcome, why)

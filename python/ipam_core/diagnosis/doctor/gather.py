@@ -289,16 +289,12 @@ def _decision(
     if pool is None or not (slots or prefix_mode or settings.ip_targets_defined):
         return None
     return decide(
-        PoolView(
+        PoolView.of(
+            pool,
             settings=settings,
             slots=slots,
             max_pods=growth_cap,
             prefix_mode=prefix_mode,
-            total=pool.total,
-            assigned=pool.assigned,
-            cooling=pool.cooling,
-            prefixes=pool.prefixes,
-            free_prefixes=pool.free_prefixes,
             waiting=n_waiting,
         )
     )

@@ -34,7 +34,7 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def whole(value: Any, default: int = 0) -> int:
+def integer(value: Any, default: int = 0) -> int:
     """Return a whole number, the default for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 

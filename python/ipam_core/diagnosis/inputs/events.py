@@ -125,7 +125,7 @@ def _event(event: Any, file: str, lines: dig.Lines) -> Event:
         name=dig.text(about.get("name")),
         message=message,
         host=host,
-        times=max((dig.whole(count) for count in counts), default=1) or 1,
+        times=max((dig.integer(count) for count in counts), default=1) or 1,
         time=_when(event, series),
         line=lines.find(dig.text(metadata.get("uid")) or message),
     )

@@ -197,10 +197,10 @@ class Agent:
             seed=self._seed + self._n_starts,
         )
 
-    def _in(self, delay_ns: int, act: Callable[[int], None]) -> None:
+    def _in(self, delay_ns: int, callback: Callable[[int], None]) -> None:
         """Have something done unless the agent has been started anew by then."""
         when_ns = self._engine.now_ns + delay_ns
-        self._engine.at(when_ns, RANK_LOOP, self.number, act, self._n_starts)
+        self._engine.at(when_ns, RANK_LOOP, self.number, callback, self._n_starts)
 
     def _begin(self, start: int) -> None:
         if start == self._n_starts:

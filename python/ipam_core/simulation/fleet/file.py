@@ -34,6 +34,7 @@ from ipam_core.simulation.fleet.workload_specs import (
 from ipam_core.simulation.scenario.spec import EC2_APIS
 from ipam_core.simulation.validation import (
     duration_ns,
+    integer,
     known_keys,
     mapping,
     non_empty,
@@ -45,7 +46,6 @@ from ipam_core.simulation.validation import (
     shown,
     variable_changes,
     variables,
-    whole,
 )
 from ipam_core.units import NS
 
@@ -287,7 +287,7 @@ _SUBNET: Checks = {
     "cidr": non_empty,
     "zone": non_empty,
     "tag": non_empty,
-    "used": whole,
+    "used": integer,
     "reservations": _reservations,
 }
 _AUTOSCALE: Checks = {
@@ -300,7 +300,7 @@ _GROUP: Checks = {
     "name": non_empty,
     "instance_type": _instance_type,
     "instance_types": _instance_types,
-    "count": whole,
+    "count": integer,
     "subnets": _names,
     "env": variables,
     "max_pods": positive,
@@ -335,7 +335,7 @@ _FLEET: Checks = {
     "name": non_empty,
     "duration": duration_ns,
     "measure_from": duration_ns,
-    "seed": whole,
+    "seed": integer,
     "subnets": _subnets,
     "nodes": sequence,
     "ec2": _ec2,

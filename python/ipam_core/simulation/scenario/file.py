@@ -16,6 +16,8 @@ from ipam_core.simulation.scenario.bounds import check_bounds
 from ipam_core.simulation.scenario.spec import EC2_APIS, Scenario, ScenarioStep
 from ipam_core.simulation.validation import (
     boolean,
+    integer,
+    integers,
     known_keys,
     mapping,
     non_empty,
@@ -26,8 +28,6 @@ from ipam_core.simulation.validation import (
     texts,
     variable_changes,
     variables,
-    whole,
-    wholes,
 )
 
 if TYPE_CHECKING:
@@ -139,16 +139,16 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
         max_enis=max_enis,
         ipv4_per_eni=ipv4_per_eni,
         env=variables(raw.get("env", {}), "env"),
-        max_pods=whole(
+        max_pods=integer(
             raw.get("max_pods", max_enis * (ipv4_per_eni - 1) + 2), "max_pods", at_least=1
         ),
         steps=tuple(_step(step, number) for number, step in enumerate(steps, 1)),
         expect=_expectations(raw.get("expect", {}), "expect"),
         nitro=nitro,
         trunking=_trunking(node.get("trunk_compatible"), nitro=nitro, instance_type=instance_type),
-        unmanaged_enis=whole(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
-        metadata_lag_s=whole(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
-        enis_per_card=tuple(wholes(node.get("enis_per_card", []), "node.enis_per_card")),
+        unmanaged_enis=integer(node.get("unmanaged_enis", 0), "node.unmanaged_enis"),
+        metadata_lag_s=integer(node.get("metadata_lag_s", 0), "node.metadata_lag_s"),
+        enis_per_card=tuple(integers(node.get("enis_per_card", []), "node.enis_per_card")),
         eni_tags={
             name: texts(tags, f"node.eni_tags.{name}")
             for name, tags in mapping(node.get("eni_tags", {}), "node.eni_tags").items()
@@ -185,8 +185,8 @@ def _limits(raw: Any, instance_type: str) -> tuple[int, int]:
     limits = mapping(raw, "limits")
     known_keys(limits, ("max_enis", "ipv4_per_eni"), "limits")
     return (
-        whole(limits.get("max_enis"), "limits.max_enis", at_least=1, at_most=64),
-        whole(limits.get("ipv4_per_eni"), "limits.ipv4_per_eni", at_least=2, at_most=64),
+        integer(limits.get("max_enis"), "limits.max_enis", at_least=1, at_most=64),
+        integer(limits.get("ipv4_per_eni"), "limits.ipv4_per_eni", at_least=2, at_most=64),
     )
 
 
@@ -260,10 +260,10 @@ def _enis(value: Any, where: str) -> list[dict[str, Any]]:
         eni = mapping(raw, where)
         known_keys(eni, ("role", "name", "ips", "prefixes", "excluded"), where)
         one_of("primary", "secondary", "trunk", "efa")(eni.get("role", "secondary"), where)
-        total, used = [*wholes(eni.get("ips", [0, 0]), f"{where}.ips"), 0, 0][:2]
+        total, used = [*integers(eni.get("ips", [0, 0]), f"{where}.ips"), 0, 0][:2]
         if used > total:
             raise InputError(f"{where}.ips: {used} used of {total}")
-        if any(used > 16 for used in wholes(eni.get("prefixes", []), f"{where}.prefixes")):
+        if any(used > 16 for used in integers(eni.get("prefixes", []), f"{where}.prefixes")):
             raise InputError(f"{where}.prefixes: at most 16 used of a prefix")
     return value
 
@@ -290,11 +290,11 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "settle": {"never": boolean},
     "run": {"seconds": positive},
     "add_pods": {"n": positive, "each_settled": boolean, "all_cards": boolean},
-    "del_pods": {"n": positive, "order": one_of("oldest", "newest"), "which": wholes},
+    "del_pods": {"n": positive, "order": one_of("oldest", "newest"), "which": integers},
     "subnet": {
         "id": non_empty,
-        "free_ips": whole,
-        "free_prefixes": whole,
+        "free_ips": integer,
+        "free_prefixes": integer,
         "tag": _tag,
         "tags": texts,
     },
@@ -307,12 +307,12 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "ec2_heal": {},
     "cordon": {},
     "uncordon": {},
-    "preattach": {"ips_per_eni": wholes},
+    "preattach": {"ips_per_eni": integers},
     "imds_hide": {"eni": non_empty},
     "attach_eni": {
         "name": non_empty,
         "role": one_of("secondary", "trunk", "efa"),
-        "ips": whole,
+        "ips": integer,
         "old": boolean,
     },
     "detach_eni": {"with_pods": boolean},
@@ -320,15 +320,15 @@ _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
     "outside_attach": {
         "name": non_empty,
         "role": one_of("secondary", "trunk", "efa", "efa-only"),
-        "ips": whole,
-        "prefixes": whole,
-        "card": whole,
+        "ips": integer,
+        "prefixes": integer,
+        "card": integer,
     },
     "outside_detach": {"name": non_empty},
-    "outside_give": {"name": non_empty, "ips": whole, "prefixes": whole},
-    "outside_take": {"name": non_empty, "ips": whole, "prefixes": whole},
+    "outside_give": {"name": non_empty, "ips": integer, "prefixes": integer},
+    "outside_take": {"name": non_empty, "ips": integer, "prefixes": integer},
     "state": {"enis": _enis, "env": variables, "max_pods": positive},
-    "free_eni": {"warm_ip": whole, "min_ip": whole},
+    "free_eni": {"warm_ip": integer, "min_ip": integer},
     "cleanup_leaked": {"enis": _leaked, "now": non_empty, "cluster": non_empty},
     "mark": {},
     "expect": {},

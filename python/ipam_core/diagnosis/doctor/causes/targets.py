@@ -27,6 +27,11 @@ _STATE = "/v1/enis or ipamd.log"
 _NODES = re.compile(r"0/(?P<nodes>\d+) nodes are available:.*?(?P<full>\d+) Too many pods")
 
 
+def _certainty(facts: Facts) -> Certainty:
+    """Return how sure a finding is: lines that are missing from the log could speak against it."""
+    return Certainty.CERTAIN if facts.log_gap() is None else Certainty.LIKELY
+
+
 def minimum_only(facts: Facts) -> Finding:
     """Judge MINIMUM_IP_TARGET alone: at the minimum, short is 0 for ever (#2650)."""
     settings, pool = facts.settings, facts.pool
@@ -46,7 +51,7 @@ def minimum_only(facts: Facts) -> Finding:
     verb = "stopped" if pool.total - pool.assigned <= 0 else "will stop"
     return Finding(
         status=Status.FOUND,
-        certainty=Certainty.CERTAIN if facts.log_gap() is None else Certainty.LIKELY,
+        certainty=_certainty(facts),
         title=(
             f"MINIMUM_IP_TARGET={settings.minimum_ip_target} without WARM_IP_TARGET: "
             f"the pool {verb} at {pool.total} addresses"
@@ -81,7 +86,7 @@ def warm_zero(facts: Facts) -> Finding:
         return ruled_out("every slot is used: no target could add an address")
     return Finding(
         status=Status.FOUND,
-        certainty=Certainty.CERTAIN if facts.log_gap() is None else Certainty.LIKELY,
+        certainty=_certainty(facts),
         title=f"{name}=0 and no IP target: the pool grows only once nothing is free",
         why="every pod that finds none waits for a pool check (5 s) and for EC2",
         rule=facts.decision.growth_rule() if facts.decision else (),
@@ -162,7 +167,7 @@ def max_pods(facts: Facts) -> Finding:
         return ruled_out("no pod that is placed here is refused for it")
     return Finding(
         status=Status.FOUND,
-        certainty=Certainty.CERTAIN if facts.log_gap() is None else Certainty.LIKELY,
+        certainty=_certainty(facts),
         title=f"maxPods {known.value} is reached",
         why="the agent (after v1.16.0) stops growing at maxPods addresses",
         rule=facts.decision.growth_rule() if facts.decision else (),
