@@ -130,13 +130,26 @@ def test_a_failed_search_for_leaked_enis_finds_none():
     assert world.node.last_error is error
 
 
-@pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-14:00", ""])
-def test_a_date_beyond_the_calendar_dates_no_eni(created_at):
+@pytest.mark.parametrize(
+    ("created_at", "dated_anew", "deleted"),
+    [
+        ("0001-01-01T00:00:00+14:00", False, True),  # the first time there is, and before it
+        ("9999-12-31T23:59:59-14:00", False, False),  # the last, and after it
+        ("0001-01-01T00:00:00", True, True),  # without a zone it is none
+        ("2026-13-01T00:00:00Z", True, True),
+        ("", True, True),
+    ],
+)
+def test_a_date_at_the_edge_of_the_calendar_is_read_and_one_that_is_none_is_dated_anew(
+    created_at, dated_anew, deleted
+):
     world = started(WARM_IP_TARGET="1")
     eni = world.region.create_eni("primary")
     eni.description = f"{DESCRIPTION_PREFIX}i-1"
     eni.tags = {NODE_TAG: "i-1", CREATED_AT_TAG: created_at}
-    world.drive(world.node.clean_leaked(2e9))
+    cleanup = world.drive(world.node.clean_leaked(2e9))
+    assert cleanup.tagged_created_at == ((eni.eni_id,) if dated_anew else ())
+    assert cleanup.deleted == ((eni.eni_id,) if deleted else ())
 
 
 def test_a_failed_call_is_not_warned_of_twice(caplog):

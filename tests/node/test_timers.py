@@ -24,15 +24,28 @@ def test_the_last_nanosecond_is_included(field, question, seconds, answer):
     assert question(timers, (5 + seconds) * S + 1) is not answer
 
 
-def test_what_was_given_back_is_remembered_for_60_s_and_then_forgotten():
+def test_what_was_given_back_is_not_taken_over_for_60_s():
     timers = Timers(n_cards=1, release_delay_s=0)
-    for second in range(1000):
-        timers.note_given_back(f"10.0.0.{second % 256}", second * S)
-    assert len(timers.given_back_ns) == 61
-    assert timers.given_back_lately("10.0.0.231", 1059 * S - 1)  # at 999 s
+    timers.note_given_back("10.0.0.231", 999 * S)
+    assert timers.given_back_lately("10.0.0.231", 1059 * S - 1)
+    assert timers.given_back_long_ago(["10.0.0.231"], 1059 * S - 1) == set()
     assert not timers.given_back_lately("10.0.0.231", 1059 * S)  # the 60th second is over
-    timers.note_given_back("10.0.0.200", 1000 * S)  # again: it counts from now
-    assert timers.given_back_lately("10.0.0.200", 1060 * S - 1)
+    assert timers.given_back_long_ago(["10.0.0.231", "10.0.0.1"], 1059 * S) == {"10.0.0.231"}
+    timers.note_given_back("10.0.0.231", 1060 * S)  # again: it counts from now
+    assert timers.given_back_lately("10.0.0.231", 1120 * S - 1)
+    timers.forget_given_back({"10.0.0.231"})
+    assert not timers.given_back_lately("10.0.0.231", 1060 * S)
+
+
+def test_of_what_was_given_back_long_ago_the_newest_1024_are_remembered():
+    timers = Timers(n_cards=1, release_delay_s=0)
+    for number in range(2000):  # 40 a second: more than 1024 within 60 s
+        timers.note_given_back(f"cidr-{number}", number * S // 40)
+    assert len(timers.given_back_ns) == 2000  # what was lately is all kept
+    for number in range(2000, 2010):
+        timers.note_given_back(f"cidr-{number}", 1000 * S)
+    assert len(timers.given_back_ns) == 1024
+    assert timers.given_back_long_ago(["cidr-985", "cidr-986"], 1001 * S) == {"cidr-986"}
 
 
 def test_the_next_time_is_the_earliest_at_which_time_alone_changes_something():

@@ -86,5 +86,5 @@ def _created_s(eni: EniDescription) -> float | None:
         return None
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):  # a month of 13, the year 0
+    except ValueError:  # a month of 13, the year 0
         return None

@@ -20,7 +20,7 @@ from ipam_core.errors import (
 )
 from ipam_core.instances import max_pods as usual_max_pods
 from ipam_core.ipamd.messages import FULL_SUBNET_WORDING
-from ipam_core.node import attach, excluded, grow, leaks, reconcile, shrink, start
+from ipam_core.node import attach, cards, excluded, grow, leaks, reconcile, shrink, start
 from ipam_core.node.timers import Timers
 from ipam_core.node.unattached import KeptAside
 from ipam_core.node.waiting import Waiting
@@ -70,6 +70,7 @@ class Node:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         seed: int = 0,
     ) -> None:
+        self.seed = seed
         self.limits = limits
         self.settings = settings
         self.policy = policy
@@ -208,10 +209,10 @@ class Node:
             excluded.note_released(self, released)
         return released
 
-    def manage_cards(self, cards: list[int]) -> None:
+    def manage_cards(self, managed: list[int]) -> None:
         """Serve pods from these network cards, and grow and shrink their pools alone."""
-        self.cards = cards
-        self.served = [self.stores[card] for card in cards]
+        self.cards = managed
+        self.served = [self.stores[card] for card in managed]
 
     def _forget_aside(self, sandbox: Sandbox) -> bool:
         """Keep nothing aside for a sandbox any longer; return whether anything was."""
@@ -253,7 +254,7 @@ class Node:
         self.note_in_use(self.clock_ns())
         yield from self._attempt(self._handle_emptied())
         shrank = False
-        for card, decision in [(card, self.decide(card)) for card in self.cards]:
+        for card, decision in [(card, self.decide(card)) for card in cards.in_turn(self)]:
             if decision.low:
                 yield from self._attempt(grow.grow(self, card))
             elif decision.high and self.timers.may_shrink(self.clock_ns()):

@@ -127,9 +127,10 @@ def _take_over(node: Node, eni: AttachedEni, described: dict[str, EniDescription
 def _reconcile_eni(node: Node, store: DataStore, shown: AttachedEni) -> Step[None]:
     """Reconcile one ENI's secondary IPs, then its prefixes; EC2 is asked once for each.
 
-    Metadata that agrees with the store is believed. Where it differs, EC2 is asked and
-    believed instead. What this node gave back a short while ago counts as gone: it is not
-    taken over, and where the store has it again its pods lose it.
+    Metadata that agrees with the store is believed, but for what this node once gave back:
+    metadata may be stale. There, and where it differs, EC2 is asked and believed instead. What
+    this node gave back a short while ago counts as gone: it is not taken over, and where the
+    store has it again its pods lose it.
     """
     eni_id = shown.eni_id
     for held, seen, field in (
@@ -137,11 +138,21 @@ def _reconcile_eni(node: Node, store: DataStore, shown: AttachedEni) -> Step[Non
         (store.prefixes(eni_id), shown.prefixes, "prefixes"),
     ):
         there = set(seen)
-        if set(held) != there:
+        differs = set(held) != there
+        again = node.timers.given_back_long_ago(there, node.clock_ns())
+        if differs or again:
             truth = yield from _ask_ec2(node, eni_id, field)
-            if truth is None:
+            if differs and truth is None:
                 continue
-            there = truth
+            if truth is None:
+                again = set()  # kept, and asked for again
+            elif differs:
+                there = truth
+                again = node.timers.given_back_long_ago(there, node.clock_ns())
+            else:
+                there -= again - truth
+                again &= truth
+        node.timers.forget_given_back(again)
         if eni_id not in store:
             return
         now_ns = node.clock_ns()

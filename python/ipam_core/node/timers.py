@@ -8,8 +8,12 @@ to that moment instead of looking every five seconds. Source: pool-rules section
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from ipam_core.units import NS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FULL_SUBNET_PAUSE_S = 120
 """No growing within this long of an answer that the subnet is full, the last second included."""
@@ -21,6 +25,8 @@ YOUNGEST_FREED_S = 60
 """An ENI younger than this is not freed."""
 GIVEN_BACK_S = 60
 """What this node gave back is not taken over again within this long."""
+MOST_GIVEN_BACK = 1024
+"""So many are remembered beyond that time; the agent has no such limit, but its memory has."""
 
 
 class Timers:
@@ -48,7 +54,7 @@ class Timers:
         self.young_ns: deque[int] = deque()
         """When ENIs were taken over; those that are old are forgotten."""
         self.given_back_ns: dict[str, int] = {}
-        """When addresses and prefixes were given back, the oldest first, of late only."""
+        """When addresses and prefixes were last given back, the oldest first."""
         self.release_delay_ns = round(release_delay_s * NS)
         self.peaks: list[deque[tuple[int, int]]] = [deque() for _ in range(n_cards)]
         """Of each card (time, most in use since), counts falling, within the release delay."""
@@ -70,17 +76,31 @@ class Timers:
         return not _within(self.changed_ns, RECONCILE_INTERVAL_S, now_ns)
 
     def note_given_back(self, cidr: str, now_ns: int) -> None:
-        """Note that an address or prefix was given back; forget what was long ago."""
+        """Note that an address or prefix was given back; of what was long ago keep the newest."""
         given_back = self.given_back_ns
         given_back.pop(cidr, None)  # to the end, which is the newest
         given_back[cidr] = now_ns
-        while now_ns - given_back[oldest := next(iter(given_back))] > GIVEN_BACK_S * NS:
+        while len(given_back) > MOST_GIVEN_BACK and not self.given_back_lately(
+            oldest := next(iter(given_back)), now_ns
+        ):
             del given_back[oldest]
 
     def given_back_lately(self, cidr: str, now_ns: int) -> bool:
         """Return whether an address or prefix was given back not long ago."""
         since_ns = self.given_back_ns.get(cidr)
         return since_ns is not None and now_ns - since_ns < GIVEN_BACK_S * NS
+
+    def given_back_long_ago(self, cidrs: Iterable[str], now_ns: int) -> set[str]:
+        """Return those that were given back once, long ago, and not seen attached since."""
+        if not self.given_back_ns:
+            return set()
+        known = self.given_back_ns.keys() & set(cidrs)
+        return {cidr for cidr in known if not self.given_back_lately(cidr, now_ns)}
+
+    def forget_given_back(self, cidrs: Iterable[str]) -> None:
+        """Forget that these were given back: they are attached again."""
+        for cidr in cidrs:
+            del self.given_back_ns[cidr]
 
     def note_in_use(self, card: int, in_use: int, now_ns: int) -> None:
         """Keep the most in use within the release delay."""

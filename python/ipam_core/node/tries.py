@@ -51,15 +51,13 @@ DESCRIBE_ALL = Tries(12, 0.01, growth=1.0, jitter=0.0)
 def persist(node: Node, effect: Effect, tries: Tries) -> Step[None]:
     """Ask until EC2 agrees or the tries are used up; the last error is raised.
 
-    What is not found is not asked for again.
+    Only a delete is not tried again where the ENI is not found: it is deleted already.
     """
     for n_failed in range(1, tries.most + 1):
         try:
             yield effect
-        except NotFoundError:
-            raise
-        except CloudError:
-            if n_failed == tries.most:
+        except CloudError as error:
+            if n_failed == tries.most or (tries is DELETE and isinstance(error, NotFoundError)):
                 raise
         else:
             return
