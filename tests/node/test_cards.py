@@ -9,8 +9,8 @@ import pytest
 from ipam_core import IPAM_CORE, VPC_CNI, Node, Sandbox, Settings, instances
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.node.cards import in_turn
+from ipam_core.simulation.scenario.file import parse_scenarios
 from ipam_core.simulation.scenario.player import Player
-from ipam_core.simulation.scenario.spec import parse_scenarios
 
 POD = Sandbox("pod")
 RULE = replace(VPC_CNI, keep_on_refusal=True)

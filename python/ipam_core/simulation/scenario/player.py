@@ -34,6 +34,8 @@ QUIET_STEPS = 37
 """So many pool steps (185 s) without a change are settled."""
 MOST_STEPS = 400
 """After so many pool steps (2,000 s) a pool has not settled."""
+TELLS_REST = frozenset({"unsettled", "ec2", "requests"})
+"""An `expect` with one of these says whether the pool came to rest before it."""
 TEN_MINUTES_NS = 600 * NS
 
 
@@ -59,7 +61,7 @@ class Player(World):
         self._record = record
         self._n_shown = 0
         self._n_cooling = 0
-        self._expects_next = False
+        self._following: ScenarioStep | None = None
 
     def play(self) -> Result:
         """Play every step, then compare with what holds at the end."""
@@ -69,9 +71,9 @@ class Player(World):
 
     def steps(self) -> Iterator[ScenarioStep]:
         """Play step by step: each is yielded when it is done."""
-        following = (*(step.op for step in self.scenario.steps[1:]), "")
+        following = (*self.scenario.steps[1:], None)
         for number, step in enumerate(self.scenario.steps, 1):
-            self._expects_next = following[number - 1] == "expect"
+            self._following = following[number - 1]
             try:
                 _PLAY[step.op](self, step)
             except InputError as error:
@@ -115,9 +117,16 @@ class Player(World):
         """Run pool steps until nothing changes any more; at most 2,000 s.
 
         A pool that has not come to rest by then is a failure, unless `never` says so, or an
-        `expect` that follows at once says what holds then.
+        `expect` that follows at once says what a pool without rest did: `unsettled`, or the
+        calls that it made.
         """
-        self._settle(never=step.get("never", False), judged=not self._expects_next)
+        after = self._following
+        told = (
+            after is not None
+            and after.op == "expect"
+            and not TELLS_REST.isdisjoint(after.arguments)
+        )
+        self._settle(never=step.get("never", False), judged=not told)
 
     def _settle(self, *, never: bool = False, judged: bool = True) -> None:
         quiet = 0
