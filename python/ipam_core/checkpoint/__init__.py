@@ -12,6 +12,8 @@ layout.py       a store's ENIs and prefixes as text
 restore.py      `restore`: what a restart takes over
 durable.py      `DurableStore`: assign and release that return when durable
 durable_node.py `DurableNode`: the same for a node, on all its network cards
+
+May import: node, and below.
 """
 
 from ipam_core.checkpoint.checkpoint import Checkpoint

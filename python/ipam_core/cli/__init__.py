@@ -1,4 +1,15 @@
-"""The command line: the only layer that prints. `main` is the entry point."""
+"""The command line: the only layer that prints. `main` is the entry point.
+
+_app.py        all commands, each a module of its name; exit statuses
+_options.py    options that commands share; _given.py: those of settings and types
+_out.py        how everything is printed; _tables.py: tables
+_timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
+_explain_text.py, _explain_compare.py, _explain_machine.py   what explain shows
+_subnet_text.py, _forecast_text.py   what subnet shows
+_processes.py  work on several processes
+
+May import: cli, plots, and below.
+"""
 
 from __future__ import annotations
 

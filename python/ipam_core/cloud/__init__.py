@@ -20,6 +20,8 @@
 
 `drive` runs one step against a cloud that answers at once; a simulator with latency
 keeps its own queue.
+
+May import: node, and below.
 """
 
 from __future__ import annotations

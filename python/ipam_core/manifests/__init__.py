@@ -1,7 +1,13 @@
 """Where the agent's variables are set: manifests, Helm values, the EKS add-on, GitOps objects.
 
+daemonset.py, values.py, addon.py, terraform.py   a reader for each form
+any_form.py      which of them a text has; texts.py: what kubectl prints for people
+environment.py   what they give: the variables, and where each is set
+
 Each reader returns an `Environment`; what its values mean is the business of `settings`.
 `read_settings` takes any of the forms, and names what it refuses.
+
+May import: documents, and below.
 """
 
 from ipam_core.manifests.addon import read_addon

@@ -8,6 +8,8 @@ fleet.py     runs of a fleet, side by side
 subnet.py    the blocks of a subnet; a forecast
 
 They are given plain numbers or results, and are imported by the command line only.
+
+May import: subnet, simulation, and below.
 """
 
 from ipam_core.plots.pareto import Choice, plot_pareto

@@ -7,4 +7,6 @@ fleet/         many nodes: the scheduler, workloads, rollouts
 simulate.py    one call for whatever can be played
 files.py       a file of either
 validation.py  values of files, checked one by one
+
+May import: ipamd, cloud, and below.
 """

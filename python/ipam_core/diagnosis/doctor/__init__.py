@@ -8,6 +8,8 @@ pools.py       the counts of its pools
 causes/        each cause's evidence for and against it; table.py lists them
 finding.py     what is said of one
 prognosis.py   the fix simulated
+
+May import: diagnosis.inputs, diagnosis.fixes, simulation, and below.
 """
 
 from ipam_core.diagnosis.doctor.diagnosis import Diagnosis, diagnose

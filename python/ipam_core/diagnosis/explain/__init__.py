@@ -5,6 +5,8 @@ play.py         the node played
 rolling.py      a rolling update on it
 finding.py      what may be found, and how sure it is
 stalls.py, warnings.py, costs.py   what is found
+
+May import: diagnosis.fixes, simulation, and below.
 """
 
 from ipam_core.diagnosis.explain.explanation import Explanation, explain

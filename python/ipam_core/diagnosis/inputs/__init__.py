@@ -12,7 +12,10 @@ events.py       events of Kubernetes, as objects
 described.py    what kubectl prints for people: events and descriptions
 kubernetes.py   the Node, the kubelet's configuration
 variables.py    the agent's variables, wherever they are set
+dig.py          values taken out of JSON that may hold anything
 metrics.py      the agent's metrics
 checkpoint.py   the agent's checkpoint file
 cloudtrail.py   CloudTrail events
+
+May import: ipamd, and below.
 """

@@ -7,6 +7,8 @@ observe.py   what an `expect` looks at
 checking.py  compare it with what is expected
 timeline.py  what playing gives
 restarts.py  what a restarted agent finds
+
+May import: simulation.validation, ipamd, cloud, and below.
 """
 
 from typing import TYPE_CHECKING

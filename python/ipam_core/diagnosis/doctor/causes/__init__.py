@@ -10,4 +10,6 @@ places.py   what these share: is every place taken, and how a node gets more
 targets.py  the pool's own rules
 outside.py  refusals that have nothing to do with the pool
 common.py   what all share
+
+May import: diagnosis.doctor, diagnosis.inputs, diagnosis.fixes, cloud, and below.
 """
