@@ -284,6 +284,23 @@ def test_what_the_type_cannot_do_is_told(world, command):
     assert "prefixes need a Nitro or bare metal type" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("called", ["plan", "enis"])
+def test_limits_are_those_that_ec2_describes(world, command, tmp_path, called):
+    """A type that the table lacks stopped both commands, whatever EC2 says of it."""
+    tag(world, world.primary())
+    network = {"MaximumNetworkInterfaces": 2, "Ipv4AddressesPerInterface": 6}
+    described = {"InstanceType": "m5.xlarge", "Hypervisor": "nitro", "NetworkInfo": network}
+    path = tmp_path / "types.json"
+    path.write_text(json.dumps({"InstanceTypes": [described]}), "utf-8")
+    status, out, _ = command(called, "--instance-types", path)
+    assert status == 0
+    assert "1 of 2 ENIs" in out
+    assert "max pods 12" in out
+    described["InstanceType"] = "z9x.large"
+    path.write_text(json.dumps({"InstanceTypes": [described]}), "utf-8")
+    assert "1 of 4 ENIs" in command(called, "--instance-types", path)[1]
+
+
 def test_settings_of_a_file_are_told(world, command, tmp_path):
     path = tmp_path / "values.yaml"
     path.write_text("env: {WARM_IP_TARGET: 5}")

@@ -106,7 +106,7 @@ def test_worse_is_fewer_pods_or_a_new_warning():
     assert not worse(fine, fine)
     assert worse(fine, again(fine, {"MINIMUM_IP_TARGET": "9"}))
     assert worse(fine, again(fine, {"WARM_ENI_TARGET": "0"}))
-    assert idle_half_full(fine) == 3 * 9 - 13  # 2 ENIs for the pods, one warm
+    assert idle_half_full(fine.play) == 3 * 9 - 13  # 2 ENIs for the pods, one warm
 
 
 # --- the command --------------------------------------------------------------------------

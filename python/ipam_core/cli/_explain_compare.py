@@ -83,7 +83,7 @@ def _calls(each: Explanation) -> str:
 def _idle(each: Explanation) -> str:
     from ipam_core.diagnosis.explain.together import idle_half_full
 
-    return str(idle_half_full(each))
+    return str(idle_half_full(each.play))
 
 
 _MEASURES = {

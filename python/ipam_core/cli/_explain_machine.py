@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.finding import Finding, Kind
+    from ipam_core.diagnosis.explain.together import Together
 
 SARIF_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
@@ -47,6 +48,25 @@ def plain(explained: Explanation) -> dict[str, Any]:
         "up": levels_json(play.up),
         "back": levels_json(play.back),
         "findings": [_plain_finding(finding) for finding in explained.findings],
+    }
+
+
+def plain_together(
+    found: Together | None, explained: Sequence[Explanation]
+) -> dict[str, Any] | None:
+    """Return the one change for all kinds of finding as plain values, None where there is none."""
+    from ipam_core.diagnosis.explain.together import prices
+
+    if found is None:
+        return None
+    env = (found.fix.change.env if found.fix.change else None) or {}
+    return {
+        "commands": list(found.fix.commands),
+        "env": env,
+        "fixes": list(found.kinds),
+        "left": list(found.left),
+        "outcome": found.outcome,
+        "idle_half_full": [asdict(price) for price in prices(explained, env)],
     }
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ipam_core.cli._given import GivenSettings
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.finding import Finding, Kind
+    from ipam_core.diagnosis.explain.together import Together
+    from ipam_core.diagnosis.fixes import Fix
 
 STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
 
@@ -37,7 +39,7 @@ def print_explained(explained: Sequence[Explanation], given: GivenSettings, n_no
     else:
         (one,) = explained
         _tell_node(one)
-        if one.play.up and one.play.node.mode != "ipv6":
+        if one.play.up and one.play.mode != "ipv6":
             print_table(levels_table(one.play))
         if one.max_pods_rule:
             print_text(f"maxPods {one.case.max_pods}: {one.max_pods_rule}", style="dim")
@@ -50,6 +52,19 @@ def print_explained(explained: Sequence[Explanation], given: GivenSettings, n_no
             _tell_why(finding, ", ".join(types) if several else "")
         for finding in _advised(found):
             _tell_advice(finding, explained, given.place, n_nodes)
+
+
+def print_together(
+    found: Together | None, explained: Sequence[Explanation], place: str, n_nodes: int
+) -> None:
+    """Print the one change of the DaemonSet for several kinds of finding, if there is one."""
+    if found is None:
+        return
+    print_text(("one change for all of these", "bold"), f": {', '.join(found.kinds)}", before=True)
+    print_text(f"played together{place}: {found.outcome}", indent="  ")
+    _tell_change(found.fix, explained, place, n_nodes)
+    if found.left:
+        print_text(f"not with it: {', '.join(found.left)}", indent="  ")
 
 
 def print_kinds(kinds: Iterable[Kind]) -> None:
@@ -84,7 +99,7 @@ def _tell_node(explained: Explanation) -> None:
         limit = "no limit" if verdict.burst is None else str(verdict.burst)
         print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
     slots = f"{limits.max_enis} ENIs x {limits.slots} slots"
-    if explained.play.node.mode == "ipv6":
+    if explained.play.mode == "ipv6":
         slots = "IPv6: the /80 of an ENI serves all its pods"
     pods = "1 pod needs" if case.n_pods == 1 else f"{case.n_pods} pods need"
     print_text(
@@ -118,17 +133,23 @@ def _tell_advice(
         print_text(f"to change: {finding.kind.change}", indent="  ")
     else:
         print_text(f"fix{place if fix.commands else ''}, played: {finding.outcome}", indent="  ")
-        if place and fix.change and fix.change.env:
-            print_text(json.dumps({"env": fix.change.env}), indent="    ", style="green")
-        else:
-            for command in fix.commands:
-                print_text(command, indent="    ", style="green", whole=True)
-            if fix.note:
-                print_text(fix.note, indent="    ", style="green")
-        if fix.change and fix.change.env:
-            _tell_price(explained, fix.change.env, n_nodes)
+        _tell_change(fix, explained, place, n_nodes)
     for other in finding.alternatives:
         print_text(f"or {other}", indent="  ")
+
+
+def _tell_change(fix: Fix, explained: Sequence[Explanation], place: str, n_nodes: int) -> None:
+    """Print what to change, in the form of the place where it is set, and its price."""
+    env = fix.change.env if fix.change else None
+    if place and env:
+        print_text(json.dumps({"env": env}), indent="    ", style="green")
+    else:
+        for command in fix.commands:
+            print_text(command, indent="    ", style="green", whole=True)
+        if fix.note:
+            print_text(fix.note, indent="    ", style="green")
+    if env:
+        _tell_price(explained, env, n_nodes)
 
 
 def _tell_price(explained: Sequence[Explanation], env: dict[str, str | None], n_nodes: int) -> None:

@@ -30,10 +30,7 @@ _OF_A_GROUP = {"nodes": "nodes", "pods": "pods", "addresses held": "total", "  i
 
 def heading(spec: FleetSpec, seed: int) -> str:
     """Return one line on what was played."""
-    groups = ", ".join(
-        f"{group.count} {'/'.join((group.instance_type, *group.more_types))}"
-        for group in spec.groups
-    )
+    groups = ", ".join(f"{group.count} {'/'.join(group.type_names)}" for group in spec.groups)
     measured = (
         f", counted from {duration_text(spec.measure_from_ns / 1e9)} on"
         if spec.measure_from_ns
@@ -48,7 +45,7 @@ def max_pods_lines(spec: FleetSpec) -> list[str]:
     Groups that have the same are told once.
     """
     found = {
-        (kind.instance_type, kind.kubelet_max_pods, kind.max_pods_rule): None
+        (kind.limits.instance_type, kind.kubelet_max_pods, kind.max_pods_rule): None
         for group in spec.groups
         for kind in group.pool
     }

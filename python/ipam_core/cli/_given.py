@@ -273,13 +273,46 @@ def one_type(
     Raises:
         InputError: as `chosen_types`, and where several are given.
     """
-    if not name and not limits:
-        return None
+    return needed_type(name or "", limits=limits, file=file) if name or limits else None
+
+
+def needed_type(
+    name: str, *, limits: str | None = None, file: Path | None = None
+) -> InstanceLimits:
+    """Return the limits of the one type that is given, "" where only `limits` are.
+
+    Raises:
+        InputError: as `chosen_types`, and where none or several are given.
+    """
     found = chosen_types([name] if name else [], limits=limits, file=file)
-    if len(found) > 1:
-        names = ", ".join(each.instance_type for each in found)
-        raise InputError(f"{len(found)} instance types ({names}): one is needed")
+    if len(found) != 1:
+        names = ", ".join(each.instance_type for each in found[:_MOST_NAMED])
+        more = f" and {len(found) - _MOST_NAMED} more" * (len(found) > _MOST_NAMED)
+        raise InputError(f"{len(found)} instance types ({names}{more}): one is needed")
     return found[0]
+
+
+_MOST_NAMED = 3
+
+
+def types_given(limits: str | None, file: Path | None) -> dict[str, InstanceLimits]:
+    """Return limits that are given beside a file of nodes, by type.
+
+    Those of `limits` without a name are for every node.
+
+    Raises:
+        InputError: the file or the limits are not right.
+    """
+    from ipam_core.instance_descriptions import read_descriptions
+    from ipam_core.instances import BY_HAND, parse_limits
+    from ipam_core.simulation.given_types import ANY_TYPE
+
+    found = _in(file, read_descriptions) if file is not None else {}
+    if limits:
+        by_hand = parse_limits(limits)
+        name = by_hand.instance_type
+        found[ANY_TYPE if name == BY_HAND else name] = by_hand
+    return found
 
 
 _OTHERWISE = " (or give --limits enis=4,ips=15, or --instance-types FILE)"

@@ -80,9 +80,8 @@ def levels_table(play: Play) -> Table:
     """Return the table of a play, up and back, as AWS's documents print it by hand."""
     from ipam_core.cli._tables import Table
 
-    node = play.node
-    slots = "prefixes" if node.prefix_mode else "addresses"
-    if node.falls_back:
+    slots = "prefixes" if play.prefix_mode else "addresses"
+    if play.falls_back:
         slots = "slots"  # some hold a prefix, others an address
     table = Table(ruled=True)
     table.number_columns("pods", "ENIs")
@@ -117,7 +116,7 @@ def nodes_table(explained: Sequence[Explanation]) -> Table:
     for each in explained:
         verdict, play = each.verdict, each.play
         cells = ["-"] * 5
-        if play.up and play.node.mode != "ipv6":
+        if play.up and play.mode != "ipv6":
             first, last = play.up[0], play.up[-1]
             calls = [changing_calls(way) for way in (play.up, play.back)]
             cells = [

@@ -150,21 +150,28 @@ def _print(
     fail_on: str,
     output: str,
 ) -> None:
-    from ipam_core.cli._explain_machine import junit, plain, sarif
-    from ipam_core.cli._explain_text import print_explained
+    from ipam_core.cli._explain_machine import junit, plain, plain_together, sarif
+    from ipam_core.cli._explain_text import print_explained, print_together
     from ipam_core.diagnosis.explain.explanation import CHECKS
+    from ipam_core.diagnosis.explain.together import one_for_all
 
     kinds = [check.kind for check in CHECKS]
     if output == "json":
-        healthy = all(each.healthy for each in explained)
-        nodes = [plain(each) for each in explained]
-        print_json({"healthy": healthy, "read": list(given.read), "nodes": nodes})
+        print_json(
+            {
+                "healthy": all(each.healthy for each in explained),
+                "read": list(given.read),
+                "nodes": [plain(each) for each in explained],
+                "together": plain_together(one_for_all(explained), explained),
+            }
+        )
     elif output == "junit":
         print_lines(junit(explained, kinds, lambda severity: severity in _failing(fail_on)))
     elif output == "sarif":
         print_json(sarif(explained, kinds, given.origin))
     else:
         print_explained(explained, given, n_nodes)
+        print_together(one_for_all(explained), explained, given.place, n_nodes)
 
 
 def _list(output: str) -> int:

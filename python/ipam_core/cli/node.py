@@ -11,7 +11,9 @@ from ipam_core.cli._given import (
     LimitsOption,
     ManifestOption,
     SettingsOption,
+    TypesFileOption,
     read_given,
+    types_given,
 )
 from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from ipam_core.cli._tables import Table
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.plan import ObservedNode, PlannedCall
-    from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
 
 app = typer.Typer(help="Look at a real node through EC2; nothing is changed.", no_args_is_help=True)
@@ -43,6 +44,7 @@ def plan(
         int | None, typer.Option(min=1, help="The kubelet's maxPods; else the usual one.")
     ] = None,
     limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     settings: SettingsOption = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
@@ -65,15 +67,18 @@ def plan(
     """
     from ipam_core.cli._out import print_empty, print_json, print_table, print_text
     from ipam_core.cloud.plan import ObservedNode
+    from ipam_core.simulation.given_types import limits_of
 
     given = read_given(env or [], settings=settings, manifest=manifest)
+    types = types_given(limits, instance_types)
+    cloud = _cloud(instance_id, endpoint_url, profile, region, eni_config)
     observed = ObservedNode(
-        _cloud(instance_id, endpoint_url, profile, region, eni_config),
+        cloud,
         _settings(given),
         policy=policy_named(policy),
         max_pods=max_pods,
         n_pods=pods,
-        limits=_limits(limits),
+        limits=limits_of(cloud.instance.instance_type, types),
     )
     heading = [*given.read, *_heading(observed)]
     planned = observed.plan()
@@ -103,6 +108,7 @@ def plan(
 def enis(
     instance_id: InstanceOption,
     limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     settings: SettingsOption = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
@@ -122,10 +128,13 @@ def enis(
     from ipam_core.cli._out import print_json, print_table, print_text
     from ipam_core.cloud.plan import ObservedNode
     from ipam_core.ipamd.introspection import enis_document
+    from ipam_core.simulation.given_types import limits_of
 
     given = read_given(env or [], settings=settings, manifest=manifest)
+    types = types_given(limits, instance_types)
     cloud = _cloud(instance_id, endpoint_url, profile, region)
-    observed = ObservedNode(cloud, _settings(given), limits=_limits(limits))
+    kind = limits_of(cloud.instance.instance_type, types)
+    observed = ObservedNode(cloud, _settings(given), limits=kind)
     if as_json:
         print_json(enis_document(observed.node.stores, datetime.now(UTC)))
         return 0
@@ -142,12 +151,6 @@ def _settings(given: GivenSettings) -> Settings:
     from ipam_core.settings import Settings
 
     return Settings.from_env(given.variables, unknown=given.unknown)
-
-
-def _limits(text: str | None) -> InstanceLimits | None:
-    from ipam_core.instances import parse_limits
-
-    return parse_limits(text) if text else None
 
 
 def _cloud(

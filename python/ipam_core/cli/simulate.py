@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
 from ipam_core.cli._options import (
     JsonOption,
     PlotOption,
@@ -28,6 +29,8 @@ def simulate(
     ] = None,
     policy: PolicyOption = "vpc-cni",
     compare: Annotated[bool, typer.Option(help="A fleet under both policies.")] = False,
+    limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     max_pods: Annotated[
         int | None,
         typer.Option(min=1, help="A fleet with this kubelet's maxPods on every node."),
@@ -52,7 +55,7 @@ def simulate(
     from ipam_core.simulation.files import read_simulation
     from ipam_core.simulation.fleet.spec import with_max_pods
 
-    found = read_simulation(file)
+    found = read_simulation(file, types_given(limits, instance_types))
     chosen = policy_named(policy)
     if plot is not None:
         from ipam_core.plots.style import check_path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._given import LimitsOption, TypesFileOption
+from ipam_core.cli._given import LimitsOption, TypesFileOption, needed_type, one_type
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
 from ipam_core.cli._out import print_json, print_text, progress, progress_of, waiting
 from ipam_core.errors import InputError
@@ -99,7 +99,7 @@ def report(
 
     settings = _settings(env)
     reservation_size = _bits(reserve)
-    chosen_type = _type(instance, limits, instance_types) if instance or limits else None
+    chosen_type = one_type(instance, limits=limits, file=instance_types)
     if plot is not None:
         from ipam_core.plots.style import check_path
 
@@ -164,23 +164,12 @@ def report(
     return 1 if doubtful else 0
 
 
-def _type(name: str | None, limits: str | None, types: Path | None) -> InstanceLimits:
-    """Return the limits of the one type that options give. Raises `InputError`."""
-    from ipam_core.cli._given import chosen_types
-
-    found = chosen_types([name] if name else [], limits=limits, file=types)
-    if len(found) != 1:
-        names = ", ".join(each.instance_type for each in found[:3])
-        raise InputError(f"one instance type is needed, not {len(found)}: {names}")
-    return found[0]
-
-
 def _limits_of(report: SubnetReport, usual: str | None, types: Path | None) -> InstanceLimits | str:
     """Return the limits of the type that most nodes of a subnet have, or why not."""
     from ipam_core.subnet.advice import DEFAULT_INSTANCE_TYPE, holds_more_than
 
     try:
-        limits = _type(usual or DEFAULT_INSTANCE_TYPE, None, types)
+        limits = needed_type(usual or DEFAULT_INSTANCE_TYPE, file=types)
     except InputError as error:
         return str(error)
     if usual is None and holds_more_than(report, limits):
@@ -235,7 +224,7 @@ def forecast(
     if not pods_per_node < inf:
         raise InputError(f"--pods-per-node {pods_per_node}: a number with an end")
     settings = _settings(env)
-    kind = _type(None if limits else instance, limits, instance_types)
+    kind = needed_type("" if limits else instance, limits=limits, file=instance_types)
     if prefix_mode and not kind.nitro:
         raise InputError(f"--prefixes: {kind.instance_type} cannot have prefixes")
     if plot is not None:

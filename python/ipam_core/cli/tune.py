@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
 from ipam_core.cli._options import JsonOption, PlotOption, PolicyOption, policy_named
 from ipam_core.errors import InputError
 from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
+    from ipam_core.instances import InstanceLimits
     from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.tuning import Goals, Outcome, Tuning
 
@@ -30,6 +33,8 @@ def tune(
     instance: Annotated[
         list[str] | None, typer.Option(help="Other instance types than the file's, in turn.")
     ] = None,
+    limits: LimitsOption = None,
+    instance_types: TypesFileOption = None,
     env: Annotated[
         list[str] | None, typer.Option("-e", "--env", help="NAME=VALUE: other settings of today.")
     ] = None,
@@ -87,10 +92,11 @@ def tune(
     from ipam_core.tuning import Goals
     from ipam_core.tuning import tune as search
 
-    spec = read_simulation(file)
+    given = types_given(limits, instance_types)
+    spec = read_simulation(file, given)
     if isinstance(spec, list):
         raise InputError(f"{file}: a scenario; tune takes a fleet, with nodes and workloads")
-    spec = _with(spec, file, instance or [], env or [])
+    spec = _with(spec, file, _types(instance or [], given), env or [])
     if max_pods is not None:
         spec = with_max_pods(spec, max_pods)
     chosen = policy_named(policy)
@@ -138,14 +144,10 @@ def tune(
 
 def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> FleetSpec:
     """Return the fleet with other types and settings."""
-    from ipam_core import instances
-
     if not spec.groups:
         raise InputError(f"{file}: nodes is empty")
     if not spec.workloads:
         raise InputError(f"{file}: no workloads; tune needs pods to try settings with")
-    for name in types:
-        instances.limits(name)
     groups = spec.groups
     if types:
         groups = tuple(
@@ -163,6 +165,19 @@ def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> Flee
             variables[name] = value
         groups = tuple(replace(group, env=variables) for group in groups)
     return replace(spec, groups=groups)
+
+
+def _types(names: list[str], given: Mapping[str, InstanceLimits]) -> list[str]:
+    """Return types as a fleet names them: limits where they are given. Raises `InputError`."""
+    from ipam_core import instances
+    from ipam_core.simulation.given_types import limits_of
+
+    found = []
+    for name in names:
+        limits = limits_of(name, given)
+        found.append(name if limits is None else instances.as_text(limits))
+        instances.limits(found[-1])
+    return found
 
 
 def _executor(

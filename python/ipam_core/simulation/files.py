@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.documents import load_documents, read_text
 from ipam_core.errors import InputError
+from ipam_core.simulation.given_types import with_types
 from ipam_core.simulation.scenario.file import scenarios_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from ipam_core.instances import InstanceLimits
     from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.simulation.scenario.spec import Scenario
 
 
-def read_simulation(path: Path) -> FleetSpec | list[Scenario]:
+def read_simulation(
+    path: Path, types: Mapping[str, InstanceLimits] = MappingProxyType({})
+) -> FleetSpec | list[Scenario]:
     """Read a file, JSON or YAML: a fleet, one scenario, or a list of them.
+
+    `types` are limits of instance types that win over the table (`given_types`).
 
     Raises `OSError` where it cannot be read and `InputError` where its content is
     neither, with the file's name in front.
     """
     try:
-        return simulation_of(load_documents(read_text(path)), path.parent)
+        documents = [with_types(each, types) for each in load_documents(read_text(path))]
+        return simulation_of(documents, path.parent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

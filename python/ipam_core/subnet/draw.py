@@ -100,7 +100,7 @@ def node_draws(
     # A level that does not settle is as large as the one above it: one pod more is played.
     play = Play(case, n_pods=case.n_pods + 1)
     elsewhere = int(settings.custom_networking)
-    in_prefixes = play.node.prefix_mode
+    in_prefixes = play.prefix_mode
     levels = [
         _draw(max(level, above, key=_size) if not level.settled else level, elsewhere, in_prefixes)
         for level, above in zip(play.up, [*play.up[1:], *play.up[-1:]], strict=True)

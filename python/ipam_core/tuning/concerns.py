@@ -37,18 +37,25 @@ class Concern:
 def concerns_of(spec: FleetSpec, env: Mapping[str, str], policy: Policy) -> tuple[Concern, ...]:
     """Return what speaks against these variables on the fleet's nodes, the worst first.
 
-    Each type is played from no pod to its maxPods. Cost: that of `explain` for each.
+    Each type is played from no pod to its maxPods. Cost: that of
+    `explain` for each, which tries no fix here.
     """
     kinds = {
-        (kind.instance_type, kind.kubelet_max_pods): None
-        for group in spec.groups
-        for kind in group.pool
+        (kind.limits, kind.kubelet_max_pods): None for group in spec.groups for kind in group.pool
     }
     found = [
         concern
-        for instance_type, max_pods in kinds
+        for limits, max_pods in kinds
         for concern in _concerns(
-            instance_type, explain(instance_type, env, max_pods=max_pods, policy=policy)
+            limits.instance_type,
+            explain(
+                limits,
+                env,
+                max_pods=max_pods,
+                policy=policy,
+                least=Severity.WARNING,
+                advise=False,
+            ),
         )
     ]
     return tuple(sorted(found, key=lambda concern: not concern.stalls))

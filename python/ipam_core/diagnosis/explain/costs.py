@@ -54,7 +54,7 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
     uncooled = rolling_update(facts.case.with_env({"IP_COOLDOWN_PERIOD": "0"}))
     if uncooled is None or uncooled.longest_wait_s >= met.longest_wait_s:
         return
-    fix, outcome = _warmer(facts, met.surge)
+    fix, outcome = _warmer(facts, met.surge) if facts.advise else (None, "")
     yield Found(
         why=(
             (
@@ -68,7 +68,7 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
         ),
         fix=fix,
         outcome=outcome,
-        alternatives=tuple(_other_ways(facts, met)),
+        alternatives=tuple(_other_ways(facts, met)) if facts.advise else (),
     )
 
 

@@ -23,7 +23,7 @@ UPSTREAM = "aws/amazon-vpc-cni-k8s"
 
 
 class Severity(StrEnum):
-    """How bad a finding is: pods do not start; not what was meant; what it costs."""
+    """How bad a finding is, the worst first: pods do not start; not as meant; what it costs."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -108,13 +108,14 @@ class Found:
 class Facts:
     """What checks go by: the case as played, and `capacity`, the slots that it can fill.
 
-    `version` is the agent's where it is known, as v1.20.1.
+    `version` is the agent's where it is known, as v1.20.1. Without `advise` no fix is tried.
     """
 
     play: Play
     settings: Settings
     capacity: int
     version: str = ""
+    advise: bool = True
 
     @property
     def case(self) -> NodeCase:
@@ -124,17 +125,17 @@ class Facts:
     @property
     def prefix_mode(self) -> bool:
         """Whether a slot holds a /28."""
-        return self.play.node.prefix_mode
+        return self.play.prefix_mode
 
     @property
     def ipv6(self) -> bool:
         """Whether pods get IPv6 addresses, of which there is no end."""
-        return self.play.node.mode == "ipv6"
+        return self.play.mode == "ipv6"
 
     @property
     def n_cards(self) -> int:
         """Network cards that the agent manages."""
-        return len(self.play.node.stores)
+        return self.play.n_cards
 
     @property
     def most_addresses(self) -> int:
@@ -167,9 +168,9 @@ class Facts:
     ) -> tuple[Fix | None, str]:
         """Return the first fix that does good when played, and what it gave.
 
-        Without any, (None, "").
+        Without any, and where no advice is asked for, (None, "").
         """
-        for fix in fixes:
+        for fix in fixes if self.advise else ():
             assert fix.change is not None
             case = self.case.with_env(fix.change.env or {})
             play = Play(replace(case, max_pods=fix.change.max_pods or case.max_pods))

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from ipam_core.errors import CloudError
     from ipam_core.instances import InstanceLimits
-    from ipam_core.node import Node
     from ipam_core.policy import Policy
 
 SETTLED_AFTER_S = 185.0
@@ -120,16 +119,27 @@ class Play:
     `up` are the levels from 0 pods on; its last is that of all pods, or of the last pod
     served. `idle` and `top` are what the rules say with no pod, and with all pods or at
     the stall; the errors are how the last call for more was refused until then, None: it
-    was not. Cost: 30 to 100 us a level.
+    was not. `mode` is the node's, and `n_cards` are the network cards that the agent
+    manages. Cost: 30 to 100 us a level.
+
+    A play can be pickled: it is played back first, and its node is left behind.
     """
 
     def __init__(self, case: NodeCase, *, n_pods: int | None = None) -> None:
         self.case = case
-        self._played = played = PlayedNode(case)
+        played = PlayedNode(case)
+        self._played: PlayedNode | None = played
+        node = played.world.node
+        self.mode = node.mode
+        self.prefix_mode = node.prefix_mode
+        self.falls_back = node.falls_back
+        self.n_cards = len(node.stores)
+        self.flap: Flap | None = None
+        """Where the pool first does not settle, on the way up, or back once that is played."""
         self.init_error = played.init_error
         self.top_error: CloudError | None = None
         self.up: list[Level] = []
-        self.idle = self.top = played.world.node.decide()
+        self.idle = self.top = node.decide()
         self.idle_error: CloudError | None = None
         if self.init_error:
             return
@@ -138,18 +148,14 @@ class Play:
             if level.pods == 0:
                 self.idle = played.world.node.decide()
                 self.idle_error = played.refused
-        self.top = played.world.node.decide()
+        self.top = node.decide()
         self.top_error = played.refused
+        self.flap = played.flap
 
-    @property
-    def node(self) -> Node:
-        """The node, as it is now."""
-        return self._played.world.node
-
-    @property
-    def flap(self) -> Flap | None:
-        """Where the pool first does not settle."""
-        return self._played.flap
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the node, which is what the levels back are needed from."""
+        assert isinstance(self.back, list)
+        return self.__dict__ | {"_played": None}
 
     @property
     def served(self) -> int:
@@ -164,7 +170,10 @@ class Play:
     @cached_property
     def back(self) -> list[Level]:
         """The levels on the way back to 0 pods, the oldest pod going first."""
-        return list(self._played.back())
+        assert self._played is not None  # a pickled play has them
+        levels = list(self._played.back())
+        self.flap = self._played.flap
+        return levels
 
     @property
     def burst(self) -> int | None:

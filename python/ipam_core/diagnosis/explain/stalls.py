@@ -101,7 +101,7 @@ def _subnet_too_small(facts: Facts) -> Iterator[Found]:
         return
     needed = max(level.taken for level in endless.up)
     fix, outcome = facts.mended([set_env(WARM_IP_TARGET="1", MINIMUM_IP_TARGET=None)])
-    if fix is None:
+    if fix is None and facts.advise:
         enough = Play(replace(facts.case, subnet_free=needed))
         own = needed + 1  # the primary's own address is the subnet's too
         fix = Fix(commands=(), note=f"use a subnet with {own} free addresses for each node")

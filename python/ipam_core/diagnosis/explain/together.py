@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.diagnosis.explain.finding import Severity
+from ipam_core.diagnosis.explain.play import Play
 from ipam_core.diagnosis.fixes import Fix, set_env
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def agree(explained: Sequence[Explanation]) -> list[Explanation]:
 
 
 def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
-    """Return the explanation of the same node with variables set, or with None taken away."""
+    """Return the explanation of the same node with variables set, or with None taken away.
+
+    No further fix is tried.
+    """
     case = each.case.with_env(env)
     return explain(
         case.limits,
@@ -68,18 +72,19 @@ def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
         subnet_free=case.subnet_free,
         policy=case.policy,
         seed=case.seed,
+        advise=False,
     )
 
 
-def idle_half_full(each: Explanation) -> int:
+def idle_half_full(play: Play) -> int:
     """Return the addresses that a node with half of its pods keeps idle, 0 where it stalls before.
 
     With IPv6 none is counted: there is no end of them.
     """
-    half = each.case.n_pods // 2
-    if each.play.node.mode == "ipv6" or half >= len(each.play.up):
+    half = play.case.n_pods // 2
+    if play.mode == "ipv6" or half >= len(play.up):
         return 0
-    return each.play.up[half].total - half
+    return play.up[half].total - half
 
 
 def prices(explained: Iterable[Explanation], env: Mapping[str, str | None]) -> list[Price]:
@@ -87,11 +92,85 @@ def prices(explained: Iterable[Explanation], env: Mapping[str, str | None]) -> l
     return [
         Price(
             instance_type=each.case.limits.instance_type,
-            before=idle_half_full(each),
-            after=idle_half_full(again(each, env)),
+            before=idle_half_full(each.play),
+            after=idle_half_full(Play(each.case.with_env(env), n_pods=each.case.n_pods // 2)),
         )
         for each in explained
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """One change of the DaemonSet for several kinds of finding, and what playing it gave.
+
+    `kinds` are those that it fixes on every type, `left` those whose advice it is without.
+    """
+
+    fix: Fix
+    kinds: tuple[str, ...]
+    left: tuple[str, ...]
+    outcome: str
+
+
+def one_for_all(explained: Sequence[Explanation]) -> Together | None:
+    """Return one change for all kinds of finding that have one of their own, as agreed.
+
+    The changes one by one, then all of them as one, the larger of two targets, are played
+    on every type. The first that fixes every kind where it was met, and makes no type worse,
+    counts. Where
+    none does, the least severe kind is left out, and so on; None where less than two are
+    left. Cost: that of `agree` for each change tried.
+    """
+    advised = _advised(explained)
+    kinds = list(advised)
+    played: dict[tuple[tuple[str, str | None], ...], list[Explanation]] = {}
+    for n_kinds in range(len(kinds), 1, -1):
+        wanted = kinds[:n_kinds]
+        envs = [advised[kind] for kind in wanted]
+        for env in (*envs, _merged(envs)):
+            key = tuple(sorted(env.items()))
+            if key not in played:
+                played[key] = [again(each, env) for each in explained]
+            after = played[key]
+            if any(worse(*pair) for pair in zip(explained, after, strict=True)):
+                continue
+            if all(
+                _helps(kind, new)
+                for kind in wanted
+                for old, new in zip(explained, after, strict=True)
+                if _of_kind(old, kind)
+            ):
+                return Together(
+                    fix=set_env(**env),
+                    kinds=tuple(wanted),
+                    left=tuple(kinds[n_kinds:]),
+                    outcome=_outcome("", explained, after),
+                )
+    return None
+
+
+def _advised(explained: Sequence[Explanation]) -> dict[str, dict[str, str | None]]:
+    """Return the agreed change of variables of each kind that has one, the worst first."""
+    found = {}
+    for severity in Severity:
+        for each in explained:
+            for finding in each.findings:
+                change = finding.fix.change if finding.fix else None
+                if finding.kind.severity is severity and change is not None and change.env:
+                    found[finding.kind.identifier] = change.env
+    return found
+
+
+def _merged(envs: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
+    """Return several changes as one: a value rather than none, the larger of two numbers."""
+    merged: dict[str, str | None] = {}
+    for env in envs:
+        for name, value in env.items():
+            had = merged.get(name)
+            numbers = [int(each) for each in (had, value) if each and each.isdecimal()]
+            if had is None or (len(numbers) == 2 and numbers[1] > numbers[0]):
+                merged[name] = value
+    return merged
 
 
 def worse(before: Explanation, after: Explanation) -> bool:

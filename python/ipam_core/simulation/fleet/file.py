@@ -172,7 +172,7 @@ def _group(raw: Any, where: str, subnets: list[str]) -> GroupSpec:
         found["more_types"] = tuple(found["more_types"])
         if found["more_types"] and "autoscale" not in found:
             raise InputError(f"{where}: instance_types are for an autoscaler to choose from")
-    found.setdefault("name", found["instance_type"])
+    found.setdefault("name", instances.limits(found["instance_type"]).instance_type)
     found.setdefault("subnets", tuple(subnets))
     for name in (*found["subnets"], *filter(None, [found.get("pod_subnet")])):
         _known(name, subnets, f"{where}: subnet")

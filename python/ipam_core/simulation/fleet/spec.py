@@ -60,7 +60,8 @@ class Autoscale:
 class GroupSpec:
     """Nodes of one kind, in turn in the subnets given; they join within `join_ns`.
 
-    `more_types` are those that an autoscaler may take instead of `instance_type`.
+    `more_types` are those that an autoscaler may take instead of `instance_type`. A type is
+    a name of the table, or limits in the form of `instances.parse_limits`.
     """
 
     name: str
@@ -82,6 +83,12 @@ class GroupSpec:
             for name in dict.fromkeys((self.instance_type, *self.more_types))
         )
         return tuple(sorted(kinds, key=lambda kind: (kind.cost, kind.room)))
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """The names of its types, the first one first."""
+        types = (self.instance_type, *self.more_types)
+        return tuple(instances.limits(each).instance_type for each in types)
 
     @property
     def cost(self) -> float:
