@@ -106,14 +106,14 @@ class FaultyLiving(Living):
         leaked.description = DESCRIPTION_PREFIX
         leaked.tags[NODE_TAG] = "i-gone"
 
-    def _start(self):
+    def start(self):
         """Start the agent; the kubelet starts one that ends again."""
-        super()._start()
+        super().start()
         for _ in range(20):
             if self.init_error is None:
                 return
             self.node = self._new_node()
-            super()._start()
+            super().start()
 
     def _drive(self, step):
         result = drive(step, self.cloud, sleep=self._sleep)
