@@ -54,6 +54,23 @@ def test_a_renamed_method_of_a_simulated_instance(monkeypatch):
     assert told[0].filename == __file__
 
 
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("FULL_SUBNET_WORDING", "ipam_core.policy"),
+        ("START_ADDRESS_TWICE", "ipam_core.node.start"),
+        ("START_CANNOT_GROW", "ipam_core.node.start"),
+        ("START_NO_ENI", "ipam_core.node.start"),
+    ],
+)
+def test_a_text_that_went_where_it_is_used(name, home):
+    from ipam_core.ipamd import messages
+
+    with pytest.warns(DeprecationWarning, match=f"messages.{name} is now {home}.{name}"):
+        found = getattr(messages, name)
+    assert found == getattr(importlib.import_module(home), name)
+
+
 def test_a_module_that_never_was_is_not_found():
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("ipam_core.no_such_module")

@@ -47,13 +47,17 @@ def loader_of(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str
 
 
 def deprecated_name(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module's `__getattr__`: old names give the values of new ones, and warn."""
+    """Return a module's `__getattr__`: old names give the values of new ones, and warn.
+
+    A new name is one of the module, or, with dots, one of another module.
+    """
 
     def load(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warn_renamed(f"{module}.{name}", f"{module}.{names[name]}")
-        return getattr(sys.modules[module], names[name])
+        home, _, new = names[name].rpartition(".")
+        warn_renamed(f"{module}.{name}", f"{home or module}.{new}")
+        return getattr(import_module(home or module), new)
 
     return load
 

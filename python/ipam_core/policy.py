@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
+"""How EC2 words a full subnet under another code (#3105), in lower case."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -27,7 +30,10 @@ class Policy:
     release_delay_s: float = 0.0
     """Give back only what was not in use for this long (#730)."""
     know_full_subnet: bool = False
-    """Understand every wording with which EC2 says that a subnet is full (#3105)."""
+    """Understand every wording with which EC2 says that a subnet is full (#3105).
+
+    Where the code is another, `FULL_SUBNET_WORDING` tells.
+    """
     keep_cooldown: bool = False
     """Cooldown survives a restart (#1188)."""
     keep_unattached: bool = False

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ipam_core._lazy import deprecated_name
+
 NO_ADDRESS_LOG = "DataStore has no available IP/Prefix addresses"
 """What ipamd logs at level error when a pod cannot be served (AssignPodIPv4Address)."""
 
@@ -32,18 +34,6 @@ POD_EVENT = (
 )
 """The text of that event."""
 
-START_ADDRESS_TWICE = "Error while reading datastore: datastore: IP already in data store"
-"""Why a start fails where its checkpoint has an address twice (ReadBackingStore)."""
-
-START_CANNOT_GROW = "error while trying to increase datastore pool"
-"""Why a start fails when AssignPrivateIpAddresses fails (handlePreScaling)."""
-
-START_NO_ENI = "Failed to attach any ENIs for custom networking"
-"""Why a start fails under custom networking with an empty pool (handlePreScaling)."""
-
-FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
-"""How EC2 words a full subnet under another code (#3105), in lower case."""
-
 
 class LogMessage(NamedTuple):
     """A line of a log: its kind, its text as a pattern from the start, and who writes it.
@@ -56,3 +46,14 @@ class LogMessage(NamedTuple):
     pattern: str
     function: str
     api: str = ""
+
+
+__getattr__ = deprecated_name(
+    __name__,
+    {
+        "FULL_SUBNET_WORDING": "ipam_core.policy.FULL_SUBNET_WORDING",
+        "START_ADDRESS_TWICE": "ipam_core.node.start.START_ADDRESS_TWICE",
+        "START_CANNOT_GROW": "ipam_core.node.start.START_CANNOT_GROW",
+        "START_NO_ENI": "ipam_core.node.start.START_NO_ENI",
+    },
+)

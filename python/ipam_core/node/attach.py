@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ipam_core._store import DataStore
     from ipam_core.effects import AttachedEni, EniDescription, Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 _QUOTED = re.compile(r"'([A-Za-z0-9-]+)'")
 
@@ -36,7 +36,7 @@ _QUOTED = re.compile(r"'([A-Za-z0-9-]+)'")
 # --- what is attached -----------------------------------------------------------------
 
 
-def read_attached(node: Node) -> Step[tuple[AttachedEni, ...]]:
+def read_attached(node: NodeState) -> Step[tuple[AttachedEni, ...]]:
     """Return what metadata shows, as the agent reads it. Raises the read's `CloudError`.
 
     Under custom networking the primary ENI's prefixes are not read.
@@ -52,7 +52,7 @@ def is_primary(attached: AttachedEni) -> bool:
     return attached.device_number == 0 and attached.network_card == 0
 
 
-def describe(node: Node, attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
+def describe(node: NodeState, attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
     """Ask EC2 about ENIs; return the descriptions by id.
 
     Metadata lags: an ENI that EC2 says is gone is left out and the others asked for again;
@@ -84,7 +84,7 @@ def names(error: CloudError, eni_id: str) -> bool:
 
 
 def note_unmanaged(
-    node: Node, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
+    node: NodeState, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
 ) -> Step[None]:
     """Note which ENIs are not the agent's to manage, by their tags and types.
 
@@ -111,7 +111,7 @@ def note_unmanaged(
             node.unmanaged.add(eni.eni_id)
 
 
-def managed(node: Node, attached: Iterable[AttachedEni]) -> list[AttachedEni]:
+def managed(node: NodeState, attached: Iterable[AttachedEni]) -> list[AttachedEni]:
     """Return the ENIs that are the agent's to manage; count the others anew, by card.
 
     ENIs on cards without a store are nobody's.
@@ -129,7 +129,7 @@ def managed(node: Node, attached: Iterable[AttachedEni]) -> list[AttachedEni]:
 
 
 def cards_with_a_store(
-    node: Node, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
+    node: NodeState, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
 ) -> list[int]:
     """Return the network cards that the agent manages: not those with an EFA-only ENI alone."""
     by_card: list[set[str]] = [set() for _ in node.stores]
@@ -147,7 +147,9 @@ def cards_with_a_store(
 # --- into the store -------------------------------------------------------------------
 
 
-def tag_eni(node: Node, attached: AttachedEni, described: dict[str, EniDescription]) -> Step[None]:
+def tag_eni(
+    node: NodeState, attached: AttachedEni, described: dict[str, EniDescription]
+) -> Step[None]:
     """Give an ENI that the agent takes over the node's tags that it lacks; none to a trunk.
 
     Raises the `CloudError` of the fifth try.
@@ -162,7 +164,7 @@ def tag_eni(node: Node, attached: AttachedEni, described: dict[str, EniDescripti
         yield from persist(node, TagEni(attached.eni_id), TAG)
 
 
-def set_up(node: Node, attached: AttachedEni, kind: str = "interface") -> Step[None]:
+def set_up(node: NodeState, attached: AttachedEni, kind: str = "interface") -> Step[None]:
     """Enter an attached ENI into its card's store, with all that it holds.
 
     `kind` is its interface type; an ENI that this node made is a plain one. Raises
@@ -200,7 +202,7 @@ def set_up(node: Node, attached: AttachedEni, kind: str = "interface") -> Step[N
     del node.unfinished[attached.eni_id]
 
 
-def finish_set_up(node: Node) -> Step[None]:
+def finish_set_up(node: NodeState) -> Step[None]:
     """Set up the ENIs again whose set-up failed (rule `finish_set_up`)."""
     shown = {eni.eni_id: eni for eni in (yield from read_attached(node))}
     for eni_id, kind in list(node.unfinished.items()):
@@ -213,7 +215,7 @@ def finish_set_up(node: Node) -> Step[None]:
 
 
 def add_cidrs(
-    node: Node,
+    node: NodeState,
     store: DataStore,
     eni_id: str,
     addresses: Iterable[str] = (),
@@ -243,7 +245,7 @@ def add_cidrs(
         node.aside.give_back(store)
 
 
-def _take_ipv6_prefix(node: Node, store: DataStore, eni_id: str) -> Step[None]:
+def _take_ipv6_prefix(node: NodeState, store: DataStore, eni_id: str) -> Step[None]:
     """Add an ENI's first /80, asking for one where it has none (pool-rules section 1)."""
     (description,) = yield DescribeEnis((eni_id,))
     prefixes = description.ipv6_prefixes or (yield AssignIpv6Prefix(eni_id))

@@ -12,13 +12,13 @@ import random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 GROUP_SLOTS = 8
 """A Go map of so many entries at most is walked from one of its slots on, around."""
 
 
-def in_turn(node: Node) -> list[int]:
+def in_turn(node: NodeState) -> list[int]:
     """Return the cards in the order of a look now; ascending where the policy packs.
 
     What is drawn depends on the node's seed and the time alone: a look that does nothing may

@@ -7,10 +7,11 @@ section 9, "Excluded ENIs".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ipam_core.errors import IpamError
 from ipam_core.node import shrink
+from ipam_core.node.state import Emptied
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -18,22 +19,13 @@ if TYPE_CHECKING:
 
     from ipam_core._store import Assignment
     from ipam_core.effects import Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 EMPTY_FOR_NS = 5 * NS
 """What the last pod left is dropped from the store after this long."""
 
 
-class Emptied(NamedTuple):
-    """An address or prefix of an excluded ENI that the last pod left."""
-
-    due_ns: int
-    card: int
-    eni_id: str
-    cidr: str
-
-
-def clean_up(node: Node) -> Step[None]:
+def clean_up(node: NodeState) -> Step[None]:
     """Give back what excluded ENIs of card 0 hold of the mode's kind without pods.
 
     Only of card 0: the agent looks for each of them there.
@@ -46,7 +38,7 @@ def clean_up(node: Node) -> Step[None]:
                 yield from shrink.give_back_addresses(node, node.store, eni_id)
 
 
-def note_released(node: Node, released: Iterable[Assignment]) -> None:
+def note_released(node: NodeState, released: Iterable[Assignment]) -> None:
     """Note what pods left empty on excluded ENIs."""
     due_ns = node.clock_ns() + EMPTY_FOR_NS
     for assignment in released:
@@ -60,7 +52,7 @@ def note_released(node: Node, released: Iterable[Assignment]) -> None:
                 node.emptied.append(Emptied(due_ns, card, eni_id, cidr))
 
 
-def drop_emptied(node: Node) -> None:
+def drop_emptied(node: NodeState) -> None:
     """Drop from the stores what stayed empty long enough; EC2 is told nothing.
 
     A reconcile takes it over again. The agent's counter of prefixes goes on counting it.
@@ -81,7 +73,7 @@ def drop_emptied(node: Node) -> None:
             continue  # a pod has it again, or it went
 
 
-def give_back_emptied(node: Node) -> Step[None]:
+def give_back_emptied(node: NodeState) -> Step[None]:
     """Give back to EC2 what pods left empty, at once (rule `give_back_excluded`)."""
     while node.emptied:
         _, card, eni_id, cidr = node.emptied.popleft()

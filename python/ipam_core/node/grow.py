@@ -26,10 +26,10 @@ from ipam_core.node.tries import SEE_IN_METADATA
 
 if TYPE_CHECKING:
     from ipam_core.effects import AttachedEni, EniConfig, Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 
-def grow(node: Node, card: int) -> Step[None]:
+def grow(node: NodeState, card: int) -> Step[None]:
     """Grow a card's pool by one step.
 
     Raises the `CloudError` of AssignPrivateIpAddresses that ended the step, unless it
@@ -57,7 +57,7 @@ def grow(node: Node, card: int) -> Step[None]:
         node.note_change()
 
 
-def _grow_attached(node: Node, card: int) -> Step[bool]:
+def _grow_attached(node: NodeState, card: int) -> Step[bool]:
     """Ask for addresses on the first attached ENI that has room; return whether one grew."""
     store = node.stores[card]
     want = node.decide(card).want
@@ -91,7 +91,7 @@ def _grow_attached(node: Node, card: int) -> Step[bool]:
 
 
 def _assign(
-    node: Node, card: int, eni_id: str, n_slots: int
+    node: NodeState, card: int, eni_id: str, n_slots: int
 ) -> Step[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Ask for what the card wants on one ENI; return (addresses, prefixes).
 
@@ -124,7 +124,7 @@ def _assign_or_one(
     return cidrs
 
 
-def add_eni(node: Node, card: int) -> Step[None]:
+def add_eni(node: NodeState, card: int) -> Step[None]:
     """Create, attach and take over one ENI; what fails half way is undone.
 
     Raises the `CloudError` that prevented it, having started the pause where creating
@@ -146,7 +146,7 @@ def add_eni(node: Node, card: int) -> Step[None]:
 
 
 def _create_and_attach(
-    node: Node, card: int, config: EniConfig | None
+    node: NodeState, card: int, config: EniConfig | None
 ) -> Step[tuple[str, int, int]]:
     """Create and attach an ENI; return its id and the addresses and prefixes asked for."""
     eni_id, n_addresses, n_prefixes = yield from _create(node, card, config)
@@ -164,7 +164,7 @@ def _create_and_attach(
     return eni_id, n_addresses, n_prefixes
 
 
-def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, int, int]]:
+def _create(node: NodeState, card: int, config: EniConfig | None) -> Step[tuple[str, int, int]]:
     """Create an ENI in the first subnet that takes it, with prefixes if there may be any."""
     subnet_ids = [config.subnet_id] if config else (yield from subnets.of_new_eni(node))
     groups = config.security_groups if config else ()
@@ -198,7 +198,7 @@ def _create(node: Node, card: int, config: EniConfig | None) -> Step[tuple[str, 
 
 
 def _wait_for_metadata(
-    node: Node, card: int, eni_id: str, n_addresses: int, n_prefixes: int
+    node: NodeState, card: int, eni_id: str, n_addresses: int, n_prefixes: int
 ) -> Step[AttachedEni]:
     """Wait until metadata shows the ENI on its card with its addresses; return what it shows.
 

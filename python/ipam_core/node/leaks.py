@@ -18,7 +18,7 @@ from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX
 
 if TYPE_CHECKING:
     from ipam_core.effects import Effect, EniDescription, Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
     from ipam_core.node.tries import Tries
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
@@ -34,7 +34,7 @@ class Cleanup:
     tagged_created_at: tuple[str, ...]
 
 
-def clean(node: Node, now_s: float) -> Step[Cleanup]:
+def clean(node: NodeState, now_s: float) -> Step[Cleanup]:
     """Run the task once; `now_s` is wall-clock time (Unix seconds).
 
     Where the search fails nothing is found; an ENI that cannot be deleted or tagged is
@@ -64,7 +64,7 @@ def clean(node: Node, now_s: float) -> Step[Cleanup]:
     return Cleanup(deleted=tuple(deleted), tagged_created_at=tuple(tagged))
 
 
-def _tried(node: Node, effect: Effect, tries: Tries) -> Step[bool]:
+def _tried(node: NodeState, effect: Effect, tries: Tries) -> Step[bool]:
     """Return whether EC2 did it in the end; an ENI that is gone already is deleted."""
     try:
         yield from persist(node, effect, tries)

@@ -15,10 +15,10 @@ from ipam_core.node import attach
 if TYPE_CHECKING:
     from ipam_core._store import DataStore
     from ipam_core.effects import AttachedEni, EniDescription, Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 
-def reconcile(node: Node) -> Step[None]:
+def reconcile(node: NodeState) -> Step[None]:
     """Compare every card with what is attached; add what is new, drop what is gone.
 
     A read that fails ends it, and it is due again. Which ENIs are unmanaged is counted anew;
@@ -63,7 +63,7 @@ def reconcile(node: Node) -> Step[None]:
     node.note_change()
 
 
-def find_trunk(node: Node) -> Step[None]:
+def find_trunk(node: NodeState) -> Step[None]:
     """Take the trunk ENI over once it is attached: all that a node does later in IPv6 mode."""
     try:
         attached = yield from attach.read_attached(node)
@@ -75,7 +75,7 @@ def find_trunk(node: Node) -> Step[None]:
         node.note_failure(error)
 
 
-def _may_be_attached(node: Node, eni_id: str) -> Step[bool]:
+def _may_be_attached(node: NodeState, eni_id: str) -> Step[bool]:
     """Ask EC2 about an ENI that metadata lacks: False only where it is not attached here.
 
     The node's primary ENI, which cannot be detached, tells which instance this is.
@@ -92,7 +92,7 @@ def _may_be_attached(node: Node, eni_id: str) -> Step[bool]:
     return eni.attachment_id is not None and all(o.instance_id == eni.instance_id for o in others)
 
 
-def strike(node: Node) -> Step[None]:
+def strike(node: NodeState) -> Step[None]:
     """Have the checkpoint forget what it shall.
 
     What could not be struck, or was not when the step ended early, is tried again.
@@ -114,7 +114,9 @@ def strike(node: Node) -> Step[None]:
     del node.to_forget[: len(shall)]  # what was added meanwhile is behind
 
 
-def _take_over(node: Node, eni: AttachedEni, described: dict[str, EniDescription]) -> Step[None]:
+def _take_over(
+    node: NodeState, eni: AttachedEni, described: dict[str, EniDescription]
+) -> Step[None]:
     """Tag a new ENI and set it up; one whose set-up fails may be in the store without addresses."""
     shown = described.get(eni.eni_id)
     try:
@@ -124,7 +126,7 @@ def _take_over(node: Node, eni: AttachedEni, described: dict[str, EniDescription
         node.note_failure(error)
 
 
-def _reconcile_eni(node: Node, store: DataStore, shown: AttachedEni) -> Step[None]:
+def _reconcile_eni(node: NodeState, store: DataStore, shown: AttachedEni) -> Step[None]:
     """Reconcile one ENI's secondary IPs, then its prefixes; EC2 is asked once for each.
 
     Metadata that agrees with the store is believed, but for what this node once gave back:
@@ -172,7 +174,7 @@ def _reconcile_eni(node: Node, store: DataStore, shown: AttachedEni) -> Step[Non
                 node.note_lost(store.remove_prefix(eni_id, cidr, force=True))
 
 
-def _ask_ec2(node: Node, eni_id: str, field: str) -> Step[set[str] | None]:
+def _ask_ec2(node: NodeState, eni_id: str, field: str) -> Step[set[str] | None]:
     try:
         (description,) = yield DescribeEnis((eni_id,))
     except CloudError as error:

@@ -33,7 +33,8 @@ from ipam_core.pool import decide
 if TYPE_CHECKING:
     from ipam_core._store import DataStore
     from ipam_core.effects import Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
+    from ipam_core.pool import Decision
 
 _BEYOND_ANY_POOL = 1 << 32
 """No pool holds so many: a target above it, up to the agent's 64 bits, keeps as much."""
@@ -41,7 +42,7 @@ AFTER_DETACH_S = 2.0
 """EC2 takes a while to detach; deleting waits for it."""
 
 
-def may_change_enis(node: Node) -> Step[bool]:
+def may_change_enis(node: NodeState) -> Step[bool]:
     """Return whether the node may grow or free an ENI: neither terminating nor cordoned.
 
     A node whose taints cannot be read counts as schedulable (isNodeNonSchedulable).
@@ -57,7 +58,7 @@ def may_change_enis(node: Node) -> Step[bool]:
         return True
 
 
-def give_back(node: Node, card: int) -> Step[None]:
+def give_back(node: NodeState, card: int) -> Step[None]:
     """Give back what is over the targets, ENI by ENI, with one budget for the card.
 
     Addresses leave the store first; if EC2 then refuses, a reconcile finds them later.
@@ -91,7 +92,7 @@ def is_prefix(cidr: str) -> bool:
     return "/" in cidr
 
 
-def lone_to_spare(node: Node, card: int) -> list[tuple[str, list[str]]]:
+def lone_to_spare(node: NodeState, card: int) -> list[tuple[str, list[str]]]:
     """Return the secondary IPs that the pool can do without, by ENI, where a node falls back.
 
     They were taken for want of a /28 (rule `fallback_to_addresses`); once prefixes hold
@@ -110,7 +111,7 @@ def lone_to_spare(node: Node, card: int) -> list[tuple[str, list[str]]]:
     return found
 
 
-def give_back_lone(node: Node, card: int) -> Step[bool]:
+def give_back_lone(node: NodeState, card: int) -> Step[bool]:
     """Give back secondary IPs that the pool can do without; return whether there were any."""
     spare = lone_to_spare(node, card)
     for eni_id, addresses in spare:
@@ -118,18 +119,18 @@ def give_back_lone(node: Node, card: int) -> Step[bool]:
     return bool(spare)
 
 
-def give_back_prefixes(node: Node, store: DataStore, eni_id: str) -> Step[None]:
+def give_back_prefixes(node: NodeState, store: DataStore, eni_id: str) -> Step[None]:
     """Give back every prefix of an ENI that no pod uses."""
     yield from _hand_over(node, store, eni_id, prefixes=store.freeable_prefixes(eni_id))
 
 
-def give_back_addresses(node: Node, store: DataStore, eni_id: str) -> Step[None]:
+def give_back_addresses(node: NodeState, store: DataStore, eni_id: str) -> Step[None]:
     """Give back every secondary IP of an ENI that no pod uses."""
     yield from _hand_over(node, store, eni_id, addresses=store.freeable_addresses(eni_id))
 
 
 def _hand_over(
-    node: Node,
+    node: NodeState,
     store: DataStore,
     eni_id: str,
     *,
@@ -169,7 +170,7 @@ def _hand_over(
     return len(gone[0]) + len(gone[1])
 
 
-def give_back_cidr(node: Node, store: DataStore, eni_id: str, cidr: str) -> Step[None]:
+def give_back_cidr(node: NodeState, store: DataStore, eni_id: str, cidr: str) -> Step[None]:
     """Give one address or prefix back, if no pod uses it."""
     if is_prefix(cidr):
         yield from _hand_over(node, store, eni_id, prefixes=[cidr])
@@ -186,7 +187,14 @@ def has_idle_eni(store: DataStore, now_ns: int) -> bool:
     )
 
 
-def free_one_eni(node: Node, card: int) -> Step[None]:
+def may_spare_eni(node: NodeState, card: int, decision: Decision) -> bool:
+    """Return whether a pool check tries to free an ENI of a card."""
+    return decision.enis_to_spare or (
+        node.prefix_mode and has_idle_eni(node.stores[card], node.clock_ns())
+    )
+
+
+def free_one_eni(node: NodeState, card: int) -> Step[None]:
     """Free at most one ENI that the targets do not need; never on a cordoned node."""
     if not (yield from may_change_enis(node)):
         return
@@ -195,12 +203,12 @@ def free_one_eni(node: Node, card: int) -> Step[None]:
         yield from _free(node, card, eni_id)
 
 
-def has_freeable_eni(node: Node, card: int) -> bool:
+def has_freeable_eni(node: NodeState, card: int) -> bool:
     """Return whether an ENI would be freed now, were the node not cordoned."""
     return _freeable(node, card) is not None
 
 
-def _freeable(node: Node, card: int) -> str | None:
+def _freeable(node: NodeState, card: int) -> str | None:
     """Return an ENI that the node's targets do not need, and that it would not miss."""
     decision = node.decide(card)
     eni_id = _find_freeable(node, card, decision.warm_ip + decision.kept, decision.minimum_ip)
@@ -209,7 +217,7 @@ def _freeable(node: Node, card: int) -> str | None:
     return eni_id
 
 
-def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str | None]:
+def free_under(node: NodeState, card: int, warm_ip: int, minimum_ip: int) -> Step[str | None]:
     """Free one ENI under these targets; return its id, or None if none can go."""
     eni_id = _find_freeable(node, card, warm_ip, minimum_ip)
     if eni_id is not None:
@@ -217,7 +225,7 @@ def free_under(node: Node, card: int, warm_ip: int, minimum_ip: int) -> Step[str
     return eni_id
 
 
-def _find_freeable(node: Node, card: int, warm_ip: int, minimum_ip: int) -> str | None:
+def _find_freeable(node: NodeState, card: int, warm_ip: int, minimum_ip: int) -> str | None:
     answer = node.stores[card].find_freeable_eni(
         warm_ip=min(warm_ip, _BEYOND_ANY_POOL),
         minimum_ip=min(minimum_ip, _BEYOND_ANY_POOL),
@@ -230,7 +238,7 @@ def _find_freeable(node: Node, card: int, warm_ip: int, minimum_ip: int) -> str 
     return answer.eni_id
 
 
-def _free(node: Node, card: int, eni_id: str) -> Step[None]:
+def _free(node: NodeState, card: int, eni_id: str) -> Step[None]:
     """Take an ENI out of the store, then out of EC2."""
     node.stores[card].remove_eni(eni_id)
     try:
@@ -239,7 +247,7 @@ def _free(node: Node, card: int, eni_id: str) -> Step[None]:
         node.note_failure(error)
 
 
-def _is_missed(node: Node, card: int, eni_id: str) -> bool:
+def _is_missed(node: NodeState, card: int, eni_id: str) -> bool:
     """Return whether the pool would be low without an ENI, and get another at once."""
     held = node.stores[card].eni_stats(eni_id, node.clock_ns())
     total = 0 if held.eni.excluded else held.total
@@ -247,7 +255,7 @@ def _is_missed(node: Node, card: int, eni_id: str) -> bool:
     return decide(view, node.policy).low
 
 
-def detach_and_delete(node: Node, eni_id: str) -> Step[None]:
+def detach_and_delete(node: NodeState, eni_id: str) -> Step[None]:
     """Detach and delete an ENI, each tried again with back-off; gone already is fine."""
     try:
         (description,) = yield DescribeEnis((eni_id,))
@@ -259,7 +267,7 @@ def detach_and_delete(node: Node, eni_id: str) -> Step[None]:
     yield from delete_eni(node, eni_id)
 
 
-def delete_eni(node: Node, eni_id: str) -> Step[None]:
+def delete_eni(node: NodeState, eni_id: str) -> Step[None]:
     """Delete a detached ENI, tried again with back-off; gone already is fine."""
     try:
         yield from persist(node, DeleteEni(eni_id), DELETE)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
-from ipam_core.ipamd.messages import START_ADDRESS_TWICE, START_CANNOT_GROW, START_NO_ENI
 from ipam_core.node import attach, cards, excluded, grow, reconcile, shrink, subnets
 from ipam_core.node.tries import SET_UP_AT_START
 from ipam_core.node.unattached import Kept
@@ -21,10 +20,18 @@ from ipam_core.settings import problems
 if TYPE_CHECKING:
     from ipam_core._store import DataStore
     from ipam_core.effects import AttachedEni, CheckpointEntry, Step
-    from ipam_core.node.node import Node
-
+    from ipam_core.node.state import NodeState
 
 logger = logging.getLogger(__name__)
+
+START_ADDRESS_TWICE = "Error while reading datastore: datastore: IP already in data store"
+"""Why a start fails where its checkpoint has an address twice (ReadBackingStore)."""
+
+START_CANNOT_GROW = "error while trying to increase datastore pool"
+"""Why a start fails when AssignPrivateIpAddresses fails (handlePreScaling)."""
+
+START_NO_ENI = "Failed to attach any ENIs for custom networking"
+"""Why a start fails under custom networking with an empty pool (handlePreScaling)."""
 
 
 class StartError(IpamError):
@@ -36,7 +43,7 @@ class StartError(IpamError):
         self.cause = cause
 
 
-def start(node: Node) -> Step[None]:
+def start(node: NodeState) -> Step[None]:
     """Start a node whose stores are empty. Raises `StartError`."""
     if refused := problems(node.settings, nitro=node.nitro):
         raise StartError("; ".join(refused))
@@ -55,7 +62,7 @@ def start(node: Node) -> Step[None]:
         yield from _grow_once(node)
 
 
-def _take_over(node: Node) -> Step[None]:
+def _take_over(node: NodeState) -> Step[None]:
     """Enter what is attached into the stores. Raises the `CloudError` that ends the start.
 
     An ENI whose set-up fails for good is left as it is: in the store, without addresses.
@@ -77,7 +84,7 @@ def _take_over(node: Node) -> Step[None]:
         yield from _set_up(node, eni, shown.interface_type if shown else "interface")
 
 
-def _without_excluded(node: Node, enis: list[AttachedEni]) -> Step[list[AttachedEni]]:
+def _without_excluded(node: NodeState, enis: list[AttachedEni]) -> Step[list[AttachedEni]]:
     """Leave ENIs out whose subnet is excluded: in IPv6 mode nothing of them is used."""
     left = []
     for eni in enis:
@@ -86,7 +93,7 @@ def _without_excluded(node: Node, enis: list[AttachedEni]) -> Step[list[Attached
     return left
 
 
-def _set_up(node: Node, eni: AttachedEni, kind: str) -> Step[None]:
+def _set_up(node: NodeState, eni: AttachedEni, kind: str) -> Step[None]:
     for n_failed in range(1, SET_UP_AT_START.most + 1):
         try:
             yield from attach.set_up(node, eni, kind)
@@ -99,7 +106,7 @@ def _set_up(node: Node, eni: AttachedEni, kind: str) -> Step[None]:
     logger.warning("gave up on ENI %s: %s", eni.eni_id, node.last_error)
 
 
-def _restore(node: Node) -> Step[None]:
+def _restore(node: NodeState) -> Step[None]:
     """Take assignments over from the checkpoint.
 
     Those whose address is not attached are dropped, or under `keep_unattached` kept
@@ -126,7 +133,7 @@ def _restore(node: Node) -> Step[None]:
     yield from reconcile.strike(node)
 
 
-def _take_up(node: Node, store: DataStore, entry: CheckpointEntry, now_ns: int) -> bool:
+def _take_up(node: NodeState, store: DataStore, entry: CheckpointEntry, now_ns: int) -> bool:
     """Put an entry into a store; return whether its address is there."""
     try:
         if entry.released_ago_s is None:
@@ -139,7 +146,7 @@ def _take_up(node: Node, store: DataStore, entry: CheckpointEntry, now_ns: int) 
     return True
 
 
-def _keep_or_drop(node: Node, entry: CheckpointEntry, now_ns: int) -> None:
+def _keep_or_drop(node: NodeState, entry: CheckpointEntry, now_ns: int) -> None:
     """Do what the policy says with an entry whose address is not attached."""
     if entry.released_ago_s is not None:
         return
@@ -160,7 +167,7 @@ def _holder(entry: CheckpointEntry, now_ns: int) -> Kept:
     return Kept(sandbox, entry.pod, now_ns - round(entry.assigned_ago_s * 1e9))
 
 
-def _drain_other_mode(node: Node) -> Step[None]:
+def _drain_other_mode(node: NodeState) -> Step[None]:
     """Give back the unused addresses of the mode that the node is not in."""
     for card in node.cards:
         store = node.stores[card]
@@ -171,7 +178,7 @@ def _drain_other_mode(node: Node) -> Step[None]:
                 yield from shrink.give_back_prefixes(node, store, eni_id)
 
 
-def _one_eni_a_card(node: Node) -> Step[None]:
+def _one_eni_a_card(node: NodeState) -> Step[None]:
     """Create an ENI on each card above 0 that has none; what fails is left so (IPv6 mode)."""
     if not (yield from shrink.may_change_enis(node)):
         return
@@ -183,7 +190,7 @@ def _one_eni_a_card(node: Node) -> Step[None]:
                 node.note_failure(error)
 
 
-def _grow_once(node: Node) -> Step[None]:
+def _grow_once(node: NodeState) -> Step[None]:
     low = [card for card in cards.in_turn(node) if node.decide(card).low]
     for card in low:
         try:

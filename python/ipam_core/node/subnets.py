@@ -15,13 +15,13 @@ from ipam_core.tags import ROLE_TAG, SUBNET_CLUSTER_PREFIX
 
 if TYPE_CHECKING:
     from ipam_core.effects import Step, SubnetDescription
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 PRIMARY_SUBNET = ""
 """The primary ENI's subnet, as `CreateEni` names it."""
 
 
-def is_excluded(node: Node, subnet_id: str) -> Step[bool]:
+def is_excluded(node: NodeState, subnet_id: str) -> Step[bool]:
     """Return whether ENIs of a subnet give pods no address.
 
     Tagged 0, or tagged for pods but of other clusters only. A subnet that EC2 does not
@@ -39,7 +39,7 @@ def is_excluded(node: Node, subnet_id: str) -> Step[bool]:
     return subnet is not None and _is_excluded(node, subnet)
 
 
-def of_new_eni(node: Node) -> Step[list[str]]:
+def of_new_eni(node: NodeState) -> Step[list[str]]:
     """Return the subnets for a new ENI, in the order in which they are tried.
 
     With subnet discovery: those that are tagged for pods, and the primary ENI's unless it is
@@ -77,18 +77,18 @@ def _none_usable() -> CloudError:
     return CloudError(CreateEni.api, "NoSubnet", f"no subnet of this zone may be used: {ROLE_TAG}")
 
 
-def _is_excluded(node: Node, subnet: SubnetDescription) -> bool:
+def _is_excluded(node: NodeState, subnet: SubnetDescription) -> bool:
     role = subnet.tags.get(ROLE_TAG, "")
     return role != "" and (role == "0" or _of_other_clusters(node, subnet))
 
 
-def _takes_enis(node: Node, subnet: SubnetDescription, primary: str) -> bool:
+def _takes_enis(node: NodeState, subnet: SubnetDescription, primary: str) -> bool:
     """Return whether new ENIs may go to a subnet; any role but 0 and none includes it."""
     included = bool(subnet.tags.get(ROLE_TAG)) or subnet.subnet_id == primary
     return included and not _is_excluded(node, subnet)
 
 
-def _of_other_clusters(node: Node, subnet: SubnetDescription) -> bool:
+def _of_other_clusters(node: NodeState, subnet: SubnetDescription) -> bool:
     """Return whether a subnet's tags name clusters, and CLUSTER_NAME is none of them."""
     name = node.settings.cluster_name
     named = [key for key in subnet.tags if key.startswith(SUBNET_CLUSTER_PREFIX)]

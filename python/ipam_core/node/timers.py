@@ -15,6 +15,8 @@ from ipam_core.units import NS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LOOK_INTERVAL_S = 5.0
+"""The loop's period; a look comes after half of it, a reconcile may come after the rest."""
 FULL_SUBNET_PAUSE_S = 120
 """No growing within this long of an answer that the subnet is full, the last second included."""
 SHRINK_INTERVAL_S = 30

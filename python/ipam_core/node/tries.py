@@ -15,7 +15,7 @@ from ipam_core.errors import CloudError, NotFoundError
 
 if TYPE_CHECKING:
     from ipam_core.effects import Effect, Step
-    from ipam_core.node.node import Node
+    from ipam_core.node.state import NodeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Tries:
 
     LONGEST_WAIT_S = 60.0
 
-    def wait(self, node: Node, n_failed: int) -> Step[None]:
+    def wait(self, node: NodeState, n_failed: int) -> Step[None]:
         """Wait as after the n-th failure."""
         delay_s = min(self.first_s * self.growth ** (n_failed - 1), self.LONGEST_WAIT_S)
         yield Sleep(node.jittered(delay_s, self.jitter))
@@ -48,7 +48,7 @@ SEE_IN_METADATA = Tries(12, 0.1)
 DESCRIBE_ALL = Tries(12, 0.01, growth=1.0, jitter=0.0)
 
 
-def persist(node: Node, effect: Effect, tries: Tries) -> Step[None]:
+def persist(node: NodeState, effect: Effect, tries: Tries) -> Step[None]:
     """Ask until EC2 agrees or the tries are used up; the last error is raised.
 
     Only a delete is not tried again where the ENI is not found: it is deleted already.

@@ -18,7 +18,7 @@ from ipam_core.cloud import drive
 from ipam_core.cloud.simulated import CHANGING_APIS, count_calls
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import HOST_NETWORK_PODS
-from ipam_core.node.node import LOOK_INTERVAL_S
+from ipam_core.node.timers import LOOK_INTERVAL_S
 from ipam_core.node.waiting import WAITS_S
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.scenario.observe import largest_first

@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ipam_core.diagnosis.explain.play import LONGEST_COOLDOWN_S, PlayedNode
-from ipam_core.node.node import LOOK_INTERVAL_S
+from ipam_core.node.timers import LOOK_INTERVAL_S
 from ipam_core.units import NS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core.cloud.codes import error_for
 from ipam_core.errors import CloudError, SubnetFullError
-from ipam_core.ipamd.messages import FULL_SUBNET_WORDING
+from ipam_core.policy import FULL_SUBNET_WORDING
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -1,10 +1,8 @@
 """One node's agent in virtual time: its loop, its restarts, and the looks it need not make.
 
 The loop is upstream's `StartNodeIPPoolManager` (pkg/ipamd/ipamd.go): wait 2.5 s, look,
-wait 2.5 s, maybe reconcile, again. A look that did nothing is followed by others that do
-nothing, until a pod comes or goes or `Node.idle_until_ns` has passed; a reconcile that
-found nothing, by others that find nothing until the node changes something. So an idle
-agent is parked, and on waking has its timers set as if it had looked all the while.
+wait 2.5 s, maybe reconcile, again. An idle agent is parked until `Node.idle_until_ns`, and
+on waking is caught up as if it had looked all the while (`ipam_core.node.idle`).
 """
 
 from __future__ import annotations
@@ -20,8 +18,7 @@ from ipam_core.errors import (
     UnknownSandboxError,
 )
 from ipam_core.node import Node
-from ipam_core.node.node import LOOK_INTERVAL_S
-from ipam_core.node.timers import RECONCILE_INTERVAL_S
+from ipam_core.node.idle import HALF_NS, PERIOD_NS, tick_ns
 from ipam_core.simulation.engine import RANK_LOOP
 from ipam_core.simulation.processes import StepProcess
 from ipam_core.simulation.scenario.restarts import checkpoint_of
@@ -38,10 +35,6 @@ if TYPE_CHECKING:
     from ipam_core.settings import Settings
     from ipam_core.simulation.processes import ApiClient
 
-PERIOD_NS = round(LOOK_INTERVAL_S * NS)
-HALF_NS = PERIOD_NS // 2
-RECONCILE_PERIOD_NS = -(-(RECONCILE_INTERVAL_S * NS + 1) // PERIOD_NS) * PERIOD_NS
-"""An idle node reconciles every 65 s: at the first chance after more than 60."""
 FIRST_CRASH_NS = 10 * NS
 LONGEST_CRASH_NS = 300 * NS
 """A container that exits is started again after 10 s, then twice as long, up to 300 s."""
@@ -253,7 +246,7 @@ class Agent:
             if not (self._skip_idle and self._reconciled_clean):
                 self._in(HALF_NS, self._reconcile)
                 return
-            self.node.timers.changed_ns = chance_ns
+            self.node.note_change(chance_ns)
         if quiet and self._skip_idle:
             self._park(now_ns)
         else:
@@ -286,16 +279,12 @@ class Agent:
 
     def _park(self, looked_ns: int) -> None:
         """Look no more until something can come of it."""
-        due_ns = self.node.idle_until_ns()
-        if not self._reconciled_clean:
-            changed_ns = self.node.timers.changed_ns
-            assert changed_ns is not None  # else it would have been reconciled at once
-            due_ns = _earliest(due_ns, changed_ns + RECONCILE_INTERVAL_S * NS + 1 - HALF_NS)
+        due_ns = self.node.idle_until_ns(reconciles=not self._reconciled_clean)
         self._parked = True
         self._n_parked += 1
         self._look_ns = looked_ns
         if due_ns is not None:
-            when_ns = max(_tick(looked_ns, due_ns), looked_ns + PERIOD_NS)
+            when_ns = max(tick_ns(looked_ns, due_ns), looked_ns + PERIOD_NS)
             self._engine.at(when_ns, RANK_LOOP, self.number, self._due, self._n_parked)
 
     def _due(self, n_parked: int) -> None:
@@ -319,33 +308,9 @@ class Agent:
 
     def _next_tick(self) -> int:
         """Return when the next look of a parked agent would be."""
-        return _tick(self._look_ns, self._engine.now_ns + 1)
+        return tick_ns(self._look_ns, self._engine.now_ns + 1)
 
     def _catch_up(self, when_ns: int) -> None:
-        """Leave the node as the looks left out before `when_ns` would have.
-
-        Each would have noted what is in use, and let go what had cooled by then.
-        """
-        last_ns = when_ns - PERIOD_NS
-        if last_ns <= self._look_ns:
-            return
-        first_look_ns, self._look_ns = self._look_ns, last_ns
-        self.node.note_in_use(last_ns)
-        for store in self.node.stores:
-            store.stats(last_ns)
-        timers = self.node.timers
-        if self._reconciled_clean and timers.changed_ns is not None:
-            due_ns = timers.changed_ns + RECONCILE_INTERVAL_S * NS + 1
-            first_ns = _tick(first_look_ns + HALF_NS, due_ns)
-            n_more = (last_ns + HALF_NS - first_ns) // RECONCILE_PERIOD_NS
-            if n_more >= 0:
-                timers.changed_ns = first_ns + n_more * RECONCILE_PERIOD_NS
-
-
-def _tick(from_ns: int, least_ns: int) -> int:
-    """Return the first time at or after `least_ns` that is whole periods after `from_ns`."""
-    return from_ns + max(-(-(least_ns - from_ns) // PERIOD_NS), 0) * PERIOD_NS
-
-
-def _earliest(one: int | None, other: int) -> int:
-    return other if one is None else min(one, other)
+        """Leave the node as the looks left out before `when_ns` would have."""
+        reconciles = not self._reconciled_clean
+        self._look_ns = self.node.catch_up(self._look_ns, when_ns, reconciles=reconciles)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud.region import PRIMARY_SUBNET, Fault
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.errors import InputError, NotReadyError, UnknownSandboxError
-from ipam_core.node.node import LOOK_INTERVAL_S
+from ipam_core.node.timers import LOOK_INTERVAL_S
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.scenario import outside
 from ipam_core.simulation.scenario.checking import Mismatch, compare
