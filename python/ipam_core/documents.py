@@ -13,6 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
+from ipam_core.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,30 +61,34 @@ def text_of(stream: IO[bytes], most: int = LARGEST) -> str:
         raise InputError(f"not {name} text at byte {error.start}") from None
 
 
-def load_documents(text: str) -> list[Any]:
+def load_documents(text: str, *, each_key_once: bool = False) -> list[Any]:
     """Return the documents in `text` that are not null: one of JSON, or any number of YAML.
 
     JSON goes first: it is faster, and may have tabs between its tokens, which YAML may not.
+    Of a key that a mapping has twice, the last counts; with `each_key_once` it is refused,
+    as whoever wrote the file by hand meant both.
 
     Raises:
         InputError: neither, in one line that says where; or beyond the bounds above.
     """
     try:
-        documents = [load_json(text)]
+        documents = [load_json(text, each_key_once=each_key_once)]
     except json.JSONDecodeError:
-        documents = _load_yaml(text)
+        documents = _load_yaml(text, each_key_once)
     return [document for document in documents if document is not None]
 
 
-def load_json(text: str) -> Any:
+def load_json(text: str, *, each_key_once: bool = False) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        InputError: more values, or nested deeper, or a longer number, than allowed.
+        InputError: more values, or nested deeper, or a longer number, than allowed; with
+            `each_key_once` a key that an object has twice.
         json.JSONDecodeError: not JSON; a `ValueError` that says where.
     """
     _check_values(sum(map(text.count, ",[{")), MOST_VALUES)
-    return _decoded(json.loads, text)
+    once = {"object_pairs_hook": _of_pairs} if each_key_once else {}
+    return _decoded(json.loads, text, **once)
 
 
 def load_json_values(text: str) -> Iterator[Any]:
@@ -106,13 +111,23 @@ def _end_of_space(text: str, at: int) -> int:
     return at
 
 
-def _decoded(decode: Callable[..., Any], *arguments: Any) -> Any:
+def _of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object whose keys are all different."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _twice(key)
+        found[key] = value
+    return found
+
+
+def _decoded(decode: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Return what a decoder makes of its arguments, within the bounds."""
     try:
-        document = decode(*arguments)
+        document = decode(*arguments, **options)
     except RecursionError:
         raise _too_deep() from None
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, InputError):
         raise
     except ValueError as error:
         raise InputError(f"a number that is too long: {error}") from None
@@ -130,13 +145,15 @@ def _decoded(decode: Callable[..., Any], *arguments: Any) -> Any:
     raise _too_deep()
 
 
-def _load_yaml(text: str) -> list[Any]:
+def _load_yaml(text: str, each_key_once: bool) -> list[Any]:
     import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
 
     # The loader in C is five times as fast; that it calls itself for each level of nesting
     # does no harm once the depth is known.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        if each_key_once:
+            _check_keys(yaml, yaml.parse(text, loader))
         _check_yaml(yaml, yaml.parse(text, loader))
         return list(yaml.load_all(text, loader))
     except yaml.MarkedYAMLError as error:
@@ -175,6 +192,35 @@ def _check_yaml(yaml: Any, events: Any) -> None:
         _check_values(n_values, MOST_YAML_VALUES)
         if len(opened) > DEEPEST:
             raise _too_deep()
+
+
+def _check_keys(yaml: Any, events: Any) -> None:
+    """Refuse a stream of YAML events in which a mapping has a key twice. Cost: one pass."""
+    kind_of = yaml.resolver.Resolver().resolve
+    lists: set[tuple[str, str]] = set()  # stands for the keys of a list, which has none
+    opened = [lists]
+    is_key = [False]  # whether what comes next in each is a key
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            opened.pop()
+            is_key.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            keys = opened[-1]
+            if is_key[-1] and isinstance(event, yaml.ScalarEvent) and event.value != "<<":
+                kind = event.tag or kind_of(yaml.ScalarNode, event.value, event.implicit)
+                key = (kind, event.value)  # 1 is another key than "1"
+                if key in keys:
+                    raise _twice(event.value, event.start_mark.line + 1)
+                keys.add(key)
+            is_key[-1] = keys is not lists and not is_key[-1]
+            if isinstance(event, yaml.CollectionStartEvent):
+                is_key.append(isinstance(event, yaml.MappingStartEvent))
+                opened.append(set() if is_key[-1] else lists)
+
+
+def _twice(key: str, line: int = 0) -> InputError:
+    where = f"line {line}: " if line else ""
+    return InputError(f"{where}the key {quoted(key)} is there twice in one mapping")
 
 
 def _check_values(n_values: int, most: int) -> None:

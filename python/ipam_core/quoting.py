@@ -7,12 +7,18 @@ message, a table or a picture passes through here.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 QUOTED = 60
 """A value that a message quotes has at most so many characters."""
 _LONGEST_INTEGER_BITS = 192
 _GAP = " ... "
+_CONTAINER_ID = re.compile(
+    r'(?<![\w:])[0-9a-f]{64}(?!\w)|(?<=sandbox ")[^"]+|(?<=sandbox \\")[^"\\]+|'
+    r'(?i:(?<=containerid:")|(?<=containerid: ")|(?<=containerid=")|(?<=containerid "))[^"]+'
+)
+"""As runtimes make one, 64 hexadecimal digits, and wherever the kubelet or the agent names one."""
 
 
 def visible(text: str) -> str:
@@ -28,6 +34,14 @@ def visible(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
+
+
+def without_container_ids(text: str) -> str:
+    """Return text with "..." for every container id: whoever knows one can act on it.
+
+    The digest of an image, after `sha256:`, stays. Cost: linear.
+    """
+    return _CONTAINER_ID.sub("...", text)
 
 
 def cut(text: str, most: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -55,9 +57,9 @@ def fleet(tmp_path):
     return file
 
 
-def working(process):
+def working(pid):
     """Return whether a process has used so much time that it has loaded and plays."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > 1.5
 
 
@@ -89,12 +91,109 @@ def test_an_interrupted_search_on_processes_ends_at_once_without_a_result(tmp_pa
 )
 def test_an_interrupted_run_ends_at_once_without_a_result(fleet, arguments):
     process = start(*arguments, fleet)
-    wait_for(lambda: working(process), "does not work")
+    wait_for(lambda: working(process.pid), "does not work")
     process.send_signal(signal.SIGINT)
     before = time.monotonic()
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
     assert time.monotonic() - before < 5
+
+
+@pytest.fixture
+def scattered(tmp_path):
+    """A subnet whose nodes' addresses lie anywhere: the best drains take minutes to find."""
+    chance = random.Random(1)
+    offsets = chance.sample(range(4, (1 << 14) - 1), 6000)
+    addresses = iter([f"10.0.{offset >> 8}.{offset & 255}" for offset in offsets])
+    tag = {"Key": "node.k8s.amazonaws.com/instance_id", "Value": "i"}
+    interfaces = [
+        {
+            "NetworkInterfaceId": f"eni-{node}-{device}",
+            "SubnetId": "subnet-1",
+            "InterfaceType": "interface",
+            "PrivateIpAddresses": [
+                {"Primary": number == 0, "PrivateIpAddress": next(addresses)}
+                for number in range(10)
+            ],
+            "Attachment": {"InstanceId": f"i-{node}", "DeviceIndex": device},
+            "TagSet": [tag],
+        }
+        for node in range(300)
+        for device in range(2)
+    ]
+    subnet = {"SubnetId": "subnet-1", "CidrBlock": "10.0.0.0/18", "AvailableIpAddressCount": 10379}
+    file = tmp_path / "subnet.json"
+    file.write_text(json.dumps({"Subnets": [subnet], "NetworkInterfaces": interfaces}))
+    return file
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["from a terminal", "to the parent alone"])
+def test_a_solver_at_work_is_interrupted_at_once(scattered, to_all):
+    pytest.importorskip("scipy")
+    process = start("subnet", "report", scattered, "--win", 60, "--solve-seconds", 600)
+    wait_for(lambda: any(map(working, children(process.pid))), "no solver at work")
+    at_work = children(process.pid)
+    (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
+    before = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert time.monotonic() - before < 5
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in at_work), "left behind")
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "3601", "0", "-1"])
+def test_a_search_for_drains_has_an_end(capsys, seconds):
+    from ipam_core.cli._app import run
+
+    assert run(["subnet", "report", "x.json", f"--solve-seconds={seconds}"]) == 2
+    assert capsys.readouterr().err == f"ipam-core: --solve-seconds {float(seconds)}: 0.1 to 3600\n"
+
+
+def test_an_interrupt_while_the_command_is_loaded_is_no_traceback():
+    """Of what comes before, the start of Python, its own handler tells."""
+    loading = (
+        "import importlib.abc, sys\n"
+        "class Interrupts(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'ipam_core.cli._app': raise KeyboardInterrupt\n"
+        "from ipam_core.cli import main\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", loading], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("verb", ["simulate", "check"])
+def test_a_long_scenario_shows_how_far_it_is(tmp_path, monkeypatch, capsys, verb):
+    from ipam_core.cli import _out
+    from ipam_core.cli._app import run
+
+    file = tmp_path / "long.json"
+    steps = [{"op": "boot"}, {"op": "run", "seconds": 20_000}, {"op": "run", "seconds": 20_000}]
+    scenario = {"id": "a", "instance_type": "m5.large", "steps": steps}
+    file.write_text(json.dumps([scenario, scenario]))
+    shares = []
+
+    class Told:
+        def __init__(self, what, n_bytes=None):
+            pass
+
+        def __enter__(self):
+            return shares.append
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(_out, "progress_of", Told)
+    assert run([verb, str(file)]) == 0
+    capsys.readouterr()
+    assert len(shares) >= 16  # each 1000 pool steps, and each step, of both
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.1
+    assert shares[-1] == 1
 
 
 @pytest.mark.parametrize(

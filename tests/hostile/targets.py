@@ -129,7 +129,7 @@ FLEET = {
     ],
     "workloads": [
         {"kind": "burst", "pods": 4, "at": "20s", "lifetime": "30s", "nodes": "web"},
-        {"kind": "ramp", "pods": 3, "at": "5s", "over": "30s"},
+        {"kind": "ramp", "pods": 3, "at": "6s", "over": "30s"},
         {"kind": "churn", "pods_per_node": 1, "lifetime": "40s"},
         {"kind": "daemon_set"},
         {"kind": "rolling_update", "pods": 3, "at": "1m", "max_surge": "50%", "times": 1},

@@ -26,12 +26,15 @@ from hostile.mutation import change, edited, edits, mutated, mutations, places
 from hostile.targets import (
     AGENTS_FILE,
     ENIS,
+    EVENTS,
     FLEET,
+    LOG,
     MANIFEST,
     POD_EVENTS,
     SCENARIO,
     SUBNETS,
     TARGETS,
+    TRAIL,
 )
 from ipam_core import Checkpoint, DataStore, Sandbox
 from ipam_core.checkpoint.entry import Entry, with_checksum
@@ -276,7 +279,72 @@ def agents_files(document, folder):
     return read(folder / "read.json")
 
 
+def values_of_helm(document, _):
+    from ipam_core.manifests import read_helm_values
+
+    found = read_helm_values(json.dumps(document))
+    return found.variables, found.unknown, found.version
+
+
+def addons(document, _):
+    from ipam_core.manifests import read_addon
+
+    inner = json.dumps(document["configuration"])
+    addon = document["addon"] | {"configurationValues": inner}
+    found = read_addon(json.dumps({"addon": addon}))
+    return found.variables, found.unknown, found.version
+
+
+def diagnosed(name):
+    """Return a reader of what the doctor takes from a target's file."""
+    from ipam_core.diagnosis.inputs.collect import read_case
+
+    def read(document, folder):
+        file = folder / TARGETS[name].name
+        file.write_bytes(TARGETS[name].written(document))
+        return read_case([file])
+
+    return read
+
+
+ADDON = {
+    "addon": {"addonName": "vpc-cni", "addonVersion": "v1.19.0-eksbuild.1"},
+    "configuration": {"env": {"WARM_IP_TARGET": "5", "MINIMUM_IP_TARGET": "2"}},
+}
+OF_EVENT = ("reason", "message", "name", "count", "lastTimestamp")
 READERS = {
+    "Helm values": (
+        values_of_helm,
+        TARGETS["Helm values"].document,
+        lambda path: path[0] == "env" or path[-1] == "tag",
+    ),
+    "add-on": (addons, ADDON, lambda path: path != ("addon",)),
+    "CloudTrail": (
+        diagnosed("CloudTrail"),
+        TRAIL,
+        lambda path: path[-1] in ("eventTime", "eventName", "errorCode", "errorMessage", "arn"),
+    ),
+    "events": (
+        diagnosed("events"),
+        EVENTS,
+        lambda path: path[:2] == ("items", 1) and path[-1] in OF_EVENT and "metadata" not in path,
+    ),
+    "log": (
+        diagnosed("log"),
+        LOG,
+        lambda path: (
+            (path[-1] == "msg" and path[0] not in (5, 7))  # of which the doctor knows nothing
+            or (path[-1] == "ts" and path[0] in (6, 8, 11))  # the first and last of a kind
+        ),
+    ),
+    "bundle": (
+        diagnosed("bundle"),
+        TARGETS["bundle"].document,
+        lambda path: (
+            path[-1] in ("IsPrimary", "DeviceNumber", "SubnetID", "IsPrefix", "k8sPodName")
+            or len(path) == 1
+        ),
+    ),
     "scenario": (scenarios, SCENARIO, lambda path: path[0] != "id"),
     "fleet": (fleets, FLEET, lambda path: True),
     "pod events": (pod_events, POD_EVENTS, lambda path: len(path) == 2 and path[0] > 0),

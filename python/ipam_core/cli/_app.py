@@ -15,7 +15,7 @@ from ipam_core.cli._out import (
     finish_output,
     prepare_streams,
     print_error,
-    print_lines,
+    print_line,
 )
 from ipam_core.errors import IpamError
 
@@ -39,7 +39,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from ipam_core import __version__
 
-        print_lines(f"ipam-core {__version__}")
+        print_line(f"ipam-core {__version__}")
         raise typer.Exit
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.quoting import visible
 from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from xml.etree.ElementTree import Element
 
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.finding import Finding, Kind
@@ -91,7 +91,7 @@ def _plain_finding(finding: Finding) -> dict[str, Any]:
 
 def junit(
     explained: Sequence[Explanation], kinds: Iterable[Kind], fails: Callable[[str], bool]
-) -> str:
+) -> Element:
     """Return a JUnit report: a case for each type and kind of finding, failed where it `fails`."""
     from xml.etree import ElementTree
 
@@ -112,19 +112,13 @@ def junit(
             if fails(str(kind.severity)):
                 failed += 1
                 failure = ElementTree.SubElement(
-                    case, "failure", type=str(kind.severity), message=_xml(found[0].why[0])
+                    case, "failure", type=str(kind.severity), message=found[0].why[0]
                 )
-                failure.text = _xml(f"{kind.rule}\n{why}")
+                failure.text = f"{kind.rule}\n{why}"
             else:
-                ElementTree.SubElement(case, "system-out").text = _xml(why)
+                ElementTree.SubElement(case, "system-out").text = why
         suite.attrib |= {"tests": str(cases), "failures": str(failed), "skipped": str(skipped)}
-    ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
-
-
-def _xml(text: str) -> str:
-    """Return text, line by line, with escapes for the letters that XML cannot hold."""
-    return "\n".join(map(visible, text.split("\n")))
+    return suites
 
 
 def sarif(explained: Sequence[Explanation], kinds: Iterable[Kind], origin: str) -> dict[str, Any]:

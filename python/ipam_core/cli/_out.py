@@ -18,6 +18,7 @@ from ipam_core.quoting import cut, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from xml.etree.ElementTree import Element
 
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -40,6 +41,7 @@ LONGEST_ERROR = 640
 """Letters of a line on the error stream: eight lines of a terminal."""
 LONGEST_TEXT = 4000
 """Letters of a paragraph: 50 lines."""
+_FILLER = "\0"  # no text that is shown has one
 
 
 @cache
@@ -77,7 +79,7 @@ def print_text(
     text = styled(*parts, style=style)
     lines = (
         textwrap.wrap(
-            text.plain,
+            _a_letter_a_column(text.plain),
             WIDTH - 2,
             initial_indent=indent,
             subsequent_indent=indent + "  ",
@@ -85,11 +87,12 @@ def print_text(
             drop_whitespace=True,
             replace_whitespace=False,
         )
-        if len(indent) + len(text) > WIDTH
+        if len(indent) + text.cell_len > WIDTH
         else [indent + text.plain]
     )
     at = 0
-    for number, line in enumerate(lines, 1):
+    for number, filled in enumerate(lines, 1):
+        line = filled.replace(_FILLER, "")
         piece = line[len(indent) + (2 if number > 1 else 0) :]
         at = text.plain.find(piece, at)
         shown = styled(line[: len(line) - len(piece)], text[at : at + len(piece)], style=style)
@@ -97,6 +100,15 @@ def print_text(
         if whole and number < len(lines):
             shown.append(" \\", style)
         _console().print(shown, soft_wrap=True)
+
+
+def _a_letter_a_column(text: str) -> str:
+    """Return text in which a letter of two columns is two: itself and a filler."""
+    from rich.cells import cell_len
+
+    if text.isascii():
+        return text
+    return "".join(letter + _FILLER * (cell_len(letter) - 1) for letter in text)
 
 
 def print_empty() -> None:
@@ -115,9 +127,28 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_lines(text: str) -> None:
-    """Write text for machines as it is, and a newline."""
-    sys.stdout.write(text + "\n")
+def print_line(text: str) -> None:
+    """Write one short line of our own words; quicker than `print_text`, which loads Rich."""
+    sys.stdout.write(visible(text) + "\n")
+
+
+def print_xml(root: Element) -> None:
+    """Write an element as indented XML of ASCII letters, and a newline.
+
+    What XML cannot hold, such as a terminal's escapes, is made visible, wherever it is.
+    """
+    from xml.etree import ElementTree
+
+    for element in root.iter():
+        element.text = _visible_lines(element.text)
+        element.attrib = {key: _visible_lines(value) for key, value in element.attrib.items()}
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="us-ascii", xml_declaration=True)
+    sys.stdout.write(text.decode("ascii") + "\n")
+
+
+def _visible_lines(text: str | None) -> str:
+    return "\n".join(map(visible, (text or "").split("\n")))
 
 
 def print_error(message: str) -> None:

@@ -12,7 +12,7 @@ import typer
 from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ipam_core.policy import Policy
     from ipam_core.simulation.scenario.checking import Mismatch
@@ -48,18 +48,22 @@ def check(
 
     Example: ipam-core check --seeds 50 tests/conformance/*.json
     """
-    from ipam_core.cli._out import print_json, print_text, progress
+    from ipam_core.cli._out import print_json, print_text, progress_of
     from ipam_core.simulation.files import read_scenarios
 
     scenarios = [scenario for file in files for scenario in read_scenarios(file)]
     chosen = policy_named(policy)
-    verdicts = []
-    for verdict in progress(
-        _verdicts(scenarios, seeds, chosen, jobs), total=len(scenarios), what="scenarios"
-    ):
-        verdicts.append(verdict)
-        if not as_json:
-            _print(verdict, seeds)
+    verdicts: list[Verdict] = []
+    with progress_of("scenarios") as tell:
+
+        def on_progress(share: float) -> None:
+            tell((len(verdicts) + share) / len(scenarios))
+
+        for verdict in _verdicts(scenarios, seeds, chosen, jobs, on_progress):
+            verdicts.append(verdict)
+            on_progress(0)
+            if not as_json:
+                _print(verdict, seeds)
     failed = sum(verdict.failing_seed is not None for verdict in verdicts)
     if as_json:
         print_json(
@@ -80,13 +84,20 @@ def check(
 
 
 def _verdicts(
-    scenarios: list[Scenario], seeds: int, policy: Policy, jobs: int
+    scenarios: list[Scenario],
+    seeds: int,
+    policy: Policy,
+    jobs: int,
+    on_progress: Callable[[float], None],
 ) -> Iterator[Verdict]:
-    """Judge every scenario, in order, in several processes where that is worth it."""
+    """Judge every scenario, in order, in several processes where that is worth it.
+
+    In this one `on_progress` is told the share of the scenario that is played.
+    """
     n_jobs = jobs or os.cpu_count() or 1
     if n_jobs == 1 or len(scenarios) * seeds < WORTH_A_PROCESS:
         for scenario in scenarios:
-            yield judge(scenario, seeds, policy)
+            yield judge(scenario, seeds, policy, on_progress)
         return
     from ipam_core.cli._processes import processes
 
@@ -95,12 +106,23 @@ def _verdicts(
         yield from pool.map(judge, scenarios, [seeds] * n, [policy] * n)
 
 
-def judge(scenario: Scenario, seeds: int, policy: Policy) -> Verdict:
+def judge(
+    scenario: Scenario,
+    seeds: int,
+    policy: Policy,
+    on_progress: Callable[[float], None] | None = None,
+) -> Verdict:
     """Play one scenario under seeds 0 to `seeds` - 1, up to the first that fails."""
     from ipam_core.simulation.scenario.player import play
 
     for seed in range(seeds):
-        result = play(scenario, policy=policy, seed=seed, record=False)
+        result = play(
+            scenario,
+            policy=policy,
+            seed=seed,
+            record=False,
+            on_progress=on_progress and (lambda share: on_progress((seed + share) / seeds)),  # noqa: B023
+        )
         if not result.passed:
             return Verdict(scenario.scenario_id, seed, tuple(result.mismatches))
     return Verdict(scenario.scenario_id, None, ())

@@ -109,7 +109,7 @@ def export(
 
 @checkpoint.command("show")
 def show(file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
-    """List what a checkpoint holds: each address, who holds it, since when.
+    """List what a checkpoint holds: each address, who holds it (a container id too), since when.
 
     Example: ipam-core checkpoint show ipam.db
     """

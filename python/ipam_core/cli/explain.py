@@ -24,7 +24,7 @@ from ipam_core.cli._given import (
     variable,
 )
 from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_named
-from ipam_core.cli._out import print_json, print_lines, waiting
+from ipam_core.cli._out import print_json, print_xml, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _print(
             }
         )
     elif output == "junit":
-        print_lines(junit(explained, kinds, lambda severity: severity in _failing(fail_on)))
+        print_xml(junit(explained, kinds, lambda severity: severity in _failing(fail_on)))
     elif output == "sarif":
         print_json(sarif(explained, kinds, given.origin))
     else:

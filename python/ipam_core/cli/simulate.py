@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.simulation.scenario.spec import Scenario
+    from ipam_core.simulation.scenario.timeline import Result
 
 
 def simulate(
@@ -79,11 +80,21 @@ def simulate(
 def _play_scenarios(
     scenarios: list[Scenario], policy: Policy, seed: int, plot: Path | None, *, as_json: bool
 ) -> int:
-    from ipam_core.cli._out import print_json, print_table, print_text
+    from ipam_core.cli._out import print_json, print_table, print_text, progress_of
     from ipam_core.cli._timeline import heading, plot_result, timeline_json, timeline_table
     from ipam_core.simulation.scenario.player import play
 
-    results = [play(scenario, policy=policy, seed=seed) for scenario in scenarios]
+    results: list[Result] = []
+    with progress_of("Playing") as tell:
+        for scenario in scenarios:
+            results.append(
+                play(
+                    scenario,
+                    policy=policy,
+                    seed=seed,
+                    on_progress=lambda share: tell((len(results) + share) / len(scenarios)),
+                )
+            )
     if plot is not None:
         plot_result(results[0], plot)
     if as_json:

@@ -47,6 +47,8 @@ MaxPodsOption = Annotated[
     int | None,
     typer.Option(min=1, help="The kubelet's maxPods; none: the usual one of type and mode."),
 ]
+LEAST_SOLVE_S = 0.1
+MOST_SOLVE_S = 3600
 
 
 @subnet.command()
@@ -78,7 +80,7 @@ def report(
         int | None, typer.Option(min=0, help="Pods on such a node; none: idle, and full.")
     ] = None,
     solve_seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long to look for the best drains, in all.")
+        float, typer.Option(help="How long to look for the best drains, in all.")
     ] = 5.0,
     plot: PlotOption = None,
     as_json: JsonOption = False,
@@ -92,11 +94,14 @@ def report(
 
     Example: ipam-core subnet report subnets.json interfaces.json --plot map.png
     """
+    from ipam_core.cli._processes import processes
     from ipam_core.cli._subnet_text import print_overview, print_report
     from ipam_core.subnet.advice import advise, usual_instance_type
     from ipam_core.subnet.inventory import read_inventory
     from ipam_core.subnet.report import report_on
 
+    if not LEAST_SOLVE_S <= solve_seconds <= MOST_SOLVE_S:
+        raise InputError(f"--solve-seconds {solve_seconds}: {LEAST_SOLVE_S} to {MOST_SOLVE_S}")
     settings = _settings(env)
     reservation_size = _bits(reserve)
     chosen_type = one_type(instance, limits=limits, file=instance_types)
@@ -115,22 +120,24 @@ def report(
     reports = [report_on(inventory, each) for each in chosen]
     advices = []
     until = time.monotonic() + solve_seconds
-    for at, each in enumerate(progress(reports, total=len(reports), what="Looking for drains")):
-        usual = usual_instance_type(inventory, each)
-        advices.append(
-            advise(
-                each,
-                chosen_type or _limits_of(each, usual, instance_types),
-                settings,
-                wanted=win,
-                type_assumed=chosen_type is None and usual is None,
-                reservation_size=reservation_size,
-                pods_per_node=pods_per_node,
-                max_pods=max_pods,
-                # What one subnet does not need is left to those after it.
-                time_limit_s=max(until - time.monotonic(), 0) / (len(reports) - at),
+    with processes(1) as solver:
+        for at, each in enumerate(progress(reports, total=len(reports), what="Looking for drains")):
+            usual = usual_instance_type(inventory, each)
+            advices.append(
+                advise(
+                    each,
+                    chosen_type or _limits_of(each, usual, instance_types),
+                    settings,
+                    wanted=win,
+                    type_assumed=chosen_type is None and usual is None,
+                    reservation_size=reservation_size,
+                    pods_per_node=pods_per_node,
+                    max_pods=max_pods,
+                    # What one subnet does not need is left to those after it.
+                    time_limit_s=max(until - time.monotonic(), 0) / (len(reports) - at),
+                    apart=lambda function, *given: solver.submit(function, *given).result(),
+                )
             )
-        )
     if plot is not None:
         from ipam_core.plots.subnet import plot_blocks
 

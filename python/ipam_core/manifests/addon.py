@@ -36,7 +36,7 @@ def read_addon(text: str) -> Environment:
     """
     if is_terraform(text):
         return configured(read_terraform(text), "Terraform configuration_values")
-    for document in load_documents(text):
+    for document in load_documents(text, each_key_once=True):
         for read in (read_eksctl, read_kops):
             if (found := read(document)) is not None:
                 return found

@@ -41,7 +41,7 @@ def read_settings(
         return read_addon(text)
     if read_env_list(text) or read_describe(text):
         return read_daemonset(text, name=daemonset, base=base)
-    documents = load_documents(text)
+    documents = load_documents(text, each_key_once=True)
     kinds = [looks_at(each, "kind") for each in documents]
     if any(kind in _VALUES_KINDS for kind in kinds):
         return read_helm_values(text)
@@ -55,7 +55,8 @@ def read_settings(
 def _bare(text: str, documents: list[Any]) -> Environment:
     """Read a mapping that is no Kubernetes object."""
     if len(documents) == 1 and isinstance(documents[0], str) and documents[0] != text:
-        return _bare(documents[0], load_documents(documents[0]))  # text in JSON's quotes
+        inner = documents[0]  # text in JSON's quotes
+        return _bare(inner, load_documents(inner, each_key_once=True))
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise InputError("no file that holds settings: a mapping or a Kubernetes object is needed")
     values = documents[0]

@@ -37,7 +37,11 @@ def read_daemonset(text: str, *, name: str = "", base: Environment | None = None
     for read in (read_env_list, read_describe):
         if listed := read(text):
             return _one(listed, name)[1]
-    found = [each for document in load_documents(text) for each in _candidates(document)]
+    found = [
+        each
+        for document in load_documents(text, each_key_once=True)
+        for each in _candidates(document)
+    ]
     _, environment, is_patch = _one(found, name)
     if not is_patch:
         return environment
@@ -98,7 +102,7 @@ def _patches(kustomization: dict[str, Any]) -> Iterator[_Found]:
     for text in [*texts, *dig(kustomization, list, "patchesStrategicMerge")]:
         if not isinstance(text, str) or "\n" not in text.strip():
             continue  # a path of a file, which is not given
-        for document in load_documents(text):
+        for document in load_documents(text, each_key_once=True):
             if isinstance(document, list):
                 yield from _operations(document)
             else:

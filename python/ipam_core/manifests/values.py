@@ -78,7 +78,7 @@ def read_helm_values(text: str) -> Environment:
         InputError: neither JSON nor YAML, or not values of the chart; another chart, or a
             file of another kind, is named.
     """
-    documents = load_documents(text)
+    documents = load_documents(text, each_key_once=True)
     for read in (read_flux, read_argo):
         if found := [each for each in map(read, documents) if each is not None]:
             return _only(found, "Helm values")
@@ -150,7 +150,7 @@ def configuration(text: Any, what: str) -> dict[str, Any]:
     """Return the one mapping that `text` holds, {} where it is empty or null."""
     if not isinstance(text, str):
         raise InputError(f"not {what}: {reprlib.repr(text)}")
-    match load_documents(text):
+    match load_documents(text, each_key_once=True):
         case []:
             return {}
         case [dict() as values] if "kind" not in values:  # what has one is a Kubernetes object

@@ -30,8 +30,8 @@ def read_simulation(
     neither, with the file's name in front.
     """
     try:
-        documents = [with_types(each, types) for each in load_documents(read_text(path))]
-        return simulation_of(documents, path.parent)
+        documents = load_documents(read_text(path), each_key_once=True)
+        return simulation_of([with_types(each, types) for each in documents], path.parent)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

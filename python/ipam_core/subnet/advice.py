@@ -15,6 +15,8 @@ from ipam_core.subnet.leaks import Deletion, plan_deletion
 from ipam_core.subnet.placing import ReservationPlan, plan_reservation, reserve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ipam_core._subnet import Subnet
     from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
@@ -96,12 +98,14 @@ def advise(
     pods_per_node: int | None = None,
     max_pods: int | None = None,
     time_limit_s: float = 10.0,
+    apart: Callable[..., Any] | None = None,
 ) -> Advice:
     """Work out the advice for one subnet.
 
     `wanted` is how many free /28s the drains are to win; `pods_per_node` how many pods
     (that need an address) run on a node that joins: without it, none and as many as go.
     `max_pods` is the kubelet's maxPods; left out, the usual one of the type in each mode.
+    `apart` is where the solver of drains runs, as for `plan_drains`.
     A text for `limits` is why they are not known; then nothing is said of nodes that fit.
 
     Raises `InputError`: a reservation of that size does not fit the subnet; no mode of the
@@ -124,7 +128,7 @@ def advise(
             upper_bound=True,
         )
     reservation = plan_reservation(report, reservation_size)
-    drains = plan_drains(report, wanted, time_limit_s=time_limit_s)
+    drains = plan_drains(report, wanted, time_limit_s=time_limit_s, apart=apart)
     deletion = plan_deletion(report)
     now = report.subnet
     drained = drain(report, drains.nodes) if drains.nodes else None

@@ -19,7 +19,7 @@ from ipam_core._subnet import BLOCK_STATES
 from ipam_core.subnet.interfaces import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SOLVER_TIME_S = 5.0
 _MOST_PAIRS_TO_PRESOLVE = 5_000
 """HiGHS looks at its time limit only between the steps of presolving, which then take minutes."""
+_FEW_PAIRS = 100
+"""So few are solved before another process has loaded SciPy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,18 +118,29 @@ class _Problem:
 
 
 def plan_drains(
-    report: SubnetReport, wanted: int, *, time_limit_s: float = SOLVER_TIME_S, exact: bool = True
+    report: SubnetReport,
+    wanted: int,
+    *,
+    time_limit_s: float = SOLVER_TIME_S,
+    exact: bool = True,
+    apart: Callable[..., Any] | None = None,
 ) -> DrainPlan:
     """Return the nodes to drain to win `wanted` free /28s, or as many as there are to win.
 
     `exact` asks for SciPy's solver, where it is installed; it stops after `time_limit_s`.
+    Nothing interrupts it before: so `apart`, given a function and its arguments, calls it
+    in another process. All of them can be pickled.
     """
     problem = _problem_of(report)
     target = min(wanted, problem.n_blocks)
     drained, at_least = _greedy(problem, target)
     method = "greedy"
     if exact and target and _scipy_is_there():
-        drained, at_least, method = _solve(problem, target, drained, at_least, time_limit_s)
+        problem_of = (problem, target, drained, at_least, time_limit_s)
+        if apart is None or len(problem.block) <= _FEW_PAIRS:
+            drained, at_least, method = _solve(*problem_of)
+        else:
+            drained, at_least, method = apart(_solve, *problem_of)
     pods = int(problem.cost[drained].sum())
     return DrainPlan(
         nodes=[node for node, out in zip(report.nodes, drained, strict=True) if out],

@@ -81,23 +81,19 @@ class Inventory:
 
     def _add_subnets(self, entries: list[Any]) -> None:
         for subnet in entries:
-            subnet_id = subnet["SubnetId"]
+            subnet_id = _text(subnet, "SubnetId")
             count = subnet.get("AvailableIpAddressCount")
             if not isinstance(count, int | None) or isinstance(count, bool):
                 raise TypeError(f"AvailableIpAddressCount {quoted(count)} is no number")
-            if not isinstance(subnet_id, str):
-                raise TypeError(f"SubnetId {subnet_id!r} is no text")
             self.subnets[subnet_id] = subnet
 
     def _add_networkinterfaces(self, entries: list[Any]) -> None:
         seen = self._seen
         for interface in entries:
-            eni_id = interface["NetworkInterfaceId"]
-            if not isinstance(eni_id, str):
-                raise TypeError(f"NetworkInterfaceId {quoted(eni_id)} is no text")
+            eni_id = _text(interface, "NetworkInterfaceId")
             if eni_id not in seen:
                 seen.add(eni_id)
-                self.interfaces.setdefault(interface["SubnetId"], []).append(interface)
+                self.interfaces.setdefault(_text(interface, "SubnetId"), []).append(interface)
                 try:
                     instance = instance_of(interface)
                     if isinstance(instance, str) and instance:
@@ -111,16 +107,16 @@ class Inventory:
 
     def _add_subnetipv4cidrreservations(self, entries: list[Any]) -> None:
         for entry in entries:
-            known = self.reservations.setdefault(entry["SubnetId"], [])
-            reservation = (entry["Cidr"], entry["ReservationType"])
+            known = self.reservations.setdefault(_text(entry, "SubnetId"), [])
+            reservation = (_text(entry, "Cidr"), _text(entry, "ReservationType"))
             if reservation not in known:
                 known.append(reservation)
 
     def _add_reservations(self, entries: list[Any]) -> None:
         for reservation in entries:
             for instance in reservation["Instances"]:
-                instance_id = instance["InstanceId"]
-                self.instances[instance_id] = instance["InstanceType"]
+                instance_id = _text(instance, "InstanceId")
+                self.instances[instance_id] = _text(instance, "InstanceType")
                 if is_node(instance):
                     self._tagged.add(instance_id)
 
@@ -238,6 +234,14 @@ def read_inventory(paths: Iterable[Path | str]) -> Inventory:
         for document in documents_of(Path(path)):
             inventory.add(document, str(path))
     return inventory
+
+
+def _text(entry: dict[str, Any], key: str) -> str:
+    """Return what an entry has to say in text. Raises KeyError: nothing; TypeError: no text."""
+    value = entry[key]
+    if not (isinstance(value, str) and value):
+        raise TypeError(f"{key} {quoted(value)} is no text")
+    return value
 
 
 def _is_ipv6_only(subnet: dict[str, Any]) -> bool:

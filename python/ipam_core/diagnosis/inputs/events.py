@@ -14,6 +14,7 @@ from ipam_core.diagnosis.inputs.case import (
     note,
 )
 from ipam_core.ipamd.messages import POD_EVENT, POD_EVENT_REASON
+from ipam_core.quoting import without_container_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,7 +149,7 @@ def _add(event: Event, file: str, summary: EventSummary, source: Source) -> None
     evidence = Evidence(
         file=file,
         line=event.line,
-        value=f"{event.reason} {event.name}: {event.message}",
+        value=f"{event.reason} {event.name}: {without_container_ids(event.message)}",
         time=event.time,
         source=source,
     )

@@ -25,6 +25,7 @@ from ipam_core.diagnosis.inputs.case import (
 from ipam_core.diagnosis.inputs.errors import ASSUME_ROLE, UNKNOWN, api_and_code
 from ipam_core.diagnosis.inputs.lines import Entry, continues, entry
 from ipam_core.ipamd.log_messages import AGENT_MESSAGES, PLUGIN
+from ipam_core.quoting import without_container_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,7 +151,7 @@ class _Reader:
         evidence = Evidence(
             file=self._file,
             line=number,
-            value=found.message.strip(),
+            value=without_container_ids(found.message.strip()),
             time=dig.time(found.ts),
             source=source,
         )

@@ -93,7 +93,7 @@ NODE_KEYS = (
 
 def parse_scenarios(text: str) -> list[Scenario]:
     """Parse the text of a scenario file. Raises `InputError`."""
-    return scenarios_of(load_documents(text))
+    return scenarios_of(load_documents(text, each_key_once=True))
 
 
 def scenarios_of(documents: list[Any]) -> list[Scenario]:

@@ -36,18 +36,28 @@ MOST_STEPS = 400
 """After so many pool steps (2,000 s) a pool has not settled."""
 TELLS_REST = frozenset({"unsettled", "ec2", "requests"})
 """An `expect` with one of these says whether the pool came to rest before it."""
+TOLD_EVERY = 1000
+"""So many pool steps of a long `run` go by until its progress is told: about 50 ms."""
 TEN_MINUTES_NS = 600 * NS
 
 
 def play(
-    scenario: Scenario, *, policy: Policy = VPC_CNI, seed: int = 0, record: bool = True
+    scenario: Scenario,
+    *,
+    policy: Policy = VPC_CNI,
+    seed: int = 0,
+    record: bool = True,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Result:
     """Play a scenario from its first step to its last and return what happened.
 
     `seed` decides whatever the real agent leaves to chance. Without `record` the
-    timeline stays empty. Raises `InputError` where a step cannot be done.
+    timeline stays empty. `on_progress` is told the share done, from 0 to 1, now and then.
+    Raises `InputError` where a step cannot be done.
     """
-    return Player(scenario, policy=policy, seed=seed, record=record).play()
+    player = Player(scenario, policy=policy, seed=seed, record=record)
+    player.on_progress = on_progress
+    return player.play()
 
 
 class Player(World):
@@ -58,6 +68,9 @@ class Player(World):
     ) -> None:
         super().__init__(scenario, policy=policy, seed=seed)
         self.result = Result(scenario=scenario, seed=seed)
+        self.on_progress: Callable[[float], None] | None = None
+        self._n_done = 0
+        self._n_to_do = sum(1 + _pool_steps(step) for step in scenario.steps)
         self._record = record
         self._n_shown = 0
         self._n_cooling = 0
@@ -82,7 +95,13 @@ class Player(World):
                 ) from error
             if self._record and step.op not in ("expect", "mark"):
                 self._show(described(step))
+            self._advance(1)
             yield step
+
+    def _advance(self, n_done: int) -> None:
+        self._n_done += n_done
+        if self.on_progress is not None:
+            self.on_progress(self._n_done / self._n_to_do)
 
     def finish(self) -> Result:
         """Compare with what holds at the end and return the result."""
@@ -142,8 +161,13 @@ class Player(World):
 
     def run(self, step: ScenarioStep) -> None:
         """Run pool steps for so many seconds."""
-        for _ in range(step.get("seconds") * NS // STEP_NS):
-            self._pool_step()
+        left = _pool_steps(step)
+        while left:
+            part = min(left, TOLD_EVERY)
+            for _ in range(part):
+                self._pool_step()
+            self._advance(part)
+            left -= part
 
     def _pool_step(self) -> bool:
         """Play 5 s; return whether the pool changed or a waiting pod was placed."""
@@ -361,6 +385,11 @@ class Player(World):
                 waiting=len(self.waiting),
             )
         )
+
+
+def _pool_steps(step: ScenarioStep) -> int:
+    """Return how many pool steps a step asks for by name of its seconds."""
+    return step.get("seconds") * NS // STEP_NS if step.op == "run" else 0
 
 
 _PLAY: dict[str, Callable[[Player, ScenarioStep], None]] = {
