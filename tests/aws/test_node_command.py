@@ -155,6 +155,9 @@ def test_settings_are_those_of_the_manifest_and_of_single_variables(world, comma
     ("arguments", "message"),
     [
         (["plan"], "Missing option '--instance-id'"),
+        (["plan", "--instance-id", "banana"], "--instance-id 'banana': an id such as i-0123"),
+        (["plan", "--instance-id", "i-1", "--eni-config", "banana"], "--eni-config 'banana'"),
+        (["plan", "--instance-id", "i-1", "--eni-config", "subnet-1,x"], "--eni-config 'x'"),
         (["enis", "--instance-id", "i-0bad", "--endpoint-url", "URL"], "InvalidInstanceID"),
         (["enis", "--instance-id", "i-1", "--profile", "nobody"], "nobody"),
         (["enis", "--instance-id", "i-1", "--endpoint-url", "nowhere"], "nowhere"),

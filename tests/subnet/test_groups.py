@@ -248,3 +248,34 @@ def test_bad_input_is_one_line_and_status_2(arguments, told, capsys):
     err = capsys.readouterr().err
     assert told in err
     assert err.count("\n") == 1
+
+
+def test_pods_that_max_pods_lets_in_beyond_the_addresses_are_a_problem_found(capsys):
+    assert run(["capacity", "--cidr", "10.0.0.0/24", "--group", "1xm5.large,max-pods=110"]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "lets in 108 pods that need an address, and a node serves 27: 81 would never" in told
+    assert run(["capacity", "--cidr", "10.0.0.0/22", "--group", "1xm5.large"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--cidr", "10.0.0.0/20", "--group", "99999999xm5.large"], "1 to 50,000 nodes"),
+        (["--cidr", "10.0.0.0/20", "--group", "0xm5.large"], "1 to 50,000 nodes"),
+        (["--cidr", "10.0.0.0/20", "--group", "1xm5.large,max-pods=0"], "max-pods is at least 1"),
+        (
+            ["--cidr", "10.0.0.0/20", "--group", "1xm5.large,WARM_IP_TARGETS=3"],
+            "--group '1xm5.large,WARM_IP_TARGETS=3': no setting of addresses",
+        ),
+        (
+            ["--cidr", "10.0.0.0/24", "--cidr", "10.0.0.128/25", "--group", "1xm5.large"],
+            "--cidr '10.0.0.128/25': it overlaps --cidr '10.0.0.0/24'",
+        ),
+    ],
+)
+def test_what_no_group_or_subnet_can_be_is_refused_in_one_line(arguments, line, capsys):
+    assert run(["capacity", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert line in captured.err
+    assert captured.err.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ZONES_TIMES = 2
 """EKS adds up to twice as many nodes as the group has zones before it drains the first."""
+MOST_NODES = 50_000
+"""As many as a fleet file may have."""
 _KEYS = ("name", "pods", "peak", "max-pods", "surge", "subnets")
 
 
@@ -91,7 +94,12 @@ def capacity(
         )
     else:
         _tell(groups, states)
-    return 0 if all(state.fits for state in states) else 1
+    return 0 if all(state.fits for state in states) and not any(map(_beyond, groups)) else 1
+
+
+def _beyond(group: NodeGroup) -> int:
+    """Return how many pods maxPods lets onto a node for which it never has an address."""
+    return 0 if group.draws.init_error else max(group.draws.most_pods - group.draws.served, 0)
 
 
 def _subnets(files: list[Path], cidrs: list[str]) -> tuple[dict[str, Subnet], dict[str, str]]:
@@ -117,16 +125,22 @@ def _subnets(files: list[Path], cidrs: list[str]) -> tuple[dict[str, Subnet], di
             for each in reports
         }
         return {each.subnet_id: each.subnet for each in reports}, zones
-    found = {}
+    found: dict[str, Subnet] = {}
+    networks: dict[str, IPv4Network] = {}
     for text in cidrs:
         name, _, block = text.rpartition("=")
         name = name or block
         if name in found:
             raise InputError(f"--cidr {text!r}: {name} is there twice")
         try:
-            found[name] = Subnet(block)
+            subnet = Subnet(block)
         except ValueError as error:
-            raise InputError(f"--cidr {text!r}: {error}") from None
+            raise InputError(f"--cidr: {error}") from None
+        network = IPv4Network(block)
+        for other, there in networks.items():
+            if network.overlaps(there):
+                raise InputError(f"--cidr {text!r}: it overlaps --cidr {other!r}")
+        found[name], networks[name] = subnet, network
     return found, {name: name for name in found}
 
 
@@ -151,6 +165,9 @@ def _group(
     count, x, instance_type = what.partition("x")
     if not (x and count.isascii() and count.isdigit() and instance_type):
         raise InputError(f"{where}: COUNTxTYPE first, as 30xm5.large")
+    n_nodes = int(count) if len(count) < 8 else MOST_NODES + 1
+    if not 1 <= n_nodes <= MOST_NODES:
+        raise InputError(f"{where}: 1 to {MOST_NODES:,} nodes")
     keys: dict[str, str] = {}
     env = []
     for part in parts:
@@ -162,7 +179,10 @@ def _group(
         else:
             raise InputError(f"{where}: {part!r} is none of {', '.join(_KEYS)} or NAME=VALUE")
     # What holds for all, then this group's own.
-    given = read_given([*(f"{name}={value}" for name, value in variables.items()), *env])
+    try:
+        given = read_given([*(f"{name}={value}" for name, value in variables.items()), *env])
+    except InputError as error:
+        raise InputError(f"{where}: {str(error).removeprefix('-e: ')}") from None
     settings = Settings.from_env(given.variables)
     if settings.warnings:
         raise InputError(f"{where}: {settings.warnings[0]}")
@@ -176,6 +196,8 @@ def _group(
     most, rule = usual.value, usual.rule
     if "max-pods" in keys or max_pods is not None:
         most, rule = _integer(keys, "max-pods", where, max_pods or 0), "given"
+    if most < 1:
+        raise InputError(f"{where}: max-pods is at least 1")
     prefix_mode = settings.enable_prefix_delegation and limits.nitro
     draws = node_draws(limits, settings, prefix_mode=prefix_mode, max_pods=most)
     chosen = tuple(keys["subnets"].split("+")) if "subnets" in keys else tuple(subnets)
@@ -187,7 +209,7 @@ def _group(
     return NodeGroup(
         name=keys.get("name", f"{instance_type}" if number == 1 else f"{instance_type}-{number}"),
         instance_type=instance_type,
-        count=int(count),
+        count=n_nodes,
         subnets=chosen,
         draws=draws,
         max_pods_rule=rule,
@@ -217,6 +239,7 @@ def _plain(group: NodeGroup) -> dict[str, Any]:
         "max_pods_rule": group.max_pods_rule,
         "pods": group.pods,
         "peak_pods": group.peak_pods,
+        "pods_beyond_addresses": _beyond(group),
         "surge": group.surge,
         "node_at_rest": {"enis": rest.enis, "addresses": rest.addresses, "prefixes": rest.prefixes},
         "node_at_peak": {"enis": peak.enis, "addresses": peak.addresses, "prefixes": peak.prefixes},
@@ -249,6 +272,13 @@ def _tell(groups: Sequence[NodeGroup], states: Sequence[CapacityState]) -> None:
         print_text(
             f"{group.name}: maxPods {group.draws.max_pods}, {group.max_pods_rule}", indent="  "
         )
+        if beyond := _beyond(group):
+            print_text(
+                f"{group.name}: maxPods lets in {group.draws.most_pods} pods that need an address, "
+                f"and a node serves {group.draws.served}: {beyond} would never get one.",
+                indent="  ",
+                style="red",
+            )
     print_empty()
     table = Table()
     table.text_column("State")

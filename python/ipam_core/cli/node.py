@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from ipam_core.cli._given import (
     types_given,
 )
 from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
+from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
     from ipam_core.cli._given import GivenSettings
@@ -164,9 +166,13 @@ def _cloud(
     from ipam_core.cloud.ec2 import open_session
     from ipam_core.effects import EniConfig
 
+    _check_id("--instance-id", instance_id, "i")
     given = None
     if eni_config is not None:
         subnet_id, *groups = eni_config.split(",")
+        _check_id("--eni-config", subnet_id, "subnet")
+        for group in groups:
+            _check_id("--eni-config", group, "sg")
         given = EniConfig(subnet_id=subnet_id, security_groups=tuple(groups))
     return AwsCloud(
         open_session(profile, region),
@@ -174,6 +180,12 @@ def _cloud(
         endpoint_url=endpoint_url,
         eni_config=(lambda: given) if given else None,
     )
+
+
+def _check_id(option: str, text: str, kind: str) -> None:
+    """Refuse what cannot be an id of EC2, before anything is asked. Raises `InputError`."""
+    if not re.fullmatch(rf"{kind}-[0-9a-z]+", text):
+        raise InputError(f"{option} {text!r}: an id such as {kind}-0123456789abcdef0 is needed")
 
 
 def _heading(observed: ObservedNode) -> list[str]:

@@ -104,6 +104,8 @@ def tune(
         from ipam_core.plots.style import check_path
 
         check_path(plot)
+    if not (weight_idle or weight_wait or weight_calls):
+        raise InputError("the weights are all 0: nothing would be better; give one above 0")
     goals = Goals(
         max_wait_p99_s=inf if max_wait_p99 is None else max_wait_p99,
         max_idle=inf if max_idle is None else max_idle,
