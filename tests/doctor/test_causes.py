@@ -175,6 +175,40 @@ def test_denied_call_of_an_unknown_caller_is_only_likely(tmp_path):
     assert (found.cause, found.certainty) == ("missing permission", "likely")
 
 
+DENIED = (
+    "operation error EC2: DescribeSubnets, https response error StatusCode: 403, RequestID: 1, "
+    "api error UnauthorizedOperation: You are not authorized to perform this operation."
+)
+QUIT = (
+    f"AllocENI: failed to create ENI: Failed to check if primary subnet is excluded: {DENIED}. "
+    "Quit ENI creation attempt."
+)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [
+            f"Failed to call ec2:DescribeSubnets: {DENIED}",
+            f"Failed to increase pool size due to not able to allocate ENI {QUIT}",
+        ],
+        [f"setupENI: failed to check subnet exclusion for ENI eni-0a (subnet subnet-0b): {DENIED}"],
+    ],
+    ids=["growing", "starting"],
+)
+def test_without_describe_subnets_doctor_says_that_no_eni_is_attached(tmp_path, messages):
+    lines = [
+        {"level": "warn", "ts": "2026-11-01T10:00:00.300Z", "caller": "x.go:1", "msg": message}
+        for message in messages
+    ]
+    (tmp_path / "ipamd.log").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    (found,) = diagnose(read_case([tmp_path])).found
+    assert found.title == "The agent's role may not call DescribeSubnets"
+    assert found.certainty == "certain"
+    assert "attaches no ENI" in found.why
+    assert any("It must allow ec2:DescribeSubnets" in fix.note for fix in [found.fix])
+
+
 def test_permission_event_counts_whichever_pod_raised_it(tmp_path):
     """The agent's recorder names its own pod where the kubelet names its node."""
     document = json.loads((CASES / "missing-permission" / "events.json").read_text())

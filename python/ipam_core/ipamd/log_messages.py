@@ -372,6 +372,13 @@ FAILURES = (
         "createENI",
         "DescribeSubnets",
     ),
+    LogMessage(
+        "failure",
+        r"setupENI: failed to check subnet exclusion for ENI (?P<eni>\S+) "
+        r"\(subnet (?P<subnet_id>\S+)\): (?P<error>.+)",
+        "excludedENIBasedOnSubnetTags",
+        "DescribeSubnets",
+    ),
 )
 
 PLUGIN = (

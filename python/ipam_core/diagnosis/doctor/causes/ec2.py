@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _POLICY = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 _NO_CREDENTIALS = frozenset({"NoCredentialProviders", "EC2RoleRequestError"})
+_NO_ENI = (
+    "without it an agent of v1.22 or later attaches no ENI: the call says whether a subnet may be "
+    "used, even the primary ENI's. Agents of v1.18 to v1.21 go on in the primary ENI's subnet"
+)
 _RESTART = "kubectl -n kube-system rollout restart ds/aws-node"
 
 
@@ -57,7 +61,9 @@ def missing_permission(facts: Facts) -> Finding:
         facts,
         failures,
         title=title,
-        why="EC2 refuses the call, whatever the subnet has",
+        why=_NO_ENI
+        if "DescribeSubnets" in apis
+        else "EC2 refuses the call, whatever the subnet has",
         more=(event.last,) if event else (),
         own=event is not None,
         fix=_permit(facts, failures, sorted(apis)),
