@@ -140,8 +140,8 @@ def _tell_finding(finding: Finding, told: set[Any]) -> None:
         print_text("What it will do (simulated from this node's state)", style="bold", before=True)
         for line in _prognosis_lines(finding.prognosis):
             print_text(line, indent="  ")
-    elif fix.change:
-        print_text("Not simulated: that needs the node's ENIs and its type.", indent="  ")
+    elif finding.not_simulated:
+        print_text(f"Not simulated: {finding.not_simulated}.", indent="  ")
 
 
 def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:
@@ -305,6 +305,7 @@ def _plain_finding(finding: Finding) -> dict[str, Any]:
         "evidence": [_plain_evidence(each) for each in finding.evidence],
         "fix": None if fix is None else {"commands": list(fix.commands), "note": fix.note},
         "prognosis": asdict(finding.prognosis) if finding.prognosis else None,
+        "not_simulated": finding.not_simulated or None,
     }
 
 

@@ -16,7 +16,8 @@ class Change:
     `fault` and `mend` are steps of a scenario; `env` is merged in by a restart, None
     takes a variable away. The fix goes on from where pods still wait. It starts from the
     state again, without the fault, where that is `anew`, another `max_pods` or with
-    `freed_places` for ENIs, or where they were served in the end.
+    `freed_places` for ENIs, or where they were served in the end. With `delays` the fault
+    only keeps a pod waiting for a while.
     """
 
     fault: tuple[dict[str, Any], ...] = ()
@@ -25,6 +26,7 @@ class Change:
     max_pods: int | None = None
     freed_places: int = 0
     anew: bool = False
+    delays: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

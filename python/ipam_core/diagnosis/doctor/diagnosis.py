@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.causes.table import Cause
     from ipam_core.diagnosis.doctor.facts import Facts
     from ipam_core.diagnosis.doctor.finding import Finding
+    from ipam_core.diagnosis.fixes import Change
     from ipam_core.diagnosis.inputs.case import Case
 
 
@@ -192,4 +193,21 @@ def _with_prognosis(finding: Finding, facts: Facts) -> Finding:
     finding = replace(finding, evidence=tuple(dict.fromkeys(finding.evidence)))
     if finding.fix is None or finding.fix.change is None:
         return finding
-    return replace(finding, prognosis=simulate_fix(facts, finding.fix.change))
+    prognosis = simulate_fix(facts, finding.fix.change)
+    if prognosis is None:
+        return replace(finding, not_simulated="that needs the node's ENIs and its type")
+    if prognosis.as_it_is.waiting == 0 and _waits_for_ever(finding.fix.change, facts):
+        return replace(finding, not_simulated=_OTHERWISE)
+    return replace(finding, prognosis=prognosis)
+
+
+_OTHERWISE = (
+    "by what was given, the simulated node serves the refused pod as it is; so it is not in the "
+    "state that the node was in"
+)
+
+
+def _waits_for_ever(change: Change, facts: Facts) -> bool:
+    """Return whether the node itself refused a pod, and nothing that only delays it is known."""
+    cools = facts.pool is not None and facts.pool.cooling > 0
+    return bool(facts.starved) and not change.delays and not cools

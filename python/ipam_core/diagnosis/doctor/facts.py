@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ipam_core import instances
 from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.pools import n_cooling
 from ipam_core.diagnosis.inputs.case import Refusal, Source
@@ -146,6 +147,23 @@ class Facts:
             and self.case.state is not None
             and not any(eni.trunk for eni in self.enis)
         )
+
+    @property
+    def lost_places(self) -> int:
+        """Places that the agent keeps for a trunk ENI although the type can have none."""
+        return int(self.trunk_place and self.limits is not None and not self.limits.trunking)
+
+    @property
+    def allowed_pods(self) -> int | None:
+        """Pods for whose addresses the node has slots, and two of the host's network.
+
+        By the addresses alone: no cap of AWS's calculator. None where the type is not known.
+        """
+        if self.limits is None:
+            return None
+        allowed = instances.max_pods(self.limits, self.settings).allowed
+        size = instances.ADDRESSES_PER_PREFIX if self.prefix_mode else 1
+        return allowed - self.lost_places * self.limits.slots * size
 
     def is_full(self) -> bool | None:
         """Whether neither an ENI has a free slot nor the node room for one; None: not shown."""

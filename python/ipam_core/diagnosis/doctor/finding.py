@@ -35,7 +35,10 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A cause, judged. `why` says what makes it hold, what rules it out, or what is missing."""
+    """A cause, judged. `why` says what makes it hold, what rules it out, or what is missing.
+
+    `not_simulated` says why there is no prognosis for a fix that could have one.
+    """
 
     cause: str = ""
     status: Status
@@ -46,6 +49,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     fix: Fix | None = None
     prognosis: Prognosis | None = None
+    not_simulated: str = ""
 
 
 def ruled_out(why: str) -> Finding:

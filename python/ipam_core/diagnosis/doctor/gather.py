@@ -84,7 +84,9 @@ def gather_facts(
     else:
         pools = pools_of(case, settings, prefix_mode, cooled_at)
     if enis is None and logged and slots:
-        enis = assumed_enis(logged[0], slots, prefix_mode, cooled_at)
+        enis = assumed_enis(
+            logged[0], slots, prefix_mode, cooled_at, bare_primary=settings.custom_networking
+        )
         assumed.append("the ENIs are not shown: taken as filled one after another")
     pool = pools.pop(0, None)
     known_pods = _max_pods(case, max_pods, node_object, limits, settings, pool)

@@ -59,9 +59,17 @@ def n_cooling(cidr: HeldCidr, settings: Settings, now: datetime | None) -> int:
 
 
 def assumed_enis(
-    counts: PoolCounts, slots: int, prefix_mode: bool, now: datetime | None
+    counts: PoolCounts,
+    slots: int,
+    prefix_mode: bool,
+    now: datetime | None,
+    *,
+    bare_primary: bool = False,
 ) -> tuple[HeldEni, ...]:
-    """Return ENIs that would give these counts: filled, and used, one after another."""
+    """Return ENIs that would give these counts: filled, and used, one after another.
+
+    With a `bare_primary`, as under custom networking, the first ENI holds nothing.
+    """
     size = ADDRESSES_PER_PREFIX if prefix_mode else 1
     assigned, cooling = counts.assigned, counts.cooling if now else 0
     cidrs = []
@@ -77,7 +85,8 @@ def assumed_enis(
                 released=(now,) * n_cooling if now else (),
             )
         )
-    n_enis = max(-(-len(cidrs) // slots), 1)
+    bare = int(bare_primary)
+    n_enis = max(-(-len(cidrs) // slots) + bare, 1)
     return tuple(
         HeldEni(
             eni_id=f"assumed-eni-{number}",
@@ -87,7 +96,7 @@ def assumed_enis(
             efa=False,
             excluded=False,
             subnet_id="",
-            cidrs=tuple(cidrs[number * slots : (number + 1) * slots]),
+            cidrs=tuple(cidrs[max(number - bare, 0) * slots : (number - bare + 1) * slots]),
         )
         for number in range(n_enis)
     )

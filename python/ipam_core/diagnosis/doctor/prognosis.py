@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ipam_core import instances
 from ipam_core.errors import IpamError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def simulate_fix(facts: Facts, change: Change) -> Prognosis | None:
     if facts.enis is None or facts.limits is None:
         return None
     waiting = facts.n_waiting
-    places = len(facts.unmanaged)
+    places = len(facts.unmanaged) + facts.lost_places
     try:
         stuck = _player(facts, _max_pods(facts), places)
         _play(stuck, *change.fault, {"op": "add_pods", "n": waiting})
@@ -82,10 +81,10 @@ def simulate_fix(facts: Facts, change: Change) -> Prognosis | None:
 
 def _max_pods(facts: Facts) -> int:
     """Return maxPods; where it is not shown, what the node has addresses for."""
-    assert facts.limits is not None
     if facts.max_pods is not None:
         return facts.max_pods.value
-    return instances.max_pods(facts.limits, facts.settings).allowed
+    assert facts.allowed_pods is not None
+    return facts.allowed_pods
 
 
 def _player(facts: Facts, max_pods: int, places: int) -> Player:

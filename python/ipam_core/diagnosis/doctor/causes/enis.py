@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipam_core import instances
 from ipam_core.diagnosis.doctor.causes.common import (
     CONTENT,
     PLACES,
@@ -31,7 +30,7 @@ from ipam_core.diagnosis.doctor.finding import (
     ruled_out,
 )
 from ipam_core.diagnosis.fixes import Change, Fix, set_env
-from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.instances import ADDRESSES_PER_PREFIX, HOST_NETWORK_PODS
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.facts import Facts
@@ -80,10 +79,9 @@ def full_node(facts: Facts, title: str, why: str) -> Finding:
 
 def _kept_small(facts: Facts) -> bool:
     """Return whether a setting keeps the node below what usual maxPods lets in."""
-    limits = facts.limits
-    if limits is None or facts.pool is None or facts.pool.assignable > 0:
+    most = facts.allowed_pods
+    if most is None or facts.pool is None or facts.pool.assignable > 0:
         return False
-    most = instances.max_pods(limits, facts.settings).allowed
     return facts.max_pods is not None and facts.max_pods.value > most
 
 
@@ -108,19 +106,17 @@ def _title(facts: Facts) -> str:
 
 def above_addresses(facts: Facts) -> Finding:
     """Judge whether the kubelet's maxPods lets in more pods than the node has addresses for."""
-    if facts.limits is None or facts.max_pods is None or facts.max_pods.evidence is None:
+    allowed = facts.allowed_pods
+    if allowed is None or facts.max_pods is None or facts.max_pods.evidence is None:
         if facts.low is False:
             return ruled_out(CONTENT)
         return no_matter(facts) or left_open("maxPods (the Node, or --max-pods) and the type")
-    most = instances.max_pods(facts.limits, facts.settings)
-    if facts.max_pods.value <= most.allowed:
-        return ruled_out(
-            f"maxPods {facts.max_pods.value}, and {most.allowed - 2} addresses, 2 pods"
-        )
+    n_addresses = allowed - HOST_NETWORK_PODS
+    if facts.max_pods.value <= allowed:
+        return ruled_out(f"maxPods {facts.max_pods.value}, and {n_addresses} addresses, 2 pods")
     evidence = full(facts)
     if not evidence or not _above(facts):
         return no_matter(facts) or ruled_out("the addresses are not used up")
-    n_addresses = most.allowed - 2
     # Of those pods two are on the host's network, and more where DaemonSets are.
     finding = found(
         facts,
@@ -131,7 +127,7 @@ def above_addresses(facts: Facts) -> Finding:
         ],
         title=(
             f"maxPods {facts.max_pods.value} lets in more pods than the node has addresses "
-            f"for: {most.allowed} is right ({_sum(facts)} = {n_addresses}, and 2 pods of the "
+            f"for: {allowed} is right ({_sum(facts)} = {n_addresses}, and 2 pods of the "
             "host network)"
         ),
         why=_less(facts)
@@ -143,10 +139,10 @@ def above_addresses(facts: Facts) -> Finding:
 
 
 def _above(facts: Facts) -> bool:
-    known, limits = facts.max_pods, facts.limits
-    if known is None or known.evidence is None or limits is None or not full(facts):
+    known, allowed = facts.max_pods, facts.allowed_pods
+    if known is None or known.evidence is None or allowed is None or not full(facts):
         return False
-    if known.value <= instances.max_pods(limits, facts.settings).allowed:
+    if known.value <= allowed:
         return False
     if limits_are_wrong(facts) or unknown_to_agent(facts):
         return False
@@ -158,7 +154,7 @@ def _sum(facts: Facts) -> str:
     limits, settings = facts.limits, facts.settings
     assert limits is not None
     enis = min(limits.max_enis, settings.max_eni or limits.max_enis) - settings.custom_networking
-    enis -= settings.enable_pod_eni and limits.trunking
+    enis -= (settings.enable_pod_eni and limits.trunking) or facts.lost_places
     size = f" x {ADDRESSES_PER_PREFIX}" if facts.prefix_mode else ""
     return f"{enis} ENIs x {limits.slots}{size}"
 
@@ -169,7 +165,7 @@ def _less(facts: Facts) -> str:
     takes = []
     if settings.custom_networking:
         takes.append("under custom networking the primary ENI serves no pod")
-    if settings.enable_pod_eni and limits and limits.trunking:
+    if (settings.enable_pod_eni and limits and limits.trunking) or facts.lost_places:
         takes.append("ENABLE_POD_ENI keeps a place for a trunk ENI")
     if settings.max_eni and limits and settings.max_eni < limits.max_enis:
         takes.append(f"MAX_ENI={settings.max_eni} allows no more ENIs")

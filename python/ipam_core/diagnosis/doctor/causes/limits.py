@@ -232,7 +232,7 @@ def not_in_metadata(facts: Facts) -> Finding:
                 else "A reconcile takes it over once metadata shows it. If it never does, "
                 "replace the node."
             ),
-            change=None if wrong else Change(fault=({"op": "imds_hide"},), anew=True),
+            change=None if wrong else Change(fault=({"op": "imds_hide"},), anew=True, delays=True),
         ),
     )
 

@@ -75,9 +75,9 @@ def room_of(subnet: str, n_addresses: int) -> dict[str, object]:
 
 
 def right_max_pods(facts: Facts) -> int | None:
-    """Return the maxPods that the node has addresses for, by AWS's rule; None: not known."""
-    if facts.limits is not None:
-        return instances.max_pods(facts.limits, facts.settings).calculated
+    """Return the maxPods that the node has addresses for; None: not known."""
+    if facts.allowed_pods is not None:
+        return facts.allowed_pods
     if facts.pool is None or facts.pool.assignable > 0 or facts.pool.total == 0:
         return None
     return facts.pool.total + instances.HOST_NETWORK_PODS
@@ -127,14 +127,20 @@ def more_places(facts: Facts) -> Fix:
         )
     trunk = facts.trunk_place or (settings.enable_pod_eni and (limits is None or limits.trunking))
     if trunk:
-        change = Change(env={"ENABLE_POD_ENI": "false"})
+        change = Change(env={"ENABLE_POD_ENI": "false"}, freed_places=facts.lost_places)
         commands.append("kubectl -n kube-system set env ds/aws-node ENABLE_POD_ENI=false")
-        commands.append(ATTACH_CONTROLLER)
-        notes.append(
-            "ENABLE_POD_ENI=false gives the trunk's place back, where no pod has a security "
-            "group. Where some do and the trunk does not come: AmazonEKSVPCResourceController on "
-            "the cluster's role (CLUSTER_ROLE), not the node's."
-        )
+        if limits is not None and not limits.trunking:
+            notes.append(
+                f"{limits.instance_type} cannot have a trunk ENI, and this agent keeps a place "
+                "for one: ENABLE_POD_ENI=false gives it back."
+            )
+        else:
+            commands.append(ATTACH_CONTROLLER)
+            notes.append(
+                "ENABLE_POD_ENI=false gives the trunk's place back, where no pod has a security "
+                "group. Where some do and the trunk does not come: AmazonEKSVPCResourceController "
+                "on the cluster's role (CLUSTER_ROLE), not the node's."
+            )
     if not facts.prefix_mode and (limits is None or limits.nitro):
         old = facts.release is not None and facts.release < FIRST_WITH_PREFIXES
         node = facts.node or "NODE"

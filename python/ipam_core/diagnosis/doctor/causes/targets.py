@@ -91,7 +91,7 @@ def warm_zero(facts: Facts) -> Finding:
         why="every pod that finds none waits for a pool check (5 s) and for EC2",
         rule=facts.decision.growth_rule() if facts.decision else (),
         evidence=(*shown(facts, name), pool.evidence, *facts.refusals),
-        fix=set_env(**{name: "1"}),
+        fix=replace(set_env(**{name: "1"}), change=Change(env={name: "1"}, delays=True)),
     )
 
 
