@@ -11,10 +11,10 @@ from ipam_core.effects import AssignPrefixes, AssignPrivateIps, CreateEni
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from lives.life import Living, life
 from policy.replay import RULES, with_rule
+from random_scenarios.scenarios import CheckedPlayer, random_scenario
 
-N_LIVES = 2000 if os.environ.get("IPAM_CORE_SOAK") else 200
+N_SCENARIOS = 2000 if os.environ.get("IPAM_CORE_SOAK") else 200
 PREFIX = {"ENABLE_PREFIX_DELEGATION": "true"}
 SETTINGS = [
     {"WARM_IP_TARGET": "2"},
@@ -44,8 +44,8 @@ def calls_of(steps, env, policy=IPAM_CORE, **more):
     return played.observe("ec2")
 
 
-class Capped(Living):
-    """A life in which no request goes beyond max pods, as the node counts when it asks.
+class Capped(CheckedPlayer):
+    """Plays a scenario in which no request goes beyond max pods, as the node counts when it asks.
 
     A /28 is asked for whole, so the last one may reach over max pods. EC2 may hold more
     than the node counts: what metadata does not show yet.
@@ -65,10 +65,11 @@ class Capped(Living):
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
-def test_lives_are_whole(policy):
-    lived = Capped if policy.cap_at_max_pods else Living
-    for seed in range(N_LIVES):
-        lived(scenario_of(life(seed)), policy=policy, seed=seed, record=False).live()
+def test_random_scenarios_end_with_every_invariant_intact(policy):
+    player_class = Capped if policy.cap_at_max_pods else CheckedPlayer
+    for seed in range(N_SCENARIOS):
+        scenario = scenario_of(random_scenario(seed))
+        player_class(scenario, policy=policy, seed=seed, record=False).play_checked()
 
 
 @pytest.mark.parametrize("policy", DELAYING, ids=lambda policy: policy.name)

@@ -1,6 +1,6 @@
 """Nothing is lost whatever fails, is lost on the way or is done twice.
 
-60 lives under both policies in CI, 5,000 in `make soak`.
+60 scenarios under both policies in CI, 5,000 in `make soak`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import pytest
 
 from ipam_core import effects as fx
 from ipam_core.policy import IPAM_CORE, VPC_CNI
-from lives.faults import HOWS, goes_wrong
+from random_scenarios.faults import HOWS, goes_wrong
 
-N_LIVES = 5_000 if os.environ.get("IPAM_CORE_SOAK") else 60
+N_SCENARIOS = 5_000 if os.environ.get("IPAM_CORE_SOAK") else 60
 PER_TEST = 30
 NOT_MET = {"Sleep", "AssignIpv6Prefix"}
-"""What no life asks for: tests/node/test_failures.py has the start of an IPv6 node."""
+"""What no scenario asks for: tests/node/test_failures.py has the start of an IPv6 node."""
 
 
-@pytest.mark.parametrize("first", range(0, N_LIVES, PER_TEST))
-def test_every_faulty_life_ends_whole(first):
+@pytest.mark.parametrize("first", range(0, N_SCENARIOS, PER_TEST))
+def test_every_faulty_scenario_ends_with_every_invariant_intact(first):
     met: Counter[tuple[str, str]] = Counter()
     for seed in range(first, first + PER_TEST):
         for policy in (VPC_CNI, IPAM_CORE):
@@ -34,6 +34,6 @@ def test_every_faulty_life_ends_whole(first):
         assert {*HOWS, "lacks an ENI"} == {how for _, how in met}
 
 
-def test_the_lives_would_show_a_running_pod_whose_address_is_given_away():
+def test_they_would_show_a_running_pod_whose_address_is_given_away():
     careless = replace(IPAM_CORE, ask_before_forgetting=False)
     assert any("is given to" in (goes_wrong(seed, careless) or "") for seed in range(30))

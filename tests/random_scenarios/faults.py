@@ -1,4 +1,4 @@
-"""Lives in which any effect may fail, be lost after it was done, or be answered twice."""
+"""Random scenarios in which an effect may fail, be lost once it was done, or come twice."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.spec import ScenarioStep
 from ipam_core.tags import DESCRIPTION_PREFIX, NODE_TAG
-from lives.life import CODES, END, Living, life
+from random_scenarios.scenarios import CODES, END, CheckedPlayer, random_scenario
 
 OF_THE_CHECKPOINT = (fx.ReadCheckpoint, fx.ForgetAssignments)
 HOWS = ("fails", "lost", "twice")
 SHARE = 0.15
 """How many effects go wrong while faults are on,"""
 SHARE_OF_SELDOM = 0.5
-"""and of those that a life seldom asks for."""
+"""and of those that a scenario seldom asks for."""
 SELDOM = (
     fx.TagEni,
     fx.TagCreatedAt,
@@ -62,7 +62,7 @@ class Faulty:
 
     def _error(self, effect):
         if isinstance(effect, OF_THE_CHECKPOINT) and self.chance.random() < 0.5:
-            return CheckpointWriteError("life.db", "full")
+            return CheckpointWriteError("ipam.db", "full")
         return error_for(effect.api or type(effect).__name__, self.chance.choice(CODES), "")
 
     def _missing(self, effect, reply):
@@ -76,9 +76,9 @@ class Faulty:
         return tuple(eni for eni in reply if eni is not left_out)
 
 
-def faulty_life(seed):
-    """Return a life of any settings, its last restart left out for every second seed."""
-    raw = life(seed)
+def faulty_scenario(seed):
+    """Return a scenario of any settings, its last restart left out for every second seed."""
+    raw = random_scenario(seed)
     rng = random.Random(f"{seed}/more settings")
     if rng.random() < 0.2:
         raw["env"]["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true"
@@ -89,14 +89,14 @@ def faulty_life(seed):
             env.pop("ENABLE_PREFIX_DELEGATION", None)
     if seed % 2:
         raw["steps"] = [step for step in raw["steps"] if step.get("label") != "end"]
-    return {**raw, "id": f"faulty-life-{seed}"}
+    return {**raw, "id": f"faulty-{seed}"}
 
 
-class FaultyLiving(Living):
-    """Lives a faulty life, and knows the address that each pod was given."""
+class FaultyPlayer(CheckedPlayer):
+    """Plays a faulty scenario, and knows the address that each pod was given."""
 
     def __init__(self, seed, policy):
-        raw = faulty_life(seed)
+        raw = faulty_scenario(seed)
         self.n_end = len(END) - seed % 2
         self.given: dict[str, str] = {}
         super().__init__(scenario_of(raw), policy=policy, seed=seed, record=False)
@@ -129,12 +129,12 @@ class FaultyLiving(Living):
             assert self.given.setdefault(pod.name, address) == address
         return served
 
-    def live(self):
+    def play_checked(self):
         n_left = len(self.scenario.steps)
         for _ in self.steps():
             n_left -= 1
             self.cloud.on = n_left > self.n_end
-            self.check_whole()
+            self.check_invariants()
             self.check_given()
             if n_left % 4 == 0:
                 self._drive(self.node.clean_leaked(self.region.wall_time().timestamp()))
@@ -182,13 +182,13 @@ def _around(address):
 
 
 def goes_wrong(seed, policy, met=None):
-    """Live a faulty life; return what went wrong, None if nothing did."""
-    living = FaultyLiving(seed, policy)
+    """Play a faulty scenario; return what went wrong, None if nothing did."""
+    player = FaultyPlayer(seed, policy)
     try:
-        living.live()
+        player.play_checked()
     except AssertionError as error:
-        return f"faulty life {seed} under {policy.name}: {error}"
+        return f"faulty scenario {seed} under {policy.name}: {error}"
     finally:
         if met is not None:
-            met.update(living.cloud.met)
+            met.update(player.cloud.met)
     return None

@@ -1,7 +1,7 @@
-"""Seeded lives of a node: any type, any settings, pods, faults, restarts, lagging metadata.
+"""Random scenarios of a node, by seed: any type, settings, pods, faults, restarts, metadata lag.
 
-A life is a scenario like any other, so that one that goes wrong can be written to a
-file, played by hand and made shorter by leaving steps out.
+One that goes wrong can be written to a file, played by hand and made shorter by leaving
+steps out.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ def step(rng):
     return {"op": "run", "seconds": 5 * rng.choice([1, 2, 6, 13, 30])}
 
 
-def life(seed: int) -> dict:
-    """Return the scenario of a life: at its end all is healed, and there is time to mend."""
+def random_scenario(seed: int) -> dict:
+    """Return a scenario: at its end nothing fails any more, and there is time to repair."""
     rng = random.Random(seed)
     instance_type = rng.choice(TYPES)
     steps = [step(rng) for _ in range(rng.randint(5, 30))]
     return {
-        "id": f"life-{seed}",
+        "id": f"random-{seed}",
         "instance_type": instance_type,
         "env": settings(rng),
         "max_pods": rng.choice([20, limits(instance_type).usual_max_pods, 250]),
@@ -115,15 +115,15 @@ END = [
 ]
 
 
-class Living(Player):
-    """Plays a life and checks after each step what must hold at any moment."""
+class CheckedPlayer(Player):
+    """Plays a scenario and checks after each step what must hold at any moment."""
 
-    def live(self):
+    def play_checked(self):
         for _ in self.steps():
-            self.check_whole()
+            self.check_invariants()
         self.check_end()
 
-    def check_whole(self):
+    def check_invariants(self):
         for store in self.node.stores:
             store._check()
         if not self.node.ready:
@@ -169,7 +169,7 @@ class Living(Player):
 
 
 def shrink(raw: dict, goes_wrong) -> dict:
-    """Return the life with every step left out that is not needed to go wrong."""
+    """Return the scenario with every step left out that is not needed to go wrong."""
     steps = raw["steps"]
     number = len(steps) - len(END) - 1
     while number > 0:
@@ -181,9 +181,9 @@ def shrink(raw: dict, goes_wrong) -> dict:
 
 
 def verdict(raw: dict) -> str | None:
-    """Live a life; return what went wrong, None if nothing did."""
+    """Play a scenario; return what went wrong, None if nothing did."""
     try:
-        Living(scenario_of(raw), seed=len(raw["steps"]), record=False).live()
+        CheckedPlayer(scenario_of(raw), seed=len(raw["steps"]), record=False).play_checked()
     except AssertionError as error:
         return str(error)
     return None
@@ -191,5 +191,5 @@ def verdict(raw: dict) -> str | None:
 
 def told(raw: dict) -> str:
     """Return what a failing test says: the seed, and a scenario file that replays it."""
-    short = shrink(raw, lambda life: verdict(life) is not None)
+    short = shrink(raw, lambda shorter: verdict(shorter) is not None)
     return f"{raw['id']}: {verdict(short)}\n{json.dumps(short)}"
