@@ -36,11 +36,24 @@ LAYERS = (
         ("documents", "unpacking", "variables", "tags", "units"),
         "words and texts that all share",
     ),
-    Layer(("_store", "_pods", "_enis", "_pool", "_slots", "_ledger", "_batch", "_subnet", "_blocks",
-           "_values", "_proof", "_text", "_bits", "_snapshot"), "the compiled core"),
+    Layer(
+        ("_store", "_saved", "_batches", "_pods", "_attached", "_enis", "_shared", "_invariants",
+         "_snapshot"),
+        "the compiled core: the DataStore, in the parts that it inherits",
+    ),
+    Layer(
+        ("_subnet", "_subnet_view", "_blocks", "_values", "_text", "_ipv4", "_arguments"),
+        "the compiled core: the Subnet, values and texts",
+    ),
+    Layer(
+        ("_batch", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits"),
+        "the compiled core: a pool in C",
+    ),
     Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),
 )  # fmt: skip
 """From the top down."""
+
+CORE = PACKAGE.parent.parent / "src" / "ipam_core"
 
 
 def modules() -> dict[str, Path]:
@@ -74,8 +87,7 @@ def layer_of(module: str) -> int:
 
 def lines(name: str) -> int:
     """Return how many lines of Python, or of Cython for the core, a part of a layer has."""
-    core = PACKAGE.parent.parent / "src" / "ipam_core"
-    paths = [PACKAGE / f"{name}.py", *(PACKAGE / name).rglob("*.py"), *core.glob(f"{name}.p[yx]*")]
+    paths = [PACKAGE / f"{name}.py", *(PACKAGE / name).rglob("*.py"), *CORE.glob(f"{name}.p[yx]*")]
     return sum(len(path.read_text("utf-8").splitlines()) for path in paths if path.exists())
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
-from ipam_core._enis import Enis
+from ipam_core._attached import Attached
 from ipam_core._values import Assignment, Sandbox, UsedAddress
 
 _Address = str | IPv4Address | IPv6Address
 
-class Pods(Enis):
+class Pods(Attached):
     """The assignments of a store, one by one."""
 
     def assign(

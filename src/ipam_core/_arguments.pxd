@@ -24,7 +24,7 @@ cdef inline int64_t most_ns() noexcept nogil:
     return <int64_t> 1 << 62
 
 
-cdef inline int64_t within(object value, int64_t least, int64_t most, str name) except? -1:
+cdef inline int64_t checked_int(object value, int64_t least, int64_t most, str name) except? -1:
     """Return an argument as a C integer. Raises `ValueError` where it is out of range."""
     cdef int overflow
     cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
@@ -40,7 +40,7 @@ cdef inline int64_t clock_ns() noexcept nogil:
     return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
 
 
-cdef inline int64_t checked_ns(object value, int64_t *latest_ns, str name) except? -1:
+cdef inline int64_t time_ns(object value, int64_t *latest_ns, str name) except? -1:
     """Return the time that a caller gave, or the coarse monotonic clock's.
 
     Raises `ValueError` where it is later than `latest_ns`, which moves on with the clock:

@@ -1,6 +1,6 @@
 """The next address: how it is chosen, given to a sandbox and taken back.
 
-It is three steps of find-first-set away: the ENI (`open_seats`), the slot (under `pack`
+It is three steps of find-first-set away: the ENI (`has_free`), the slot (under `pack`
 the level first), the address; under `arbitrary` a walk (`_walk.pxd`) chooses ENI and
 slot. All of it is C without Python, as in `_pool.pxd`.
 """
@@ -8,14 +8,6 @@ slot. All of it is C without Python, as in `_pool.pxd`.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from ipam_core._bits cimport first_set, popcount
-from ipam_core._ledger cimport (
-    Ledger,
-    ledger_at,
-    ledger_reserve,
-    ledger_seek,
-    ledger_unhang,
-    record_forget,
-)
 from ipam_core._pool cimport (
     ALREADY,
     ARBITRARY,
@@ -34,9 +26,17 @@ from ipam_core._pool cimport (
     pool_ranked,
     pool_seated,
 )
+from ipam_core._records cimport (
+    Records,
+    record_forget,
+    records_reserve,
+    table_at,
+    table_remove,
+    table_seek,
+)
 from ipam_core._slots cimport (
-    N_KINDS,
     NONE,
+    N_KINDS,
     PREFIX,
     EniState,
     Group,
@@ -66,7 +66,7 @@ cdef inline int64_t pool_n_assignable(const Pool *pool) noexcept nogil:
 
 cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
     """Return the lowest seat of those with most free addresses of a kind."""
-    cdef uint64_t seats = pool.open_seats[kind]
+    cdef uint64_t seats = pool.has_free[kind]
     cdef int seat, n_free, most = -1, roomiest = 0
     while seats:
         seat = first_set(seats)
@@ -86,22 +86,22 @@ cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
     cdef EniState *eni
     cdef int64_t offset
     cdef int kind = N_KINDS - 1
-    while kind >= 0 and not (pool_counts(pool, kind) and pool.open_seats[kind]):
+    while kind >= 0 and not (pool_counts(pool, kind) and pool.has_free[kind]):
         kind -= 1
     if kind < 0:
         return EXHAUSTED
     place.kind = kind
     if pool.placement == ARBITRARY:
-        place.eni = pool.seats[walk_first(pool.open_seats[kind], pool.reach, &pool.random)]
+        place.eni = pool.seats[walk_first(pool.has_free[kind], pool.reach, &pool.random)]
         eni = pool.enis[place.eni]
-        place.slot = walk_first(eni.groups[kind].open, eni.reach, &pool.random)
+        place.slot = walk_first(eni.groups[kind].has_free, eni.reach, &pool.random)
     else:
         place.eni = pool.seats[pool_roomiest(pool, kind) if pool.placement == SPREAD
-                               else first_set(pool.open_seats[kind])]
+                               else first_set(pool.has_free[kind])]
         eni = pool.enis[place.eni]
         place.slot = first_set(
             eni.levels.level[first_set(eni.levels.levels)]
-            if kind == PREFIX and pool.placement == PACK else eni.groups[kind].open)
+            if kind == PREFIX and pool.placement == PACK else eni.groups[kind].has_free)
     offset = slot_pick(pool.enis[place.eni], kind, place.slot, pool.placement == ARBITRARY)
     place.offset = <uint32_t> offset
     return DONE if offset >= 0 else NO_MEMORY
@@ -113,14 +113,14 @@ cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
 
     Returns DONE, ALREADY where it has one, EXHAUSTED or NO_MEMORY, which change nothing.
     """
-    cdef Ledger *ledger = &pool.ledger
+    cdef Records *records = &pool.records
     cdef Place place
     cdef uint32_t position
     cdef int answer
-    if ledger_reserve(ledger) < 0:
+    if records_reserve(records) < 0:
         return NO_MEMORY
-    position = ledger_seek(ledger, digest)
-    number[0] = ledger_at(ledger, position)
+    position = table_seek(records, digest)
+    number[0] = table_at(records, position)
     if number[0] != NONE:
         return ALREADY
     pool_expire(pool, now_ns)
@@ -136,13 +136,13 @@ cdef inline int pool_release(Pool *pool, const uint64_t *digest, int64_t now_ns,
 
     Returns DONE or UNKNOWN. Takes the GIL only where the record owns an assignment.
     """
-    cdef uint32_t position = ledger_seek(&pool.ledger, digest)
-    number[0] = ledger_at(&pool.ledger, position)
+    cdef uint32_t position = table_seek(&pool.records, digest)
+    number[0] = table_at(&pool.records, position)
     if number[0] == NONE:
         return UNKNOWN
-    if pool.ledger.records[number[0]].assignment != NULL:
+    if pool.records.array[number[0]].assignment != NULL:
         with gil:
-            record_forget(&pool.ledger.records[number[0]])
-    ledger_unhang(&pool.ledger, position)
+            record_forget(&pool.records.array[number[0]])
+    table_remove(&pool.records, position)
     pool_cool(pool, number[0], now_ns)
     return DONE

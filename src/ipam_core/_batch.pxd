@@ -10,13 +10,6 @@ from libc.stdlib cimport qsort
 
 from ipam_core._assign cimport pool_n_assignable, pool_next, pool_release
 from ipam_core._bits cimport bit, first_set
-from ipam_core._ledger cimport (
-    UNUSED,
-    ledger_at,
-    ledger_find,
-    ledger_reserve,
-    ledger_seek,
-)
 from ipam_core._pool cimport (
     DONE,
     EXHAUSTED,
@@ -30,7 +23,8 @@ from ipam_core._pool cimport (
     pool_sign,
     pool_take,
 )
-from ipam_core._slots cimport HELD, LONE, NONE, PER_CELL, slot_cell
+from ipam_core._records cimport UNUSED, records_reserve, table_at, table_find, table_seek
+from ipam_core._slots cimport HELD, NONE, PER_CELL, SECONDARY_IP, slot_cell
 
 
 cdef inline void batch_say_none(uint64_t *address) noexcept nogil:
@@ -52,11 +46,11 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
     cdef uint16_t free = 0, taken = 0
     cdef int answer = DONE, offset
     for row in range(n):
-        if ledger_reserve(&pool.ledger) < 0:
+        if records_reserve(&pool.records) < 0:
             answer = NO_MEMORY
             break
-        position = ledger_seek(&pool.ledger, &digests[2 * row])
-        number = ledger_at(&pool.ledger, position)
+        position = table_seek(&pool.records, &digests[2 * row])
+        number = table_at(&pool.records, position)
         if number == NONE:
             if not free:
                 if taken:
@@ -70,7 +64,7 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
                     answer = DONE
                     continue
                 free = <uint16_t> bit(place.offset % PER_CELL)
-                if in_runs and place.kind != LONE:
+                if in_runs and place.kind != SECONDARY_IP:
                     free = slot_cell(
                         pool.enis[place.eni], place.kind, place.slot, place.offset).free
             offset = first_set(free)
@@ -121,7 +115,7 @@ cdef inline int batch_fits(const Pool *pool, const uint64_t *digests,
     if new == NULL:
         return NO_MEMORY
     for row in range(n):
-        if ledger_find(&pool.ledger, &digests[2 * row]) == NONE:
+        if table_find(&pool.records, &digests[2 * row]) == NONE:
             new[2 * n_new], new[2 * n_new + 1] = digests[2 * row], digests[2 * row + 1]
             n_new += 1
     qsort(new, n_new, 2 * sizeof(uint64_t), by_words)
@@ -141,13 +135,13 @@ cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests,
     cdef Py_ssize_t row, first = 0
     cdef uint32_t number
     while first < n:
-        number = ledger_find(&pool.ledger, &digests[2 * first])
-        if number == NONE or pool.ledger.records[number].state != HELD:
+        number = table_find(&pool.records, &digests[2 * first])
+        if number == NONE or pool.records.array[number].state != HELD:
             break
-        pool.ledger.records[number].state = UNUSED
+        pool.records.array[number].state = UNUSED
         first += 1
     if first < n:
         for row in range(first):
-            number = ledger_find(&pool.ledger, &digests[2 * row])
-            pool.ledger.records[number].state = HELD
+            number = table_find(&pool.records, &digests[2 * row])
+            pool.records.array[number].state = HELD
     return first

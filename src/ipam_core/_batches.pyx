@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport checked_ns
+from ipam_core._arguments cimport time_ns
 from ipam_core._assign cimport pool_assign, pool_release
 from ipam_core._batch cimport batch_assign, batch_fits, batch_release, batch_unknown
 from ipam_core._pool cimport ALREADY, DONE, pool_address, pool_expire
@@ -53,7 +53,7 @@ cdef class Batches(Pods):
         without, `PoolExhaustedError` says that there are not enough, and none is assigned.
         After a `MemoryError` the rows before it hold their addresses. Cost: constant a row.
         """
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef tuple batch = batch_of(digests)
         cdef const uint64_t[:, ::1] digest = batch[0]
         cdef uint64_t[:, ::1] address = batch[1]
@@ -82,7 +82,7 @@ cdef class Batches(Pods):
         that hold nothing are all ones; without, `UnknownSandboxError` names the first of
         these, or the first that comes twice, and none is released. Cost: constant a row.
         """
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef tuple batch = batch_of(digests)
         cdef const uint64_t[:, ::1] digest = batch[0]
         cdef uint64_t[:, ::1] address = batch[1]

@@ -21,7 +21,7 @@ whole /28 is in the last place of all, whatever the fragmentation. Three sets of
 answer which is the lowest: with room, whole, whole and in a `prefix` reservation.
 
 `free`, `reserved` and `flags` are the facts; all else follows from them
-(`blocks_prove`). `blocks_set_free` makes every change and keeps it so, in constant time:
+(`blocks_check`). `blocks_set_free` makes every change and keeps it so, in constant time:
 a /28 crosses 16 keys. AWS's five addresses are never free. Memory: 12 bytes a block, in one
 piece that the caller owns.
 """
@@ -72,7 +72,7 @@ cdef struct Blocks:
     BitSet whole_reserved  # key 17
 
 
-cdef int blocks_prove(const Blocks *blocks) except -1
+cdef int blocks_check(const Blocks *blocks) except -1
 
 
 cdef inline void blocks_bind(Blocks *blocks, char *memory) noexcept nogil:

@@ -1,12 +1,12 @@
-"""A proof that all that is kept of a subnet's blocks follows from the facts."""
+"""The check that all that is kept of a subnet's blocks follows from the facts."""
 
 from ipam_core._bits cimport BitSet, bit
 
 
-cdef int blocks_prove(const Blocks *blocks) except -1:
-    """Prove what `_blocks.pxd` says; `AssertionError` names what does not hold.
+cdef int blocks_check(const Blocks *blocks) except -1:
+    """Check what `_blocks.pxd` says; `AssertionError` names what does not hold.
 
-    Slow and plain on purpose: what it proves is what makes the quick code right.
+    Slow and plain on purpose: what it checks is what makes the quick code right.
     """
     cdef int block, key, n_free = 0, n_open = 0, place
     for block in range(blocks.n):
@@ -29,9 +29,9 @@ cdef int blocks_prove(const Blocks *blocks) except -1:
                f"block {block} of key {key} stands at {place}")
     _holds(blocks.n_free == n_free, "free addresses are counted")
     _holds(blocks.n_open == n_open, "addresses that EC2 may pick are counted")
-    _prove_set(blocks, &blocks.room, range(1, WHOLE + 1))
-    _prove_set(blocks, &blocks.whole, (WHOLE,))
-    _prove_set(blocks, &blocks.whole_reserved, (RESERVED_WHOLE,))
+    _check_set(blocks, &blocks.room, range(1, WHOLE + 1))
+    _check_set(blocks, &blocks.whole, (WHOLE,))
+    _check_set(blocks, &blocks.whole_reserved, (RESERVED_WHOLE,))
     return 0
 
 
@@ -40,7 +40,7 @@ def _holds(truth, what):
         raise AssertionError(what)
 
 
-cdef _prove_set(const Blocks *blocks, const BitSet *found, keys):
+cdef _check_set(const Blocks *blocks, const BitSet *found, keys):
     """A set holds the blocks of some keys, and its summary the words that hold any."""
     cdef int word
     numbers = sum(1 << block for block in range(blocks.n) if blocks.key[block] in keys)

@@ -2,12 +2,12 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from ipam_core._enis cimport Enis
+from ipam_core._attached cimport Attached
 from ipam_core._pool cimport Place
 from ipam_core._values cimport Assignment, PoolStats, Sandbox
 
 
-cdef class Pods(Enis):
+cdef class Pods(Attached):
     cdef Place place_of(self, str address) except *
     cdef int reserve(self, Place place) except -1
     cdef Assignment own(self, uint32_t number, Assignment given, Sandbox sandbox, str pod)

@@ -5,20 +5,9 @@ from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport checked_ns, clock_ns, most_ns
+from ipam_core._arguments cimport clock_ns, most_ns, time_ns
 from ipam_core._assign cimport pool_assign
 from ipam_core._bits cimport bit, first_set, popcount
-from ipam_core._ledger cimport (
-    Record,
-    ledger_at,
-    ledger_find,
-    ledger_reserve,
-    ledger_seek,
-    ledger_seek_end,
-    ledger_unhang,
-    record_forget,
-    record_is_of,
-)
 from ipam_core._pool cimport (
     ALREADY,
     DONE,
@@ -27,24 +16,35 @@ from ipam_core._pool cimport (
     pool_cool,
     pool_counts,
     pool_drop,
+    pool_end_cooling,
     pool_expire,
     pool_hold,
     pool_locate,
-    pool_open,
     pool_ranked,
     pool_record_at,
     pool_record_for,
     pool_take,
 )
+from ipam_core._records cimport (
+    Record,
+    record_forget,
+    record_is_of,
+    records_reserve,
+    table_at,
+    table_find,
+    table_remove,
+    table_seek,
+    table_seek_end,
+)
 from ipam_core._slots cimport (
     COOLING,
     HELD,
-    LONE,
+    IPV6_PREFIX,
     NONE,
     N_CELLS,
     N_KINDS,
     PER_CELL,
-    WIDE,
+    SECONDARY_IP,
     EniState,
     Group,
     slot_extent,
@@ -64,7 +64,7 @@ from ipam_core.errors import (
 )
 
 
-cdef class Pods(Enis):
+cdef class Pods(Attached):
     """The assignments of a store, one by one."""
 
     # --- pods ---------------------------------------------------------------------------
@@ -77,7 +77,7 @@ cdef class Pods(Enis):
         assignment takes these names. Raises `PoolExhaustedError` where nothing can be
         given now. Cost: constant. Source: pool-rules section 3.
         """
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef Assignment given
         cdef uint32_t number
         cdef int answer
@@ -103,25 +103,25 @@ cdef class Pods(Enis):
         `CapacityError` beyond the first 65,536 of an IPv6 prefix. Cost: one pass over the
         store's slots.
         """
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef str text = given_text(address), name = None if pod is None else plain_text(pod, "pod")
         cdef Place place = self.place_of(text)
         cdef uint32_t number = pool_record_at(&self.pool, place)
         cdef uint32_t position, other
         cdef Assignment given = Assignment.__new__(Assignment)
         self.reserve(place)
-        position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
-        other = ledger_at(&self.pool.ledger, position)
-        if number != NONE and record_is_of(&self.pool.ledger.records[number], sandbox.c_digest):
+        position = table_seek(&self.pool.records, sandbox.c_digest)
+        other = table_at(&self.pool.records, position)
+        if number != NONE and record_is_of(&self.pool.records.array[number], sandbox.c_digest):
             return self.named(number, given, sandbox, name)
         if other != NONE:
             if not beside:
                 raise DuplicateError("assignment of", repr(sandbox))
-            position = ledger_seek_end(&self.pool.ledger, position)
-        if number != NONE and self.pool.ledger.records[number].state == HELD:
+            position = table_seek_end(&self.pool.records, position)
+        if number != NONE and self.pool.records.array[number].state == HELD:
             raise AddressInUseError(text)
-        if number != NONE and self.pool.ledger.records[number].state == COOLING:
-            pool_open(&self.pool, number)
+        if number != NONE and self.pool.records.array[number].state == COOLING:
+            pool_end_cooling(&self.pool, number)
         number = pool_hold(&self.pool, place, position, sandbox.c_digest, now)
         return self.own(number, given, sandbox, name)
 
@@ -132,15 +132,15 @@ cdef class Pods(Enis):
         `UnknownAddressError`, `CapacityError` as `adopt`; `AddressInUseError` where it is
         held or cooling. Cost: one pass over the store's slots.
         """
-        cdef int64_t released = checked_ns(released_ns, &self.latest_ns, "released_ns")
+        cdef int64_t released = time_ns(released_ns, &self.latest_ns, "released_ns")
         cdef int64_t now = released if self.latest_ns == INT64_MAX else max(released, clock_ns())
         cdef str text = given_text(address)
         cdef Place place = self.place_of(text)
         cdef uint32_t number = pool_record_at(&self.pool, place)
         pool_expire(&self.pool, now)
-        if number != NONE and self.pool.ledger.records[number].state == HELD:
+        if number != NONE and self.pool.records.array[number].state == HELD:
             raise AddressInUseError(text)
-        if number != NONE and self.pool.ledger.records[number].state == COOLING:
+        if number != NONE and self.pool.records.array[number].state == COOLING:
             raise AddressInUseError(text, 0, n_cooling=1)
         self.reserve(place)
         number = pool_record_for(&self.pool, place)
@@ -154,18 +154,18 @@ cdef class Pods(Enis):
         `UnknownSandboxError` where the sandbox holds nothing. Cost: constant; O(log n)
         where `now_ns` is before that of another release.
         """
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef Assignment released
         cdef uint32_t position, number
         if self.busy:
             self.wait()
-        position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
-        number = ledger_at(&self.pool.ledger, position)
+        position = table_seek(&self.pool.records, sandbox.c_digest)
+        number = table_at(&self.pool.records, position)
         if number == NONE:
             raise UnknownSandboxError(sandbox)
         released = self.known_as(number, sandbox)
-        record_forget(&self.pool.ledger.records[number])
-        ledger_unhang(&self.pool.ledger, position)
+        record_forget(&self.pool.records.array[number])
+        table_remove(&self.pool.records, position)
         pool_cool(&self.pool, number, now)
         return released
 
@@ -179,13 +179,13 @@ cdef class Pods(Enis):
         cdef Assignment undone
         cdef uint32_t position, number
         self.wait()
-        position = ledger_seek(&self.pool.ledger, sandbox.c_digest)
-        number = ledger_at(&self.pool.ledger, position)
+        position = table_seek(&self.pool.records, sandbox.c_digest)
+        number = table_at(&self.pool.records, position)
         if number == NONE:
             raise UnknownSandboxError(sandbox)
         undone = self.known_as(number, sandbox)
-        record_forget(&self.pool.ledger.records[number])
-        ledger_unhang(&self.pool.ledger, position)
+        record_forget(&self.pool.records.array[number])
+        table_remove(&self.pool.records, position)
         pool_drop(&self.pool, number,
                   max(undone.assigned_ns - self.pool.cooldown_ns, 2 - most_ns()) - 1)
         return undone
@@ -194,7 +194,7 @@ cdef class Pods(Enis):
         """Return what a sandbox holds, or None. Cost: constant."""
         cdef uint32_t number
         self.wait()
-        number = ledger_find(&self.pool.ledger, sandbox.c_digest)
+        number = table_find(&self.pool.records, sandbox.c_digest)
         return None if number == NONE else self.known_as(number, sandbox)
 
     def find_address(self, address):
@@ -208,7 +208,7 @@ cdef class Pods(Enis):
         if not pool_locate(&self.pool, family, high, low, &place):
             return None
         number = pool_record_at(&self.pool, place)
-        if number == NONE or self.pool.ledger.records[number].state != HELD:
+        if number == NONE or self.pool.records.array[number].state != HELD:
             return None
         return self.assignment_of(number)
 
@@ -217,8 +217,8 @@ cdef class Pods(Enis):
         cdef list found = []
         cdef uint32_t number
         self.wait()
-        for number in range(self.pool.ledger.n_records):
-            if self.pool.ledger.records[number].state == HELD:
+        for number in range(self.pool.records.n_records):
+            if self.pool.records.array[number].state == HELD:
                 found.append(self.assignment_of(number))
         return iter(found)
 
@@ -249,7 +249,7 @@ cdef class Pods(Enis):
                     number = pool_record_at(&self.pool, place)
                     if number == NONE:
                         continue
-                    record = &self.pool.ledger.records[number]
+                    record = &self.pool.records.array[number]
                     where = self.assignment_of(number)
                     used = UsedAddress.__new__(UsedAddress)
                     if record.state == HELD:
@@ -275,20 +275,20 @@ cdef class Pods(Enis):
 
     cdef int reserve(self, Place place) except -1:
         """Make room for a record of an address, and for the address in its window."""
-        if place.kind == WIDE:
+        if place.kind == IPV6_PREFIX:
             if place.offset >= N_CELLS * PER_CELL:
                 raise CapacityError("addresses given out of an IPv6 prefix",
                                     N_CELLS * PER_CELL)
-            if window_reach(&self.pool.enis[place.eni].wides[place.slot], place.offset) < 0:
+            if window_reach(&self.pool.enis[place.eni].windows[place.slot], place.offset) < 0:
                 raise MemoryError
-        if ledger_reserve(&self.pool.ledger) < 0:
+        if records_reserve(&self.pool.records) < 0:
             raise MemoryError
         return 0
 
     cdef inline Assignment own(self, uint32_t number, Assignment given, Sandbox sandbox,
                                str pod):
         """Fill in the assignment of a record that is newly held; the record keeps it."""
-        cdef Record *record = &self.pool.ledger.records[number]
+        cdef Record *record = &self.pool.records.array[number]
         given.sandbox, given.pod = sandbox, pod
         self.describe(number, given)
         Py_INCREF(given)
@@ -297,7 +297,7 @@ cdef class Pods(Enis):
 
     cdef Assignment named(self, uint32_t number, Assignment given, Sandbox sandbox, str pod):
         """Return what a record holds; what only a digest was known of takes these names."""
-        cdef Record *record = &self.pool.ledger.records[number]
+        cdef Record *record = &self.pool.records.array[number]
         cdef Assignment held
         if record.assignment != NULL:
             held = <Assignment> record.assignment
@@ -310,7 +310,7 @@ cdef class Pods(Enis):
     cdef Assignment known_as(self, uint32_t number, Sandbox sandbox):
         """Return the assignment of a record; a batch made none, so this names the sandbox."""
         cdef Assignment value = self.assignment_of(number)
-        if self.pool.ledger.records[number].assignment == NULL:
+        if self.pool.records.array[number].assignment == NULL:
             value.sandbox = sandbox
         return value
 
@@ -339,7 +339,7 @@ cdef class Pods(Enis):
                 group = &eni.groups[kind]
                 if not group.attached:
                     continue
-                if kind != LONE:
+                if kind != SECONDARY_IP:
                     value.prefixes += popcount(group.attached)
                     value.free_prefixes += popcount(group.idle)
                 if not eni.excluded and pool_counts(&self.pool, kind):

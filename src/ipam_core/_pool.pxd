@@ -1,10 +1,10 @@
-"""The pool of one store: its ENIs, their slots, and the ledger of their addresses.
+"""The pool of one store: its ENIs, their slots, and the records of their addresses.
 
 All of it is C without Python: nothing here raises or needs the GIL, but for what says
 so. `DataStore` is the Python face of a `Pool`; other compiled code may call these
 functions on a store's pool while it holds the store (`DataStore.hold`).
 
-    open_seats[kind]   ...0101       the ENIs, by seat, with an address to give
+    has_free[kind]     ...0101       the ENIs, by seat, with an address to give
     seats[seat]        ENI numbers: by device number; under `arbitrary` as in a Go map (_walk)
     order[rank]        ENI numbers, lowest device number first
     enis[number]       an ENI's state; a record names its ENI by this number
@@ -17,30 +17,30 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from ipam_core._bits cimport bit, put
-from ipam_core._ledger cimport (
-    Ledger,
+from ipam_core._records cimport (
     Record,
-    ledger_drop_block,
-    ledger_drop_record,
-    ledger_hang,
-    ledger_new_block,
-    ledger_new_record,
-    ledger_oldest,
-    ledger_queue,
-    ledger_seek_record,
-    ledger_unhang,
-    ledger_unqueue,
+    Records,
+    block_drop,
+    block_new,
+    cooling_add,
+    cooling_oldest,
+    cooling_remove,
+    record_drop,
+    record_new,
+    table_insert,
+    table_remove,
+    table_seek_record,
 )
 from ipam_core._slots cimport (
     COOLING,
     FREE,
     HELD,
-    LONE,
-    N_KINDS,
+    IPV6_PREFIX,
     NONE,
+    N_KINDS,
     PER_CELL,
     PREFIX,
-    WIDE,
+    SECONDARY_IP,
     Cell,
     EniState,
     slot_base,
@@ -49,7 +49,7 @@ from ipam_core._slots cimport (
     slot_detach,
     slot_extent,
     slot_find,
-    slot_open,
+    slot_free,
     slot_take,
 )
 
@@ -68,7 +68,7 @@ cdef enum:
 
 cdef struct Pool:
     EniState *enis[N_ENIS]
-    uint64_t open_seats[N_KINDS]
+    uint64_t has_free[N_KINDS]
     uint8_t seats[N_ENIS]
     uint8_t order[N_ENIS]
     int n_enis
@@ -77,7 +77,7 @@ cdef struct Pool:
     int placement
     int64_t cooldown_ns
     uint64_t random
-    Ledger ledger
+    Records records
 
 
 cdef struct Place:            # where an address is
@@ -101,9 +101,9 @@ cdef inline bint pool_counts(const Pool *pool, int kind) noexcept nogil:
 
 
 cdef inline void pool_refresh(Pool *pool, EniState *eni, int kind) noexcept nogil:
-    """Say in `open_seats` whether an ENI has an address of a kind to give."""
-    pool.open_seats[kind] = put(
-        pool.open_seats[kind], eni.seat, eni.groups[kind].open != 0 and not eni.excluded)
+    """Say in `has_free` whether an ENI has an address of a kind to give."""
+    pool.has_free[kind] = put(
+        pool.has_free[kind], eni.seat, eni.groups[kind].has_free != 0 and not eni.excluded)
 
 
 cdef inline EniState *pool_seated(const Pool *pool, int seat) noexcept nogil:
@@ -116,7 +116,7 @@ cdef inline void pool_settle(Pool *pool) noexcept nogil:
     cdef int rank, kind
     cdef EniState *eni
     for kind in range(N_KINDS):
-        pool.open_seats[kind] = 0
+        pool.has_free[kind] = 0
     for rank in range(pool.n_enis):
         eni = pool_ranked(pool, rank)
         if pool.placement != ARBITRARY:
@@ -160,7 +160,7 @@ cdef inline void pool_remove(Pool *pool, int number) noexcept nogil:
 
 cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64_t low,
                              Place *place) noexcept nogil:
-    """Find where an address is attached. `family` is LONE for IPv4, WIDE for IPv6.
+    """Find where an address is attached. `family` is SECONDARY_IP for IPv4, else IPV6_PREFIX.
 
     An IPv6 offset beyond 32 bits comes back as NONE.
     """
@@ -170,11 +170,11 @@ cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64
     for rank in range(pool.n_enis):
         eni = pool_ranked(pool, rank)
         place.eni = pool.order[rank]
-        if family == WIDE:
-            place.kind, place.slot = WIDE, slot_find(eni, WIDE, high, low - offset)
+        if family == IPV6_PREFIX:
+            place.kind, place.slot = IPV6_PREFIX, slot_find(eni, IPV6_PREFIX, high, low - offset)
             place.offset = <uint32_t> min(offset, <uint64_t> NONE)
         else:
-            place.kind, place.slot = LONE, slot_find(eni, LONE, 0, low)
+            place.kind, place.slot = SECONDARY_IP, slot_find(eni, SECONDARY_IP, 0, low)
             place.offset = 0
             if place.slot < 0:
                 place.kind, place.slot = PREFIX, slot_find(eni, PREFIX, 0, low & ~<uint64_t> 15)
@@ -188,12 +188,12 @@ cdef inline uint32_t pool_record_at(const Pool *pool, Place place) noexcept nogi
     """Return the record of an address, NONE where it has none."""
     cdef EniState *eni = pool.enis[place.eni]
     cdef Cell *cell
-    if place.kind == LONE:
-        return eni.lones[place.slot].record
+    if place.kind == SECONDARY_IP:
+        return eni.secondary_ips[place.slot].record
     cell = slot_cell(eni, place.kind, place.slot, place.offset)
     if cell == NULL or cell.block == NONE:
         return NONE
-    return pool.ledger.blocks[cell.block][place.offset % PER_CELL]
+    return pool.records.blocks[cell.block][place.offset % PER_CELL]
 
 
 cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
@@ -204,15 +204,15 @@ cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
     cdef Cell *cell
     if number != NONE:
         return number
-    number = ledger_new_record(&pool.ledger)
-    if place.kind == LONE:
-        eni.lones[place.slot].record = number
+    number = record_new(&pool.records)
+    if place.kind == SECONDARY_IP:
+        eni.secondary_ips[place.slot].record = number
     else:
         cell = slot_cell(eni, place.kind, place.slot, place.offset)
         if cell.block == NONE:
-            cell.block = ledger_new_block(&pool.ledger)
-        pool.ledger.blocks[cell.block][place.offset % PER_CELL] = number
-    record = &pool.ledger.records[number]
+            cell.block = block_new(&pool.records)
+        pool.records.blocks[cell.block][place.offset % PER_CELL] = number
+    record = &pool.records.array[number]
     record.eni, record.kind, record.slot = place.eni, place.kind, place.slot
     record.offset = place.offset
     record.state = FREE
@@ -222,7 +222,7 @@ cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
 cdef inline void pool_address(const Pool *pool, uint32_t number, uint64_t *high,
                               uint64_t *low) noexcept nogil:
     """Tell the address of a record: IPv4 in the low 32 bits."""
-    cdef Record *record = &pool.ledger.records[number]
+    cdef Record *record = &pool.records.array[number]
     cdef EniState *eni = pool.enis[record.eni]
     slot_base(eni, record.kind, record.slot, high, low)
     low[0] += record.offset
@@ -232,39 +232,39 @@ cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept
     """Take addresses of the cell of a place from free to held; the rest is the caller's."""
     cdef EniState *eni = pool.enis[place.eni]
     slot_take(eni, place.kind, place.slot, place.offset, addresses)
-    if not eni.groups[place.kind].open:
-        pool.open_seats[place.kind] &= ~bit(eni.seat)
+    if not eni.groups[place.kind].has_free:
+        pool.has_free[place.kind] &= ~bit(eni.seat)
 
 
 cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
                            const uint64_t *digest, int64_t now_ns) noexcept nogil:
-    """Write down who holds an address that was taken, and hang it into the table."""
-    cdef Record *record = &pool.ledger.records[number]
+    """Write down who holds an address that was taken, and insert it into the table."""
+    cdef Record *record = &pool.records.array[number]
     record.state = HELD
     record.digest[0], record.digest[1] = digest[0], digest[1]
     record.assigned_ns, record.released_ns = now_ns, 0
-    ledger_hang(&pool.ledger, position, number)
+    table_insert(&pool.records, position, number)
 
 
 cdef inline void pool_free(Pool *pool, uint32_t number) noexcept nogil:
     """Make an address free that cools, and waits for its time no longer."""
-    cdef Record *record = &pool.ledger.records[number]
+    cdef Record *record = &pool.records.array[number]
     cdef EniState *eni = pool.enis[record.eni]
-    slot_open(eni, record.kind, record.slot, record.offset)
+    slot_free(eni, record.kind, record.slot, record.offset)
     record.state = FREE
     if not eni.excluded:
-        pool.open_seats[record.kind] |= bit(eni.seat)
+        pool.has_free[record.kind] |= bit(eni.seat)
 
 
-cdef inline void pool_open(Pool *pool, uint32_t number) noexcept nogil:
+cdef inline void pool_end_cooling(Pool *pool, uint32_t number) noexcept nogil:
     """Take an address from cooling to free."""
-    ledger_unqueue(&pool.ledger, number)
+    cooling_remove(&pool.records, number)
     pool_free(pool, number)
 
 
 cdef inline void pool_drop(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
     """Take an address, which the table holds no longer, from held to free: without a cooldown."""
-    cdef Record *record = &pool.ledger.records[number]
+    cdef Record *record = &pool.records.array[number]
     slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
     record.released_ns = released_ns
     pool_free(pool, number)
@@ -275,14 +275,14 @@ cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noe
 
     To free, where the pool has no cooldown: whatever the clocks of its callers say.
     """
-    cdef Record *record = &pool.ledger.records[number]
+    cdef Record *record = &pool.records.array[number]
     if pool.cooldown_ns == 0:
         pool_drop(pool, number, released_ns)
         return
     slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
     record.state = COOLING
     record.released_ns = released_ns
-    ledger_queue(&pool.ledger, number)
+    cooling_add(&pool.records, number)
 
 
 cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
@@ -299,22 +299,22 @@ cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
 
 cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
     """Give up the record of an address, in whatever state. Needs the GIL."""
-    cdef Record *record = &pool.ledger.records[number]
+    cdef Record *record = &pool.records.array[number]
     if record.state == HELD:
-        ledger_unhang(&pool.ledger, ledger_seek_record(&pool.ledger, number))
+        table_remove(&pool.records, table_seek_record(&pool.records, number))
         pool_drop(pool, number, 0)
     if record.state == COOLING:
-        pool_open(pool, number)
-    ledger_drop_record(&pool.ledger, number)
+        pool_end_cooling(pool, number)
+    record_drop(&pool.records, number)
 
 
 cdef inline void pool_expire(Pool *pool, int64_t now_ns) noexcept nogil:
     """Free the addresses whose cooldown has passed: amortised constant."""
-    cdef uint32_t number = ledger_oldest(&pool.ledger)
+    cdef uint32_t number = cooling_oldest(&pool.records)
     while (number != NONE
-           and now_ns - pool.ledger.records[number].released_ns > pool.cooldown_ns):
-        pool_open(pool, number)
-        number = ledger_oldest(&pool.ledger)
+           and now_ns - pool.records.array[number].released_ns > pool.cooldown_ns):
+        pool_end_cooling(pool, number)
+        number = cooling_oldest(&pool.records)
 
 
 cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind,
@@ -331,6 +331,6 @@ cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind
     for offset in range(0, extent, PER_CELL):
         cell = slot_cell(eni, kind, slot, offset)
         if cell != NULL and cell.block != NONE:
-            ledger_drop_block(&pool.ledger, cell.block)
+            block_drop(&pool.records, cell.block)
     slot_detach(eni, kind, slot)
     pool_refresh(pool, eni, kind)

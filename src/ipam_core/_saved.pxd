@@ -13,6 +13,6 @@ cdef class Saved(Batches):
     cdef int load_maps(self, object maps) except -1
     cdef int load_slot(self, str eni_id, int kind, int slot, uint64_t high, uint64_t low,
                        list uses) except -1
-    cdef int64_t past_ns(self, object time_ns) except? -1
+    cdef int64_t past_ns(self, object given_ns) except? -1
     cdef int load_use(self, Place place, int state, int64_t assigned_ns, int64_t released_ns,
                       Sandbox sandbox, str pod) except -1

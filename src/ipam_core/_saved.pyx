@@ -2,9 +2,8 @@
 
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport checked_ns, clock_ns, within
+from ipam_core._arguments cimport checked_int, clock_ns, time_ns
 from ipam_core._bits cimport bit, last_set, popcount
-from ipam_core._ledger cimport Record, ledger_seek, ledger_seek_end
 from ipam_core._pool cimport (
     ARBITRARY,
     Place,
@@ -17,17 +16,18 @@ from ipam_core._pool cimport (
     pool_settle,
     pool_take,
 )
+from ipam_core._records cimport Record, table_seek, table_seek_end
 from ipam_core._slots cimport (
     COOLING,
     FREE,
     HELD,
-    LONE,
+    IPV6_PREFIX,
     NONE,
     N_CELLS,
     N_KINDS,
     PER_CELL,
     PREFIX,
-    WIDE,
+    SECONDARY_IP,
     EniState,
     slot_base,
     slot_extent,
@@ -97,7 +97,7 @@ cdef class Saved(Batches):
 
     cdef list dump_use(self, Place place):
         cdef uint32_t number = pool_record_at(&self.pool, place)
-        cdef Record *record = &self.pool.ledger.records[number]
+        cdef Record *record = &self.pool.records.array[number]
         cdef Assignment held
         cdef object sandbox = None, pod = None
         if record.state == HELD:
@@ -119,14 +119,14 @@ cdef class Saved(Batches):
                 raise ValueError(f"{len(enis)} seats of {self.pool.n_enis} ENIs")
             for rank, (seat, eni_reach) in enumerate(enis):
                 eni = pool_ranked(&self.pool, rank)
-                eni.seat = within(seat, 0, self.pool.reach - 1, "seat")
+                eni.seat = checked_int(seat, 0, self.pool.reach - 1, "seat")
                 eni.reach = read_reach(eni_reach)
                 taken |= bit(eni.seat)
             if popcount(taken) != self.pool.n_enis:
                 raise ValueError(f"two ENIs on a seat: {enis}")
         for rank in range(self.pool.n_enis):
             eni = pool_ranked(&self.pool, rank)
-            slots = eni.groups[LONE].attached | eni.groups[PREFIX].attached
+            slots = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
             while slots and eni.reach <= last_set(slots):
                 eni.reach *= 2
         pool_settle(&self.pool)
@@ -138,23 +138,23 @@ cdef class Saved(Batches):
         cdef uint64_t beneath = 0
         if not (0 <= kind < N_KINDS and 0 <= slot < 64):
             raise ValueError(f"slot {slot} of kind {kind}")
-        if kind != LONE:
+        if kind != SECONDARY_IP:
             beneath = <uint64_t> slot_size(kind) - 1
-        if low & beneath or (kind != WIDE and (high or low >> 32)):
+        if low & beneath or (kind != IPV6_PREFIX and (high or low >> 32)):
             raise ValueError(f"address {high:x} {low:x} of kind {kind}")
         self.attach(eni_id, kind, high, low, f"{high:x} {low:x}", slot)
         for offset, state, assigned_ns, released_ns, sandbox, pod in uses:
             place.offset = offset
-            if place.offset >= (1 if kind == LONE else PER_CELL if kind == PREFIX
+            if place.offset >= (1 if kind == SECONDARY_IP else PER_CELL if kind == PREFIX
                                 else N_CELLS * PER_CELL):
                 raise ValueError(f"offset {offset} in a slot of kind {kind}")
             self.load_use(place, state, self.past_ns(assigned_ns), self.past_ns(released_ns),
                           None if sandbox is None else sandbox_named(sandbox), pod)
         return 0
 
-    cdef int64_t past_ns(self, object time_ns) except? -1:
+    cdef int64_t past_ns(self, object given_ns) except? -1:
         """Return a time of a snapshot; one that is ahead of the clock is now."""
-        cdef int64_t any_time = INT64_MAX, then = checked_ns(time_ns, &any_time, "time")
+        cdef int64_t any_time = INT64_MAX, then = time_ns(given_ns, &any_time, "time")
         return then if self.latest_ns == INT64_MAX else min(then, clock_ns())
 
     cdef int load_use(self, Place place, int state, int64_t assigned_ns, int64_t released_ns,
@@ -165,14 +165,14 @@ cdef class Saved(Batches):
             raise ValueError(f"state {state} of an address")
         self.reserve(place)
         if state == HELD:
-            position = ledger_seek_end(
-                &self.pool.ledger, ledger_seek(&self.pool.ledger, sandbox.c_digest))
+            position = table_seek_end(
+                &self.pool.records, table_seek(&self.pool.records, sandbox.c_digest))
             number = pool_hold(&self.pool, place, position, sandbox.c_digest, assigned_ns)
             self.own(number, Assignment.__new__(Assignment), sandbox, pod)
         else:
             number = pool_record_for(&self.pool, place)
             pool_take(&self.pool, place, <uint16_t> bit(place.offset % PER_CELL))
-            self.pool.ledger.records[number].assigned_ns = assigned_ns
+            self.pool.records.array[number].assigned_ns = assigned_ns
             if state == COOLING:
                 pool_cool(&self.pool, number, released_ns)
             else:

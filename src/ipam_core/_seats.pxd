@@ -1,6 +1,6 @@
 """Seats in Go's maps (`_walk`): of a store's ENIs, and of an ENI's secondary IPs and /28s.
 
-Only under placement `arbitrary`. An ENI's seat is its bit in `Pool.open_seats`; the seat of
+Only under placement `arbitrary`. An ENI's seat is its bit in `Pool.has_free`; the seat of
 an address or prefix is its slot. A map that grows gives every entry a new seat.
 """
 
@@ -10,16 +10,16 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from ipam_core._bits cimport bit, first_set, last_set, popcount
 from ipam_core._pool cimport ARBITRARY, Pool, pool_ranked, pool_seated
 from ipam_core._slots cimport (
-    LONE,
-    N_KINDS,
+    IPV6_PREFIX,
     NONE,
+    N_KINDS,
     PER_CELL,
     PREFIX,
-    WIDE,
+    SECONDARY_IP,
     Cell,
     EniState,
     Group,
-    Lone,
+    SecondaryIp,
 )
 from ipam_core._walk cimport walk_reach, walk_seat
 
@@ -58,13 +58,13 @@ cdef inline int seat_slot(Pool *pool, EniState *eni, int kind) noexcept nogil:
     cdef int reach
     if pool.placement != ARBITRARY:
         return first_set(~taken)
-    if kind != WIDE:
-        taken = eni.groups[LONE].attached | eni.groups[PREFIX].attached
+    if kind != IPV6_PREFIX:
+        taken = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
         reach = walk_reach(eni.reach, popcount(taken) + 1)
         if reach != eni.reach:
             if seats_renew(pool, eni, reach) < 0:
                 return -1
-            taken = eni.groups[LONE].attached | eni.groups[PREFIX].attached
+            taken = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
     return walk_seat(taken, eni.reach, &pool.random)
 
 
@@ -79,10 +79,10 @@ cdef inline uint64_t seats_moved(uint64_t slots, const uint8_t *seat_of) noexcep
 
 cdef inline int seats_renew(Pool *pool, EniState *eni, int reach) noexcept nogil:
     """Give every secondary IP and /28 of an ENI a new slot; -1 where there is no memory."""
-    cdef uint64_t left = eni.groups[LONE].attached | eni.groups[PREFIX].attached
+    cdef uint64_t left = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
     cdef uint64_t taken = 0, random = pool.random
     cdef uint8_t seat_of[64]
-    cdef Lone *lones = NULL
+    cdef SecondaryIp *secondary_ips = NULL
     cdef Cell *cells = NULL
     cdef Group *group
     cdef int kind, slot, level, n_seats
@@ -92,35 +92,36 @@ cdef inline int seats_renew(Pool *pool, EniState *eni, int reach) noexcept nogil
         seat_of[slot] = walk_seat(taken, reach, &random)
         taken |= bit(seat_of[slot])
     n_seats = last_set(taken) + 1
-    if eni.capacity[LONE]:
-        lones = <Lone*> PyMem_RawMalloc(n_seats * sizeof(Lone))
+    if eni.capacity[SECONDARY_IP]:
+        secondary_ips = <SecondaryIp*> PyMem_RawMalloc(n_seats * sizeof(SecondaryIp))
     if eni.capacity[PREFIX]:
         cells = <Cell*> PyMem_RawMalloc(n_seats * sizeof(Cell))
-    if (eni.capacity[LONE] and lones == NULL) or (eni.capacity[PREFIX] and cells == NULL):
-        PyMem_RawFree(lones)
+    if ((eni.capacity[SECONDARY_IP] and secondary_ips == NULL)
+            or (eni.capacity[PREFIX] and cells == NULL)):
+        PyMem_RawFree(secondary_ips)
         PyMem_RawFree(cells)
         return -1
-    left = eni.groups[LONE].attached
+    left = eni.groups[SECONDARY_IP].attached
     while left:
         slot = first_set(left)
         left &= left - 1
-        lones[seat_of[slot]] = eni.lones[slot]
-        if eni.lones[slot].record != NONE:
-            pool.ledger.records[eni.lones[slot].record].slot = seat_of[slot]
+        secondary_ips[seat_of[slot]] = eni.secondary_ips[slot]
+        if eni.secondary_ips[slot].record != NONE:
+            pool.records.array[eni.secondary_ips[slot].record].slot = seat_of[slot]
     left = eni.groups[PREFIX].attached
     while left:
         slot = first_set(left)
         left &= left - 1
         cells[seat_of[slot]] = eni.cells[slot]
         seats_tell(pool, &eni.cells[slot], seat_of[slot])
-    PyMem_RawFree(eni.lones)
+    PyMem_RawFree(eni.secondary_ips)
     PyMem_RawFree(eni.cells)
-    eni.lones, eni.cells = lones, cells
-    for kind in range(WIDE):
+    eni.secondary_ips, eni.cells = secondary_ips, cells
+    for kind in range(IPV6_PREFIX):
         eni.capacity[kind] = n_seats if eni.capacity[kind] else 0
         group = &eni.groups[kind]
         group.attached = seats_moved(group.attached, seat_of)
-        group.open = seats_moved(group.open, seat_of)
+        group.has_free = seats_moved(group.has_free, seat_of)
         group.idle = seats_moved(group.idle, seat_of)
     if eni.levels != NULL:
         for level in range(PER_CELL + 1):
@@ -137,6 +138,6 @@ cdef inline void seats_tell(Pool *pool, const Cell *cell, int slot) noexcept nog
     if cell.block == NONE:
         return
     for offset in range(PER_CELL):
-        number = pool.ledger.blocks[cell.block][offset]
+        number = pool.records.blocks[cell.block][offset]
         if number != NONE:
-            pool.ledger.records[number].slot = slot
+            pool.records.array[number].slot = slot

@@ -18,10 +18,10 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from posix.unistd cimport getpid
 
-from ipam_core._arguments cimport MOST_SECONDS, within
-from ipam_core._ledger cimport ledger_close, ledger_init
+from ipam_core._arguments cimport MOST_SECONDS, checked_int
 from ipam_core._pool cimport ARBITRARY, FIRST, N_ENIS, PACK, SPREAD, pool_ranked
-from ipam_core._slots cimport LONE, N_SLOTS, PREFIX, WIDE, eni_free
+from ipam_core._records cimport records_close, records_init
+from ipam_core._slots cimport IPV6_PREFIX, N_SLOTS, PREFIX, SECONDARY_IP, eni_free
 from ipam_core._walk cimport GROUP
 
 import os
@@ -29,10 +29,10 @@ import os
 from ipam_core.errors import ForkedError
 
 _KINDS = {
-    "secondary-ip": 1 << LONE,
+    "secondary-ip": 1 << SECONDARY_IP,
     "prefix": 1 << PREFIX,
-    "mixed": 1 << LONE | 1 << PREFIX,
-    "ipv6": 1 << WIDE,
+    "mixed": 1 << SECONDARY_IP | 1 << PREFIX,
+    "ipv6": 1 << IPV6_PREFIX,
 }
 _PLACEMENTS = {"pack": PACK, "first": FIRST, "spread": SPREAD, "arbitrary": ARBITRARY}
 
@@ -56,7 +56,7 @@ cdef class Shared:
         self.pool.reach = GROUP
         self.process = getpid()
         self.lock = PyThread_allocate_lock()
-        if (ledger_init(&self.pool.ledger, <const uint64_t*> <const char*> key) < 0
+        if (records_init(&self.pool.records, <const uint64_t*> <const char*> key) < 0
                 or self.lock == NULL):
             raise MemoryError
 
@@ -69,8 +69,8 @@ cdef class Shared:
         cdef bint any_time = given_time
         if not 0 <= cooldown_s <= MOST_SECONDS:
             raise ValueError(f"cooldown_s {cooldown_s!r}: from 0 to {MOST_SECONDS}")
-        cooldown_ns = within(round(cooldown_s * 1_000_000_000), 0,
-                             <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
+        cooldown_ns = checked_int(round(cooldown_s * 1_000_000_000), 0,
+                                  <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
         # From here on nothing runs a caller's code.
         if self.pool.kinds:
             raise TypeError("a store that is made cannot be made again")
@@ -86,7 +86,7 @@ cdef class Shared:
             Py_DECREF(<object> pool_ranked(&self.pool, rank).eni_id)
             Py_DECREF(<object> pool_ranked(&self.pool, rank).subnet_id)
             eni_free(pool_ranked(&self.pool, rank))
-        ledger_close(&self.pool.ledger)
+        records_close(&self.pool.records)
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
 

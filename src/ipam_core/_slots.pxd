@@ -1,15 +1,15 @@
 """One ENI's slots: which of its addresses are free, held or cooling, as bits.
 
-A slot holds a secondary IP (kind LONE), an IPv4 /28 (PREFIX) or an IPv6 /80 (WIDE).
-For each kind an ENI keeps three words with a bit for each slot:
+A slot holds a secondary IP (kind SECONDARY_IP), an IPv4 /28 (PREFIX) or an IPv6 /80
+(IPV6_PREFIX). For each kind an ENI keeps three words with a bit for each slot:
 
     attached   the slot holds something of this kind
-    open       an address of it can be assigned
+    has_free   an address of it can be assigned
     idle       no sandbox holds an address of it
 
 A /28 is a `Cell`: three 16-bit words with a bit for each address. An address in
 neither `free` nor `held` is cooling; `used` marks those that were ever held or cooling.
-An ENI's /28s hang in levels by their number of free addresses, so that the fullest
+An ENI's /28s are in levels by their number of free addresses, so that the fullest
 with room is two steps of find-first-set away, and its lowest address a third:
 
     levels      ...0100      some /28 has 2 free addresses, none has 0 or 1
@@ -19,12 +19,12 @@ with room is two steps of find-first-set away, and its lowest address a third:
     cell.free   ...0011      the addresses of the /28 in slot 1
 
 A /80 has 2^48 addresses, of which the first 65,536 are given, by a window of cells that
-doubles when it is full: `open` has the cells with a free address, `reuse` those with
-one that was used before. Nothing else is allocated for a free address; a secondary IP
-is 8 bytes and a /28 is 16.
+doubles when it is full: `has_free` has the cells with a free address, `reuse` those
+with one that was used before. Nothing else is allocated for a free address; a
+secondary IP is 8 bytes and a /28 is 16.
 
 An address goes round: free, held (`slot_take`), cooling (`slot_cool`), free
-(`slot_open`). These three keep every word and count; all other changes are made of them.
+(`slot_free`). These three keep every word and count; all other changes are made of them.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -35,9 +35,9 @@ from libc.string cimport memset
 from ipam_core._bits cimport BitSet, bit, bitset_lowest, bitset_put, first_set, popcount
 
 cdef enum:
-    LONE = 0                  # kinds: a secondary IP,
+    SECONDARY_IP = 0          # kinds: a secondary IP,
     PREFIX = 1                # an IPv4 /28 prefix,
-    WIDE = 2                  # an IPv6 /80 prefix
+    IPV6_PREFIX = 2           # an IPv6 /80 prefix
     N_KINDS = 3
     N_SLOTS = 63              # of an ENI at most, all kinds together
     PER_CELL = 16
@@ -49,7 +49,7 @@ cdef enum:
 cdef enum: NONE = 0xFFFFFFFF    # no record, no block
 
 
-cdef struct Lone:
+cdef struct SecondaryIp:
     uint32_t address
     uint32_t record
 
@@ -68,20 +68,20 @@ cdef struct Levels:
     uint32_t levels
 
 
-cdef struct Wide:
+cdef struct Window:
     uint64_t high             # the prefix's 128 bits
     uint64_t low
     Cell *cells
     int32_t n_cells
     int32_t n_held
     int32_t n_cooling
-    BitSet open
+    BitSet has_free
     BitSet reuse
 
 
 cdef struct Group:            # an ENI's slots of one kind
     uint64_t attached
-    uint64_t open
+    uint64_t has_free
     uint64_t idle
     int32_t n_held
     int32_t n_cooling
@@ -89,17 +89,17 @@ cdef struct Group:            # an ENI's slots of one kind
 
 cdef struct EniState:
     Group groups[N_KINDS]
-    Lone *lones
+    SecondaryIp *secondary_ips
     Cell *cells
     Levels *levels            # of `cells`
-    Wide *wides
+    Window *windows
     PyObject *eni_id          # owned
     PyObject *subnet_id       # owned
     int64_t created_ns
     int32_t device_number
     int32_t network_card
     int32_t route_table
-    uint8_t seat              # its bit in Pool.open_seats
+    uint8_t seat              # its bit in Pool.has_free
     uint8_t reach             # of the map of its slots, under `arbitrary`
     uint8_t capacity[N_KINDS]
     uint8_t primary
@@ -110,24 +110,24 @@ cdef struct EniState:
 
 cdef inline int64_t slot_size(int kind) noexcept nogil:
     """Return how many addresses a slot of this kind stands for."""
-    return 1 if kind == LONE else PER_CELL if kind == PREFIX else <int64_t> 1 << 48
+    return 1 if kind == SECONDARY_IP else PER_CELL if kind == PREFIX else <int64_t> 1 << 48
 
 
 cdef inline int32_t slot_room(int kind) noexcept nogil:
     """Return how many of them can be given: of a /80, as many as a window can hold."""
-    return N_CELLS * PER_CELL if kind == WIDE else <int32_t> slot_size(kind)
+    return N_CELLS * PER_CELL if kind == IPV6_PREFIX else <int32_t> slot_size(kind)
 
 
 cdef inline void eni_free(EniState *eni) noexcept nogil:
     """Give an ENI's memory back, but for the two objects."""
     cdef int slot
-    for slot in range(eni.capacity[WIDE]):
-        if eni.groups[WIDE].attached & bit(slot):
-            PyMem_RawFree(eni.wides[slot].cells)
-    PyMem_RawFree(eni.lones)
+    for slot in range(eni.capacity[IPV6_PREFIX]):
+        if eni.groups[IPV6_PREFIX].attached & bit(slot):
+            PyMem_RawFree(eni.windows[slot].cells)
+    PyMem_RawFree(eni.secondary_ips)
     PyMem_RawFree(eni.cells)
     PyMem_RawFree(eni.levels)
-    PyMem_RawFree(eni.wides)
+    PyMem_RawFree(eni.windows)
     PyMem_RawFree(eni)
 
 
@@ -145,10 +145,10 @@ cdef inline int slot_reserve(EniState *eni, int kind, int slot) noexcept nogil:
     cdef void *grown
     if slot < eni.capacity[kind]:
         return 0
-    if kind == LONE:
-        grown = PyMem_RawRealloc(eni.lones, capacity * sizeof(Lone))
+    if kind == SECONDARY_IP:
+        grown = PyMem_RawRealloc(eni.secondary_ips, capacity * sizeof(SecondaryIp))
         if grown != NULL:
-            eni.lones = <Lone*> grown
+            eni.secondary_ips = <SecondaryIp*> grown
     elif kind == PREFIX:
         if eni.levels == NULL:
             eni.levels = <Levels*> PyMem_RawCalloc(1, sizeof(Levels))
@@ -159,9 +159,9 @@ cdef inline int slot_reserve(EniState *eni, int kind, int slot) noexcept nogil:
             eni.cells = <Cell*> grown
     else:
         capacity = slot + 1
-        grown = PyMem_RawRealloc(eni.wides, capacity * sizeof(Wide))
+        grown = PyMem_RawRealloc(eni.windows, capacity * sizeof(Window))
         if grown != NULL:
-            eni.wides = <Wide*> grown
+            eni.windows = <Window*> grown
     if grown == NULL:
         return -1
     eni.capacity[kind] = capacity
@@ -193,18 +193,18 @@ cdef inline void level_move(Levels *levels, int slot, int before, int after) noe
 cdef inline void slot_attach(EniState *eni, int kind, int slot, uint64_t high,
                              uint64_t low) noexcept nogil:
     """Put an address or prefix into an unused slot that `slot_reserve` made room for."""
-    if kind == LONE:
-        eni.lones[slot].address = <uint32_t> low
-        eni.lones[slot].record = NONE
+    if kind == SECONDARY_IP:
+        eni.secondary_ips[slot].address = <uint32_t> low
+        eni.secondary_ips[slot].record = NONE
     elif kind == PREFIX:
         cell_init(&eni.cells[slot], <uint32_t> low)
         level_move(eni.levels, slot, 0, PER_CELL)
     else:
-        memset(&eni.wides[slot], 0, sizeof(Wide))
-        eni.wides[slot].high = high
-        eni.wides[slot].low = low
+        memset(&eni.windows[slot], 0, sizeof(Window))
+        eni.windows[slot].high = high
+        eni.windows[slot].low = low
     eni.groups[kind].attached |= bit(slot)
-    eni.groups[kind].open |= bit(slot)
+    eni.groups[kind].has_free |= bit(slot)
     eni.groups[kind].idle |= bit(slot)
 
 
@@ -212,19 +212,19 @@ cdef inline void slot_detach(EniState *eni, int kind, int slot) noexcept nogil:
     """Empty a slot of which every address is free."""
     if kind == PREFIX:
         level_move(eni.levels, slot, PER_CELL, 0)
-    elif kind == WIDE:
-        PyMem_RawFree(eni.wides[slot].cells)
+    elif kind == IPV6_PREFIX:
+        PyMem_RawFree(eni.windows[slot].cells)
     eni.groups[kind].attached &= ~bit(slot)
-    eni.groups[kind].open &= ~bit(slot)
+    eni.groups[kind].has_free &= ~bit(slot)
     eni.groups[kind].idle &= ~bit(slot)
 
 
 cdef inline void slot_base(const EniState *eni, int kind, int slot, uint64_t *high,
                            uint64_t *low) noexcept nogil:
     """Tell the address of a secondary IP, the first of a prefix; IPv4 in the low 32 bits."""
-    high[0] = eni.wides[slot].high if kind == WIDE else 0
-    low[0] = (eni.lones[slot].address if kind == LONE else
-              eni.cells[slot].base if kind == PREFIX else eni.wides[slot].low)
+    high[0] = eni.windows[slot].high if kind == IPV6_PREFIX else 0
+    low[0] = (eni.secondary_ips[slot].address if kind == SECONDARY_IP else
+              eni.cells[slot].base if kind == PREFIX else eni.windows[slot].low)
 
 
 cdef inline int slot_find(const EniState *eni, int kind, uint64_t high,
@@ -235,30 +235,31 @@ cdef inline int slot_find(const EniState *eni, int kind, uint64_t high,
     while slots:
         slot = first_set(slots)
         slots &= slots - 1
-        if kind == WIDE:
-            if eni.wides[slot].high == high and eni.wides[slot].low == low:
+        if kind == IPV6_PREFIX:
+            if eni.windows[slot].high == high and eni.windows[slot].low == low:
                 return slot
-        elif (eni.lones[slot].address if kind == LONE else eni.cells[slot].base) == low:
+        elif low == (eni.secondary_ips[slot].address if kind == SECONDARY_IP
+                     else eni.cells[slot].base):
             return slot
     return -1
 
 
-cdef inline int window_reach(Wide *wide, uint32_t offset) noexcept nogil:
+cdef inline int window_reach(Window *window, uint32_t offset) noexcept nogil:
     """Make a window reach an address; -1 where there is no memory."""
-    cdef int32_t n_cells = max(4, wide.n_cells), number
+    cdef int32_t n_cells = max(4, window.n_cells), number
     cdef void *grown
     while n_cells <= <int32_t> (offset // PER_CELL):
         n_cells *= 2
-    if n_cells <= wide.n_cells:
+    if n_cells <= window.n_cells:
         return 0
-    grown = PyMem_RawRealloc(wide.cells, n_cells * sizeof(Cell))
+    grown = PyMem_RawRealloc(window.cells, n_cells * sizeof(Cell))
     if grown == NULL:
         return -1
-    wide.cells = <Cell*> grown
-    for number in range(wide.n_cells, n_cells):
-        cell_init(&wide.cells[number], number)
-        bitset_put(&wide.open, number, True)
-    wide.n_cells = n_cells
+    window.cells = <Cell*> grown
+    for number in range(window.n_cells, n_cells):
+        cell_init(&window.cells[number], number)
+        bitset_put(&window.has_free, number, True)
+    window.n_cells = n_cells
     return 0
 
 
@@ -267,27 +268,27 @@ cdef inline Cell *slot_cell(const EniState *eni, int kind, int slot,
     """Return the cell of an address; NULL beyond a window, and for a secondary IP."""
     if kind == PREFIX:
         return &eni.cells[slot]
-    if kind == WIDE and <int32_t> (offset // PER_CELL) < eni.wides[slot].n_cells:
-        return &eni.wides[slot].cells[offset // PER_CELL]
+    if kind == IPV6_PREFIX and <int32_t> (offset // PER_CELL) < eni.windows[slot].n_cells:
+        return &eni.windows[slot].cells[offset // PER_CELL]
     return NULL
 
 
 cdef inline uint32_t slot_extent(const EniState *eni, int kind, int slot) noexcept nogil:
     """Return how many offsets of a slot can have a record: 1, 16, or the window."""
-    if kind == WIDE:
-        return <uint32_t> eni.wides[slot].n_cells * PER_CELL
-    return 1 if kind == LONE else PER_CELL
+    if kind == IPV6_PREFIX:
+        return <uint32_t> eni.windows[slot].n_cells * PER_CELL
+    return 1 if kind == SECONDARY_IP else PER_CELL
 
 
 cdef inline int slot_count(const EniState *eni, int kind, int slot, int state) noexcept nogil:
     """Return how many addresses of a slot are HELD or COOLING."""
     cdef uint16_t bits
-    if kind == WIDE:
-        return eni.wides[slot].n_held if state == HELD else eni.wides[slot].n_cooling
-    if kind == LONE:
-        bits = not eni.groups[LONE].idle & bit(slot)
+    if kind == IPV6_PREFIX:
+        return eni.windows[slot].n_held if state == HELD else eni.windows[slot].n_cooling
+    if kind == SECONDARY_IP:
+        bits = not eni.groups[SECONDARY_IP].idle & bit(slot)
         if state == COOLING:
-            bits = not bits and not eni.groups[LONE].open & bit(slot)
+            bits = not bits and not eni.groups[SECONDARY_IP].has_free & bit(slot)
     else:
         bits = eni.cells[slot].held
         if state == COOLING:
@@ -295,10 +296,10 @@ cdef inline int slot_count(const EniState *eni, int kind, int slot, int state) n
     return popcount(bits)
 
 
-cdef inline void window_refresh(Wide *wide, const Cell *cell) noexcept nogil:
+cdef inline void window_refresh(Window *window, const Cell *cell) noexcept nogil:
     """Say in a window's sets what a cell of it has, after that changed."""
-    bitset_put(&wide.open, cell.base, cell.free != 0)
-    bitset_put(&wide.reuse, cell.base, cell.free & cell.used != 0)
+    bitset_put(&window.has_free, cell.base, cell.free != 0)
+    bitset_put(&window.reuse, cell.base, cell.free & cell.used != 0)
 
 
 cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset,
@@ -310,9 +311,9 @@ cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset,
     cdef Group *group = &eni.groups[kind]
     cdef int n = popcount(addresses) if addresses & (addresses - 1) else 1
     cdef Cell *cell
-    cdef Wide *wide
-    cdef bint is_open = False
-    if kind != LONE:
+    cdef Window *window
+    cdef bint has_free = False
+    if kind != SECONDARY_IP:
         cell = slot_cell(eni, kind, slot, offset)
         cell.free &= ~addresses
         cell.held |= addresses
@@ -320,14 +321,14 @@ cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset,
         cell.n_free -= n
         if kind == PREFIX:
             level_move(eni.levels, slot, cell.n_free + n, cell.n_free)
-            is_open = cell.n_free != 0
+            has_free = cell.n_free != 0
         else:
-            wide = &eni.wides[slot]
-            wide.n_held += n
-            window_refresh(wide, cell)
-            is_open = wide.open.top != 0 or wide.n_cells < N_CELLS
-    if not is_open:
-        group.open &= ~bit(slot)
+            window = &eni.windows[slot]
+            window.n_held += n
+            window_refresh(window, cell)
+            has_free = window.has_free.top != 0 or window.n_cells < N_CELLS
+    if not has_free:
+        group.has_free &= ~bit(slot)
     group.idle &= ~bit(slot)
     group.n_held += n
 
@@ -336,60 +337,60 @@ cdef inline void slot_cool(EniState *eni, int kind, int slot, uint32_t offset) n
     """Take an address from held to cooling."""
     cdef Group *group = &eni.groups[kind]
     cdef Cell *cell
-    cdef Wide *wide
+    cdef Window *window
     cdef bint is_idle = True
-    if kind != LONE:
+    if kind != SECONDARY_IP:
         cell = slot_cell(eni, kind, slot, offset)
         cell.held &= ~<uint16_t> bit(offset % PER_CELL)
         is_idle = cell.held == 0
-        if kind == WIDE:
-            wide = &eni.wides[slot]
-            wide.n_held -= 1
-            wide.n_cooling += 1
-            is_idle = wide.n_held == 0
+        if kind == IPV6_PREFIX:
+            window = &eni.windows[slot]
+            window.n_held -= 1
+            window.n_cooling += 1
+            is_idle = window.n_held == 0
     if is_idle:
         group.idle |= bit(slot)
     group.n_held -= 1
     group.n_cooling += 1
 
 
-cdef inline void slot_open(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
+cdef inline void slot_free(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
     """Take an address from cooling to free."""
     cdef Group *group = &eni.groups[kind]
     cdef Cell *cell
-    if kind != LONE:
+    if kind != SECONDARY_IP:
         cell = slot_cell(eni, kind, slot, offset)
         cell.free |= <uint16_t> bit(offset % PER_CELL)
         cell.n_free += 1
         if kind == PREFIX:
             level_move(eni.levels, slot, cell.n_free - 1, cell.n_free)
         else:
-            eni.wides[slot].n_cooling -= 1
-            window_refresh(&eni.wides[slot], cell)
-    group.open |= bit(slot)
+            eni.windows[slot].n_cooling -= 1
+            window_refresh(&eni.windows[slot], cell)
+    group.has_free |= bit(slot)
     group.n_cooling -= 1
 
 
 cdef inline int64_t slot_pick(EniState *eni, int kind, int slot, bint reuse) noexcept nogil:
-    """Return the offset of the lowest free address of an open slot.
+    """Return the offset of the lowest free address of a slot that has one.
 
     With `reuse`, of those that were used before if there are any (pool-rules section 3).
     Returns -1 where a window must grow and there is no memory.
     """
     cdef Cell *cell
-    cdef Wide *wide
+    cdef Window *window
     cdef uint16_t free
-    if kind == LONE:
+    if kind == SECONDARY_IP:
         return 0
     if kind == PREFIX:
         cell = &eni.cells[slot]
     else:
-        wide = &eni.wides[slot]
-        if not wide.open.top and window_reach(wide, wide.n_cells * PER_CELL) < 0:
+        window = &eni.windows[slot]
+        if not window.has_free.top and window_reach(window, window.n_cells * PER_CELL) < 0:
             return -1
-        cell = &wide.cells[bitset_lowest(
-            &wide.reuse if reuse and wide.reuse.top else &wide.open)]
+        cell = &window.cells[bitset_lowest(
+            &window.reuse if reuse and window.reuse.top else &window.has_free)]
     free = cell.free
     if reuse and free & cell.used:
         free &= cell.used
-    return (cell.base * PER_CELL if kind == WIDE else 0) + first_set(free)
+    return (cell.base * PER_CELL if kind == IPV6_PREFIX else 0) + first_set(free)

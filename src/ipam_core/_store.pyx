@@ -1,16 +1,16 @@
 """The DataStore (docs/core.md has its layout and the cost of each operation).
 
-Its base classes are its parts: `Shared` has the lock and the clock, `Enis` what is
-attached, `Pods` and `Batches` who holds what, `Saved` the whole state as bytes. Here are
-the questions that the rules of the pool ask.
+Its base classes are its parts: `Shared` has the lock and the clock, `Enis` and `Attached`
+what is attached, `Pods` and `Batches` who holds what, `Saved` the whole state as bytes.
+Here are the questions that the rules of the pool ask.
 """
 
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport MOST_SECONDS, checked_ns, most_ns, within
+from ipam_core._arguments cimport MOST_SECONDS, checked_int, most_ns, time_ns
 from ipam_core._bits cimport bit, first_set, last_set, popcount
-from ipam_core._ledger cimport ledger_oldest
+from ipam_core._invariants cimport check_invariants
 from ipam_core._pool cimport (
     ARBITRARY,
     N_ENIS,
@@ -19,16 +19,16 @@ from ipam_core._pool cimport (
     pool_ranked,
     pool_seated,
 )
-from ipam_core._proof cimport prove
+from ipam_core._records cimport cooling_oldest
 from ipam_core._slots cimport (
     COOLING,
     HELD,
-    LONE,
     NONE,
     N_KINDS,
     N_SLOTS,
     PER_CELL,
     PREFIX,
+    SECONDARY_IP,
     EniState,
     eni_n_slots,
     slot_count,
@@ -54,7 +54,7 @@ cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
 
 cdef inline int64_t eni_idle(const EniState *eni) noexcept:
     """Return what of an ENI counts as a free prefix: a secondary IP without a pod does, too."""
-    return popcount(eni.groups[LONE].idle) + popcount(eni.groups[PREFIX].idle)
+    return popcount(eni.groups[SECONDARY_IP].idle) + popcount(eni.groups[PREFIX].idle)
 
 
 cdef str why_kept(const EniState *eni, int64_t born_by):
@@ -104,16 +104,16 @@ cdef class DataStore(Saved):
 
     def stats(self, now_ns=None, network_card=None):
         """Return the counts of all ENIs, or of one network card's. Cost: O(ENIs)."""
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef int card = -1
         if network_card is not None:
-            card = within(network_card, 0, 0x7FFF_FFFF, "network_card")
+            card = checked_int(network_card, 0, 0x7FFF_FFFF, "network_card")
         self.wait()
         return self.count(now, card)
 
     def eni_stats(self, eni_id, now_ns=None):
         """Return one ENI's counts, excluded or not. Raises `UnknownEniError`. Cost: constant."""
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef str name = plain_text(eni_id, "eni_id")
         cdef EniStats value = EniStats.__new__(EniStats)
         cdef EniState *eni
@@ -123,9 +123,9 @@ cdef class DataStore(Saved):
         eni = self.pool.enis[number]
         pool_expire(&self.pool, now)
         value.eni = self.eni_of(number)
-        value.addresses = popcount(eni.groups[LONE].attached)
+        value.addresses = popcount(eni.groups[SECONDARY_IP].attached)
         for kind in range(N_KINDS):
-            if kind != LONE:
+            if kind != SECONDARY_IP:
                 value.prefixes += popcount(eni.groups[kind].attached)
                 value.free_prefixes += popcount(eni.groups[kind].idle)
             if pool_counts(&self.pool, kind):
@@ -139,14 +139,14 @@ cdef class DataStore(Saved):
 
     def next_cool_ns(self, now_ns=None):
         """Return when the next cooldown is over, None where nothing cools. Cost: constant."""
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef uint32_t number
         self.wait()
         pool_expire(&self.pool, now)
-        number = ledger_oldest(&self.pool.ledger)
+        number = cooling_oldest(&self.pool.records)
         if number == NONE:
             return None
-        return self.pool.ledger.records[number].released_ns + self.pool.cooldown_ns + 1
+        return self.pool.records.array[number].released_ns + self.pool.cooldown_ns + 1
 
     def growable_enis(self, int max_slots):
         """Return the ENIs, not excluded, with fewer than `max_slots` slots in use."""
@@ -171,10 +171,10 @@ cdef class DataStore(Saved):
         device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI of
         pkg/ipamd/datastore/data_store.go.
         """
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns"), born_by
-        cdef int64_t need_free = within(warm_ip, -most_ns(), most_ns(), "warm_ip")
-        cdef int64_t need_total = within(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
-        cdef int64_t need_idle = within(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns"), born_by
+        cdef int64_t need_free = checked_int(warm_ip, -most_ns(), most_ns(), "warm_ip")
+        cdef int64_t need_total = checked_int(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
+        cdef int64_t need_idle = checked_int(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
         cdef int64_t free, total, idle = 0
         cdef PoolStats stats
         cdef FreeEniAnswer answer = FreeEniAnswer.__new__(FreeEniAnswer)
@@ -234,7 +234,7 @@ cdef class DataStore(Saved):
         """
         import numpy as np
 
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef uint32_t[::1] counts = np.empty(N_ENIS * N_SLOTS, dtype=np.uint32)
         cdef EniState *eni
         cdef uint64_t slots
@@ -261,17 +261,17 @@ cdef class DataStore(Saved):
         """
         import numpy as np
 
-        cdef int64_t now = checked_ns(now_ns, &self.latest_ns, "now_ns")
+        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef int64_t[::1] ages
         cdef uint32_t number, n = 0
         cdef object found = None
-        while found is None or len(found) != self.pool.ledger.n_hung:
-            found = np.empty(self.pool.ledger.n_hung, dtype=np.int64)
+        while found is None or len(found) != self.pool.records.n_in_table:
+            found = np.empty(self.pool.records.n_in_table, dtype=np.int64)
             ages = found
             self.wait()
-        for number in range(self.pool.ledger.n_records):
-            if self.pool.ledger.records[number].state == HELD:
-                ages[n] = now - self.pool.ledger.records[number].assigned_ns
+        for number in range(self.pool.records.n_records):
+            if self.pool.records.array[number].state == HELD:
+                ages[n] = now - self.pool.records.array[number].assigned_ns
                 n += 1
         return found
 
@@ -291,7 +291,7 @@ cdef class DataStore(Saved):
         try:
             store = DataStore(state["mode"], placement=state["placement"],
                               given_time=state.get("given_time", True))
-            store.pool.cooldown_ns = within(
+            store.pool.cooldown_ns = checked_int(
                 state["cooldown_ns"], 0, <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
             for fields, slots in state["enis"]:
                 fields["created_ns"] = store.past_ns(fields["created_ns"])
@@ -305,7 +305,7 @@ cdef class DataStore(Saved):
         return store
 
     def _check(self):
-        """Prove every invariant from scratch; `AssertionError` names what does not hold."""
+        """Check every invariant from scratch; `AssertionError` names what does not hold."""
         self.wait()
         for rank in range(self.pool.n_enis):
             number = self.pool.order[rank]
@@ -313,4 +313,4 @@ cdef class DataStore(Saved):
                 raise AssertionError("an ENI is found by its id")
         if len(self._numbers) != self.pool.n_enis:
             raise AssertionError("every id is of an ENI")
-        prove(&self.pool)
+        check_invariants(&self.pool)

@@ -18,10 +18,10 @@ from ipam_core._blocks cimport (
     N_STATES,
     PER_BLOCK,
     blocks_aws,
+    blocks_check,
     blocks_lowest_whole,
     blocks_may_flip,
     blocks_n_whole,
-    blocks_prove,
     blocks_state,
 )
 from ipam_core._ipv4 cimport c_address_text, c_parse_address, c_prefix_text
@@ -216,7 +216,7 @@ cdef class SubnetView:
         return <int> offset
 
     def _check(self):
-        """Prove the invariants of `_blocks.pxd`; raises `AssertionError`."""
+        """Check the invariants of `_blocks.pxd`; raises `AssertionError`."""
         cdef int block
         reserved = [0] * self._blocks.n
         in_prefix = set()
@@ -231,4 +231,4 @@ cdef class SubnetView:
             if (self._blocks.reserved[block] != reserved[block]
                     or bool(self._blocks.flags[block] & IN_PREFIX) != (block in in_prefix)):
                 raise AssertionError(f"{self!r}: what is reserved of block {block}")
-        blocks_prove(&self._blocks)
+        blocks_check(&self._blocks)

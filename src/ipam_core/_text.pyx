@@ -15,7 +15,7 @@ from ipam_core._ipv4 cimport (
     c_prefix_text,
     c_read_address,
 )
-from ipam_core._slots cimport LONE, PREFIX, WIDE
+from ipam_core._slots cimport IPV6_PREFIX, PREFIX, SECONDARY_IP
 
 import ipaddress
 
@@ -44,22 +44,22 @@ cdef str given_text(object value):
 
 cdef str address_text(int kind, uint64_t high, uint64_t low):
     """Return an address as text."""
-    if kind == WIDE:
+    if kind == IPV6_PREFIX:
         return str(ipaddress.IPv6Address((<object> high) << 64 | low))
     return c_address_text(<uint32_t> low)
 
 
 cdef str prefix_text(int kind, uint64_t high, uint64_t low):
     """Return the prefix that an address is out of as text; None for a secondary IP."""
-    if kind == LONE:
+    if kind == SECONDARY_IP:
         return None
-    if kind == WIDE:
-        return address_text(WIDE, high, low & ~HOST_BITS) + "/80"
+    if kind == IPV6_PREFIX:
+        return address_text(IPV6_PREFIX, high, low & ~HOST_BITS) + "/80"
     return c_prefix_text(<uint32_t> low & ~<uint32_t> 15)
 
 
 cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) except -1:
-    """Read an IPv4 address (family LONE) or an IPv6 one (WIDE). Raises `ValueError`.
+    """Read an IPv4 address (family SECONDARY_IP) or an IPv6 one (IPV6_PREFIX). Raises `ValueError`.
 
     A zone id (`fe80::1%eth0`) is refused: what is attached has none.
     """
@@ -67,7 +67,7 @@ cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) exce
     if PyUnicode_IS_ASCII(text):
         address = c_read_address(<const char*> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
     if address >= 0:
-        family[0], high[0], low[0] = LONE, 0, <uint64_t> address
+        family[0], high[0], low[0] = SECONDARY_IP, 0, <uint64_t> address
         return 0
     try:
         number = -1 if "%" in text else int(ipaddress.IPv6Address(text))
@@ -75,17 +75,17 @@ cdef int read_address(str text, int *family, uint64_t *high, uint64_t *low) exce
         number = -1
     if number < 0:
         raise ValueError(f"{text!r} is neither an IPv4 nor an IPv6 address")
-    family[0], high[0], low[0] = WIDE, number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
+    family[0], high[0], low[0] = IPV6_PREFIX, number >> 64, number & 0xFFFF_FFFF_FFFF_FFFF
     return 0
 
 
 cdef int read_prefix(str text, int *kind, uint64_t *high, uint64_t *low) except -1:
-    """Read an IPv4 /28 (kind PREFIX) or an IPv6 /80 (WIDE). Raises `ValueError`."""
+    """Read an IPv4 /28 (kind PREFIX) or an IPv6 /80 (IPV6_PREFIX). Raises `ValueError`."""
     if not text.endswith("/80"):
         kind[0], high[0], low[0] = PREFIX, 0, <uint64_t> c_parse_prefix(text)
         return 0
     read_address(text.removesuffix("/80"), kind, high, low)
-    if kind[0] != WIDE:
+    if kind[0] != IPV6_PREFIX:
         raise ValueError(f"{text!r} is not an IPv6 /80 prefix")
     if low[0] & HOST_BITS:
         raise ValueError(f"{text!r} has address bits set below the prefix")

@@ -43,8 +43,9 @@ def test_cython_takes_the_sources_own_pxd_over_an_older_install(older, tmp_path)
     found = [path.name for path in older.glob("ipam_core/*.pxd")]
     assert "_pool.pxd" in found
     command = (sys.executable, "-m", "cython", "-3", "-I", str(ROOT / "src"))
-    source = ("--module-name", "ipam_core._proof", str(ROOT / "src" / "ipam_core" / "_proof.pyx"))
-    run(*command, *source, "-o", "out.c", cwd=tmp_path, PYTHONPATH=str(older))
+    source = ROOT / "src" / "ipam_core" / "_invariants.pyx"
+    named = ("--module-name", "ipam_core._invariants", "-o", "out.c", str(source))
+    run(*command, *named, cwd=tmp_path, PYTHONPATH=str(older))
     assert (tmp_path / "out.c").exists()
 
 

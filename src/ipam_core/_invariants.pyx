@@ -1,34 +1,34 @@
-"""A proof of a pool's invariants, from nothing but the records.
+"""The check of a pool's invariants, from nothing but the records.
 
 The records say which address is held, cooling, or was used; everything else (words of
 slots, levels, windows, counts, ranks, table, list of the cooling) must follow from
-them. Slow and plain on purpose: what it proves is what makes the quick code right.
+them. Slow and plain on purpose: what it checks is what makes the quick code right.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
 
 from ipam_core._bits cimport BitSet, bit, popcount
-from ipam_core._ledger cimport (
+from ipam_core._pool cimport ARBITRARY, N_ENIS, Place, Pool, pool_ranked, pool_record_at
+from ipam_core._records cimport (
     LATE,
     UNUSED,
-    Ledger,
     Record,
-    ledger_at,
-    ledger_seek_record,
+    Records,
+    table_at,
+    table_seek_record,
 )
-from ipam_core._pool cimport ARBITRARY, N_ENIS, Place, Pool, pool_ranked, pool_record_at
 from ipam_core._slots cimport (
     COOLING,
     FREE,
     HELD,
-    LONE,
+    IPV6_PREFIX,
+    NONE,
     N_CELLS,
     N_KINDS,
     N_SLOTS,
-    NONE,
     PER_CELL,
     PREFIX,
-    WIDE,
+    SECONDARY_IP,
     Cell,
     EniState,
     Group,
@@ -43,16 +43,16 @@ cdef extern from "Python.h":
     int PyGC_Enable()
 
 
-cdef int prove(const Pool *pool) except -1:
-    """Prove every invariant; `AssertionError` names the one that does not hold."""
+cdef int check_invariants(const Pool *pool) except -1:
+    """Check every invariant; `AssertionError` names the one that does not hold."""
     cdef bint collecting = PyGC_Disable()    # a collection could run code that changes the pool
     try:
-        _prove_ranks(pool)
-        states = _prove_records(pool)
-        _prove_slots(pool, states)
-        _prove_table(&pool.ledger)
-        _prove_cooling(&pool.ledger)
-        _prove_unused(pool)
+        _check_ranks(pool)
+        states = _check_records(pool)
+        _check_slots(pool, states)
+        _check_table(&pool.records)
+        _check_cooling(&pool.records)
+        _check_unused(pool)
     finally:
         if collecting:
             PyGC_Enable()
@@ -64,8 +64,8 @@ def _holds(truth, invariant):
         raise AssertionError(invariant)
 
 
-cdef _prove_ranks(const Pool *pool):
-    """ENIs are ranked by device number, seated once, and open where they say so."""
+cdef _check_ranks(const Pool *pool):
+    """ENIs are ranked by device number, seated once, and have a free address where they say so."""
     cdef int rank, kind
     cdef EniState *eni
     _holds(pool.n_enis == sum([pool.enis[number] != NULL for number in range(N_ENIS)]),
@@ -77,20 +77,20 @@ cdef _prove_ranks(const Pool *pool):
         _holds(rank == 0 or pool_ranked(pool, rank - 1).device_number <= eni.device_number,
                "ENIs are in order of device number")
     for kind in range(N_KINDS):
-        open_seats = sum([bit(pool_ranked(pool, rank).seat) for rank in range(pool.n_enis)
-                          if pool_ranked(pool, rank).groups[kind].open
-                          and not pool_ranked(pool, rank).excluded])
-        _holds(pool.open_seats[kind] == open_seats, "seats are open whose ENI has an open slot")
+        has_free = sum([bit(pool_ranked(pool, rank).seat) for rank in range(pool.n_enis)
+                        if pool_ranked(pool, rank).groups[kind].has_free
+                        and not pool_ranked(pool, rank).excluded])
+        _holds(pool.has_free[kind] == has_free, "a seat has a free address where its ENI has")
 
 
-cdef dict _prove_records(const Pool *pool):
+cdef dict _check_records(const Pool *pool):
     """Each record is of one address that is attached; return the states by place."""
     cdef uint32_t number
     cdef Record *record
     cdef EniState *eni
     states = {}
-    for number in range(pool.ledger.n_records):
-        record = &pool.ledger.records[number]
+    for number in range(pool.records.n_records):
+        record = &pool.records.array[number]
         if record.state == UNUSED:
             _holds(record.assignment == NULL, "an unused record owns nothing")
             continue
@@ -107,7 +107,7 @@ cdef dict _prove_records(const Pool *pool):
     return states
 
 
-cdef _prove_slots(const Pool *pool, dict states):
+cdef _check_slots(const Pool *pool, dict states):
     """Words, levels, windows and counts follow from the states of the addresses."""
     cdef int rank, kind, slot
     cdef EniState *eni
@@ -120,7 +120,7 @@ cdef _prove_slots(const Pool *pool, dict states):
             group = &eni.groups[kind]
             n_attached += popcount(group.attached)
             n_held = n_cooling = 0
-            _holds((group.open | group.idle) & ~group.attached == 0, "open, idle: attached")
+            _holds((group.has_free | group.idle) & ~group.attached == 0, "has_free, idle: attached")
             for slot in range(64):
                 if not group.attached & bit(slot):
                     continue
@@ -131,17 +131,18 @@ cdef _prove_slots(const Pool *pool, dict states):
                 _holds(slot_count(eni, kind, slot, HELD) == held, "held ones of a slot")
                 _holds(slot_count(eni, kind, slot, COOLING) == cooling, "cooling ones of a slot")
                 _holds((group.idle & bit(slot) != 0) == (held == 0), "an idle slot has no pod")
-                has_room = FREE in found or kind == WIDE and len(found) < N_CELLS * PER_CELL
-                _holds((group.open & bit(slot) != 0) == has_room, "an open slot has an address")
+                has_room = FREE in found or kind == IPV6_PREFIX and len(found) < N_CELLS * PER_CELL
+                _holds((group.has_free & bit(slot) != 0) == has_room,
+                       "a slot says whether it has a free address")
                 n_held += held
                 n_cooling += cooling
             _holds(group.n_held == n_held, "held ones of an ENI")
             _holds(group.n_cooling == n_cooling, "cooling ones of an ENI")
         _holds(n_attached <= N_SLOTS, "an ENI has no more slots than it may")
-        _prove_levels(eni)
+        _check_levels(eni)
     _holds(len(set(bases)) == len(bases), "nothing is attached twice")
     prefixes = {base for kind, _, base in bases if kind == PREFIX}
-    _holds(not any([base & ~15 in prefixes for kind, _, base in bases if kind == LONE]),
+    _holds(not any([base & ~15 in prefixes for kind, _, base in bases if kind == SECONDARY_IP]),
            "no secondary IP is inside a prefix")
 
 
@@ -152,7 +153,7 @@ cdef tuple _base(const EniState *eni, int kind, int slot):
 
 
 cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict states):
-    """Return the states of a slot's addresses; prove its cells on the way."""
+    """Return the states of a slot's addresses; check its cells on the way."""
     cdef EniState *eni = pool_ranked(pool, rank)
     cdef uint32_t offset, extent = slot_extent(eni, kind, slot)
     cdef Cell *cell
@@ -162,7 +163,7 @@ cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict stat
         state = states.get((pool.order[rank], kind, slot, offset))
         found.append(FREE if state is None else state)
         used.append(state is not None)
-    if kind == LONE:
+    if kind == SECONDARY_IP:
         return found
     for offset in range(0, extent, PER_CELL):
         cell = slot_cell(eni, kind, slot, offset)
@@ -171,14 +172,15 @@ cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict stat
         _holds(cell.held == _word(part, HELD), "held addresses of a cell")
         _holds(cell.used == _word(used[offset:offset + PER_CELL], True), "used ones of a cell")
         _holds(cell.n_free == part.count(FREE), "free addresses of a cell, counted")
-        if kind == WIDE:
+        if kind == IPV6_PREFIX:
             _holds(cell.base == offset // PER_CELL, "a cell of a window knows its number")
-            _holds(_is_in(&eni.wides[slot].open, cell.base) == (cell.free != 0), "open cells")
-            _holds(_is_in(&eni.wides[slot].reuse, cell.base) == (cell.free & cell.used != 0),
+            _holds(_is_in(&eni.windows[slot].has_free, cell.base) == (cell.free != 0),
+                   "cells with a free address")
+            _holds(_is_in(&eni.windows[slot].reuse, cell.base) == (cell.free & cell.used != 0),
                    "cells with an address to use again")
-    if kind == WIDE:
-        _prove_set(&eni.wides[slot].open, extent // PER_CELL)
-        _prove_set(&eni.wides[slot].reuse, extent // PER_CELL)
+    if kind == IPV6_PREFIX:
+        _check_set(&eni.windows[slot].has_free, extent // PER_CELL)
+        _check_set(&eni.windows[slot].reuse, extent // PER_CELL)
     return found
 
 
@@ -191,7 +193,7 @@ cdef bint _is_in(const BitSet *numbers, int number):
     return numbers.word[number >> 6] >> (number & 63) & 1
 
 
-cdef _prove_set(const BitSet *numbers, int size):
+cdef _check_set(const BitSet *numbers, int size):
     cdef int number
     for number in range(64):
         _holds((numbers.top & bit(number) != 0) == (numbers.word[number] != 0), "top of a set")
@@ -199,8 +201,8 @@ cdef _prove_set(const BitSet *numbers, int size):
         _holds(not _is_in(numbers, number), "a set has no cell beyond its window")
 
 
-cdef _prove_levels(const EniState *eni):
-    """Each /28 hangs in the level of its free addresses; those without hang in none."""
+cdef _check_levels(const EniState *eni):
+    """Each /28 is in the level of its free addresses; those without are in none."""
     cdef int slot, level
     if eni.levels == NULL:
         _holds(eni.groups[PREFIX].attached == 0, "an ENI with prefixes has levels")
@@ -214,65 +216,65 @@ cdef _prove_levels(const EniState *eni):
         _holds(eni.levels.levels >> level & 1 == (expected[level] != 0), "levels in use")
 
 
-cdef _prove_table(const Ledger *ledger):
+cdef _check_table(const Records *records):
     """The table finds every held record, and nothing else is in it."""
     cdef uint32_t number, position
-    n_held = n_hung = 0
-    for number in range(ledger.n_records):
-        if ledger.records[number].state == HELD:
+    n_held = n_in_table = 0
+    for number in range(records.n_records):
+        if records.array[number].state == HELD:
             n_held += 1
-            _holds(ledger_at(ledger, ledger_seek_record(ledger, number)) == number,
+            _holds(table_at(records, table_seek_record(records, number)) == number,
                    "a held record is found")
-    for position in range(ledger.mask + 1):
-        n_hung += ledger.table[position] != 0
-    _holds(n_hung == n_held == ledger.n_hung, "the table has the held records only")
-    _holds(n_hung * 2 <= ledger.mask + 1, "the table is at most half full")
+    for position in range(records.mask + 1):
+        n_in_table += records.table[position] != 0
+    _holds(n_in_table == n_held == records.n_in_table, "the table has the held records only")
+    _holds(n_in_table * 2 <= records.mask + 1, "the table is at most half full")
 
 
-cdef _prove_cooling(const Ledger *ledger):
+cdef _check_cooling(const Records *records):
     """All cooling records, and no other, are linked both ways in order of release, or late."""
-    cdef uint32_t number = ledger.oldest, before = NONE, place
+    cdef uint32_t number = records.oldest, before = NONE, place
     n_linked = 0
-    for place in range(ledger.n_late):
-        number = ledger.late[place]
-        _holds(ledger.records[number].state == COOLING, "only cooling records are late")
-        _holds(ledger.records[number].after == LATE and ledger.records[number].before == place,
+    for place in range(records.n_late):
+        number = records.late[place]
+        _holds(records.array[number].state == COOLING, "only cooling records are late")
+        _holds(records.array[number].after == LATE and records.array[number].before == place,
                "a late record knows its place")
-        _holds(place == 0 or ledger.records[ledger.late[(place - 1) // 2]].released_ns
-               <= ledger.records[number].released_ns, "late records are a heap")
-    number = ledger.oldest
+        _holds(place == 0 or records.array[records.late[(place - 1) // 2]].released_ns
+               <= records.array[number].released_ns, "late records are a heap")
+    number = records.oldest
     while number != NONE:
-        _holds(ledger.records[number].state == COOLING, "only cooling records are linked")
-        _holds(ledger.records[number].before == before, "a cooling record knows who is before")
-        _holds(before == NONE or ledger.records[before].released_ns
-               <= ledger.records[number].released_ns, "cooling records are in order")
+        _holds(records.array[number].state == COOLING, "only cooling records are linked")
+        _holds(records.array[number].before == before, "a cooling record knows who is before")
+        _holds(before == NONE or records.array[before].released_ns
+               <= records.array[number].released_ns, "cooling records are in order")
         n_linked += 1
-        before, number = number, ledger.records[number].after
-    _holds(ledger.newest == before, "the newest is the last")
-    n_cooling = sum([ledger.records[k].state == COOLING for k in range(ledger.n_records)])
-    _holds(n_linked + ledger.n_late == n_cooling, "every cooling record is linked or late")
+        before, number = number, records.array[number].after
+    _holds(records.newest == before, "the newest is the last")
+    n_cooling = sum([records.array[k].state == COOLING for k in range(records.n_records)])
+    _holds(n_linked + records.n_late == n_cooling, "every cooling record is linked or late")
 
 
-cdef _prove_unused(const Pool *pool):
+cdef _check_unused(const Pool *pool):
     """Every record and block is in use or on its list, exactly one."""
-    cdef const Ledger *ledger = &pool.ledger
-    cdef uint32_t number = ledger.unused, offset
+    cdef const Records *records = &pool.records
+    cdef uint32_t number = records.unused, offset
     cdef int rank, kind, slot
     cdef EniState *eni
     cdef Cell *cell
     unused = 0
     while number != NONE:
-        _holds(ledger.records[number].state == UNUSED, "only unused records are listed")
+        _holds(records.array[number].state == UNUSED, "only unused records are listed")
         unused += 1
-        number = ledger.records[number].after
-    _holds(unused == ledger.n_unused == sum(
-        [ledger.records[k].state == UNUSED for k in range(ledger.n_records)]),
+        number = records.array[number].after
+    _holds(unused == records.n_unused == sum(
+        [records.array[k].state == UNUSED for k in range(records.n_records)]),
         "every unused record is listed")
     blocks = []
-    number = ledger.unused_block
+    number = records.unused_block
     while number != NONE:
         blocks.append(number)
-        number = ledger.blocks[number][0]
+        number = records.blocks[number][0]
     for rank in range(pool.n_enis):
         eni = pool_ranked(pool, rank)
         for kind in range(PREFIX, N_KINDS):
@@ -284,4 +286,4 @@ cdef _prove_unused(const Pool *pool):
                     if cell.block != NONE:
                         blocks.append(cell.block)
                     _holds(cell.used == 0 or cell.block != NONE, "a used cell has a block")
-    _holds(sorted(blocks) == list(range(ledger.n_blocks)), "every block is used or listed, once")
+    _holds(sorted(blocks) == list(range(records.n_blocks)), "every block is used or listed, once")
