@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ipam_core import simulate
 from ipam_core.cli._app import run
+from ipam_core.cli._timeline import _marks
 from ipam_core.errors import InputError, MissingExtraError
 from ipam_core.plots import (
     Choice,
@@ -97,7 +99,11 @@ def test_other_names_are_refused_and_nothing_is_written(draw, tmp_path):
         (
             "pareto",
             "a search",
-            {"99% of pods wait at most, seconds", "idle addresses", "EC2 calls"},
+            {
+                "99% of pods wait at most, seconds",
+                "idle addresses a node",
+                "EC2 calls a node and hour",
+            },
         ),
     ],
 )
@@ -130,6 +136,35 @@ def test_timeline_shows_each_series_and_the_last_of_equal_times(drawn):
     assert shown(lower, "done") == [(0, 0)]
     assert sorted(shown(lower, "refused")) == [(5, 1), (9, 0)]
     assert lower.get_xlabel() == "time, seconds"
+
+
+def test_a_refusal_that_goes_on_is_as_long_as_it_is(drawn):
+    """Ten minutes of refusals were one cross."""
+    marks = [Mark(0, "Assign"), Mark(60, "pods", refused=True, until_s=660)]
+    figure = drawn(plot_timeline, np.array([0, 1200]), {"total": [1, 1]}, marks)
+    spans = [line.get_xydata().tolist() for line in figure.axes[1].get_lines()]
+    assert [[1.0, 1.0], [11.0, 1.0]] in spans
+
+
+def test_the_marks_of_a_played_stall_go_on_until_the_pod_is_served():
+    scenario = {
+        "instance_type": "m8g.4xlarge",
+        "env": {"MINIMUM_IP_TARGET": "25"},
+        "steps": [
+            {"op": "boot"},
+            {"op": "settle"},
+            {"op": "add_pods", "n": 26},
+            {"op": "run", "seconds": 600},
+            {"op": "restart", "env": {"WARM_IP_TARGET": "10"}},
+            {"op": "settle"},
+        ],
+    }
+    moments = simulate(scenario).timeline
+    (span,) = [mark for mark in _marks(moments) if mark.until_s is not None]
+    assert (span.name, span.refused) == ("pods", True)
+    assert 600 <= span.until_s - span.time_s <= 660
+    (cut,) = [mark for mark in _marks(moments[:4]) if mark.until_s is not None]
+    assert cut.until_s == moments[3].time_s  # still waiting at the end of what is shown
 
 
 @pytest.mark.parametrize(("span_s", "unit"), [(600, "seconds"), (3600, "minutes"), (1e5, "hours")])
@@ -193,6 +228,26 @@ def test_waits_refuses_what_is_no_wait(waits, told, tmp_path):
         plot_waits(waits, tmp_path / "waits.png")
 
 
+def test_where_nobody_waits_the_panel_says_so(drawn):
+    (axis,) = drawn(plot_waits, {"a": [0, 0]}).axes
+    assert [text.get_text() for text in axis.texts] == ["no pod waits"]
+    (axis,) = drawn(plot_waits, {"a": [0, 0], "b": [0, 1]}).axes
+    assert not axis.texts
+
+
+def test_pareto_says_what_each_choice_of_the_front_is(drawn):
+    named = [each._replace(label=f"WARM_IP_TARGET={n}") for n, each in enumerate(FRONT[::-1])]
+    figure = drawn(plot_pareto, named, named[1], None)
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts] == ["1", "2", "3"]
+    assert [text.xy for text in axis.texts] == [(0, 30), (5, 4), (20, 0)]
+    assert texts(figure.legends[0])[1:4] == [
+        "1: WARM_IP_TARGET=2",
+        "2: WARM_IP_TARGET=1",
+        "3: WARM_IP_TARGET=0",
+    ]
+
+
 def test_pareto_marks_the_recommended_and_todays(drawn):
     today = Choice(7, math.inf, 0, "MINIMUM_IP_TARGET=25")
     figure = drawn(plot_pareto, FRONT, FRONT[1]._replace(label="WARM_IP_TARGET=5"), today)
@@ -204,8 +259,9 @@ def test_pareto_marks_the_recommended_and_todays(drawn):
     # Pods that wait for ever are at the upper edge, which says so.
     assert current.get_offsets().tolist() == [[7, axis.get_ylim()[1]]]
     assert [text.get_text() for text in axis.texts] == ["for ever"]
+    assert axis.get_xlabel() == "idle addresses a node"
     assert {collection.get_clim() for collection in axis.collections} == {(0, 900)}
-    assert bar.get_ylabel() == "EC2 calls"
+    assert bar.get_ylabel() == "EC2 calls a node and hour"
     assert texts(figure.legends[0])[1:] == [
         "recommended: WARM_IP_TARGET=5",
         "today: MINIMUM_IP_TARGET=25",

@@ -95,6 +95,15 @@ def test_json_has_the_one_change_and_null_where_there_is_none(capsys):
     assert json.loads(capsys.readouterr().out)["together"] is None
 
 
+def test_a_subnet_that_is_enough_has_room_for_the_primary_itself():
+    """29 were told, and are one too few: 27 for pods, and an address of each of 3 ENIs."""
+    (found,) = [f for f in explain(M5, subnet_free=20).findings if "subnet" in f.kind.identifier]
+    assert found.fix.note == "use a subnet with 30 free addresses for each node"
+    assert found.outcome == "serves all 27 pods"
+    assert explain(M5, subnet_free=30 - 1).verdict.serves_all  # the primary has its own by then
+    assert not explain(M5, subnet_free=30 - 2).verdict.serves_all
+
+
 # --- what a process pool carries ----------------------------------------------------------
 
 

@@ -73,7 +73,9 @@ def print_report(report: SubnetReport, advice: Advice) -> None:
         "fragmentation ",
         (_score(report), _BANDS[report.fragmentation.band]),
     )
-    print_text(f"{report.n_used} addresses used, {report.subnet.n_free} free: {report.agreement}")
+    print_text(
+        f"{_n(report.n_used, 'address')} used, {report.subnet.n_free} free: {report.agreement}"
+    )
     print_text(
         f"{_n(report.subnet.n_free_prefixes, 'free /28')} for prefix mode, "
         f"the longest run of free blocks {report.fragmentation.longest_free_run}"
@@ -226,8 +228,9 @@ def _print_reservation(plan: ReservationPlan) -> None:
         return
     print_text(f"A prefix reservation costs least at {plan.cidr}:", style="bold")
     print_text(
-        f"{plan.whole_now} of its {plan.n_blocks} /28s are free at once; {plan.held} single "
-        f"addresses hold the others ({plan.held_by_nodes} of nodes, that go with a drain); "
+        f"{plan.whole_now} of its {_n(plan.n_blocks, '/28')} are free at once; "
+        f"{plan.held} single addresses hold the others ({plan.held_by_nodes} of nodes, that go "
+        "with a drain); "
         f"{plan.withdrawn} free addresses are no longer picked one by one.",
         indent="  ",
     )

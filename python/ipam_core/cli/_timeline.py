@@ -42,7 +42,7 @@ def timeline_table(moments: Sequence[Moment]) -> Table:
     table.number_columns("pods", "wait", "ENIs", "total", "asgd", "free", "cool")
     for moment in moments:
         table.row(
-            f"{moment.time_s:g}",
+            f"{moment.time_s:.1f}".removesuffix(".0"),
             _lines(moment),
             *(
                 str(count) if count < _ENDLESS else f"{count:.2g}"
@@ -96,17 +96,24 @@ def plot_result(result: Result, path: Path) -> None:
 
 
 def _marks(moments: Sequence[Moment]) -> Iterator[Mark]:
-    """Mark the pods that are refused when they ask, and every EC2 call."""
+    """Mark the pods that are refused, for as long as any is, and every EC2 call."""
     from ipam_core.plots.timeline import Mark
 
-    waiting = 0
+    waiting, since_s = 0, None
     for moment in moments:
         if moment.waiting > waiting:
             yield Mark(moment.time_s, "pods", refused=True)
         waiting = moment.waiting
+        if waiting and since_s is None:
+            since_s = moment.time_s
+        elif not waiting and since_s is not None:
+            yield Mark(since_s, "pods", refused=True, until_s=moment.time_s)
+            since_s = None
         for call in moment.calls:
             request, _, code = call.partition(" -> ")
             yield Mark(moment.time_s, SHORT_NAMES[request.partition("(")[0]], refused=bool(code))
+    if since_s is not None:
+        yield Mark(since_s, "pods", refused=True, until_s=moments[-1].time_s)
 
 
 def _lines(moment: Moment) -> list[str]:

@@ -224,7 +224,7 @@ def _outcome(outcome: Outcome, waiting: int) -> str:
     elif outcome.served_after_s == 0:
         what = f"{_count(waiting, 'pod')} served at once"
     else:
-        what = f"{_count(waiting, 'pod')} served within {outcome.served_after_s:g} s"
+        what = f"{_count(waiting, 'pod')} served within {outcome.served_after_s:.3g} s"
     shown = list(outcome.requests[:3])
     if len(outcome.requests) > len(shown):
         shown.append(f"{len(outcome.requests) - len(shown)} more")

@@ -205,6 +205,12 @@ def _settings(env: Any) -> str:
     return " ".join(f"{name}={value}" for name, value in targets_of(env).items()) or "defaults"
 
 
+def _at_most(outcome: Outcome) -> str:
+    """Return how long 99% of pods wait, in words: not "never s" where some are never served."""
+    wait_s = outcome.wait_p99_s
+    return "without end" if isinf(wait_s) else f"at most {wait_s:.1f} s"
+
+
 def _wait(seconds: float) -> str:
     return "never" if isinf(seconds) else f"{seconds:.1f}"
 
@@ -268,9 +274,8 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
         f"Idle addresses a node: {best.idle:.1f}, today {found.today.idle:.1f}.", indent="  "
     )
     print_text(
-        f"99% of pods wait at most {_wait(best.wait_p99_s)} s, today "
-        f"{_wait(found.today.wait_p99_s)} s; {_share_refused(best)} are refused at first, today "
-        f"{_share_refused(found.today)}.",
+        f"99% of pods wait {_at_most(best)}, today {_at_most(found.today)}; "
+        f"{_share_refused(best)} are refused at first, today {_share_refused(found.today)}.",
         indent="  ",
     )
     print_text(
@@ -278,7 +283,7 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     )
     print_text(
         f"Checked in twice the time with another seed: {checked.idle:.1f} idle, wait "
-        f"{_wait(checked.wait_p99_s)} s, {checked.calls:.1f} calls.",
+        f"{_at_most(checked)}, {checked.calls:.1f} calls.",
         indent="  ",
     )
     if found.n_seeds > 1:

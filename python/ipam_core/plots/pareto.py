@@ -49,7 +49,7 @@ def plot_pareto(
     longest = longest_wait(waits)
     edge = longest * (3 if np.isinf(waits).any() else 1.25)
     calls = [each.calls for each in every]
-    figure = new_figure(8.5, 5.5)
+    figure = new_figure(8.5, 5.5 + 0.2 * sum(1 for each in points if each.label))
     axis = figure.subplots()
 
     def draw(choices: Sequence[Choice], marker: str, size: float, label: str) -> Any:
@@ -68,11 +68,12 @@ def plot_pareto(
             zorder=3,
         )
 
-    drawn = draw(points, "o", 45, "the front: none is better in all three")
+    drawn = draw(points, "o", 45, "the front: none is better in all three (numbers below)")
+    _number(axis, points, edge)
     draw([chosen], "*", 330, _named("recommended", chosen))
     if current:
         draw([current], "D", 110, _named("today", current))
-    figure.colorbar(drawn, ax=axis, label="EC2 calls")
+    figure.colorbar(drawn, ax=axis, label="EC2 calls a node and hour")
     seconds_axis(axis.yaxis, axis.set_yscale, longest, shortest=float(waits.min()))
     axis.set_ylim(0, edge)
     if np.isinf(waits).any():
@@ -87,12 +88,27 @@ def plot_pareto(
             color=VERMILLION,
         )
     axis.set_xlim(left=0)
-    axis.set_xlabel("idle addresses")
+    axis.set_xlabel("idle addresses a node")
     axis.set_ylabel("99% of pods wait at most, seconds")
     axis.set_title(as_written(title), fontsize=10, loc="left")
     tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9, markerscale=0.6)
     save(figure, path)
+
+
+def _number(axis: Any, points: Sequence[Choice], edge: float) -> None:
+    """Write a number at each choice, from left to right, and what it is into the legend."""
+    named = sorted((each for each in points if each.label), key=lambda each: each.idle)
+    for number, each in enumerate(named, 1):
+        axis.annotate(
+            str(number),
+            (each.idle, min(each.wait_p99_s, edge)),
+            xytext=(7, 5) if number % 2 else (7, -11),
+            textcoords="offset points",
+            fontsize=8,
+            zorder=4,
+        )
+        axis.plot([], [], " ", label=f"{number}: {as_written(each.label)}")
 
 
 def _named(role: str, choice: Choice) -> str:

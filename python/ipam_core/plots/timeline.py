@@ -42,11 +42,15 @@ _MANY = 5000
 
 
 class Mark(NamedTuple):
-    """Something at one time, marked in the row of its name: an EC2 call, a pod refused."""
+    """Something at one time, marked in the row of its name: an EC2 call, a pod refused.
+
+    With `until_s` it goes on until then, as the refusals of a pod that asks again and again.
+    """
 
     time_s: float
     name: str
     refused: bool = False
+    until_s: float | None = None
 
 
 def plot_timeline(
@@ -63,7 +67,7 @@ def plot_timeline(
     the last counts. `assigned`, `cooling` and `free` (to give now) are areas that add up
     to `total`, a line; `pods` is a line of all that want an address, and those above
     `assigned` wait. Any may be left out. Marks are in a row for each name, in the order
-    met, a cross where `refused`.
+    met, a cross where `refused`, with a line as long as it goes on.
 
     Raises:
         ValueError: no time, times that go back, another name, or another length.
@@ -91,7 +95,7 @@ def plot_timeline(
     draw_pool(axes[0], times[last] / unit_s, {name: each[last] for name, each in values.items()})
     axes[0].set_title(as_written(title), fontsize=10, loc="left")
     if rows:
-        _draw_marks(axes[1], rows, [mark._replace(time_s=mark.time_s / unit_s) for mark in marks])
+        _draw_marks(axes[1], rows, [_in_unit(mark, unit_s) for mark in marks])
     axes[-1].set_xlabel(f"time, {unit}")
     for axis in axes[::-1]:
         handles, labels = axis.get_legend_handles_labels()
@@ -145,6 +149,11 @@ def draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) ->
     tidy(axis)
 
 
+def _in_unit(mark: Mark, unit_s: float) -> Mark:
+    until = None if mark.until_s is None else mark.until_s / unit_s
+    return mark._replace(time_s=mark.time_s / unit_s, until_s=until)
+
+
 def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
     """Mark what is done by a tick, and what is refused by a cross."""
     part = (max(mark.time_s for mark in marks) or 1.0) / _FAR
@@ -158,6 +167,10 @@ def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
             places = zip(*seen.values(), strict=True)
             label = "refused" if refused else "done"
             axis.plot(*places, marker, c=colour, ms=7, mew=1.4, label=label)
+    for mark in marks:
+        if mark.until_s is not None:
+            row, colour = rows.index(mark.name), VERMILLION if mark.refused else BLACK
+            axis.plot([mark.time_s, mark.until_s], [row, row], c=colour, lw=2.5)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     tidy(axis)

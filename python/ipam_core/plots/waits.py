@@ -65,6 +65,8 @@ def draw_waits(axis: Any, waits_by_name: Mapping[str, ArrayLike]) -> None:
         axis.step([0, *served, 2 * longest], [*left, left[-1]], where="post", label=label, **style)
         if not isinf(p99):
             axis.plot(p99, 0.01, "o", color=style["color"], clip_on=False)
+    if not any(waits.any() for waits in runs.values()):
+        axis.text(0.5, 0.5, "no pod waits", transform=axis.transAxes, ha="center", va="center")
     seconds_axis(axis.xaxis, axis.set_xscale, longest)
     axis.set_xlim(0, 1.5 * longest)
     axis.set_yscale("log")

@@ -255,8 +255,7 @@ def _warmer(facts: Facts, surge: int) -> tuple[Fix | None, str]:
         assert fix.change is not None
         met = rolling_update(facts.case.with_env(fix.change.env or {}))
         if met is not None and met.longest_wait_s <= SHORT_WAIT_S:
-            waits = f"pods wait up to {met.longest_wait_s:g} s"
-            return fix, waits if met.longest_wait_s else "none waits"
+            return fix, _waits(met)
     return None, ""
 
 
@@ -266,8 +265,8 @@ def _other_ways(facts: Facts, met: RollingUpdate) -> Iterator[str]:
         fewer = rolling_update(facts.case, surge=surge) if 0 < surge < met.surge else None
         if fewer is not None and fewer.longest_wait_s <= SHORT_WAIT_S:
             yield (
-                f"maxSurge of the Deployments: {surge} pods at a time wait up to "
-                f"{fewer.longest_wait_s:g} s, at no idle address"
+                f"maxSurge of the Deployments: {'1 pod' if surge == 1 else f'{surge} pods'} at a "
+                f"time, {_waits(fewer)}, at no idle address"
             )
             break
     for cooldown_s in (20, 10, 5):
@@ -276,10 +275,15 @@ def _other_ways(facts: Facts, met: RollingUpdate) -> Iterator[str]:
             shorter = rolling_update(case)
             if shorter is not None and shorter.longest_wait_s <= SHORT_WAIT_S:
                 yield (
-                    f"IP_COOLDOWN_PERIOD={cooldown_s}: pods wait up to "
-                    f"{shorter.longest_wait_s:g} s; kube-proxy must forget a pod sooner"
+                    f"IP_COOLDOWN_PERIOD={cooldown_s}: {_waits(shorter)}; kube-proxy must forget "
+                    "a pod sooner"
                 )
                 break
+
+
+def _waits(met: RollingUpdate) -> str:
+    """Return how long pods wait, in words."""
+    return f"pods wait up to {met.longest_wait_s:g} s" if met.longest_wait_s else "none waits"
 
 
 def _set_by_all(name: str, text: str, facts: Facts) -> bool:

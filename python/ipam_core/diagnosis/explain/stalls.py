@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
+from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds, served_text
 from ipam_core.diagnosis.explain.play import Play
 from ipam_core.diagnosis.fixes import SPARE, Change, Fix, set_env
 from ipam_core.instances import HOST_NETWORK_PODS, max_pods
@@ -105,7 +105,7 @@ def _subnet_too_small(facts: Facts) -> Iterator[Found]:
         enough = Play(replace(facts.case, subnet_free=needed))
         own = needed + 1  # the primary's own address is the subnet's too
         fix = Fix(commands=(), note=f"use a subnet with {own} free addresses for each node")
-        outcome = f"serves all {enough.case.n_pods} pods" if enough.serves_all else ""
+        outcome = served_text(enough.served, enough.case.n_pods) if enough.serves_all else ""
     refused = (f"{play.top_error.api}: {play.top_error.code}",) if play.top_error else ()
     yield Found(
         why=(
