@@ -2,6 +2,7 @@
 
 entry.py        what is kept of one address, and its checksum
 schema.py       the tables, migrations, what damage shows
+salvage.py      what can still be read of a damaged file
 wal.py          damage in SQLite's log
 files.py        syncing, and a lock: one process a checkpoint
 database.py     the file: opening, writing, staying in its place

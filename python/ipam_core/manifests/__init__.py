@@ -7,7 +7,7 @@ environment.py   what they give: the variables, and where each is set
 Each reader returns an `Environment`; what its values mean is the business of `settings`.
 `read_settings` takes any of the forms, and names what it refuses.
 
-May import: documents, and below.
+May import: documents, variables, and below.
 """
 
 from ipam_core.manifests.addon import read_addon

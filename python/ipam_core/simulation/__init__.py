@@ -6,6 +6,7 @@ scenario/      one node: its life as a value, played and checked
 fleet/         many nodes: the scheduler, workloads, rollouts
 simulate.py    one call for whatever can be played
 files.py       a file of either
+given_types.py instance types whose limits are given beside a file
 validation.py  values of files, checked one by one
 
 May import: ipamd, cloud, and below.

@@ -3,6 +3,7 @@
 explanation.py  `explain`: the answer and its parts
 play.py         the node played
 rolling.py      a rolling update on it
+together.py     one advice for several instance types
 finding.py      what may be found, and how sure it is
 stalls.py, warnings.py, costs.py   what is found
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.cloud.region import PRIMARY_SUBNET, Fault
-from ipam_core.cloud.subnets import CountedSubnet
+from ipam_core.cloud.region import PRIMARY_SUBNET
 from ipam_core.errors import InputError, NotReadyError, UnknownSandboxError
 from ipam_core.node.timers import LOOK_INTERVAL_S
 from ipam_core.policy import VPC_CNI
@@ -19,8 +18,7 @@ from ipam_core.simulation.scenario.checking import Mismatch, compare
 from ipam_core.simulation.scenario.observe import observe
 from ipam_core.simulation.scenario.restarts import checkpoint_of
 from ipam_core.simulation.scenario.timeline import Result, described, moment_of
-from ipam_core.simulation.scenario.world import NETWORKS, World
-from ipam_core.tags import ROLE_TAG
+from ipam_core.simulation.scenario.world import World
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -216,55 +214,6 @@ class Player(World):
             except (UnknownSandboxError, NotReadyError):
                 continue  # its address went with its ENI, or its node is down
             self._drive(self.node.drain(released))
-
-    def subnet(self, step: ScenarioStep) -> None:
-        """State what a subnet has free, and its tag."""
-        subnet_id = step.get("id", PRIMARY_SUBNET)
-        if subnet_id not in self.subnets:
-            if len(self.subnets) == len(NETWORKS):
-                raise InputError(f"at most {len(NETWORKS)} subnets")
-            self.subnets[subnet_id] = CountedSubnet(NETWORKS[len(self.subnets)])
-            self.region.subnets[subnet_id] = self.subnets[subnet_id]
-        subnet = self.subnets[subnet_id]
-        subnet.set_free(step.get("free_ips"), step.get("free_prefixes"))
-        if (tag := step.get("tag")) is not None:
-            subnet.tags[ROLE_TAG] = tag
-        subnet.tags.update(step.get("tags", {}))
-
-    def ec2_fail(self, step: ScenarioStep) -> None:
-        """Let calls fail."""
-        fault = Fault(step.get("api"), step.get("code"), step.get("times"), step.get("message", ""))
-        self.region.faults.append(fault)
-
-    def ec2_heal(self, _: ScenarioStep) -> None:
-        """Let no call fail any more."""
-        self.region.faults.clear()
-
-    def cordon(self, _: ScenarioStep) -> None:
-        """Make the node unschedulable."""
-        self.instance.unschedulable = True
-
-    def uncordon(self, _: ScenarioStep) -> None:
-        """Make the node schedulable."""
-        self.instance.unschedulable = False
-
-    def preattach(self, step: ScenarioStep) -> None:
-        """Let the ENIs hold addresses in EC2 before the start."""
-        for number, n_addresses in enumerate(step.get("ips_per_eni")):
-            if number == 0:
-                primary = self.region.enis["eni-primary"]
-                primary.addresses += self.place("eni-spare", n_addresses).addresses
-                self.region.forget_eni("eni-spare")
-            else:
-                eni = self.place(f"eni-before-{number}", n_addresses)
-                self.instance.attach(eni, self.instance.free_device())
-
-    def imds_hide(self, step: ScenarioStep) -> None:
-        """Let metadata show no secondary address, or not one ENI."""
-        if (eni_id := step.get("eni")) is None:
-            self.instance.metadata_hides_addresses = True
-        else:
-            self.instance.metadata_hides_enis.add(eni_id)
 
     def attach_eni(self, step: ScenarioStep) -> None:
         """Attach an ENI from outside; the store knows of it at once."""

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
-from ipam_core.cloud.region import PRIMARY_SUBNET, Call, SimulatedEni, SimulatedRegion
+from ipam_core.cloud.region import PRIMARY_SUBNET, Call, Fault, SimulatedEni, SimulatedRegion
 from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
-from ipam_core.errors import NotReadyError, PoolExhaustedError, UnknownSandboxError
+from ipam_core.errors import InputError, NotReadyError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.instances import InstanceLimits
 from ipam_core.ipamd.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
-from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG
+from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG, ROLE_TAG
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
     from ipam_core.policy import Policy
-    from ipam_core.simulation.scenario.spec import Scenario
+    from ipam_core.simulation.scenario.spec import Scenario, ScenarioStep
 
 NETWORKS = tuple(f"10.{16 * number}.0.0/12" for number in range(16))
 """Where the addresses of a scenario's subnets come from, one network a subnet."""
@@ -193,3 +193,54 @@ class World:
         if served:
             self.running += served
             self.waiting = [pod for pod in self.waiting if pod not in served]
+
+    # --- steps that the agent has no part in --------------------------------------
+
+    def subnet(self, step: ScenarioStep) -> None:
+        """State what a subnet has free, and its tag."""
+        subnet_id = step.get("id", PRIMARY_SUBNET)
+        if subnet_id not in self.subnets:
+            if len(self.subnets) == len(NETWORKS):
+                raise InputError(f"at most {len(NETWORKS)} subnets")
+            self.subnets[subnet_id] = CountedSubnet(NETWORKS[len(self.subnets)])
+            self.region.subnets[subnet_id] = self.subnets[subnet_id]
+        subnet = self.subnets[subnet_id]
+        subnet.set_free(step.get("free_ips"), step.get("free_prefixes"))
+        if (tag := step.get("tag")) is not None:
+            subnet.tags[ROLE_TAG] = tag
+        subnet.tags.update(step.get("tags", {}))
+
+    def ec2_fail(self, step: ScenarioStep) -> None:
+        """Let calls fail."""
+        fault = Fault(step.get("api"), step.get("code"), step.get("times"), step.get("message", ""))
+        self.region.faults.append(fault)
+
+    def ec2_heal(self, _: ScenarioStep) -> None:
+        """Let no call fail any more."""
+        self.region.faults.clear()
+
+    def cordon(self, _: ScenarioStep) -> None:
+        """Make the node unschedulable."""
+        self.instance.unschedulable = True
+
+    def uncordon(self, _: ScenarioStep) -> None:
+        """Make the node schedulable."""
+        self.instance.unschedulable = False
+
+    def preattach(self, step: ScenarioStep) -> None:
+        """Let the ENIs hold addresses in EC2 before the start."""
+        for number, n_addresses in enumerate(step.get("ips_per_eni")):
+            if number == 0:
+                primary = self.region.enis["eni-primary"]
+                primary.addresses += self.place("eni-spare", n_addresses).addresses
+                self.region.forget_eni("eni-spare")
+            else:
+                eni = self.place(f"eni-before-{number}", n_addresses)
+                self.instance.attach(eni, self.instance.free_device())
+
+    def imds_hide(self, step: ScenarioStep) -> None:
+        """Let metadata show no secondary address, or not one ENI."""
+        if (eni_id := step.get("eni")) is None:
+            self.instance.metadata_hides_addresses = True
+        else:
+            self.instance.metadata_hides_enis.add(eni_id)

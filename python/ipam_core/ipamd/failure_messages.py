@@ -1,0 +1,76 @@
+"""The lines of the agent's logs that report a failed EC2 call, as patterns: see `log_messages`."""
+
+from __future__ import annotations
+
+from ipam_core.ipamd.messages import LogMessage
+
+FAILURES = (
+    LogMessage(
+        "failure",
+        r"Failed to allocate a private IP(?:/Prefix)? addresses on ENI (?P<eni>\S+): (?P<error>.+)",
+        "AllocIPAddresses",
+        "AssignPrivateIpAddresses",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to allocate a private IP address  ?(?P<error>.+)",
+        "AllocIPAddress",
+        "AssignPrivateIpAddresses",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to CreateNetworkInterface (?P<error>.+?)(?: for subnet (?P<subnet_id>\S+))?$",
+        "tryCreateNetworkInterface",
+        "CreateNetworkInterface",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to attach ENI (?P<eni>\S+): (?P<error>.+)",
+        "attachENI",
+        "AttachNetworkInterface",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to increase pool size due to not able to allocate ENI (?P<error>.+)",
+        "tryAllocateENI",
+        "CreateNetworkInterface",
+    ),
+    LogMessage(
+        "failure",
+        r"awsGetFreeDeviceNumber: Unable to retrieve instance data from EC2 control plane "
+        r"(?P<error>.+)",
+        "awsGetFreeDeviceNumber",
+        "DescribeInstances",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to call ec2:DescribeNetworkInterfaces for .*?\]: (?P<error>.+)",
+        "DescribeAllENIs",
+        "DescribeNetworkInterfaces",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to get ENI (?P<eni>\S+) information from EC2 control plane (?P<error>.+)",
+        "getENIAttachmentID",
+        "DescribeNetworkInterfaces",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to call ec2:DescribeSubnets: (?P<error>.+)",
+        "createENI",
+        "DescribeSubnets",
+    ),
+    LogMessage(
+        "failure",
+        r"Failed to check if primary subnet is excluded: (?P<error>.+)",
+        "createENI",
+        "DescribeSubnets",
+    ),
+    LogMessage(
+        "failure",
+        r"setupENI: failed to check subnet exclusion for ENI (?P<eni>\S+) "
+        r"\(subnet (?P<subnet_id>\S+)\): (?P<error>.+)",
+        "excludedENIBasedOnSubnetTags",
+        "DescribeSubnets",
+    ),
+)
