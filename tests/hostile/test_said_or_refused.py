@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from hostile.targets import ENIS, EVENTS, FLEET, LOG, MANIFEST, SCENARIO, SUBNETS, _lines
 from ipam_core.cli._app import run
 from ipam_core.cli._out import print_xml
+from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
 from ipam_core.quoting import without_container_ids
@@ -175,6 +176,15 @@ def test_the_doctor_shows_no_container_id(tmp_path, capsys, how):
     assert status == 1
     assert "failed to assign an IP address" in " ".join(out.split())
     assert ID[:12] not in out
+
+
+def test_no_container_id_of_a_log_or_an_event_is_kept(tmp_path):
+    (tmp_path / "events.json").write_text(json.dumps(EVENTS))
+    (tmp_path / "ipamd.log").write_bytes(_lines(LOG))
+    kept = repr(read_case([tmp_path]))
+    assert "Sandbox ..., ifname eth0" in kept
+    assert 'sandbox "..."' in kept
+    assert ID[:12] not in kept
 
 
 # --- letters ----------------------------------------------------------------------------------
