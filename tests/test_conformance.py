@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
+from math import sqrt
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 10
 EVERY = 1 if os.environ.get("IPAM_CORE_SOAK") else 4
 """Of so many lives of random2.json one has each of its values changed."""
 PER_TEST = 12
+RARE = {"custom-20012": (0.75**13, "ec2.UnassignPrivateIpAddresses: expected 3, met 2")}
+"""What the agent itself does otherwise than recorded, with its chance.
+
+Life custom-20012 starts 13 pods on 3 prefixes, where the first is walked first with chance 6 / 8:
+if it takes all, the other two are given back in one call.
+"""
 
 
 def read(pattern):
@@ -54,10 +61,17 @@ def test_case_is_met_under_every_seed(name):
 @pytest.mark.parametrize("first", range(0, len(LIVES), PER_TEST))
 def test_lives_are_met_under_every_seed(first):
     for life in list(LIVES.values())[first : first + PER_TEST]:
+        chance, otherwise = RARE.get(life.scenario_id, (0.0, ""))
+        n_otherwise = 0
         for seed in range(SEEDS_OF_LIVES):
             result = play(life, seed=seed, record=False)
             found = [str(mismatch) for mismatch in result.mismatches]
+            if otherwise and found:
+                n_otherwise += 1
+                found = [text for text in found if not text.endswith(otherwise)]
             assert found == [], f"{life.scenario_id}, seed {seed}"
+        spread = sqrt(SEEDS_OF_LIVES * chance * (1 - chance))
+        assert n_otherwise <= SEEDS_OF_LIVES * chance + 4 * spread
 
 
 class Witness(Player):
