@@ -33,6 +33,29 @@ def test_version_and_module(program):
     assert call(*program, "instances", "no-such").returncode == 2
 
 
+def test_the_version_loads_no_command():
+    """It was five times the processor time, all of it for commands that are not run."""
+    code = (
+        "import sys; from ipam_core.cli import main; sys.argv = ['ipam-core', '--version']\n"
+        "try: main()\n"
+        "finally: print('typer' in sys.modules, 'ipam_core.cli.explain' in sys.modules)"
+    )
+    done = call(sys.executable, "-c", code)
+    assert done.stdout.split() == ["ipam-core", ipam_core.__version__, "False", "False"]
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_version_that_cannot_be_written_is_a_line_and_status_2():
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [PROGRAM, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("ipam-core: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_the_shell_completes_commands_and_options():
     def completed(words):
         n_words = str(len(words.split()) - 1)

@@ -1,10 +1,13 @@
 """Whose an ENI is, as far as the input shows: nodes, branch ENIs, pods, and what is not sure."""
 
+import re
+
 import pytest
 
 from ipam_core.errors import InputError
 from ipam_core.subnet.drains import plan_drains
 from ipam_core.subnet.inventory import Inventory
+from ipam_core.subnet.owners import _BY_TYPE
 from ipam_core.subnet.report import report_on
 from subnet.account import account, branch, eni, instance, node, pod
 
@@ -148,3 +151,16 @@ def test_the_apis_own_list_of_pods_names_no_kind_in_its_entries():
     inventory = Inventory()
     inventory.add({"kind": "PodList", "items": [entry]}, "pods.json")
     assert inventory.pods.evicted == ["10.0.0.21"]
+
+
+def test_every_type_of_interface_that_ec2_knows_has_an_owner():
+    """Both lists of EC2's own model: the values of `InterfaceType`, and of the filter by it."""
+    model = pytest.importorskip("botocore.session").get_session().get_service_model("ec2")
+    filters = model.shape_for("DescribeNetworkInterfacesRequest").members["Filters"].documentation
+    listed = filters.partition("<code>interface-type</code>")[2].partition("</li>")[0]
+    known = set(re.findall(r"<code>([\w-]+)</code>", listed))
+    known |= set(model.shape_for("NetworkInterfaceType").enum)
+    assert {"evs", "nat_gateway", "natGateway"} <= known
+    of_instances = {"interface", "efa", "efa-only", "trunk"}
+    assert known - of_instances - set(_BY_TYPE) == set()
+    assert set(_BY_TYPE) <= known

@@ -13,13 +13,30 @@ May import: cli, plots, and below.
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line and leave the process with its exit status."""
     try:
+        if sys.argv[1:] == ["--version"] and _tell_version():
+            raise SystemExit(0)
         from ipam_core.cli._app import run
 
         status = run()
     except KeyboardInterrupt:  # while it was being loaded, or for the second time
         status = 130
     raise SystemExit(status)
+
+
+def _tell_version() -> bool:
+    """Print the version without loading any command; False where the output takes nothing."""
+    from ipam_core.cli._out import finish_output, prepare_streams, print_version
+
+    try:
+        prepare_streams()
+        print_version()
+        finish_output()
+    except OSError:  # `run` meets it again, and tells it
+        return False
+    return True

@@ -15,7 +15,7 @@ from ipam_core.cli._out import (
     finish_output,
     prepare_streams,
     print_error,
-    print_line,
+    print_version,
 )
 from ipam_core.errors import IpamError
 
@@ -37,9 +37,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from ipam_core import __version__
-
-        print_line(f"ipam-core {__version__}")
+        print_version()
         raise typer.Exit
 
 

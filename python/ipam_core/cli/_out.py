@@ -132,6 +132,13 @@ def print_line(text: str) -> None:
     sys.stdout.write(visible(text) + "\n")
 
 
+def print_version() -> None:
+    """Print the program's name and version."""
+    from ipam_core import __version__
+
+    print_line(f"ipam-core {__version__}")
+
+
 def print_xml(root: Element) -> None:
     """Write an element as indented XML of ASCII letters, and a newline.
 

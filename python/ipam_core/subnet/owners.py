@@ -1,7 +1,8 @@
 """Whom a network interface belongs to, by its type, description and attachment.
 
 Sources: the values of `InterfaceType` in
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html; what
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html, and those
+that its filter `interface-type` lists beside them, in API_DescribeNetworkInterfaces.html; what
 each AWS service writes into `Description`, at
 https://repost.aws/knowledge-center/vpc-find-owner-unknown-ip-addresses and
 https://docs.aws.amazon.com/vpc/latest/userguide/troubleshoot-delete-vpc.html; the agent's
@@ -42,6 +43,7 @@ _BY_TYPE = {
     "global_accelerator_managed": "Global Accelerator",
     "ec2_instance_connect_endpoint": "Instance Connect endpoints",
     "efs": "file systems",
+    "evs": "Elastic VMware Service",
     "iot_rules_managed": "IoT rules",
     "aws_codestar_connections_managed": "CodeConnections",
 }

@@ -4,8 +4,9 @@ It works as Karpenter does, with one resource: the pods that a node has room for
 that wait are collected for a moment, put on nodes that are on their way, and only what is
 left of them gets more nodes: each as large as there are pods for, of the cheapest type
 that has the room. DaemonSets take their part of every node. Source: kubernetes-sigs/
-karpenter, pkg/controllers/provisioning (batching, first fit), pkg/controllers/disruption
-(emptiness, single-node consolidation, a budget of 10%).
+karpenter, pkg/controllers/provisioning (first fit), BATCH_IDLE_DURATION and
+BATCH_MAX_DURATION in pkg/operator/options/options.go, and pkg/controllers/disruption
+(emptiness, single-node consolidation, pollingPeriod; a NodePool's default budget, 10%).
 """
 
 from __future__ import annotations
