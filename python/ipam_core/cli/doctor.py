@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.finding import Finding
     from ipam_core.diagnosis.doctor.pools import Pool
     from ipam_core.diagnosis.doctor.prognosis import Outcome, Prognosis
+    from ipam_core.diagnosis.fixes import Fix
     from ipam_core.diagnosis.inputs.case import Evidence
 
 _STYLES = {"found": "bold red", "cannot tell": "bold yellow", "healthy": "bold green"}
@@ -132,16 +133,26 @@ def _tell_finding(finding: Finding, told: set[Any]) -> None:
     if fix is None:
         return
     print_text("Fix", style="bold", before=True)
-    for command in fix.commands:
-        print_text(command, indent="  ", style="green", whole=True)
+    _tell_commands(fix)
     if fix.note:
         print_text(fix.note, indent="  ")
     if finding.prognosis:
         print_text("What it will do (simulated from this node's state)", style="bold", before=True)
-        for line in _prognosis_lines(finding.prognosis):
+        for line in _prognosis_lines(finding.prognosis, fix.simulated):
             print_text(line, indent="  ")
     elif finding.not_simulated:
         print_text(f"Not simulated: {finding.not_simulated}.", indent="  ")
+
+
+def _tell_commands(fix: Fix) -> None:
+    if fix.options:
+        print_text("One of these:", indent="  ")
+    for number, option in enumerate(fix.options, 1):
+        print_text(f"{number}. {option.title}", indent="  ")
+        for command in option.commands:
+            print_text(command, indent="     ", style="green", whole=True)
+    for command in () if fix.options else fix.commands:
+        print_text(command, indent="  ", style="green", whole=True)
 
 
 def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:
@@ -208,10 +219,10 @@ def _notes(diagnosis: Diagnosis) -> list[str]:
     return notes
 
 
-def _prognosis_lines(prognosis: Prognosis) -> list[str]:
+def _prognosis_lines(prognosis: Prognosis, option: int | None) -> list[str]:
     lines = [
         f"as it is: {_outcome(prognosis.as_it_is, prognosis.waiting)}",
-        f"with it:  {_outcome(prognosis.with_fix, prognosis.waiting)}",
+        f"with {option or 'it'}:  {_outcome(prognosis.with_fix, prognosis.waiting)}",
     ]
     if prognosis.with_fix.waiting == 0:
         lines.append(f"then more pods start, until {prognosis.serves} run")
@@ -303,7 +314,13 @@ def _plain_finding(finding: Finding) -> dict[str, Any]:
         "why": finding.why,
         "rule": list(finding.rule),
         "evidence": [_plain_evidence(each) for each in finding.evidence],
-        "fix": None if fix is None else {"commands": list(fix.commands), "note": fix.note},
+        "fix": None
+        if fix is None
+        else {
+            "commands": list(fix.commands),
+            "note": fix.note,
+            "options": [asdict(option) for option in fix.options],
+        },
         "prognosis": asdict(finding.prognosis) if finding.prognosis else None,
         "not_simulated": finding.not_simulated or None,
     }

@@ -30,12 +30,43 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One of several ways to mend a cause; the fix's change is that of the `simulated` one."""
+
+    title: str
+    commands: tuple[str, ...]
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """The commands that mend a cause, what to know of them, and the change to simulate."""
+    """The commands that mend a cause, what to know of them, and the change to simulate.
+
+    With `options` one of them is enough; the commands are then those of all, in order.
+    """
 
     commands: tuple[str, ...]
     note: str = ""
     change: Change | None = None
+    options: tuple[Option, ...] = ()
+
+    @property
+    def simulated(self) -> int | None:
+        """The number of the option that is simulated, from 1; None where there is one way."""
+        for number, option in enumerate(self.options, 1):
+            if option.simulated:
+                return number
+        return None
+
+
+def one_of(options: list[Option], note: str, change: Change | None) -> Fix:
+    """Return the fix that offers several ways; one alone is no choice."""
+    return Fix(
+        commands=tuple(command for option in options for command in option.commands),
+        note=note,
+        change=change,
+        options=tuple(options) if len(options) > 1 else (),
+    )
 
 
 def set_env(**variables: str | None) -> Fix:

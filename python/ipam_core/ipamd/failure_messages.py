@@ -13,6 +13,12 @@ FAILURES = (
     ),
     LogMessage(
         "failure",
+        r"Failed to allocate IPv6 Prefixes on ENI (?P<eni>\S+): (?P<error>.+)",
+        "AllocIPv6Prefixes",
+        "AssignIpv6Addresses",
+    ),
+    LogMessage(
+        "failure",
         r"Failed to allocate a private IP address  ?(?P<error>.+)",
         "AllocIPAddress",
         "AssignPrivateIpAddresses",

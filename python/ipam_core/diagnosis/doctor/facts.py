@@ -117,6 +117,10 @@ class Facts:
         numbers = self.version.lstrip("v").split(".")
         return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 else None
 
+    def before(self, release: tuple[int, int]) -> bool:
+        """Return whether the agent is known to be older than a release."""
+        return self.release is not None and self.release < release
+
     @property
     def max_enis(self) -> int | None:
         """ENIs that the type and MAX_ENI allow; None where the type is not known."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ENDPOINT = frozenset({"WARM_ENI_TARGET", "WARM_IP_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"})
 _ASSIGNMENT = re.compile(r"^\s*(?:export )?(?P<name>[A-Z][A-Za-z0-9_]+)=(?P<value>\S*)\s*$")
+_KEPT = frozenset({*VARIABLES, "ENI_CONFIG_ANNOTATION_DEF", "ENI_CONFIG_LABEL_DEF"})
+"""What decides on the pool, and how a node's ENIConfig is found."""
 _OWN_ROLE = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 _OBJECTS = {
@@ -82,7 +84,7 @@ def read_text(content: str, file: str, case: Case) -> bool:
     found = [each for _, each, _ in read_env_list(content) or read_describe(content)]
     if not found:
         matches = [_ASSIGNMENT.match(line) for line in content.splitlines()]
-        variables = {m["name"]: m["value"] for m in matches if m and m["name"] in VARIABLES}
+        variables = {m["name"]: m["value"] for m in matches if m and m["name"] in _KEPT}
         found = [Environment(variables, {})] if variables else []
     if any(name in content for name in _OWN_ROLE):
         _own_role(file, content, case)
@@ -166,5 +168,5 @@ def _keep(environment: Environment, file: str, content: str, case: Case) -> None
             value=value,
         )
         for variable, value in environment.variables.items()
-        if variable in VARIABLES
+        if variable in _KEPT
     }

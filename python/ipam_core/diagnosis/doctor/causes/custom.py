@@ -88,10 +88,7 @@ def _no_eni_config(facts: Facts) -> Finding:
             commands=(
                 "kubectl get eniconfigs",
                 f"kubectl get node {facts.node or 'NODE'} --show-labels",
-                (
-                    f"kubectl label node {facts.node or 'NODE'} "
-                    "k8s.amazonaws.com/eniConfig=NAME --overwrite"
-                ),
+                f"{_name_it(facts)}=NAME --overwrite",
             ),
             note=(
                 (
@@ -100,9 +97,7 @@ def _no_eni_config(facts: Facts) -> Finding:
                     if name
                     else ""
                 )
-                + "NAME is an ENIConfig of this zone. The agent goes by the label or annotation "
-                "k8s.amazonaws.com/eniConfig, or by the one that ENI_CONFIG_LABEL_DEF names: "
-                "without a cloud provider a node may have no zone label."
+                + f"NAME is an ENIConfig of this zone. {_goes_by(facts)}"
             ),
             change=Change(
                 fault=({"op": "ec2_fail", "api": "CreateNetworkInterface", "code": "None"},),
@@ -112,3 +107,46 @@ def _no_eni_config(facts: Facts) -> Finding:
     )
     sure = facts.agent.run is Run.FAILED or facts.low is True
     return replace(finding, certainty=Certainty.CERTAIN) if sure else finding
+
+
+_DEFAULT = "k8s.amazonaws.com/eniConfig"
+
+
+def _keys(facts: Facts) -> tuple[str, str]:
+    """Return the annotation and the label by which the agent finds a node's ENIConfig."""
+    annotation = facts.variables.get("ENI_CONFIG_ANNOTATION_DEF")
+    label = facts.variables.get("ENI_CONFIG_LABEL_DEF")
+    return (
+        annotation.value if annotation and annotation.value else _DEFAULT,
+        label.value if label and label.value else _DEFAULT,
+    )
+
+
+def _name_it(facts: Facts) -> str:
+    """Return the command, without its end, that names the node's ENIConfig to the agent.
+
+    The annotation is read first (GetNodeSpecificENIConfigName); the label is named only
+    where it is known to be one that nothing else reads, as a zone's is not.
+    """
+    annotation, label = _keys(facts)
+    node = facts.node or "NODE"
+    known = facts.knows("ENI_CONFIG_LABEL_DEF")
+    if known and not label.endswith("/zone"):
+        return f"kubectl label node {node} {label}"
+    return f"kubectl annotate node {node} {annotation}"
+
+
+def _goes_by(facts: Facts) -> str:
+    annotation, label = _keys(facts)
+    if label.endswith("/zone"):
+        return (
+            f"The agent goes by the annotation {annotation}, else by the label {label} "
+            "(ENI_CONFIG_LABEL_DEF): its value must be the name of an ENIConfig. Do not change "
+            "that label: name the ENIConfig after the zone, or annotate the node."
+        )
+    if facts.knows("ENI_CONFIG_LABEL_DEF"):
+        return f"The agent goes by the annotation {annotation}, else by the label {label}."
+    return (
+        f"The agent goes by the annotation {annotation}, else by the label of that name or the "
+        "one that ENI_CONFIG_LABEL_DEF names."
+    )

@@ -13,6 +13,7 @@ from ipam_core.diagnosis.doctor.causes.common import (
     no_matter,
     unless_recent,
 )
+from ipam_core.diagnosis.doctor.causes.denials import denier, lift
 from ipam_core.diagnosis.doctor.finding import Certainty, Finding, left_open, ruled_out
 from ipam_core.diagnosis.fixes import SPARE, Change, Fix
 from ipam_core.diagnosis.inputs.case import Evidence
@@ -37,6 +38,13 @@ _NO_ENI = (
     "without it an agent of v1.22 or later attaches no ENI: the call says whether a subnet may be "
     "used, even the primary ENI's. Agents of v1.18 to v1.21 go on in the primary ENI's subnet"
 )
+FIRST_WITH_DISCOVERY = (1, 18)
+"""The first release that takes addresses of other subnets, by their tag (PR 2714)."""
+_RESERVE = (
+    "aws ec2 create-subnet-cidr-reservation --subnet-id SUBNET_WITH_ROOM "
+    "--cidr CIDR --reservation-type prefix"
+)
+_KEEPS_FREE = " The reservation keeps its /28s free of single addresses."
 _RESTART = "kubectl -n kube-system rollout restart ds/aws-node"
 
 
@@ -54,7 +62,12 @@ def missing_permission(facts: Facts) -> Finding:
     apis = {f.api for f in failures if facts.recent(f.sighting)} - {"EC2"}
     if event is not None:
         apis |= _apis_named(event.last.value)
-    title = f"The agent's role may not call {', '.join(sorted(apis)) or 'EC2'}"
+    called = ", ".join(sorted(apis)) or "EC2"
+    title = f"The agent's role may not call {called}"
+    recent = [failure for failure in failures if facts.recent(failure.sighting)]
+    who = denier(recent)
+    if who:
+        title = f"{who[0].upper() + who[1:]} denies the agent {called}"
     if ASSUME_ROLE in apis:
         title = "aws-node may not take the role of its service account"
     finding = found_failing(
@@ -66,7 +79,9 @@ def missing_permission(facts: Facts) -> Finding:
         else "EC2 refuses the call, whatever the subnet has",
         more=(event.last,) if event else (),
         own=event is not None,
-        fix=_permit(facts, failures, sorted(apis)),
+        fix=lift(who, _role_in(recent), sorted(apis))
+        if who
+        else _permit(facts, failures, sorted(apis)),
     )
     own = any(not failure.caller for failure in failures if facts.recent(failure.sighting))
     if own or event is not None:  # this node's own log or event says it of this node's own call
@@ -212,6 +227,8 @@ def _full(facts: Facts, *, prefixes: bool) -> Finding:
     lack: dict[str, Any] = {"op": "subnet", "free_prefixes": 0}
     if not prefixes:
         lack["free_ips"] = 0
+    if facts.before(FIRST_WITH_DISCOVERY):
+        return _found_full(facts, failures, _larger_subnet(facts, prefixes=prefixes), prefixes)
     commands = [
         "aws ec2 create-tags --resources SUBNET_WITH_ROOM --tags Key=kubernetes.io/role/cni,Value=1"
     ]
@@ -220,10 +237,23 @@ def _full(facts: Facts, *, prefixes: bool) -> Finding:
         env = {"ENABLE_SUBNET_DISCOVERY": "true"}
         commands.append("kubectl -n kube-system set env ds/aws-node ENABLE_SUBNET_DISCOVERY=true")
     if prefixes:
-        commands.append(
-            "aws ec2 create-subnet-cidr-reservation --subnet-id SUBNET_WITH_ROOM "
-            "--cidr CIDR --reservation-type prefix"
-        )
+        commands.append(_RESERVE)
+    fix = Fix(
+        commands=tuple(commands),
+        note=(
+            "SUBNET_WITH_ROOM is another one of this zone; its addresses come with new "
+            "ENIs, after the agent's pause of 120 s at the latest."
+            + ("" if facts.release else " Agents before v1.18 use the node's own subnet only.")
+            + (_KEEPS_FREE if prefixes else "")
+        ),
+        change=Change(
+            fault=(lack,), mend=({"op": "subnet", "id": "another", "tag": "1"},), env=env
+        ),
+    )
+    return _found_full(facts, failures, fix, prefixes)
+
+
+def _found_full(facts: Facts, failures: list[Failure], fix: Fix, prefixes: bool) -> Finding:
     return found_failing(
         facts,
         failures,
@@ -233,17 +263,24 @@ def _full(facts: Facts, *, prefixes: bool) -> Finding:
             else "The subnet has no address left"
         ),
         why="EC2 refuses what the agent asks for; it pauses for 120 s and asks again",
-        fix=Fix(
-            commands=tuple(commands),
-            note=(
-                "SUBNET_WITH_ROOM is another one of this zone; its addresses come with new "
-                "ENIs, after the agent's pause of 120 s at the latest. Agents before v1.18 use "
-                "the node's own subnet only: there a new node group in a larger subnet."
-                + (" The reservation keeps its /28s free of single addresses." if prefixes else "")
-            ),
-            change=Change(
-                fault=(lack,), mend=({"op": "subnet", "id": "another", "tag": "1"},), env=env
-            ),
+        fix=fix,
+    )
+
+
+def _larger_subnet(facts: Facts, *, prefixes: bool) -> Fix:
+    """Return the fix for an agent that uses the node's own subnet only: other nodes."""
+    of_type = f" --node-type {facts.limits.instance_type}" if facts.limits else ""
+    commands = [
+        f"eksctl create nodegroup --cluster CLUSTER{of_type} --subnet-ids SUBNET_WITH_ROOM",
+    ]
+    if prefixes:
+        commands.insert(0, _RESERVE)
+    return Fix(
+        commands=tuple(commands),
+        note=(
+            f"This agent ({facts.version}) uses the node's own subnet only, so other nodes in "
+            "another subnet are needed; one from v1.18 could take the addresses of a subnet that "
+            "is tagged kubernetes.io/role/cni=1." + (_KEEPS_FREE if prefixes else "")
         ),
     )
 

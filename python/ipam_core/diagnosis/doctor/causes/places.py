@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ipam_core import instances
 from ipam_core.cloud.codes import ATTACHMENT_LIMIT
 from ipam_core.diagnosis.doctor.causes.common import ATTACH_CONTROLLER
-from ipam_core.diagnosis.fixes import Change, Fix, set_env
+from ipam_core.diagnosis.fixes import Change, Fix, Option, one_of, set_env
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.facts import Facts
@@ -108,12 +108,13 @@ def more_places(facts: Facts) -> Fix:
     limits, settings = facts.limits, facts.settings
     if settings.max_eni and (limits is None or settings.max_eni < limits.max_enis):
         return set_env(MAX_ENI=None)
-    commands: list[str] = []
+    options: list[Option] = []
     notes: list[str] = []
     change: Change | None = None
     right = right_max_pods(facts)
     if right is not None and limits is not None and _is_above(facts, right):
-        commands += node_group(facts, right).commands
+        title = f"maxPods {right}, so that no more pods are placed than have addresses"
+        options.append(Option(title=title, commands=node_group(facts, right).commands))
         notes.append(
             f"First: maxPods {right} is right here, so that no more pods are placed than "
             "there are addresses for; this node's kubelet keeps its own until it is set "
@@ -128,35 +129,47 @@ def more_places(facts: Facts) -> Fix:
     trunk = facts.trunk_place or (settings.enable_pod_eni and (limits is None or limits.trunking))
     if trunk:
         change = Change(env={"ENABLE_POD_ENI": "false"}, freed_places=facts.lost_places)
-        commands.append("kubectl -n kube-system set env ds/aws-node ENABLE_POD_ENI=false")
+        back = set_env(ENABLE_POD_ENI="false").commands
+        title = "the trunk's place back, where no pod has a security group"
+        options.append(Option(title=title, commands=back, simulated=True))
         if limits is not None and not limits.trunking:
             notes.append(
                 f"{limits.instance_type} cannot have a trunk ENI, and this agent keeps a place "
                 "for one: ENABLE_POD_ENI=false gives it back."
             )
         else:
-            commands.append(ATTACH_CONTROLLER)
+            title = "where pods have security groups and the trunk ENI does not come"
+            options.append(Option(title=title, commands=(ATTACH_CONTROLLER,)))
             notes.append(
                 "ENABLE_POD_ENI=false gives the trunk's place back, where no pod has a security "
                 "group. Where some do and the trunk does not come: AmazonEKSVPCResourceController "
                 "on the cluster's role (CLUSTER_ROLE), not the node's."
             )
-    if not facts.prefix_mode and (limits is None or limits.nitro):
-        old = facts.release is not None and facts.release < FIRST_WITH_PREFIXES
+    if facts.prefix_mode or (limits is not None and not limits.nitro):
+        notes.append("The type holds no more: more nodes, or a larger type.")
+    elif facts.before(FIRST_WITH_PREFIXES):
+        notes.append(
+            f"Prefix mode would add more, with an agent from v1.9: this one is {facts.version}, "
+            "so upgrade it first, then give doctor the new files."
+        )
+    else:
         node = facts.node or "NODE"
         fix = set_env(ENABLE_PREFIX_DELEGATION="true", WARM_PREFIX_TARGET="1")
-        commands += [
-            *fix.commands,
-            f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data",
-            f"kubectl uncordon {node}",
-        ]
-        notes.append(
-            "Or prefix mode, only where the subnet has free /28s"
-            + (f", and with an agent from v1.9 (this one is {facts.version})" if old else "")
-            + ": addresses in use keep their slots, prefixes come as their pods leave."
-        )
         if change is None and fix.change and limits:
             change = replace(fix.change, mend=({"op": "del_pods", "n": limits.max_addresses},))
-    else:
-        notes.append("The type holds no more: more nodes, or a larger type.")
-    return Fix(commands=tuple(commands), note=" ".join(notes), change=change)
+        options.append(
+            Option(
+                title="prefix mode, only where the subnet has free /28s",
+                commands=(
+                    *fix.commands,
+                    f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data",
+                    f"kubectl uncordon {node}",
+                ),
+                simulated=change is not None and not trunk,
+            )
+        )
+        notes.append(
+            "Or prefix mode, only where the subnet has free /28s: addresses in use keep their "
+            "slots, prefixes come as their pods leave."
+        )
+    return one_of(options, " ".join(notes), change)
