@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -194,6 +196,29 @@ def test_a_long_scenario_shows_how_far_it_is(tmp_path, monkeypatch, capsys, verb
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.1
     assert shares[-1] == 1
+
+
+def test_what_is_printed_on_a_terminal_is_not_behind_the_bar(tmp_path):
+    file = tmp_path / "many.json"
+    steps = [{"op": "boot"}, {"op": "run", "seconds": 20_000}]
+    names = ["one", "two", "three"]
+    file.write_text(
+        json.dumps([{"id": name, "instance_type": "m5.large", "steps": steps} for name in names])
+    )
+    terminal, end = pty.openpty()
+    process = start("check", file, stdout=end, stderr=end, env=os.environ | {"TERM": "xterm"})
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # nobody writes any more
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    os.close(terminal)
+    assert process.wait(60) == 0
+    lines = shown.decode().replace("\r\n", "\n").split("\n")
+    assert any("scenarios" in line for line in lines)
+    for name in names:
+        (line,) = (line for line in lines if f"ok\x1b[0m    {name}  " in line)
+        assert "scenarios" not in line.rpartition("\x1b[2K")[2]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from rich.console import Console
+    from rich.progress import Progress
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -41,6 +42,8 @@ LONGEST_ERROR = 640
 """Letters of a line on the error stream: eight lines of a terminal."""
 LONGEST_TEXT = 4000
 """Letters of a paragraph: 50 lines."""
+_bars: list[Progress] = []
+"""The bars that are shown."""
 _FILLER = "\0"  # no text that is shown has one
 
 
@@ -53,6 +56,16 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, width=WIDTH)
+
+
+def _print(*what: Any, **how: Any) -> None:
+    """Print on the console; a bar that is on the same terminal goes away meanwhile."""
+    bar = _bars[-1] if _bars and sys.stdout.isatty() else None
+    if bar is not None:
+        bar.stop()
+    _console().print(*what, **how)
+    if bar is not None:
+        bar.start()
 
 
 def _error_console() -> Console | None:
@@ -99,7 +112,7 @@ def print_text(
         at += len(piece)
         if whole and number < len(lines):
             shown.append(" \\", style)
-        _console().print(shown, soft_wrap=True)
+        _print(shown, soft_wrap=True)
 
 
 def _a_letter_a_column(text: str) -> str:
@@ -113,12 +126,12 @@ def _a_letter_a_column(text: str) -> str:
 
 def print_empty() -> None:
     """Print an empty line."""
-    _console().print()
+    _print()
 
 
 def print_table(table: Table) -> None:
     """Print a table."""
-    _console().print(table.rich)
+    _print(table.rich)
 
 
 def print_json(value: Any) -> None:
@@ -235,10 +248,14 @@ def progress_of(what: str, n_bytes: int | None = None) -> Iterator[Callable[[flo
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), share)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(cut(visible(what), WIDTH // 2), total=n_bytes or 1.0)
-        if n_bytes is None:
-            yield lambda done: bar.update(task, completed=done)
-        else:
-            yield lambda more: bar.advance(task, more)
+        _bars.append(bar)
+        try:
+            if n_bytes is None:
+                yield lambda done: bar.update(task, completed=done)
+            else:
+                yield lambda more: bar.advance(task, more)
+        finally:
+            _bars.pop()
 
 
 @contextmanager
