@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpointing import open_checkpoint, sandbox
 from ipam_core import Sandbox
 from ipam_core.checkpoint import Entry
 from ipam_core.cli._app import run
 from ipam_core.errors import InputError
 from ipam_core.ipamd import checkpoint_file
+from support.checkpointing import open_checkpoint, sandbox
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "ipam.json"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import checkpoint_worker
-from checkpoint_worker import sandbox
-from checkpointing import open_checkpoint
 from ipam_core.checkpoint import restore
+from support import checkpoint_worker
+from support.checkpoint_worker import sandbox
+from support.checkpointing import open_checkpoint
 
 N_KILLS = 1000 if os.environ.get("IPAM_CORE_SOAK") else 50
 WORKER = checkpoint_worker.__file__

@@ -12,11 +12,11 @@ import sys
 
 import pytest
 
-from checkpointing import open_checkpoint, sandbox
 from ipam_core.checkpoint import Checkpoint, Entry, rows, schema
 from ipam_core.checkpoint.entry import with_checksum
 from ipam_core.checkpoint.salvage import salvage
 from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
+from support.checkpointing import open_checkpoint, sandbox
 
 SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from checkpointing import SECOND, open_checkpoint, sandbox, small_store, state
 from ipam_core import IPAM_CORE, DataStore, Node, Settings, drive
 from ipam_core.checkpoint import DurableNode, DurableStore, Entry, restore
 from ipam_core.effects import ReadCheckpoint
@@ -19,6 +18,7 @@ from ipam_core.errors import (
 from ipam_core.instances import limits
 from ipam_core.node.unattached import Kept
 from node.world import World
+from support.checkpointing import SECOND, open_checkpoint, sandbox, small_store, state
 
 OLD, NEW = sandbox(1), sandbox(2)
 

@@ -11,10 +11,10 @@ import textwrap
 
 import pytest
 
-from checkpointing import open_checkpoint, sandbox, small_store
 from ipam_core import DataStore
 from ipam_core.checkpoint import DurableStore, Entry
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError
+from support.checkpointing import open_checkpoint, sandbox, small_store
 
 A, B = sandbox(1), sandbox(2)
 
@@ -206,7 +206,7 @@ def test_assignment_told_after_a_failed_sync_outlives_a_kill(tmp_path):
     script = """
         import os, sys
         from pathlib import Path
-        from checkpointing import sandbox, small_store
+        from support.checkpointing import sandbox, small_store
         from ipam_core.checkpoint import Checkpoint, DurableStore
         from ipam_core.errors import CheckpointWriteError
         flag = Path(os.environ["FAIL_SYNC"])

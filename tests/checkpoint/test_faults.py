@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from checkpointing import Clocks, open_checkpoint, sandbox, small_store, state, strace
 from ipam_core.checkpoint import DurableStore, restore
 from ipam_core.errors import (
     CheckpointBusyError,
@@ -20,13 +19,14 @@ from ipam_core.errors import (
     CheckpointError,
     CheckpointWriteError,
 )
+from support.checkpointing import Clocks, open_checkpoint, sandbox, small_store, state, strace
 
 PRELUDE = """
 import os, resource, sys, threading
 from pathlib import Path
 from ipam_core.checkpoint import Checkpoint, DurableStore, restore
 from ipam_core.errors import *
-from checkpointing import *
+from support.checkpointing import *
 path = Path(sys.argv[1])
 def become_nobody():  # where the tests run as root: no permission stops root
     if os.getuid() == 0:

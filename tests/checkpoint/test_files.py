@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from checkpointing import open_checkpoint, sandbox, small_store
 from ipam_core.checkpoint import DurableStore
 from ipam_core.errors import CheckpointBusyError, CheckpointError
 from ipam_core.ipamd import checkpoint_file
+from support.checkpointing import open_checkpoint, sandbox, small_store
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_forked_child_gets_an_error_at_once_and_harms_nothing(path):
 
 CHILD_THAT_ENDS = """
 import os, sys
-from checkpointing import sandbox, small_store
+from support.checkpointing import sandbox, small_store
 from ipam_core.checkpoint import Checkpoint, DurableStore
 durable = DurableStore(small_store(), Checkpoint(sys.argv[1]))
 durable.assign(sandbox(1))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from checkpointing import open_checkpoint, sandbox, small_store
 from ipam_core import DataStore
 from ipam_core.checkpoint import DurableStore
 from ipam_core.checkpoint.group_commit import GroupCommit
 from ipam_core.errors import CheckpointWriteError, IpamError, PoolExhaustedError
+from support.checkpointing import open_checkpoint, sandbox, small_store
 
 
 def in_threads(*actions):

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from checkpointing import open_checkpoint, sandbox
-from interrupting import MOMENTS, Interrupt, at_each_moment, in_thread
 from ipam_core import IPAM_CORE, DataStore, Node, Settings
 from ipam_core.checkpoint import DurableNode, DurableStore, group_commit, restore
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
 from ipam_core.instances import limits
+from support.checkpointing import open_checkpoint, sandbox
+from support.interrupting import MOMENTS, Interrupt, at_each_moment, in_thread
 
 OLD, NEW, OTHER = sandbox(1), sandbox(2), sandbox(3)
 

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from checkpointing import open_checkpoint, sandbox
 from ipam_core import IPAM_CORE, VPC_CNI, DurableStore
 from ipam_core.checkpoint import Entry
 from ipam_core.cloud import drive
@@ -14,6 +13,7 @@ from ipam_core.effects import ForgetAssignments, ReadCheckpoint
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.node.unattached import Kept, KeptAside
 from node.world import World
+from support.checkpointing import open_checkpoint, sandbox
 
 
 class Driver:

@@ -11,16 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpointing import (
-    EPOCH_NS,
-    SECOND,
-    Clocks,
-    big_store,
-    open_checkpoint,
-    sandbox,
-    small_store,
-    state,
-)
 from ipam_core import IPAM_CORE, VPC_CNI, DataStore
 from ipam_core.checkpoint import DurableStore, Entry, restore
 from ipam_core.effects import ForgetAssignments, ReadCheckpoint
@@ -29,6 +19,16 @@ from ipam_core.errors import (
     CheckpointWriteError,
     PoolExhaustedError,
     UnknownSandboxError,
+)
+from support.checkpointing import (
+    EPOCH_NS,
+    SECOND,
+    Clocks,
+    big_store,
+    open_checkpoint,
+    sandbox,
+    small_store,
+    state,
 )
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-import checkpoint_worker
-from checkpointing import strace
+from support import checkpoint_worker
+from support.checkpointing import strace
 
 N_CHANGES = 60
 CALL = re.compile(

@@ -12,8 +12,7 @@ from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.pod_events import PodEvent
 from ipam_core.simulation.fleet.workload_specs import Trace
-
-from .specs import S, fleet, fleets
+from support.fleets import S, fleet, fleets
 
 GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
 """Its nodes rest while pods wait, until they wait no more."""

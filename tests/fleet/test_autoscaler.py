@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.specs import S, fleet
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.pod_events import PodEvent
@@ -18,6 +17,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     RollingUpdate,
     Trace,
 )
+from support.fleets import S, fleet
 
 SCALE = Autoscale(most=40, boot_ns=60 * S, empty_ns=300 * S)
 CONSOLIDATING = replace(SCALE, consolidate_ns=120 * S)

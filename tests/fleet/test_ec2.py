@@ -18,8 +18,7 @@ from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.spec import FaultSpec
 from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn
 from ipam_core.simulation.scenario.spec import EC2_APIS
-
-from .specs import S, fleet
+from support.fleets import S, fleet
 
 
 def admitted(throttle, api, times_s):

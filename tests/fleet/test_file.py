@@ -29,8 +29,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     Trace,
 )
 from ipam_core.simulation.validation import Share
-
-from .specs import S
+from support.fleets import S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WHOLE = """

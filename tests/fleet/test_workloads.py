@@ -15,8 +15,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     Trace,
 )
 from ipam_core.simulation.validation import Share
-
-from .specs import S, fleet
+from support.fleets import S, fleet
 
 
 class Watched(Fleet):

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from fleet.specs import S, fleet
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.agent import Agent
@@ -15,6 +14,7 @@ from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.workload_specs import Arrivals
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
+from support.fleets import S, fleet
 
 GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
 

@@ -14,7 +14,7 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.spec import ScenarioStep
 from ipam_core.tags import DESCRIPTION_PREFIX, NODE_TAG
-from random_scenarios.scenarios import CODES, END, CheckedPlayer, random_scenario
+from support.random_scenarios import CODES, END, CheckedPlayer, random_scenario
 
 OF_THE_CHECKPOINT = (fx.ReadCheckpoint, fx.ForgetAssignments)
 HOWS = ("fails", "lost", "twice")

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from random_scenarios.scenarios import random_scenario, told, verdict
+from support.random_scenarios import random_scenario, told, verdict
 
 N_SCENARIOS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 500
 PER_TEST = 50

@@ -5,7 +5,6 @@ from math import inf
 
 import pytest
 
-from fleet.specs import S, fleet
 from ipam_core.diagnosis.explain import explain
 from ipam_core.diagnosis.explain.finding import Severity
 from ipam_core.policy import VPC_CNI
@@ -15,6 +14,7 @@ from ipam_core.tuning import Outcome, tune
 from ipam_core.tuning import search as searching
 from ipam_core.tuning.concerns import concerns_of
 from ipam_core.tuning.outcome import pooled
+from support.fleets import S, fleet
 
 PREFIXES = {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"}
 NODES = [

@@ -1,6 +1,6 @@
 """A process that assigns and releases at full speed until it is killed, telling each change.
 
-    python checkpoint_worker.py PATH DURABILITY SEED N_THREADS [N_CHANGES]
+    python tests/support/checkpoint_worker.py PATH DURABILITY SEED N_THREADS [N_CHANGES]
 
 It writes "? assign N" before it asks for a change and "! assign N ADDRESS" once that is
 acknowledged, each with one write of its own. A new file gets a store of 64 addresses.
