@@ -265,6 +265,8 @@ STATE = {"version": 4, "terraform_version": "1.9.0", "resources": []}
     [
         (json.dumps(SCHEMA), "the schema of an add-on"),
         (json.dumps(STATE), "a Terraform state"),
+        ('{"0": {"TotalIPs": 2, "AssignedIPs": 2, "ENIs": {}}}', "/v1/enis prints"),
+        ('{"TotalIPs": 2, "AssignedIPs": 2, "ENIs": {}}', "/v1/enis prints"),
         (json.dumps({"addon": {"addonName": "coredns"}}), "add-on 'coredns'"),
         ("replicaCount: 2\nimage: {repository: metrics-server}", "'replicaCount' is of another"),
         (kubernetes("HelmRelease", chart={"spec": {"chart": "nginx"}}), "chart 'nginx'"),

@@ -60,6 +60,8 @@ def _bare(text: str, documents: list[Any]) -> Environment:
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise InputError("no file that holds settings: a mapping or a Kubernetes object is needed")
     values = documents[0]
+    if any(isinstance(each, dict) and "TotalIPs" in each for each in (values, *values.values())):
+        raise InputError("what the agent's /v1/enis prints: it holds no settings; doctor reads it")
     if _ADDON_KEYS & values.keys() or {"version", "resources"} <= values.keys():
         return addon_environment(values)
     return values_environment(values)
