@@ -171,3 +171,62 @@ def test_one_way_is_not_numbered(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "One of these" not in out
     assert "\n  with it:  1 pod served" in out
+
+
+# --- what the managed policy lacks, what is gone, and a Node alone -------------------------------
+
+
+def test_a_call_that_the_managed_policy_lacks_gets_a_statement_of_its_own(tmp_path):
+    """eksctl#8768: v1.22.0 and v1.22.1 do not start without ec2:DescribeSecurityGroups."""
+    plain_log(
+        tmp_path,
+        "Initialization failure: discoverCustomSecurityGroups: unable to describe security groups: "
+        "operation error EC2: DescribeSecurityGroups, https response error StatusCode: 403, "
+        "RequestID: 1, api error UnauthorizedOperation: User: arn:aws:sts::1:assumed-role/cni/i-1 "
+        "is not authorized because no identity-based policy allows the action",
+        start="v1.22.1",
+    )
+    (finding,) = judge(tmp_path).found
+    first, upgrade, off = finding.fix.options
+    assert '"Action": ["ec2:DescribeSecurityGroups"]' in first.commands[0]
+    assert "attach-role-policy" not in commands(finding)
+    assert "v1.22.2" in upgrade.title
+    assert off.commands[0].endswith("ENABLE_SUBNET_DISCOVERY=false")
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("InvalidNetworkInterfaceID.NotFound", "an ENI that is gone"),
+        ("InvalidSecurityGroupID.NotFound", "security groups"),
+    ],
+)
+def test_what_is_gone_is_read_again_at_the_next_start(code, says, tmp_path, capsys):
+    """#1340, #343."""
+    ends = f"ipamd: can not initialize with AWS SDK interface: refreshSGIDs: unable to: {code}: no"
+    plain_log(tmp_path, f"Initialization failure: {ends} {'x' * 200}", start="v1.7.5")
+    (finding,) = judge(tmp_path).found
+    assert finding.title.startswith(f"EC2 answers a call with {code}")
+    assert "delete pod -l k8s-app=aws-node" in commands(finding)
+    assert says in finding.fix.note
+    assert run(["doctor", str(tmp_path)]) == 1
+    assert f"... {code} ..." in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_node_alone_that_is_not_ready_is_judged(tmp_path):
+    """karpenter#1391: nothing but the Node."""
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "KubeletNotReady",
+        "message": "NetworkPluginNotReady message: cni plugin not initialized",
+    }
+    node = {
+        "kind": "Node",
+        "metadata": {"name": "ip-10-0-1-8"},
+        "status": {"allocatable": {"pods": "29"}, "conditions": [condition]},
+    }
+    (tmp_path / "node.json").write_text(json.dumps(node))
+    (finding,) = judge(tmp_path).found
+    assert (finding.cause, str(finding.certainty)) == ("agent cannot be reached", "likely")
+    assert "cni plugin not initialized" in finding.evidence[0].value

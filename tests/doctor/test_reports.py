@@ -49,7 +49,7 @@ TRUTHS = {
     ),
     # no zone label on the node, so no ENIConfig is found
     "03-611-eniconfig-missing-v153": Truth(
-        "custom networking without room", "certain", ("the node has no ENIConfig", "label node")
+        "custom networking without room", "certain", ("the node has no ENIConfig", "annotate node")
     ),
     "04-1058-eniconfig-json-v17": Truth(
         "custom networking without room", "certain", ("the node has no ENIConfig",)

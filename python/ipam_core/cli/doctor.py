@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.inputs.case import Evidence
 
 _STYLES = {"found": "bold red", "cannot tell": "bold yellow", "healthy": "bold green"}
+_CODE = re.compile(r"api error [\w.]+|\b(?:[A-Z][a-z]+){2}\w*(?:\.\w+)*(?=: )")
+"""The code of an error in a log's line: of the SDK for Go, version 2 or 1."""
 PODS_SHOWN = 3
 """So many refused pods are named; `--json` names all."""
 WORTH_A_BAR = 20 << 20
@@ -253,9 +256,18 @@ def _place(evidence: Evidence) -> str:
 
 
 def _short(value: str) -> str:
-    """Return a value in one line; of a long one, the start and the end, where the reason is."""
+    """Return a value in one line; of a long one, the start and the end, where the reason is.
+
+    Its error's code is kept where it stands between.
+    """
     line = " ".join(value.split())
-    return line if len(line) <= 200 else f"{line[:90]} ... {line[-105:]}"
+    if len(line) <= 200:
+        return line
+    start, end = line[:90], line[-105:]
+    code = _CODE.search(line)
+    if code is None or code[0] in start or code[0] in end:
+        return f"{start} ... {end}"
+    return f"{line[: min(code.start(), 90)].rstrip()} ... {code[0]} ... {end}"
 
 
 # --- for machines -------------------------------------------------------------------------

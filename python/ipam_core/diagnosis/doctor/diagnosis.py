@@ -112,7 +112,7 @@ def diagnose(
     """
     if not any((
         case.state, case.log, case.container, case.plugin, case.events, case.trail, case.metrics,
-        case.bad_checkpoints,
+        case.bad_checkpoints, any(one.not_ready for one in case.nodes.values()),
     )):  # fmt: skip
         read = ", ".join(name for name, _ in case.files)
         only = {kind for _, kind in case.files}

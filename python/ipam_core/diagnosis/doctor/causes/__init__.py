@@ -3,6 +3,7 @@
 table.py    every cause, in order, with what proves it and what rules it out
 start.py    the agent does not come up, or cannot be reached
 ec2.py      EC2's answers
+answers.py  those that no other cause names
 denials.py  denials that no policy of the role can lift
 limits.py   what the agent takes the instance for: limits, ENIs, metadata
 custom.py   custom networking

@@ -20,6 +20,9 @@ ATTACH_CONTROLLER = (
     "aws iam attach-role-policy --role-name CLUSTER_ROLE "
     "--policy-arn arn:aws:iam::aws:policy/AmazonEKSVPCResourceController"
 )
+RESTART = (
+    "kubectl -n kube-system delete pod -l k8s-app=aws-node --field-selector spec.nodeName={node}"
+)
 CONTENT = "the pool is not low: the agent asks EC2 for nothing"
 LOG_AT_WORK = "ipamd.log that shows the agent at work"
 CALLS = f"{LOG_AT_WORK}, or CloudTrail"

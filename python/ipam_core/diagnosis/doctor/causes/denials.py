@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.fixes import Fix
+from ipam_core.diagnosis.fixes import Fix, Option, one_of, set_env
 
 if TYPE_CHECKING:
+    from ipam_core.diagnosis.fixes import Change
     from ipam_core.diagnosis.inputs.case import Failure
 
 _EXPLICIT = re.compile(
@@ -43,6 +44,46 @@ def denier(failures: list[Failure]) -> str:
             who = match["who"]
             return f"{'an' if who[0].lower() in 'aeiou' else 'a'} {who}"
     return ""
+
+
+NOT_IN_THE_POLICY = frozenset({"AssignIpv6Addresses", "DescribeSecurityGroups"})
+"""Calls that AmazonEKS_CNI_Policy does not allow, or did not for long."""
+DISCOVERS_GROUPS = "DescribeSecurityGroups"
+
+
+def allow(apis: list[str], role: str) -> str:
+    """Return the command that lets a role make calls by a statement of its own."""
+    actions = ", ".join(f'"ec2:{api}"' for api in apis)
+    statement = f'{{"Effect": "Allow", "Action": [{actions}], "Resource": "*"}}'
+    document = f'{{"Version": "2012-10-17", "Statement": [{statement}]}}'
+    return (
+        f"aws iam put-role-policy --role-name {role or 'ROLE'} --policy-name vpc-cni-more "
+        f"--policy-document '{document}'"
+    )
+
+
+def without_groups(command: str, note: str, change: Change) -> Fix:
+    """Return the ways out where an agent may not look for security groups (v1.22.0, v1.22.1)."""
+    return one_of(
+        [
+            Option(title="allow the call", commands=(command,), simulated=True),
+            Option(
+                title="an agent from v1.22.2, which goes on without it",
+                commands=(
+                    (
+                        "aws eks update-addon --cluster-name CLUSTER --addon-name vpc-cni "
+                        "--addon-version VERSION"
+                    ),
+                ),
+            ),
+            Option(
+                title="no search for subnets and security groups",
+                commands=set_env(ENABLE_SUBNET_DISCOVERY="false").commands,
+            ),
+        ],
+        note,
+        change,
+    )
 
 
 def lift(who: str, role: str, apis: list[str]) -> Fix:

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
 from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.causes.common import (
-    count,
     found_failing,
-    no_matter,
     unless_recent,
 )
-from ipam_core.diagnosis.doctor.causes.denials import denier, lift
+from ipam_core.diagnosis.doctor.causes.denials import (
+    DISCOVERS_GROUPS,
+    NOT_IN_THE_POLICY,
+    allow,
+    denier,
+    lift,
+    without_groups,
+)
 from ipam_core.diagnosis.doctor.finding import Certainty, Finding, left_open, ruled_out
 from ipam_core.diagnosis.fixes import SPARE, Change, Fix
 from ipam_core.diagnosis.inputs.case import Evidence
 from ipam_core.diagnosis.inputs.errors import ASSUME_ROLE
 from ipam_core.errors import (
-    AddressLimitError,
     DeniedError,
-    NotFoundError,
     SubnetFullError,
     ThrottledError,
 )
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.inputs.case import Failure
 
 _POLICY = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
-_NO_CREDENTIALS = frozenset({"NoCredentialProviders", "EC2RoleRequestError"})
 _NO_ENI = (
     "without it an agent of v1.22 or later attaches no ENI: the call says whether a subnet may be "
     "used, even the primary ENI's. Agents of v1.18 to v1.21 go on in the primary ENI's subnet"
@@ -91,9 +93,14 @@ def missing_permission(facts: Facts) -> Finding:
 
 def _apis_named(text: str) -> set[str]:
     """Return the calls that the event of checkAPIErrorAndBroadcastEvent names."""
-    return {
+    named = {
         word.partition(":")[2].rstrip(".,") for word in text.split() if word.startswith("ec2:")
     } - {""}
+    return {_RENAMED.get(name, name) for name in named}
+
+
+_RENAMED = {"AssignPrivateIpv6Addresses": "AssignIpv6Addresses"}
+"""What the agent calls a call, by the name that EC2 and IAM have for it."""
 
 
 def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
@@ -102,6 +109,9 @@ def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
     role = next((facts.case.roles[c] for c in callers if c in facts.case.roles), "")
     role = role or _role_in(recent)
     attach = f"aws iam attach-role-policy --role-name {role or 'ROLE'} --policy-arn {_POLICY}"
+    lacking = NOT_IN_THE_POLICY & set(apis)
+    if lacking:
+        attach = allow(apis, role)
     change = Change(
         fault=tuple(
             {"op": "ec2_fail", "api": api, "code": "UnauthorizedOperation"}
@@ -142,18 +152,19 @@ def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
             change=change,
         )
     more = f" It must allow ec2:{', ec2:'.join(apis)}." if apis else ""
-    return Fix(
-        commands=(attach,),
-        note=(
-            ("" if role else "ROLE is that of aws-node's service account, else the node's.")
-            + more
-            + (
-                " A role that has it, but was given to aws-node after its pods started, "
-                f"counts after `{_RESTART}`."
-            )
-        ).strip(),
-        change=change,
-    )
+    if lacking:
+        more += f" AmazonEKS_CNI_Policy may lack ec2:{', ec2:'.join(sorted(lacking))}."
+    note = (
+        ("" if role else "ROLE is that of aws-node's service account, else the node's.")
+        + more
+        + (
+            " A role that has it, but was given to aws-node after its pods started, "
+            f"counts after `{_RESTART}`."
+        )
+    ).strip()
+    if DISCOVERS_GROUPS in apis and facts.settings.enable_subnet_discovery:
+        return without_groups(attach, note, change)
+    return Fix(commands=(attach,), note=note, change=change)
 
 
 def _role_in(failures: list[Failure]) -> str:
@@ -294,7 +305,7 @@ def _lacks_prefixes(failure: Failure, facts: Facts) -> bool:
 
 def no_subnet(facts: Facts) -> Finding:
     """Judge whether every subnet is excluded by its tag (agents from v1.22)."""
-    failures = [failure for failure in facts.failures() if _EXCLUDED in failure.sighting.last.value]
+    failures = [failure for failure in facts.failures() if EXCLUDED in failure.sighting.last.value]
     if (other := unless_recent(facts, failures)) is not None:
         return other
     return found_failing(
@@ -312,55 +323,7 @@ def no_subnet(facts: Facts) -> Finding:
     )
 
 
-_EXCLUDED = "no valid subnets available for ENI creation"
-_KNOWN_KINDS = (
-    DeniedError, ThrottledError, SubnetFullError, AddressLimitError,
-)  # fmt: skip
-_OTHER_CAUSES = frozenset({"AttachmentLimitExceeded"})
-
-
-def other_answer(facts: Facts) -> Finding:
-    """Judge whether EC2 refuses a call for a reason that no other cause names, or is silent."""
-    failures = [
-        failure
-        for failure in facts.failures()
-        if failure.kind not in _KNOWN_KINDS
-        and failure.code not in _OTHER_CAUSES
-        and _EXCLUDED not in failure.sighting.last.value
-        and failure.caller == ""
-        and failure.api != "DeleteNetworkInterface"
-        and not (failure.kind is NotFoundError and failure.api.startswith("Describe"))
-    ]
-    if (other := unless_recent(facts, failures)) is not None:
-        return other
-    if (moot := no_matter(facts)) is not None:
-        return moot
-    recent = [failure for failure in failures if facts.recent(failure.sighting)]
-    latest = max(recent, key=lambda failure: str(failure.sighting.last.time or ""))
-    if latest.code in _NO_CREDENTIALS:
-        title = "The agent has no AWS credentials"
-        note = "Does the instance have a role, or aws-node's service account? Is IMDS reachable?"
-    elif latest.code == "Unknown":
-        title = f"{latest.api} gets no answer from EC2"
-        note = (
-            "The line says why. Look at the way to EC2's endpoint: routes, NAT, VPC endpoint, "
-            "security groups, DNS, proxy."
-        )
-    else:
-        title = f"EC2 answers {latest.api} with {latest.code}"
-        note = "EC2's message says what it does not accept: a security group, a subnet, a quota."
-        if facts.settings.custom_networking:
-            note += (
-                " The ENIConfig names both: its subnet must be in the node's zone, its security "
-                "groups in the subnet's VPC."
-            )
-    return found_failing(
-        facts,
-        failures,
-        title=title,
-        why=f"the agent cannot grow while that goes on ({count(len(recent), 'kind')} of failure)",
-        fix=Fix(commands=(), note=note),
-    )
+EXCLUDED = "no valid subnets available for ENI creation"
 
 
 def _failing(failures: list[Failure]) -> tuple[dict[str, Any], ...]:

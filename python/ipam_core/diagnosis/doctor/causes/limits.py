@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ipam_core import instances
 from ipam_core.cloud.codes import ADDRESS_LIMIT, ATTACHMENT_LIMIT
 from ipam_core.diagnosis.doctor.causes.common import (
+    RESTART,
     found,
     found_failing,
     no_matter,
@@ -30,10 +31,6 @@ from ipam_core.instances import ADDRESSES_PER_PREFIX
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.facts import Facts
 
-_RESTART = (
-    "kubectl -n kube-system delete pod -l k8s-app=aws-node --field-selector spec.nodeName={node}"
-)
-
 
 def unknown_enis(facts: Facts) -> Finding:
     """Judge whether EC2 counts more ENIs on the instance than the agent uses (#547)."""
@@ -52,7 +49,7 @@ def unknown_enis(facts: Facts) -> Finding:
             "no pod, because the agent does not have them in its store",
             fix=Fix(
                 commands=(
-                    _RESTART.format(node=node),
+                    RESTART.format(node=node),
                     (
                         "aws ec2 describe-network-interfaces --filters Name=attachment.instance-id,"
                         f"Values={instance.value if instance else 'INSTANCE_ID'}"
@@ -163,7 +160,7 @@ def limits_wrong(facts: Facts) -> Finding:
                 title="An ENI holds more addresses than the agent knows (its store is out of step)",
                 why="EC2 refuses more addresses for it; the agent then reads what is there",
                 fix=Fix(
-                    commands=(_RESTART.format(node=facts.node or "NODE"),),
+                    commands=(RESTART.format(node=facts.node or "NODE"),),
                     note="Agents from v1.7 repair it themselves at the next reconcile (60 s).",
                 ),
             ),
@@ -204,7 +201,7 @@ def not_in_metadata(facts: Facts) -> Finding:
                 title="Instance metadata and EC2 disagree on the addresses of this node",
                 why="the agent believes EC2, and asks it again at each reconcile (60 s)",
                 fix=Fix(
-                    commands=(_RESTART.format(node=facts.node or "NODE"),),
+                    commands=(RESTART.format(node=facts.node or "NODE"),),
                     note="Metadata is late at times and catches up. If it does not, the restarted "
                     "agent reads both afresh.",
                 ),
@@ -225,7 +222,7 @@ def not_in_metadata(facts: Facts) -> Finding:
         if wrong
         else "its addresses count only once metadata shows them; it stays attached",
         fix=Fix(
-            commands=(_RESTART.format(node=facts.node or "NODE"),),
+            commands=(RESTART.format(node=facts.node or "NODE"),),
             note=(
                 "Look why 169.254.169.254 does not answer: too many calls, a proxy, a firewall."
                 if wrong

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipam_core.diagnosis.doctor.causes import custom, ec2, enis, limits, outside, start, targets
+from ipam_core.diagnosis.doctor.causes import (
+    answers,
+    custom,
+    ec2,
+    enis,
+    limits,
+    outside,
+    start,
+    targets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,7 +248,7 @@ CAUSES = (
     ),
     Cause(
         name="another answer of EC2",
-        judge=ec2.other_answer,
+        judge=answers.other_answer,
         proves="any other error of a call in the log of a node whose pool is low",
         likely="the same, and the pool is not shown",
         rules_out=_GROWTH,
