@@ -23,7 +23,7 @@ def keep_pool(node: Node, cloud: AwsCloud, pods: DurableNode, stopped: threading
     """Look and reconcile, and every half hour tidy up, until stopped."""
     n_looks = 0
     while not stopped.wait(5):
-        drive(node.look(), cloud)
+        drive(node.adjust(), cloud)
         drive(node.reconcile(), cloud)
         n_looks += 1
         if n_looks % 360 == 0:

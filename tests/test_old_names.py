@@ -54,6 +54,58 @@ def test_a_renamed_method_of_a_simulated_instance(monkeypatch):
     assert told[0].filename == __file__
 
 
+@pytest.fixture
+def node():
+    from ipam_core import Node, Settings
+    from ipam_core.instances import limits
+
+    return Node(limits("m5.large"), Settings())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("look", "adjust"),
+        ("rests", "would_idle"),
+        ("rests_for_long", "idles_until_pods_change"),
+        ("aside", "unattached"),
+    ],
+)
+def test_a_renamed_part_of_a_node(node, old, new):
+    with pytest.warns(DeprecationWarning, match=f"Node.{old} is now Node.{new}") as told:
+        found = getattr(node, old)
+    assert found == getattr(node, new)
+    assert told[0].filename == __file__
+    assert not callable(found) or found.__func__ is getattr(type(node), new)
+
+
+def test_renamed_assignments_whose_addresses_are_not_attached():
+    from ipam_core.node import unattached
+
+    with pytest.warns(DeprecationWarning, match="KeptAside is now"):
+        assert unattached.KeptAside is unattached.UnattachedAssignments
+    with pytest.warns(DeprecationWarning, match="Kept is now"):
+        assert unattached.Kept is unattached.Holder
+
+
+def test_a_durable_store_is_given_them_by_the_old_name(tmp_path):
+    from ipam_core import DataStore
+    from ipam_core.checkpoint import Checkpoint, DurableStore, restore
+    from ipam_core.node.unattached import UnattachedAssignments
+
+    with Checkpoint(tmp_path / "checkpoint.db") as checkpoint:
+        store, kept = DataStore("secondary-ip"), UnattachedAssignments()
+        with pytest.warns(DeprecationWarning, match="`aside` is now `unattached`") as told:
+            durable = DurableStore(store, checkpoint, aside=kept)
+        assert durable.unattached is kept
+        assert told[0].filename == __file__
+        with pytest.warns(DeprecationWarning, match="DurablePods.aside is now"):
+            assert durable.aside is kept
+        restored = restore(checkpoint, store)
+        with pytest.warns(DeprecationWarning, match="Restored.aside is now Restored.unattached"):
+            assert restored.aside is restored.unattached
+
+
 @pytest.mark.parametrize(
     ("name", "home"),
     [

@@ -62,6 +62,22 @@ def deprecated_name(module: str, names: Mapping[str, str]) -> Callable[[str], An
     return load
 
 
+class RenamedAttribute:
+    """The old name of an attribute or method: gives what has the new name, and warns."""
+
+    def __init__(self, new: str) -> None:
+        self._new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._class, self._old = owner.__name__, name
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        warn_renamed(f"{self._class}.{self._old}", f"{self._class}.{self._new}")
+        return getattr(instance, self._new)
+
+
 def warn_renamed(old: str, new: str) -> None:
     """Warn the caller's caller that a name is an old one."""
     import warnings  # noqa: PLC0415  (needed only where an old name is used)

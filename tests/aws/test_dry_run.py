@@ -56,7 +56,7 @@ def look(cloud, settings, policy, n_pods):
         except PoolExhaustedError:
             continue
     now_s = 600
-    drive(node.look(), cloud, sleep=lambda _: None)
+    drive(node.adjust(), cloud, sleep=lambda _: None)
     assert node.last_error is None
     return node
 

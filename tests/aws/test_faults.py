@@ -217,7 +217,7 @@ def full_node(world, cloud, clock):
     drive(node.start(), cloud, sleep=clock.sleep)
     for number in range(14):
         if node.decide().low and len(node.store.addresses(world.primary())) < node.slots:
-            drive(node.look(), cloud, sleep=clock.sleep)
+            drive(node.adjust(), cloud, sleep=clock.sleep)
         node.add_pod(Sandbox(f"c{number}"))
     assert set(world.enis()) == {world.primary()}
     return node
@@ -237,11 +237,11 @@ def test_a_new_eni_that_fails_half_way_is_undone_and_later_had(world, clock, api
     cloud = world.cloud()
     node = full_node(world, cloud, clock)
     world.proxy.faults = [Fault(api, kind, times=1)]
-    drive(node.look(), cloud, sleep=clock.sleep)
+    drive(node.adjust(), cloud, sleep=clock.sleep)
     done_all_the_same = kind == "half" and api == "AttachNetworkInterface"
     in_silence = kind == "half" and api == "CreateNetworkInterface"
     assert len(world.enis()) == 1 + (done_all_the_same or in_silence)
-    drive(node.look(), cloud, sleep=clock.sleep)
+    drive(node.adjust(), cloud, sleep=clock.sleep)
     assert world.proxy.faults == []
     assert len(world.enis()) == 2
     assert all(eni["Status"] == "in-use" for eni in world.enis().values())
@@ -255,7 +255,7 @@ def test_an_eni_that_metadata_does_not_show_is_waited_for_within_a_bound(world, 
     shown, before = world.metadata.tree, world.metadata.tree()
     world.metadata.tree = lambda: before
     start_s = clock.now_s
-    drive(node.look(), cloud, sleep=clock.sleep)
+    drive(node.adjust(), cloud, sleep=clock.sleep)
     assert 60 < clock.now_s - start_s < 300
     assert isinstance(node.last_error, UnreachableError)
     assert len(node.store.enis()) == 1
@@ -274,7 +274,7 @@ def test_an_eni_that_cannot_be_deleted_is_left_to_the_leak_task(world, clock):
         Fault("AttachNetworkInterface", "UnauthorizedOperation"),
         Fault("DeleteNetworkInterface", "UnauthorizedOperation"),
     ]
-    drive(node.look(), cloud, sleep=clock.sleep)
+    drive(node.adjust(), cloud, sleep=clock.sleep)
     (left,) = set(world.enis()) - {world.primary()}
     assert isinstance(node.last_error, DeniedError)
     world.proxy.faults = []
@@ -304,14 +304,14 @@ def test_a_minute_of_faults_costs_only_time(world, clock, caplog, fault):
     world.proxy.faults = [fault]
     end_s = clock.now_s + 60
     while clock.now_s < end_s:
-        drive(node.look(), cloud, sleep=clock.sleep)
+        drive(node.adjust(), cloud, sleep=clock.sleep)
         drive(node.reconcile(), cloud, sleep=clock.sleep)
         clock.sleep(5)
     assert len(logged(caplog)) == len(world.proxy.requests) > 0  # one attempt a call here
     assert isinstance(node.last_error, CloudError)
     assert node.store.stats(clock()).assigned == 14
     world.proxy.faults = []
-    drive(node.look(), cloud, sleep=clock.sleep)
+    drive(node.adjust(), cloud, sleep=clock.sleep)
     drive(node.reconcile(), cloud, sleep=clock.sleep)
     assert not node.decide().low
     held = {eni["NetworkInterfaceId"] for eni in world.enis().values() if "Attachment" in eni}

@@ -102,7 +102,7 @@ class Life:
         end_s = self.clock.now_s + seconds
         while self.clock.now_s < end_s:
             self.clock.sleep(2.5)
-            self.do(self.node.look())
+            self.do(self.node.adjust())
             self.clock.sleep(2.5)
             self.do(self.node.reconcile())
 

@@ -16,7 +16,7 @@ from ipam_core.errors import (
     UnknownSandboxError,
 )
 from ipam_core.instances import limits
-from ipam_core.node.unattached import Kept
+from ipam_core.node.unattached import Holder
 from node.world import World
 from support.checkpointing import SECOND, open_checkpoint, sandbox, small_store, state
 
@@ -216,21 +216,21 @@ def test_what_is_kept_aside_comes_back_to_its_own_pod_and_goes_with_it(tmp_path)
         for card, who in ((0, OLD), (1, NEW)):
             address = f"10.0.{card}.9"
             checkpoint.put(Entry(address=address, sandbox=who, assigned_ns=1, network_card=card))
-            node.aside.keep(address, Kept(who, None, 1))
+            node.unattached.keep(address, Holder(who, None, 1))
         pods = DurableNode(node, checkpoint)
         node.stores[0].add_address("eni-0", "10.0.0.9")  # shown at last; the node has not looked
         others = [pods.add_pod(sandbox(n)).address for n in range(10, 13)]
         assert "10.0.0.9" not in others
         assert pods.add_pod(OLD).address == "10.0.0.9"
-        assert list(node.aside) == ["10.0.1.9"]
+        assert list(node.unattached) == ["10.0.1.9"]
 
         write, checkpoint._commits._write = checkpoint._commits._write, fail
         with pytest.raises(CheckpointWriteError):
             pods.remove_pod(NEW)
-        assert list(node.aside) == ["10.0.1.9"]
+        assert list(node.unattached) == ["10.0.1.9"]
         checkpoint._commits._write = write
         assert pods.remove_pod(NEW) == []
-        assert node.aside == {}
+        assert node.unattached == {}
         assert NEW not in {e.sandbox for e in checkpoint.entries()}
 
 

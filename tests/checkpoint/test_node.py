@@ -11,7 +11,7 @@ from ipam_core.checkpoint import Entry
 from ipam_core.cloud import drive
 from ipam_core.effects import ForgetAssignments, ReadCheckpoint
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError, UnknownSandboxError
-from ipam_core.node.unattached import Kept, KeptAside
+from ipam_core.node.unattached import Holder, UnattachedAssignments
 from node.world import World
 from support.checkpointing import open_checkpoint, sandbox
 
@@ -33,7 +33,10 @@ class Driver:
         self.node = self.world.node = self.world.new_node()
         self.drive(self.node.start())
         self.pods = DurableStore(
-            self.node.store, self.checkpoint, aside=self.node.aside, waiting=self.node.waiting
+            self.node.store,
+            self.checkpoint,
+            unattached=self.node.unattached,
+            waiting=self.node.waiting,
         )
 
     def perform(self, effect):
@@ -47,7 +50,7 @@ class Driver:
     def run(self, seconds):
         for _ in range(0, seconds, 5):
             self.world.sleep(5)
-            self.drive(self.node.look())
+            self.drive(self.node.adjust())
             self.drive(self.node.reconcile())
 
     def assign(self, number):
@@ -72,14 +75,14 @@ def test_an_address_that_is_shown_late_outlives_two_restarts(path):
     driver.primary().addresses.remove(late)
     for _ in range(2):
         driver.start()
-        assert list(driver.node.aside) == [late]
+        assert list(driver.node.unattached) == [late]
         assert driver.on_disk() == {late: sandbox(1), other: sandbox(2)}
     for number in range(10, 15):
         driver.run(5)
         assert driver.assign(number).address != late
     driver.primary().addresses.append(late)
     driver.run(130)
-    assert driver.pods.aside == {}
+    assert driver.pods.unattached == {}
     assert driver.node.store.find(sandbox(1)).address == late
     assert driver.pods.release(sandbox(1), driver.world.now_ns).address == late
 
@@ -119,9 +122,9 @@ def test_a_pod_on_two_cards_goes_with_what_is_kept_aside_on_one(path):
     driver.checkpoint.put(
         Entry(address="10.15.0.9", sandbox=sandbox(1), network_card=1, assigned_ns=1)
     )
-    driver.node.aside.keep("10.15.0.9", Kept(sandbox(1), None, 1))
+    driver.node.unattached.keep("10.15.0.9", Holder(sandbox(1), None, 1))
     assert driver.pods.release(sandbox(1), driver.world.now_ns).address == held.address
-    assert driver.on_disk() == driver.node.aside == {}
+    assert driver.on_disk() == driver.node.unattached == {}
     with pytest.raises(UnknownSandboxError):
         driver.pods.release(sandbox(1), driver.world.now_ns)
 
@@ -171,10 +174,10 @@ def test_while_a_prefix_comes_nobody_else_gets_what_is_kept_aside(path, monkeypa
     mine = {a.address: a.sandbox for a in held if a.prefix == late}
     driver.primary().prefixes.remove(late)
     driver.start()
-    assert set(driver.node.aside) == set(mine)
+    assert set(driver.node.unattached) == set(mine)
     with pytest.raises(PoolExhaustedError):  # what is free then is of the late prefix alone
         [driver.assign(number) for number in range(50, 99)]
-    asked, give_back = [], KeptAside.give_back
+    asked, give_back = [], UnattachedAssignments.give_back
 
     def ask():
         with pytest.raises(PoolExhaustedError):
@@ -192,7 +195,7 @@ def test_while_a_prefix_comes_nobody_else_gets_what_is_kept_aside(path, monkeypa
     driver.primary().prefixes.append(late)
     driver.world.sleep(61)
     with monkeypatch.context() as patch:
-        patch.setattr(KeptAside, "give_back", others_first)
+        patch.setattr(UnattachedAssignments, "give_back", others_first)
         driver.drive(driver.node.reconcile())
     assert asked == [99]
     on_disk = driver.on_disk()

@@ -199,11 +199,13 @@ def test_unattached_is_kept_aside_and_its_address_goes_to_nobody_else(tmp_path, 
         late = small_store()
         eni_id = without(late, held.prefix)
         restored = restore(checkpoint, late, now_ns=clocks.now_ns)
-        assert {a: kept.sandbox for a, kept in restored.aside.items()} == {held.address: sandbox(1)}
+        assert {a: kept.sandbox for a, kept in restored.unattached.items()} == {
+            held.address: sandbox(1)
+        }
         assert not restored.adopted
         assert len(checkpoint.entries()) == 1
 
-        durable = DurableStore(late, checkpoint, aside=restored.aside)
+        durable = DurableStore(late, checkpoint, unattached=restored.unattached)
         for number in range(2, 3 * 16):  # all that is attached but two
             durable.assign(sandbox(number), None, clocks.now_ns)
         late.add_prefix(eni_id, held.prefix)
@@ -212,7 +214,7 @@ def test_unattached_is_kept_aside_and_its_address_goes_to_nobody_else(tmp_path, 
         ]
         assert held.address not in others
         assert late.find(sandbox(1)).address == held.address
-        assert durable.aside == {}
+        assert durable.unattached == {}
         with pytest.raises(PoolExhaustedError):
             durable.assign(sandbox(99), None, clocks.now_ns)
         late._check()
@@ -225,14 +227,14 @@ def test_unattached_is_taken_back_on_request_and_can_be_released(tmp_path, clock
         late = small_store()
         eni_id = without(late, held[0].prefix)
         durable = DurableStore(
-            late, checkpoint, aside=restore(checkpoint, late, now_ns=clocks.now_ns).aside
+            late, checkpoint, unattached=restore(checkpoint, late, now_ns=clocks.now_ns).unattached
         )
-        assert durable.aside.give_back(late) == []
+        assert durable.unattached.give_back(late) == []
         assert durable.release(sandbox(2)) is None
         with pytest.raises(UnknownSandboxError):
             durable.release(sandbox(2))
         late.add_prefix(eni_id, held[0].prefix)
-        assert [a.sandbox for a in durable.aside.give_back(late)] == [sandbox(1)]
+        assert [a.sandbox for a in durable.unattached.give_back(late)] == [sandbox(1)]
         assert [entry.sandbox for entry in checkpoint.entries()] == [sandbox(1)]
 
 
@@ -242,13 +244,13 @@ def test_sandbox_that_asks_again_gives_up_what_was_kept_aside(tmp_path, clocks):
         late = small_store()
         eni_id = without(late, held.prefix)
         durable = DurableStore(
-            late, checkpoint, aside=restore(checkpoint, late, now_ns=clocks.now_ns).aside
+            late, checkpoint, unattached=restore(checkpoint, late, now_ns=clocks.now_ns).unattached
         )
         other = durable.assign(sandbox(1), None, clocks.now_ns)
-        assert durable.aside == {}
+        assert durable.unattached == {}
         assert [entry.address for entry in checkpoint.entries()] == [other.address]
         late.add_prefix(eni_id, held.prefix)
-        assert durable.aside.give_back(late) == []
+        assert durable.unattached.give_back(late) == []
 
 
 def test_sandbox_that_asks_again_gets_back_what_is_attached_by_now(tmp_path, clocks):
@@ -257,7 +259,7 @@ def test_sandbox_that_asks_again_gets_back_what_is_attached_by_now(tmp_path, clo
     with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
         checkpoint.put(Entry(address="10.0.0.1", sandbox=sandbox(1), assigned_ns=7))
         restored = restore(checkpoint, store, now_ns=clocks.now_ns)
-        durable = DurableStore(store, checkpoint, aside=restored.aside)
+        durable = DurableStore(store, checkpoint, unattached=restored.unattached)
         store.add_address("eni-0", "10.0.0.1")
         assert durable.assign(sandbox(1), None, clocks.now_ns).address == "10.0.0.1"
         assert [entry.assigned_ns for entry in checkpoint.entries()] == [7]
@@ -273,7 +275,7 @@ def test_vpc_cni_drops_what_is_not_attached_with_a_warning(tmp_path, clocks, cap
         with caplog.at_level(logging.WARNING, "ipam_core"):
             restored = restore(checkpoint, late, policy=VPC_CNI, now_ns=clocks.now_ns)
         assert [entry.pod for entry in restored.dropped] == ["default/a"]
-        assert restored.aside == {}
+        assert restored.unattached == {}
         assert held.address in caplog.text
         assert "default/a" in caplog.text
         assert checkpoint.entries() == []

@@ -77,8 +77,8 @@ def fill(world):
 def test_it_is_kept_reported_and_given_back_to_its_sandbox_alone(caplog):
     with caplog.at_level(logging.WARNING, "ipam_core"):
         world = restarted(entry())
-    assert list(world.node.aside) == [LATE]
-    assert world.node.aside[LATE].pod == "default/kept"
+    assert list(world.node.unattached) == [LATE]
+    assert world.node.unattached[LATE].pod == "default/kept"
     assert [r.getMessage() for r in caplog.records] == [
         f"kept aside {LATE} of {KEPT!r}, pod default/kept: not attached"
     ]
@@ -89,7 +89,7 @@ def test_it_is_kept_reported_and_given_back_to_its_sandbox_alone(caplog):
     found = world.node.store.find(KEPT)
     assert (found.address, found.pod) == (LATE, "default/kept")
     assert found.assigned_ns == started_ns - 7 * SECOND
-    assert world.node.aside == {}
+    assert world.node.unattached == {}
     assert world.cloud.forgotten == []
     assert LATE not in fill(world)
     assert world.node.remove_pod(KEPT)[0].address == LATE
@@ -100,7 +100,7 @@ def test_a_prefix_that_comes_late_brings_all_its_pods():
     addresses = [f"10.15.1.{last}" for last in (16, 20, 31)]
     entries = [entry(address, f"kept-{address}") for address in addresses]
     world = restarted(*entries, ENABLE_PREFIX_DELEGATION="true", WARM_PREFIX_TARGET="1")
-    assert len(world.node.aside) == 3
+    assert len(world.node.unattached) == 3
     primary(world).prefixes.append("10.15.1.16/28")
     reconcile(world)
     assert {a.address: str(a.sandbox.container_id) for a in world.node.store.assignments()} == {
@@ -132,7 +132,7 @@ def test_an_address_that_ec2_happens_to_assign_goes_to_its_sandbox():
         return (*reply[:-1], LATE)
 
     world.instance.perform = assigning
-    world.drive(world.node.look())
+    world.drive(world.node.adjust())
     assert world.node.store.find(KEPT).address == LATE
     assert LATE not in fill(world)
 
@@ -140,7 +140,7 @@ def test_an_address_that_ec2_happens_to_assign_goes_to_its_sandbox():
 def test_a_sandbox_that_asks_again_gives_up_what_was_kept():
     world = restarted(entry())
     other = world.node.add_pod(KEPT)
-    assert world.node.aside == {}
+    assert world.node.unattached == {}
     reconcile(world, after_s=0)  # not due, and the checkpoint is told all the same
     assert world.cloud.forgotten == [(LATE, KEPT)]
     primary(world).addresses.append(LATE)
@@ -153,7 +153,7 @@ def test_a_sandbox_that_asks_again_gives_up_what_was_kept():
 def test_on_all_cards_it_gives_it_up_too():
     world = restarted(entry())
     world.node.add_pod_to_all_cards(KEPT)
-    assert world.node.aside == {}
+    assert world.node.unattached == {}
     assert world.node.to_forget == [(LATE, KEPT)]
 
 
@@ -172,7 +172,7 @@ def test_a_pod_that_goes_meanwhile_is_forgotten():
 def test_vpc_cni_drops_it_with_a_warning_and_from_the_checkpoint(caplog):
     with caplog.at_level(logging.WARNING, "ipam_core"):
         world = restarted(entry(), policy=VPC_CNI)
-    assert world.node.aside == {}
+    assert world.node.unattached == {}
     assert [r.getMessage() for r in caplog.records] == [
         f"dropped {LATE} of {KEPT!r}, pod default/kept: not attached"
     ]

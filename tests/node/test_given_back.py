@@ -109,7 +109,7 @@ def test_only_a_delete_takes_an_eni_that_is_not_found_for_done(kind, most):
     world.cloud.fails[kind] = NO_ENI
     world.remove_pod(sandbox)
     world.sleep(61)
-    world.drive(world.node.look())
+    world.drive(world.node.adjust())
     assert len(world.node.store.enis()) == 1
     assert asked(world, kind) == most
 

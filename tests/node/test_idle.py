@@ -18,7 +18,7 @@ def idle_world(n_pods, policy=VPC_CNI):
     world.settle(60)
     world.remove_pod()  # its address is cooling
     world.sleep(2.5)
-    world.drive(world.node.look())
+    world.drive(world.node.adjust())
     return world
 
 
@@ -50,7 +50,7 @@ def test_checks_left_out_leave_the_node_as_those_made(n_pods, policy, n_periods)
         made.sleep(2.5)
         made.drive(made.node.reconcile())
         made.sleep(2.5)
-        made.drive(made.node.look())
+        made.drive(made.node.adjust())
         last_ns = made.now_ns
     made.sleep(2.5)
     made.drive(made.node.reconcile())

@@ -25,7 +25,7 @@ def filled(n_pods, **env):
 
 def grow_on_attached():
     world = filled(3, WARM_IP_TARGET="3")
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def grow_by_eni():
@@ -33,18 +33,18 @@ def grow_by_eni():
     world.settle(1)
     for _ in range(3):
         world.add_pod()
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def grow_by_prefix():
     world = filled(12, ENABLE_PREFIX_DELEGATION="true", WARM_IP_TARGET="8")
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def grow_with_refusals():
     world = filled(9, WARM_ENI_TARGET="1")
     world.subnet.set_free(addresses=0)
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def shrink():
@@ -53,7 +53,7 @@ def shrink():
     for _ in range(9):
         world.remove_pod()
     world.sleep(31)
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def shrink_prefixes():
@@ -62,7 +62,7 @@ def shrink_prefixes():
     for _ in range(36):
         world.remove_pod()
     world.sleep(31)
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def free_an_eni():
@@ -71,7 +71,7 @@ def free_an_eni():
     while world.pods:
         world.remove_pod()
     world.sleep(91)
-    return world, world.node.look
+    return world, world.node.adjust
 
 
 def start_again(policy=VPC_CNI):
@@ -126,7 +126,7 @@ def reconcile_what_was_kept_aside():
     late = eni.addresses[2:5]  # pods are on them
     eni.addresses = [address for address in eni.addresses if address not in late]
     world.drive(start())
-    assert sorted(world.node.aside) == sorted(late)
+    assert sorted(world.node.unattached) == sorted(late)
     eni.addresses += late
     world.sleep(61)
     return world, world.node.reconcile

@@ -291,7 +291,7 @@ def test_a_node_that_hears_nonsense_keeps_its_invariants_and_lets_nothing_out(en
                 except UnknownSandboxError:
                     continue  # it went with its address
         world.sleep(rng.choice([2.5, 30, 70]))
-        run(world.node.look())
+        run(world.node.adjust())
         run(world.node.reconcile())
     run(world.node.clean_leaked(2e9))
     # In IPv6 mode nothing is asked once the node has started.

@@ -58,7 +58,7 @@ class World:
     def settle(self, steps=20):
         for _ in range(steps):
             self.sleep(2.5)
-            self.drive(self.node.look())
+            self.drive(self.node.adjust())
             self.try_waiting()
             self.sleep(2.5)
             self.drive(self.node.reconcile())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipam_core._store import Assignment, DataStore
     from ipam_core.checkpoint.group_commit import T, Work
     from ipam_core.checkpoint.rows import Change
-    from ipam_core.node.unattached import Kept
+    from ipam_core.node.unattached import Holder
 
 
 class Checkpoint:
@@ -234,7 +234,7 @@ class Checkpoint:
         return layout.store_of(body, wall_ns=self.wall_clock_ns(), now_ns=store_ns)
 
     def check_restored(
-        self, store: DataStore, network_card: int, aside: Mapping[str, Kept]
+        self, store: DataStore, network_card: int, unattached: Mapping[str, Holder]
     ) -> None:
         """Raise `NotRestoredError` where a store lacks what is held, or cools, of its card.
 
@@ -247,7 +247,7 @@ class Checkpoint:
         for entry in self.entries_now(network_card):
             if entry.sandbox is not None:
                 held = store.find(entry.sandbox)
-                kept = aside.get(entry.address)
+                kept = unattached.get(entry.address)
                 known = held is not None or (kept is not None and kept.sandbox == entry.sandbox)
             elif (
                 network_card in self._restored

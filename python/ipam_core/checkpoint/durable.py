@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ipam_core._lazy import RenamedAttribute, warn_renamed
 from ipam_core.checkpoint import rows
 from ipam_core.checkpoint.group_commit import Work
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
-from ipam_core.node.unattached import Kept, KeptAside, unassign
+from ipam_core.node.unattached import Holder, UnattachedAssignments, unassign
 from ipam_core.node.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -28,13 +29,15 @@ class DurablePods:
     stores hold what the checkpoint holds.
     """
 
-    def __init__(self, checkpoint: Checkpoint, aside: KeptAside) -> None:
+    def __init__(self, checkpoint: Checkpoint, unattached: UnattachedAssignments) -> None:
         self.checkpoint = checkpoint
-        self.aside = aside
+        self.unattached = unattached
         """What is kept aside still."""
         self._changing: set[Sandbox] = set()
         """Sandboxes of which the next commit, or the one under way, writes something."""
         self._restored = False
+
+    aside = RenamedAttribute("unattached")
 
     def stores(self) -> Sequence[tuple[int, DataStore]]:
         """Return each network card with its store."""
@@ -44,7 +47,7 @@ class DurablePods:
         """Raise `NotRestoredError` while the checkpoint holds what the stores do not."""
         if not self._restored:
             for card, store in self.stores():
-                self.checkpoint.check_restored(store, card, self.aside)
+                self.checkpoint.check_restored(store, card, self.unattached)
             self._restored = True
 
     def save_layout(self, now_ns: int | None = None) -> None:
@@ -59,7 +62,7 @@ class PodWork(Work["Change", T]):
     def __init__(self, pods: DurablePods, sandbox: Sandbox) -> None:
         self._pods = pods
         self._sandbox = sandbox
-        self._aside: dict[str, Kept] = {}
+        self._unattached: dict[str, Holder] = {}
         """Taken out of what was kept aside for the sandbox."""
 
     def may_join(self) -> bool:
@@ -77,19 +80,19 @@ class PodWork(Work["Change", T]):
 
     def undo(self) -> None:
         """Let the sandbox hold what it held before."""
-        self.keep_aside()
+        self.put_back_unattached()
         self.end()
 
-    def keep_aside(self) -> None:
+    def put_back_unattached(self) -> None:
         """Keep for the sandbox what was kept for it before."""
-        for address, kept in self._aside.items():
-            self._pods.aside.keep(address, kept)
-        self._aside = {}
+        for address, kept in self._unattached.items():
+            self._pods.unattached.keep(address, kept)
+        self._unattached = {}
 
-    def forget_aside(self) -> list[Change]:
+    def take_unattached(self) -> list[Change]:
         """Take what is kept aside for the sandbox; return the changes that forget it."""
-        self._aside |= self._pods.aside.take(self._sandbox)
-        return [rows.forget(address) for address in self._aside]
+        self._unattached |= self._pods.unattached.take(self._sandbox)
+        return [rows.forget(address) for address in self._unattached]
 
 
 class DurableStore(DurablePods):
@@ -97,11 +100,11 @@ class DurableStore(DurablePods):
 
     For threads: changes of one sandbox follow each other, so that none is told of what is
     not durable yet; all others share syncs. Whatever else a store does is done on `store`
-    itself. `aside` is what `restore` kept aside: such an address is given back to its own
-    sandbox when it is attached again, never to another.
+    itself. `unattached` is what `restore` kept aside: such an address is given back to its own
+    sandbox when it is attached again, never to another. `aside` is its old name.
 
     A node is wired by `DurableNode(node, checkpoint)`. By hand it is
-    `DurableStore(node.store, checkpoint, aside=node.aside, waiting=node.waiting)`: pods
+    `DurableStore(node.store, checkpoint, unattached=node.unattached, waiting=node.waiting)`: pods
     that are refused are then noted in `waiting`, so that the node grows for them.
 
     An assignment is made in the store, written, and taken back when it cannot be
@@ -116,10 +119,14 @@ class DurableStore(DurablePods):
         checkpoint: Checkpoint,
         *,
         network_card: int = 0,
-        aside: KeptAside | None = None,
+        unattached: UnattachedAssignments | None = None,
         waiting: Waiting | None = None,
+        aside: UnattachedAssignments | None = None,
     ) -> None:
-        super().__init__(checkpoint, KeptAside() if aside is None else aside)
+        if aside is not None:
+            warn_renamed("the argument `aside`", "`unattached`")
+            unattached = aside
+        super().__init__(checkpoint, UnattachedAssignments() if unattached is None else unattached)
         self.store = store
         self.network_card = network_card
         self.waiting = Waiting() if waiting is None else waiting
@@ -183,17 +190,17 @@ class _Assign(PodWork["Assignment"]):
         if not self._is_new:
             return ()
         assigned = durable.checkpoint.assigning(held, network_card=durable.network_card)
-        return [assigned, *self.forget_aside()]
+        return [assigned, *self.take_unattached()]
 
     def _assign(self, store: DataStore) -> Assignment:
         """Assign an address that is not kept aside for another."""
-        aside = self._durable.aside
+        unattached = self._durable.unattached
         while True:
             assignment = store.assign(self._sandbox, self._pod, self._now_ns)
-            if assignment.address not in aside:
+            if assignment.address not in unattached:
                 return assignment
             unassign(store, assignment)
-            aside.give_back(store)
+            unattached.give_back(store)
             if (own := store.find(self._sandbox)) is not None:  # it was kept for this one
                 self._is_new = False
                 return own
@@ -222,7 +229,7 @@ class _Release(PodWork["Assignment | None"]):
         durable = self._durable
         if self._now_ns is not None:
             durable.store.next_cool_ns(self._now_ns)  # refuses a bad time before anything is done
-        changes = self.forget_aside()
+        changes = self.take_unattached()
         self._held = durable.store.find(self._sandbox)
         if self._held is not None:
             changes.append(

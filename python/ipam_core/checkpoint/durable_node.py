@@ -29,7 +29,7 @@ class DurableNode(DurablePods):
     """
 
     def __init__(self, node: Node, checkpoint: Checkpoint) -> None:
-        super().__init__(checkpoint, node.aside)
+        super().__init__(checkpoint, node.unattached)
         self.node = node
 
     def stores(self) -> Sequence[tuple[int, DataStore]]:
@@ -98,14 +98,14 @@ class _Add(PodWork["list[Assignment]"]):
         if self._before is None:
             self._give_back()
             self._before = self._held()
-        changes = self.forget_aside()
+        changes = self.take_unattached()
         try:
             self._taken = self._ask()
         except PoolExhaustedError as refused:
             if self._held() == self._before:
                 raise
             self._refused = refused  # which may take what a running pod has
-            self.keep_aside()
+            self.put_back_unattached()
             changes = []
         n_interfaces = len(self._taken) if self._all_cards else 0
         checkpoint = self._durable.checkpoint
@@ -120,13 +120,13 @@ class _Add(PodWork["list[Assignment]"]):
 
     def _ask(self) -> list[Assignment]:
         """Take addresses that are not kept aside for others."""
-        node, aside = self._durable.node, self._durable.aside
+        node, unattached = self._durable.node, self._durable.unattached
         while True:
             if self._all_cards:
                 taken = node.add_pod_to_all_cards(self._sandbox, self._pod)
             else:
                 taken = [node.add_pod(self._sandbox, self._pod)]
-            if not any(assignment.address in aside for assignment in taken):
+            if not any(assignment.address in unattached for assignment in taken):
                 return taken
             self._take_back()
             self._give_back()
@@ -136,8 +136,8 @@ class _Add(PodWork["list[Assignment]"]):
 
     def _give_back(self) -> None:
         """Give back what is kept aside and attached by now, to this sandbox and to others."""
-        for _, store in self._durable.stores() if self._durable.aside else ():
-            self._durable.aside.give_back(store)
+        for _, store in self._durable.stores() if self._durable.unattached else ():
+            self._durable.unattached.give_back(store)
 
     def _take_back(self) -> None:
         """Let the sandbox hold again what it held before, and nothing else."""
@@ -170,7 +170,7 @@ class _Remove(PodWork["list[Assignment]"]):
 
     def prepare(self) -> Sequence[Change]:
         self.begin()
-        changes = self.forget_aside()
+        changes = self.take_unattached()
         self._held = []
         for card, store in self._durable.stores():
             if (held := store.find(self._sandbox)) is not None:

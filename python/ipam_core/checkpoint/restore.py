@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from ipam_core._lazy import RenamedAttribute
 from ipam_core._store import DataStore
 from ipam_core.checkpoint.checkpoint import age_ns, monotonic_ns
 from ipam_core.checkpoint.entry import split_latest
 from ipam_core.checkpoint.group_commit import Work
 from ipam_core.errors import AddressInUseError, CheckpointError, IpamError, UnknownAddressError
-from ipam_core.node.unattached import Kept, KeptAside
+from ipam_core.node.unattached import Holder, UnattachedAssignments
 from ipam_core.policy import IPAM_CORE
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class Restored:
     """Addresses that go on cooling, those of pods that are gone included."""
     gone: tuple[Entry, ...]
     """Released: their sandboxes are not among the live ones."""
-    aside: KeptAside
+    unattached: UnattachedAssignments
     """Kept in the checkpoint and out of the store: their addresses are not attached."""
     dropped: tuple[Entry, ...]
     """Struck: not attached, under a policy that does not keep such entries aside."""
     superseded: tuple[Entry, ...]
     """Struck: never acknowledged, for their sandboxes got other addresses later."""
+
+    aside = RenamedAttribute("unattached")
 
 
 def restore(
@@ -161,11 +164,11 @@ class _Restore(Work["Change", Restored]):
         """Put into a store what is to be restored."""
         adopted: list[Assignment] = []
         dropped: list[Entry] = []
-        aside = KeptAside()
+        unattached = UnattachedAssignments()
         for entry in self._held:
             if self._live is not None and entry.sandbox not in self._live:
                 continue
-            holder = Kept(
+            holder = Holder(
                 cast("Sandbox", entry.sandbox),
                 entry.pod,
                 self._store_ns - age_ns(entry.assigned_ns, self._wall_ns),
@@ -176,7 +179,7 @@ class _Restore(Work["Change", Restored]):
                 )
             except UnknownAddressError:
                 if self._policy.keep_unattached:
-                    aside.keep(entry.address, holder)
+                    unattached.keep(entry.address, holder)
                 else:
                     dropped.append(entry)
         return Restored(
@@ -184,7 +187,7 @@ class _Restore(Work["Change", Restored]):
             adopted=tuple(adopted),
             n_cooling=sum(self._cool(store, *released) for released in self._cooling),
             gone=tuple(self._gone),
-            aside=aside,
+            unattached=unattached,
             dropped=tuple(dropped),
             superseded=tuple(self._before),
         )

@@ -123,7 +123,7 @@ class ObservedNode:
         cards = range(len(node.stores))
         decisions = [node.decide(card) for card in cards]
         before = [{eni.eni_id for eni in store.enis()} for store in node.stores]
-        calls = self._run(node.look())
+        calls = self._run(node.adjust())
         changes = [call for call in calls if not isinstance(call, QUESTIONS)]
         reasons: list[str] = []
         for card, decision in enumerate(decisions):

@@ -241,8 +241,8 @@ def add_cidrs(
         except CapacityError as error:
             node.note_failure(error)
             break
-    if node.aside:
-        node.aside.give_back(store)
+    if node.unattached:
+        node.unattached.give_back(store)
 
 
 def _take_ipv6_prefix(node: NodeState, store: DataStore, eni_id: str) -> Step[None]:

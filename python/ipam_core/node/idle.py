@@ -38,7 +38,11 @@ def would_idle(node: NodeState) -> bool:
         decision = node.decide(card)
         if decision.low or (decision.high and node.timers.may_shrink(now_ns)):
             return False
-        if node.falls_back and node.timers.may_shrink(now_ns) and shrink.lone_to_spare(node, card):
+        if (
+            node.falls_back
+            and node.timers.may_shrink(now_ns)
+            and shrink.secondary_ips_to_spare(node, card)
+        ):
             return False
         if shrink.may_spare_eni(node, card, decision) and shrink.has_freeable_eni(node, card):
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ipam_core._lazy import RenamedAttribute
 from ipam_core.errors import IpamError, NotReadyError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.node import attach, cards, excluded, grow, idle, leaks, reconcile, shrink, start
 from ipam_core.node.state import NodeState
@@ -20,7 +21,7 @@ T = TypeVar("T")
 class Node(NodeState):
     """One node's address pool under a policy.
 
-    `start`, `look` and `reconcile` are steps to be driven (`ipam_core.cloud.drive`, or a
+    `start`, `adjust` and `reconcile` are steps to be driven (`ipam_core.cloud.drive`, or a
     simulator); `add_pod` and `remove_pod` answer at once and never call EC2. After
     each effect a step looks at the stores afresh, so pods may come and go while a
     call is under way.
@@ -60,8 +61,8 @@ class Node(NodeState):
                 self.waiting.note_refused(sandbox, pod)
                 raise
         self.waiting.note_served(sandbox, pod)
-        if self.aside:
-            self._forget_aside(sandbox)
+        if self.unattached:
+            self._forget_unattached(sandbox)
         return assignment
 
     def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
@@ -88,8 +89,8 @@ class Node(NodeState):
             if held is None:
                 new.append(store)
         self.waiting.note_served(sandbox, pod)
-        if self.aside:
-            self._forget_aside(sandbox)
+        if self.unattached:
+            self._forget_unattached(sandbox)
         return taken
 
     def remove_pod(self, sandbox: Sandbox) -> list[Assignment]:
@@ -101,7 +102,7 @@ class Node(NodeState):
         other mode may now have some to drain: see `drain`.
         """
         now_ns = self._answering()
-        forgot = self.aside and self._forget_aside(sandbox)
+        forgot = self.unattached and self._forget_unattached(sandbox)
         if len(self.served) == 1 and not forgot:
             released = [self.served[0].release(sandbox, now_ns)]
         else:
@@ -116,10 +117,10 @@ class Node(NodeState):
             excluded.note_released(self, released)
         return released
 
-    def _forget_aside(self, sandbox: Sandbox) -> bool:
+    def _forget_unattached(self, sandbox: Sandbox) -> bool:
         """Keep nothing aside for a sandbox any longer; return whether anything was."""
-        addresses = self.aside.held_by(sandbox)
-        self.aside.forget(addresses)
+        addresses = self.unattached.held_by(sandbox)
+        self.unattached.forget(addresses)
         self.to_forget += [(address, sandbox) for address in addresses]
         return bool(addresses)
 
@@ -140,17 +141,17 @@ class Node(NodeState):
         yield from self._replies.checked(start.start(self))
         self.ready = True
 
-    def look(self) -> Step[bool]:
-        """Look at the pool once and act: grow, give back, free an ENI.
+    def adjust(self) -> Step[bool]:
+        """Check the pool once and act: grow, give back, free an ENI.
 
         Returns whether the shrinking rule applied, which starts its timers even where
         nothing could be given back. Nothing that a call, metadata or Kubernetes answers is
         raised: it is kept in `last_error` with its time, and logged. Source: pool-rules
         section 5, "The loop".
         """
-        return self._replies.checked(self._look())
+        return self._replies.checked(self._adjust())
 
-    def _look(self) -> Step[bool]:
+    def _adjust(self) -> Step[bool]:
         if not self.changes_pool:
             return False
         self.note_in_use(self.clock_ns())
@@ -163,7 +164,7 @@ class Node(NodeState):
                 shrank = True
                 yield from self._attempt(shrink.give_back(self, card))
             if self.falls_back and self.timers.may_shrink(self.clock_ns()):
-                gave = yield from self._attempt(shrink.give_back_lone(self, card))
+                gave = yield from self._attempt(shrink.give_back_secondary_ips(self, card))
                 shrank |= bool(gave)
             if shrink.may_spare_eni(self, card, decision):
                 yield from self._attempt(shrink.free_one_eni(self, card))
@@ -183,7 +184,7 @@ class Node(NodeState):
         """Compare with metadata and EC2 if that is due, and believe EC2.
 
         What the checkpoint shall forget is struck from it, due or not. In IPv6 mode there is
-        none: only a trunk ENI is looked for. Failures end as those of `look` do. Source:
+        none: only a trunk ENI is looked for. Failures end as those of `adjust` do. Source:
         pool-rules sections 5 and 9.
         """
         return self._replies.checked(self._reconcile())
@@ -201,7 +202,7 @@ class Node(NodeState):
             yield from self._attempt(attach.finish_set_up(self))
             self.note_change()
         if self.to_forget:
-            yield from self._attempt(reconcile.strike(self))
+            yield from self._attempt(reconcile.forget_pending(self))
 
     def _handle_emptied(self) -> Step[None]:
         """Do with what pods left empty on excluded ENIs as the policy says."""
@@ -214,7 +215,7 @@ class Node(NodeState):
         """Give back what the other mode left, now that these assignments are gone.
 
         In secondary-IP mode the exit of a pod on a prefix at once gives back that
-        ENI's prefixes without pods (pool-rules section 3). Failures end as those of `look`.
+        ENI's prefixes without pods (pool-rules section 3). Failures end as those of `adjust`.
         """
         return self._replies.checked(self._attempt(self._drain(released)))
 
@@ -233,40 +234,47 @@ class Node(NodeState):
     def clean_leaked(self, now_s: float) -> Step[leaks.Cleanup]:
         """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds).
 
-        A search that fails finds nothing; failures end as those of `look` do.
+        A search that fails finds nothing; failures end as those of `adjust` do.
         """
         return self._replies.checked(leaks.clean(self, now_s))
 
     # --- idle -----------------------------------------------------------------
 
-    def rests(self) -> bool:
-        """Return whether a look now would do nothing at all, at a fraction of its cost.
+    def would_idle(self) -> bool:
+        """Return whether `adjust` now would do nothing at all, at a fraction of its cost.
 
-        False may be wrong: only the look itself tells then. It notes what a look notes.
+        False may be wrong: only `adjust` itself tells then. It notes what `adjust` notes.
         """
         return idle.would_idle(self)
 
-    def rests_for_long(self) -> bool:
-        """Return whether looks do nothing however late, until a pod comes or goes.
+    def idles_until_pods_change(self) -> bool:
+        """Return whether `adjust` does nothing however late, until a pod comes or goes.
 
         False may be wrong. Cost: that of a look-up for each card.
         """
         return idle.idles_until_pods_change(self)
 
     def idle_until_ns(self, *, reconciles: bool = False) -> int | None:
-        """Return when a look may do more than the last one, which did nothing; None: never.
+        """Return when `adjust` may do more than the last one, which did nothing; None: never.
 
-        `reconciles`: a reconcile may find something, so that the look before the next one
+        `reconciles`: a reconcile may find something, so that the pool check before the next one
         counts too. The answer holds as long as no pod comes or goes and nobody else changes
         the node. Cost: O(network cards).
         """
         return idle.until_ns(self, reconciles=reconciles)
 
-    def catch_up(self, looked_ns: int, next_ns: int, *, reconciles: bool = False) -> int:
-        """Leave the node as the looks after `looked_ns` and before `next_ns` would have.
+    def catch_up(self, checked_ns: int, next_ns: int, *, reconciles: bool = False) -> int:
+        """Leave the node as the pool checks after `checked_ns` and before `next_ns` would have.
 
-        Both are times of looks, whole periods apart; those between were left out because they
+        Both are times of checks, whole periods apart; those between were left out because they
         do nothing. Unless `reconciles`, the reconciles between found nothing. Return the time
-        of the last look left out, `looked_ns` without one.
+        of the last check left out, `checked_ns` without one.
         """
-        return idle.catch_up(self, looked_ns, next_ns, reconciles=reconciles)
+        return idle.catch_up(self, checked_ns, next_ns, reconciles=reconciles)
+
+    # --- old names ------------------------------------------------------------
+
+    look = RenamedAttribute("adjust")
+    rests = RenamedAttribute("would_idle")
+    rests_for_long = RenamedAttribute("idles_until_pods_change")
+    aside = RenamedAttribute("unattached")

@@ -23,7 +23,7 @@ def reconcile(node: NodeState) -> Step[None]:
 
     A read that fails ends it, and it is due again. Which ENIs are unmanaged is counted anew;
     EC2 is asked for tags and types only where metadata shows an ENI that no store has.
-    Assignments of pods whose address is gone are lost, and noted for `strike`. Under
+    Assignments of pods whose address is gone are lost, and noted for `forget_pending`. Under
     `ask_before_forgetting` EC2 is asked before an ENI goes that metadata does not show.
     """
     try:
@@ -92,7 +92,7 @@ def _may_be_attached(node: NodeState, eni_id: str) -> Step[bool]:
     return eni.attachment_id is not None and all(o.instance_id == eni.instance_id for o in others)
 
 
-def strike(node: NodeState) -> Step[None]:
+def forget_pending(node: NodeState) -> Step[None]:
     """Have the checkpoint forget what it shall.
 
     What could not be struck, or was not when the step ended early, is tried again.

@@ -75,7 +75,7 @@ def give_back(node: NodeState, card: int) -> Step[None]:
         freeable = store.freeable_cidrs(
             eni_id, cooling=node.policy.cooling_is_available, now_ns=node.clock_ns()
         )
-        if node.falls_back:  # secondary IPs go one by one, see `give_back_lone`
+        if node.falls_back:  # secondary IPs go one by one, see `give_back_secondary_ips`
             freeable = [cidr for cidr in freeable if is_prefix(cidr)]
         budget -= yield from _hand_over(
             node,
@@ -92,7 +92,7 @@ def is_prefix(cidr: str) -> bool:
     return "/" in cidr
 
 
-def lone_to_spare(node: NodeState, card: int) -> list[tuple[str, list[str]]]:
+def secondary_ips_to_spare(node: NodeState, card: int) -> list[tuple[str, list[str]]]:
     """Return the secondary IPs that the pool can do without, by ENI, where a node falls back.
 
     They were taken for want of a /28 (rule `fallback_to_addresses`); once prefixes hold
@@ -111,9 +111,9 @@ def lone_to_spare(node: NodeState, card: int) -> list[tuple[str, list[str]]]:
     return found
 
 
-def give_back_lone(node: NodeState, card: int) -> Step[bool]:
+def give_back_secondary_ips(node: NodeState, card: int) -> Step[bool]:
     """Give back secondary IPs that the pool can do without; return whether there were any."""
-    spare = lone_to_spare(node, card)
+    spare = secondary_ips_to_spare(node, card)
     for eni_id, addresses in spare:
         yield from _hand_over(node, node.stores[card], eni_id, addresses=addresses, noted=True)
     return bool(spare)

@@ -14,7 +14,7 @@ from ipam_core.effects import ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
 from ipam_core.node import attach, cards, excluded, grow, reconcile, shrink, subnets
 from ipam_core.node.tries import SET_UP_AT_START
-from ipam_core.node.unattached import Kept
+from ipam_core.node.unattached import Holder
 from ipam_core.settings import problems
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _restore(node: NodeState) -> Step[None]:
                 _keep_or_drop(node, entry, now_ns)
         except IpamError as error:
             raise StartError(f"checkpoint: {error}") from error
-    yield from reconcile.strike(node)
+    yield from reconcile.forget_pending(node)
 
 
 def _take_up(node: NodeState, store: DataStore, entry: CheckpointEntry, now_ns: int) -> bool:
@@ -152,7 +152,7 @@ def _keep_or_drop(node: NodeState, entry: CheckpointEntry, now_ns: int) -> None:
         return
     holder = _holder(entry, now_ns)
     if node.policy.keep_unattached:
-        node.aside.keep(entry.address, holder)
+        node.unattached.keep(entry.address, holder)
         done = "kept aside"
     else:
         node.to_forget.append((entry.address, holder.sandbox))
@@ -162,9 +162,9 @@ def _keep_or_drop(node: NodeState, entry: CheckpointEntry, now_ns: int) -> None:
     )
 
 
-def _holder(entry: CheckpointEntry, now_ns: int) -> Kept:
+def _holder(entry: CheckpointEntry, now_ns: int) -> Holder:
     sandbox = Sandbox(entry.container_id, entry.ifname, entry.network)
-    return Kept(sandbox, entry.pod, now_ns - round(entry.assigned_ago_s * 1e9))
+    return Holder(sandbox, entry.pod, now_ns - round(entry.assigned_ago_s * 1e9))
 
 
 def _drain_other_mode(node: NodeState) -> Step[None]:

@@ -16,7 +16,7 @@ from ipam_core._store import DataStore
 from ipam_core.errors import CloudError, ReplyError, SubnetFullError
 from ipam_core.instances import max_pods as usual_max_pods
 from ipam_core.node.timers import Timers
-from ipam_core.node.unattached import KeptAside
+from ipam_core.node.unattached import UnattachedAssignments
 from ipam_core.node.waiting import Waiting
 from ipam_core.policy import FULL_SUBNET_WORDING, VPC_CNI
 from ipam_core.pool import decider, in_use_of
@@ -87,7 +87,7 @@ class NodeState:
         ]
         self.waiting = Waiting(clock_ns)
         """Pods that were refused and ask again."""
-        self.aside = KeptAside()
+        self.unattached = UnattachedAssignments()
         """What the checkpoint says is held of addresses that are not attached."""
         self.to_forget: list[tuple[str, Sandbox]] = []
         """Assignments that the checkpoint shall forget at the next reconcile."""

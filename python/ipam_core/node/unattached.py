@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ipam_core._lazy import deprecated_name
 from ipam_core.errors import (
     AddressInUseError,
     DuplicateError,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ipam_core._store import Assignment, DataStore, Sandbox
 
 
-class Kept(NamedTuple):
+class Holder(NamedTuple):
     """Who holds an address, as `DataStore.adopt` takes it; `assigned_ns` is monotonic."""
 
     sandbox: Sandbox
@@ -28,38 +29,38 @@ class Kept(NamedTuple):
     assigned_ns: int
 
 
-class KeptAside(dict[str, Kept]):
+class UnattachedAssignments(dict[str, Holder]):
     """Addresses that are not attached, each with who holds it.
 
     Once attached, an address goes back to its sandbox, and to nobody else. For
     threads: each entry is taken out once, and whoever took it decides.
     """
 
-    def keep(self, address: str, kept: Kept) -> None:
+    def keep(self, address: str, holder: Holder) -> None:
         """Keep an address. Raises `AddressInUseError` where it is kept for another sandbox."""
-        if self.setdefault(address, kept).sandbox != kept.sandbox:
+        if self.setdefault(address, holder).sandbox != holder.sandbox:
             raise AddressInUseError(address)
 
     def held_by(self, sandbox: Sandbox) -> list[str]:
         """Return the addresses that are kept for a sandbox."""
-        return [address for address, kept in list(self.items()) if kept.sandbox == sandbox]
+        return [address for address, holder in list(self.items()) if holder.sandbox == sandbox]
 
     def forget(self, addresses: list[str]) -> None:
         """Keep these addresses no longer."""
         for address in addresses:
             self.pop(address, None)
 
-    def take(self, sandbox: Sandbox) -> dict[str, Kept]:
+    def take(self, sandbox: Sandbox) -> dict[str, Holder]:
         """Keep nothing for a sandbox any longer; return what was kept, by address."""
         taken = ((address, self.pop(address, None)) for address in self.held_by(sandbox))
-        return {address: kept for address, kept in taken if kept is not None}
+        return {address: holder for address, holder in taken if holder is not None}
 
     def give_back(self, store: DataStore) -> list[Assignment]:
         """Assign what is attached to a store by now to its sandboxes again; return that."""
         given = []
-        for address, kept in list(self.items()):
+        for address, holder in list(self.items()):
             try:
-                assignment = store.adopt(kept.sandbox, address, kept.pod, kept.assigned_ns)
+                assignment = store.adopt(holder.sandbox, address, holder.pod, holder.assigned_ns)
             except (UnknownAddressError, DuplicateError, AddressInUseError):
                 continue  # not there; it asked again; another thread is about to give it up
             if self.pop(address, None) is None:  # another thread has just released it
@@ -73,3 +74,6 @@ def unassign(store: DataStore, assignment: Assignment) -> None:
     """Take back an assignment that nobody was told of: its address does not cool."""
     with suppress(UnknownSandboxError):  # removed with its ENI meanwhile
         store.unassign(assignment.sandbox)
+
+
+__getattr__ = deprecated_name(__name__, {"Kept": "Holder", "KeptAside": "UnattachedAssignments"})

@@ -296,7 +296,7 @@ class PlayedNode:
         for pod in self.waiting:
             world.node.waiting.note_refused(pod)
         n_before = len(world.calls)
-        drive(world.node.look(), world.instance, sleep=_no_time)
+        drive(world.node.adjust(), world.instance, sleep=_no_time)
         while self.waiting and self._serve(self.waiting[0]):
             self.waiting.pop(0)
         return Counter(

@@ -224,10 +224,10 @@ class Agent:
         if start != self._n_starts:
             return
         self._look_ns = self._engine.now_ns
-        if self._skip_idle and self.node.rests():
+        if self._skip_idle and self.node.would_idle():
             self._after_look(quiet=True)
         else:
-            self._perform(self.node.look(), self._looked)
+            self._perform(self.node.adjust(), self._looked)
 
     def _looked(self, shrank: bool | None, error: IpamError | None) -> None:
         if error is not None:  # no step lets one out: a fault of this library
@@ -302,7 +302,7 @@ class Agent:
         if tick_ns != self._spared_ns:
             self._spared_ns, self._n_spared = tick_ns, 0
         self._n_spared += 1
-        if self._n_spared > MOST_SPARED or not self.node.rests_for_long():
+        if self._n_spared > MOST_SPARED or not self.node.idles_until_pods_change():
             self._parked = False
             self._in(tick_ns - self._engine.now_ns, self._look)
 

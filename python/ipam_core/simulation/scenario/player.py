@@ -172,7 +172,7 @@ class Player(World):
         before = self._n_changes, len(self.waiting)
         self.now_ns += STEP_NS // 2
         if self.node.ready:
-            self._drive(self.node.look())
+            self._drive(self.node.adjust())
             self._try_waiting()
         changed = before != (self._n_changes, len(self.waiting))
         if self._record and (

@@ -29,11 +29,11 @@ def checkpoint_of(node: Node, now_ns: int) -> list[CheckpointEntry]:
         for eni in store.enis()
         for used in store.used_addresses(eni.eni_id)
     ]
-    aside = [
+    unattached = [
         _entry(kept.sandbox, address, kept.pod, (now_ns - kept.assigned_ns) / NS)
-        for address, kept in node.aside.items()
+        for address, kept in node.unattached.items()
     ]
-    return used + aside
+    return used + unattached
 
 
 def _entry(
