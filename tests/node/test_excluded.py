@@ -32,7 +32,7 @@ def test_it_leaves_the_store_after_5_s_and_stays_in_ec2_and_in_the_counter_of_pr
     (cidr,) = held(world)
     world.remove_pod(world.pod)
     world.sleep(4.999)
-    world.drive(world.node.look())
+    world.drive(world.node.adjust())
     assert cidr in held(world)
     n_counted = world.node.decide().view.prefixes
     world.sleep(0.001)

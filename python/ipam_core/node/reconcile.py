@@ -160,9 +160,9 @@ def _reconcile_eni(node: NodeState, store: DataStore, shown: AttachedEni) -> Ste
         now_ns = node.clock_ns()
         there = {cidr for cidr in there if not node.timers.given_back_lately(cidr, now_ns)}
         new = sorted(there - set(held))
-        if field == "addresses":
+        if new and field == "addresses":
             attach.add_cidrs(node, store, eni_id, addresses=new)
-        else:
+        elif new:
             attach.add_cidrs(node, store, eni_id, prefixes=new)
         for cidr in held:
             if cidr in there:
