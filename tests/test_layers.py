@@ -1,0 +1,80 @@
+"""The architecture that docs/architecture.md describes is the one that the code has."""
+
+import importlib.util
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def architecture():
+    path = ROOT / "docs" / "architecture.py"
+    spec = importlib.util.spec_from_file_location("architecture", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def arrows(architecture):
+    """Return what each module imports of the package, the package's own face left out."""
+    known = architecture.modules()
+    return {
+        module: architecture.imports(path, known) - {"ipam_core", module}
+        for module, path in known.items()
+        if module != "ipam_core"  # it loads everything, late
+    }
+
+
+def test_imports_point_down(architecture, arrows):
+    up = [
+        f"{module} -> {other}"
+        for module, others in arrows.items()
+        for other in others
+        if architecture.layer_of(other) < architecture.layer_of(module)
+    ]
+    assert up == []
+
+
+def test_no_two_files_import_each_other_not_even_for_a_type(arrows):
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+def test_no_file_is_longer_than_400_lines(architecture):
+    long = {
+        module: n_lines
+        for module, path in architecture.modules().items()
+        if (n_lines := len(path.read_text("utf-8").splitlines())) > 400
+    }
+    assert long == {}
+
+
+def test_the_reader_of_imports_sees_those_for_types_and_inside_functions(architecture, tmp_path):
+    """The checks above can fail."""
+    file = tmp_path / "m.py"
+    file.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from ipam_core.node import Node\n"
+        "def f():\n    from ipam_core.cli import _out\n    import ipam_core.pool\n"
+    )
+    known = architecture.modules()
+    found = architecture.imports(file, known)
+    assert found == {"ipam_core.node", "ipam_core.cli._out", "ipam_core.pool"}
+    assert architecture.layer_of("ipam_core.cli._out") < architecture.layer_of("ipam_core.node")
+
+
+def test_every_file_that_the_page_names_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = re.findall(r"`((?:docs/)?[a-z_/]+(?:\.py|\.md|/))`", page.split("## Where to look")[1])
+    assert len(named) > 15
+    for name in named:
+        folder = ROOT if name.startswith("docs/") else ROOT / "python" / "ipam_core"
+        candidates = [folder / name, *(folder / "diagnosis" / "explain").glob(name)]
+        assert any(path.exists() for path in candidates), name
