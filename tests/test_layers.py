@@ -1,5 +1,6 @@
 """The architecture that docs/architecture.md describes is the one that the code has."""
 
+import ast
 import importlib.util
 import re
 from graphlib import CycleError, TopologicalSorter
@@ -54,6 +55,43 @@ def test_no_file_is_longer_than_400_lines(architecture):
         if (n_lines := len(path.read_text("utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+def folders(architecture):
+    return {
+        name: (path, ast.get_docstring(ast.parse(path.read_text("utf-8"))))
+        for name, path in architecture.modules().items()
+        if path.name == "__init__.py" and name != "ipam_core"
+    }
+
+
+def test_a_folder_names_each_of_its_files(architecture):
+    missing = [
+        f"{name}: {path.stem}"
+        for name, (init, said) in folders(architecture).items()
+        for path in [*init.parent.glob("*.py"), *init.parent.glob("*/")]
+        if path.stem not in ("__init__", "__pycache__")
+        if not re.search(rf"\b{path.stem}\b", said)
+        if path.stem.startswith("_") or name != "ipam_core.cli"  # a module for each command
+    ]
+    assert missing == []
+
+
+def test_a_folder_imports_what_it_says(architecture, arrows):
+    layer_of, wrong = architecture.layer_of, []
+    for name, (_, said) in folders(architecture).items():
+        (names,) = re.findall(r"May import: (.+), and below\.", said)
+        allowed = [f"ipam_core.{each}" for each in names.split(", ")]
+        height = max(map(layer_of, allowed))
+        wrong += [
+            f"{module} -> {other}"
+            for module, others in arrows.items()
+            for other in others
+            if f"{module}.".startswith(f"{name}.") and not f"{other}.".startswith(f"{name}.")
+            if layer_of(other) <= height
+            and not any(f"{other}.".startswith(f"{each}.") for each in allowed)
+        ]
+    assert wrong == []
 
 
 def test_the_reader_of_imports_sees_those_for_types_and_inside_functions(architecture, tmp_path):

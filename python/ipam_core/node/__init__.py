@@ -18,7 +18,7 @@
     timers.py      what passes with time alone: pauses, ages, intervals
 
 The node does no I/O and reads no clock of its own: see `ipam_core.effects`. None of the files
-but node.py imports `Node`. May import: effects, and below.
+but node.py imports `Node`. May import: effects, replies, and below.
 """
 
 from ipam_core.node.node import Node
