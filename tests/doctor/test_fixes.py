@@ -230,3 +230,31 @@ def test_a_node_alone_that_is_not_ready_is_judged(tmp_path):
     (finding,) = judge(tmp_path).found
     assert (finding.cause, str(finding.certainty)) == ("agent cannot be reached", "likely")
     assert "cni plugin not initialized" in finding.evidence[0].value
+
+
+# --- what is said of the files ---------------------------------------------------------------
+
+
+def test_the_pool_of_agents_before_v15_is_read(tmp_path):
+    line = (
+        "IP pool stats: total = 14, used = 14, c.currentMaxAddrsPerENI = 14, c.maxAddrsPerENI = 14"
+    )
+    plain_log(tmp_path, line, start="1.3.2")
+    pool = judge(tmp_path).facts.pool
+    assert (pool.total, pool.assigned, pool.per_eni) == (14, 14, 14)
+
+
+def test_files_of_two_nodes_are_said(tmp_path):
+    log(tmp_path, pool=[(9, 3, 0)])
+    for name, said in (("ip-10-0-12-34.ec2.internal", False), ("ip-10-9-9-9.ec2.internal", True)):
+        node = {"kind": "Node", "metadata": {"name": name}, "status": {}}
+        (tmp_path / "node.json").write_text(json.dumps(node))
+        assert any("the log is of node" in one for one in judge(tmp_path).doubts) == said
+
+
+def test_a_table_of_kubectl_that_is_not_read_is_named(tmp_path):
+    log(tmp_path, pool=[(9, 3, 0)])
+    (tmp_path / "kubectl-get-pods.txt").write_text("NAME   READY\naws-node-7bbjw   0/1\n")
+    assert (
+        "kubectl-get-pods.txt: nothing in it that doctor reads" in judge(tmp_path).facts.case.notes
+    )

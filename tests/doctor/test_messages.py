@@ -78,7 +78,7 @@ def versions(*kinds):
         (("start",), 5),
         (("no_start",), 5),
         (("type",), 5),
-        (("pool",), 5),
+        (("pool",), 3),
         (("works",), 5),
         (("reply",), 5),
         (("no_address",), 5),

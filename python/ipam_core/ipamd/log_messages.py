@@ -145,6 +145,12 @@ POOL = (
     ),
     LogMessage(
         "pool",
+        r"IP pool stats: total = (?P<total>\d+), used = (?P<assigned>\d+), "
+        r"c\.currentMaxAddrsPerENI = \d+, c\.maxAddrsPerENI = (?P<per_eni>\d+)",
+        "logPoolStats",
+    ),
+    LogMessage(
+        "pool",
         r"(?:IP|IP/Prefix) Address Pool stats: total: (?P<total>\d+), assigned: (?P<assigned>\d+)"
         r"(?:, cooldownIPs: (?P<cooling>\d+))?(?:, total prefixes: (?P<prefixes>\d+))?",
         "nodeIPPoolReconcile",

@@ -194,7 +194,7 @@ def _node(case: Case, given: str) -> tuple[str, list[str]]:
             return given, ([] if named else [f"--node {given}: the files name no node"])
         return given, [f"--node {given} is in none of the files; they name {_some(named)}"]
     if logged is not None:
-        return logged.value, []
+        return logged.value, _other_nodes(case, logged.value)
     by_pods = sorted(refused, key=lambda one: len(refused[one]), reverse=True)
     if len([one for one in by_pods if one and refused[one]]) > 1:
         case.notes.append(
@@ -205,6 +205,17 @@ def _node(case: Case, given: str) -> tuple[str, list[str]]:
     if len(case.nodes) > 1:
         case.notes.append(f"several nodes, --node chooses: {_some(set(case.nodes))}")
     return (next(iter(case.nodes)) if len(case.nodes) == 1 else ""), []
+
+
+def _other_nodes(case: Case, logged: str) -> list[str]:
+    """Return what is said against a log's node: Nodes are given, and it is none of them."""
+    if not case.nodes or any(_host(name) == _host(logged) for name in case.nodes):
+        return []
+    return [f"the log is of node {logged}, and the Node given is {_some(set(case.nodes))}"]
+
+
+def _host(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _some(names: set[str]) -> str:

@@ -139,6 +139,8 @@ class _Reader:
         promised = _LOOKS_OURS.search(name) and not _NAMED_SO.search(name)
         if not found and promised and len(self.case.unread) == n_unread and name not in others:
             self.case.unread.append(Unread(file=name, why="nothing in it is recognised"))
+        elif not found and "kubectl" in name:
+            self.case.notes.append(f"{name}: nothing in it that doctor reads")
         return found
 
     def _stream(self, stream: _Stream, name: str, depth: int) -> bool:

@@ -234,7 +234,7 @@ def refused_although_free(facts: Facts) -> Finding:
         if facts.refusals:
             return ruled_out("the refusals say why")
         return (
-            ruled_out("no pod is refused in what was given")
+            ruled_out("no refusal goes on in what was given")
             if facts.log_judges or facts.case.events or facts.case.state
             else left_open(missing(facts, "ipamd.log, or the events of the pods"))
         )

@@ -218,7 +218,8 @@ def unreachable(facts: Facts) -> Finding:
         fix=Fix(
             commands=_looks(facts),
             note="Look at aws-node, not at addresses. Why it is down is in "
-            "/var/log/aws-routed-eni/ipamd.log of the node: give it too.",
+            "/var/log/aws-routed-eni/ipamd.log of the node"
+            + (": the lines before it went down." if facts.case.log else ": give it too."),
         ),
     )
 
