@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core._lazy import RenamedAttribute
 from ipam_core.errors import IpamError, NotReadyError, PoolExhaustedError, UnknownSandboxError
-from ipam_core.node import attach, cards, excluded, grow, idle, leaks, reconcile, shrink, start
+from ipam_core.node import attach, excluded, grow, idle, leaks, reconcile, shrink, start
 from ipam_core.node.state import NodeState
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Node(NodeState):
         self.note_in_use(self.clock_ns())
         yield from self._attempt(self._handle_emptied())
         shrank = False
-        for card, decision in [(card, self.decide(card)) for card in cards.in_turn(self)]:
+        for card, decision in [(card, self.decide(card)) for card in self.cards]:
             if decision.low:
                 yield from self._attempt(grow.grow(self, card))
             elif decision.high and self.timers.may_shrink(self.clock_ns()):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
-from ipam_core.node import attach, cards, excluded, grow, reconcile, shrink, subnets
+from ipam_core.node import attach, excluded, grow, reconcile, shrink, subnets
 from ipam_core.node.tries import SET_UP_AT_START
 from ipam_core.node.unattached import Holder
 from ipam_core.settings import problems
@@ -191,7 +191,7 @@ def _one_eni_a_card(node: NodeState) -> Step[None]:
 
 
 def _grow_once(node: NodeState) -> Step[None]:
-    low = [card for card in cards.in_turn(node) if node.decide(card).low]
+    low = [card for card in node.cards if node.decide(card).low]
     for card in low:
         try:
             yield from grow.grow(node, card)

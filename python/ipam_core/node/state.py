@@ -61,7 +61,6 @@ class NodeState:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         seed: int = 0,
     ) -> None:
-        self.seed = seed
         self.limits = limits
         self.settings = settings
         self.policy = policy
