@@ -129,11 +129,11 @@ class SubnetExhaustedError(IpamError):
 
 
 class NoFreePrefixError(IpamError):
-    """The subnet has fewer wholly free /28 blocks than asked for."""
+    """The subnet has fewer free /28 blocks than asked for."""
 
     def __init__(self, cidr: str, *, asked: int, free_prefixes: int, free: int) -> None:
         super().__init__(
-            f"subnet {cidr}: {asked} whole /28s asked for, {free_prefixes} free "
+            f"subnet {cidr}: {asked} free /28s asked for, {free_prefixes} free "
             f"({free} single addresses free)"
         )
         self.cidr = cidr
@@ -193,7 +193,7 @@ class CloudError(IpamError):
 
 
 class SubnetFullError(CloudError):
-    """EC2 says that the subnet has no room: of addresses, or of whole /28s."""
+    """EC2 says that the subnet has no room: of addresses, or of free /28s."""
 
 
 class AddressLimitError(CloudError):

@@ -171,7 +171,7 @@ class Settings:
         `Settings.from_env(settings.to_env()) == settings`.
 
         Raises:
-            ValueError: the cooldown is not a whole number of seconds; the agent knows no other.
+            ValueError: the cooldown is not an integer number of seconds; the agent knows no other.
         """
         if self.cooldown_s % 1:
             raise ValueError(f"cooldown_s={self.cooldown_s}: the agent takes whole seconds")

@@ -57,7 +57,7 @@ def test_enis_as_the_library_sees_them(world, command):
     assert "2 of 4 ENIs, 5 addresses for pods" in out
     (row,) = [line for line in out.splitlines() if line.startswith(second)]
     assert row.split()[-5:] == ["0", "2", "5", "0", "9"]
-    assert f"left alone, as their tags say: {left_alone}" in " ".join(out.split())
+    assert f"not managed, because of their tags: {left_alone}" in " ".join(out.split())
     status, out, _ = command("enis", "--json")
     (card,) = json.loads(out).values()
     assert card["TotalIPs"] == 5
@@ -175,7 +175,9 @@ def test_bad_input_is_one_line_and_status_2(world, capsys, monkeypatch, argument
     assert message in captured.err
 
 
-@pytest.mark.parametrize(("verb", "said"), [("plan", "The next look:"), ("enis", "of 4 ENIs")])
+@pytest.mark.parametrize(
+    ("verb", "said"), [("plan", "The next pool check:"), ("enis", "of 4 ENIs")]
+)
 @pytest.mark.parametrize("region", [None, "eu-west-1"])
 def test_profile_and_region_are_those_of_the_aws_configuration(
     world, capsys, monkeypatch, tmp_path, verb, said, region

@@ -346,4 +346,4 @@ def test_show_fits_80_columns_and_has_json(tmp_path, monkeypatch, capsys):
     assert told["10.0.0.1"]["released_ns"] == 1 << 62
     assert told["10.0.0.1"]["container_id"] is None
     assert run(["checkpoint", "verify"]) == 0
-    assert "is whole: 2 addresses" in capsys.readouterr().out
+    assert "is intact: 2 addresses" in capsys.readouterr().out

@@ -134,7 +134,7 @@ BAD = {
     ),
     "negative number": (
         '{"instance_type": "m5.large", "steps": [{"op": "add_pods", "n": -1}]}',
-        "step 1 (add_pods): n is a whole number >= 1, not -1",
+        "step 1 (add_pods): n is an integer >= 1, not -1",
     ),
     "number as a setting": (
         '{"instance_type": "m5.large", "env": {"WARM_IP_TARGET": 5}, "steps": [{"op": "boot"}]}',

@@ -249,4 +249,4 @@ def test_a_process_that_the_system_kills_is_one_line_and_status_2(tmp_path):
     os.kill(children(process.pid)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
-    assert err == "ipam-core: a process was ended from outside, perhaps for want of memory\n"
+    assert err == "ipam-core: a process was killed, perhaps because memory ran out\n"

@@ -180,7 +180,7 @@ def test_on_a_terminal_it_says_that_it_plays(command, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     _, out, err = command("--instance", "t3.small", "--json")
-    assert "Playing" in err
+    assert "Simulating" in err
     assert json.loads(out)["healthy"]
 
 

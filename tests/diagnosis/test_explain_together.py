@@ -135,7 +135,7 @@ def test_a_price_is_told_for_so_many_nodes(command):
 def test_prefix_mode_alone_comes_with_what_the_manifests_set(command):
     status, out, _ = command(M5, "-e", "ENABLE_PREFIX_DELEGATION=true")
     assert status == 0
-    assert "WARM_PREFIX_TARGET=1 is taken: every published manifest sets it" in out
+    assert "WARM_PREFIX_TARGET=1 is used: every published manifest sets it" in out
     assert "maxPods 110: AWS's max-pods calculator for 2 vCPUs" in out
     status, out, _ = command(
         M5, "-e", "ENABLE_PREFIX_DELEGATION=true", "-e", "WARM_PREFIX_TARGET=0"

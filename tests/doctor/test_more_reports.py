@@ -351,4 +351,4 @@ def test_a_start_that_a_full_subnet_ends(tmp_path):
     (tmp_path / "ipamd.log").write_text(json.dumps(line, indent=2) + "\n" * 2)
     (cause,) = judge(tmp_path).found
     assert (cause.cause, str(cause.certainty)) == ("subnet out of addresses", "certain")
-    assert cause.title == "The subnet has no address left: the agent does not start"
+    assert cause.title == "The subnet has no free address: the agent does not start"

@@ -125,7 +125,7 @@ TRUTHS = {
     ),
     "26-2485-fluentbit-wrapped": Truth("", "", ("28 addresses: 24 assigned",)),
     "27-1739-trail-subnet-full": Truth(
-        "subnet out of addresses", "likely", ("The subnet has no address left",)
+        "subnet out of addresses", "likely", ("The subnet has no free address",)
     ),
     "28-3112-insufficient-pod-eni": Truth(
         "branch ENIs", "certain", ("No branch ENI is left", "no lack of addresses")

@@ -70,9 +70,9 @@ def test_means_peaks_groups_and_subnets_are_shown(tmp_path, capsys):
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     for words in (
-        "on average at a moment / at most",
-        "of them in group two",
-        "free, on average / at least",
+        "mean / maximum over time",
+        "the same in group two",
+        "free, mean / minimum over time",
         "b: /28s",
         "m5.large: maxPods 29, AWS's number for the type with secondary IPs",
         "m5.xlarge: maxPods 40, given",

@@ -90,4 +90,4 @@ def test_the_wheel_works_away_from_the_source_tree(distributions, tmp_path):
     )
     assert run(str(python), "-c", code, cwd=tmp_path).strip() == "10.0.0.7"
     out = run(str(python.with_name("ipam-core")), "demo", cwd=tmp_path)
-    assert "Played as the real agent did." in out
+    assert "The simulation did what the real agent did." in out

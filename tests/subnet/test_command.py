@@ -189,7 +189,7 @@ def test_damaged_input_is_one_line_and_status_2(command, examples, tmp_path):
     outside.write_text(json.dumps({"Subnets": subnets, "NetworkInterfaces": enis}))
     ipv6 = tmp_path / "ipv6.json"
     ipv6.write_text(json.dumps({"Subnets": [{"SubnetId": "subnet-6", "Ipv6Native": True}]}))
-    for path, told in ((cut, "not whole JSON"), (outside, "10.9.0.9"), (ipv6, "IPv6-only")):
+    for path, told in ((cut, "incomplete JSON"), (outside, "10.9.0.9"), (ipv6, "IPv6-only")):
         status, out, err = command("report", path)
         assert (status, out) == (2, "")
         assert told in err

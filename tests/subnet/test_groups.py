@@ -176,7 +176,7 @@ def test_a_table_of_80_columns_and_what_was_taken(capsys):
     for words in (
         "m5.large: maxPods 29, AWS's number for the type with secondary IPs",
         "web: maxPods 110, AWS's max-pods calculator for 16 vCPUs",
-        "Nodes that an upgrade adds first, full: web 2, m5.large 0.",
+        "Full nodes that an upgrade adds first: web 2, m5.large 0.",
         "More nodes that fit",
         "Free: addresses / /28s",
     ):
@@ -230,7 +230,7 @@ def test_what_does_not_fit_exits_1_and_the_settings_of_all_hold(tmp_path, capsys
         (["--group", "3xm5.large"], "either files of subnets or --cidr"),
         (["--cidr", "10.0.0.0/24", "--group", "m5.large"], "COUNTxTYPE first"),
         (["--cidr", "10.0.0.0/24", "--group", "3xm5.large,colour=red"], "'colour=red' is none of"),
-        (["--cidr", "10.0.0.0/24", "--group", "3xm5.large,pods=many"], "pods is a whole number"),
+        (["--cidr", "10.0.0.0/24", "--group", "3xm5.large,pods=many"], "pods is an integer"),
         (["--cidr", "10.0.0.0/24", "--group", "3xm5.huge"], "unknown instance type 'm5.huge'"),
         (["--cidr", "10.0.0.0/24", "--group", "3xm5.large,subnets=b"], "no subnet 'b'"),
         (["--cidr", "10.0.0.0/24", "--group", "3xm5.large,pods=50"], "maxPods 29 admits 27"),

@@ -80,7 +80,7 @@ def test_encodings(tmp_path, right, encoding):
     [
         ("----\n|  DescribeSubnets |\n+--+\n", "--output json"),
         ("subnet-1\t10.0.0.0/24\n", "--output json"),
-        ('{"Subnets": []} rest', "not whole JSON"),
+        ('{"Subnets": []} rest', "incomplete JSON"),
         ('{"Subnets": []}{"Subnets": [', "cut off"),
         (json.dumps([{"Id": "subnet-1", "Free": 3}]), "a list of entries with Id, Free: a --query"),
         ("[]", "not the JSON of"),

@@ -224,7 +224,7 @@ def test_pods_are_counted_where_kubectl_lists_them():
     [
         ("", "empty"),
         ('{"Subnets": [{"SubnetId": "subnet-1"', "cut off"),
-        ("{'Subnets'}", "not whole JSON"),
+        ("{'Subnets'}", "incomplete JSON"),
         ("[1, 2]", "describe-subnets"),
         ('{"Volumes": []}', "describe-subnets"),
         ('{"Subnets": 3}', "not a list"),
@@ -255,7 +255,7 @@ def test_every_cut_of_a_file_is_told(tmp_path):
     path = tmp_path / "cut.json"
     for length in range(len(whole)):
         path.write_text(whole[:length])
-        with pytest.raises(InputError, match=r"cut\.json: not whole JSON"):
+        with pytest.raises(InputError, match=r"cut\.json: incomplete JSON"):
             read_inventory([path])
 
 

@@ -68,13 +68,13 @@ def test_settings_that_explain_warns_of_today_are_a_problem_found(few, capsys):
                 "--seeds", "1", "--no-prefixes"]) == 1  # fmt: skip
     said = capsys.readouterr().out
     assert "Today, explain warns: m5.large: pool-flaps" in said
-    assert "Put aside: WARM_ENI_TARGET=0" in said
+    assert "Excluded: WARM_ENI_TARGET=0" in said
 
 
 def test_limits_that_nothing_holds_are_a_problem_found(few, capsys):
     assert run(["tune", few, "--jobs", "1", "--max-idle", "0", "--max-wait-p99", "0"]) == 1
     said = capsys.readouterr().out
-    assert "No settings hold the limits." in said
+    assert "No settings are within the limits." in said
     assert "Today: " in said
 
 
@@ -112,7 +112,7 @@ def test_a_bad_option_gives_one_line_and_status_2(few, arguments, line, capsys):
     ("change", "line"),
     [
         (("workloads:", "rollouts: []\nworkloads: []\nx:"), "unknown key 'x'"),
-        (("count: 3", "count: many"), "nodes 1: count is a whole number"),
+        (("count: 3", "count: many"), "nodes 1: count is an integer"),
     ],
 )
 def test_a_bad_file_gives_one_line_and_status_2(few, change, line, capsys):

@@ -28,7 +28,7 @@ NOT_READ = 141
 
 app = typer.Typer(
     name="ipam-core",
-    help="Predict, explain and repair the address pool of an EKS node.",
+    help="Predict, explain and fix the address pool of an EKS node.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
@@ -50,7 +50,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Predict, explain and repair the address pool of an EKS node."""
+    """Predict, explain and fix the address pool of an EKS node."""
 
 
 def _register() -> None:

@@ -25,7 +25,14 @@ _AVERAGES = {
 }
 """Series whose means and peaks are shown, by label."""
 _OF_A_GROUP = {"nodes": "nodes", "pods": "pods", "addresses held": "total", "  idle": "idle"}
-"""Those of each group where there are several."""
+"""Those of each group if there are several."""
+
+_CAUSES = {
+    "what is free is cooling": "all free addresses are cooling",
+    "the targets ask for no more": "the targets need no more addresses",
+    "the next look is awaited": "waiting for the next pool check (5 s)",
+}
+"""How the table words a cause whose key in JSON is older."""
 
 
 def heading(spec: FleetSpec, seed: int) -> str:
@@ -78,7 +85,7 @@ def results_table(results: Sequence[FleetResult]) -> Table:
     add("  refused at first", (f"{r.n_waited:,}" for r in results))
     add("  without one at the end", (f"{len(r.still_waiting_s):,}" for r in results))
     for label, missing in (
-        ("pods that no node had room for, at the end", [r.not_placed for r in results]),
+        ("pods without a node with room, at the end", [r.not_placed for r in results]),
         ("nodes that never joined", [r.not_joined for r in results]),
     ):
         if any(missing):
@@ -89,7 +96,9 @@ def results_table(results: Sequence[FleetResult]) -> Table:
     if causes := _all_keys(result.refusals for result in results):
         heading_row("refusals, by cause")
         for cause in causes:
-            add(f"  {cause}", (f"{r.refusals.get(cause, 0):,}" for r in results))
+            add(
+                f"  {_CAUSES.get(cause, cause)}", (f"{r.refusals.get(cause, 0):,}" for r in results)
+            )
     totals = ((r.n_calls, sum(r.throttled_by_api.values())) for r in results)
     add("EC2 calls, throttled ones in brackets", (_calls(*total) for total in totals), "bold")
     for api in _all_keys(result.calls_by_api for result in results):
@@ -100,15 +109,15 @@ def results_table(results: Sequence[FleetResult]) -> Table:
         heading_row("other refusals of EC2")
         for api, code in errors:
             add(f"  {api}: {code}", (f"{r.errors.get((api, code), 0):,}" for r in results))
-    heading_row("on average at a moment / at most")
+    heading_row("mean / maximum over time")
     for label, name in _AVERAGES.items():
         add(f"  {label}", (_mean_and_peak(r.series[name]) for r in results))
     groups = list(results[0].groups)
     for group in groups if len(groups) > 1 else ():
-        heading_row(f"of them in group {group}")
+        heading_row(f"the same in group {group}")
         for label, name in _OF_A_GROUP.items():
             add(f"  {label}", (_mean_and_peak(r.groups[group][name]) for r in results))
-    heading_row("free, on average / at least")
+    heading_row("free, mean / minimum over time")
     for subnet in results[0].subnets:
         for label, name in (("addresses", "free"), ("/28s", "free_prefixes")):
             add(f"  {subnet}: {label}", (_mean_and_least(r.subnets[subnet][name]) for r in results))

@@ -22,11 +22,11 @@ T = TypeVar("T")
 _FILE = "as a file, or - for the standard input"
 EnvOption = Annotated[
     list[str] | None,
-    typer.Option("--env", "-e", metavar="NAME=VALUE", help="A variable; wins over files."),
+    typer.Option("--env", "-e", metavar="NAME=VALUE", help="A variable; overrides files."),
 ]
 SettingsOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help=f"The agent's settings in any form that has them, {_FILE}."),
+    typer.Option(metavar="FILE", help=f"The agent's settings in any form, {_FILE}."),
 ]
 ManifestOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help=f"The DaemonSet aws-node {_FILE}.")
@@ -42,28 +42,32 @@ AddonOption = Annotated[
     ),
 ]
 BaseOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The manifest that a kustomize patch changes.")
+    Path | None,
+    typer.Option(metavar="FILE", help="The manifest to which a kustomize patch applies."),
 ]
 DaemonSetOption = Annotated[
-    str, typer.Option("--daemonset", metavar="NAME", help="Which one of several DaemonSets.")
+    str, typer.Option("--daemonset", metavar="NAME", help="Which DaemonSet, if there are several.")
 ]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Refuse odd values and names that are near misses.")
+    bool,
+    typer.Option("--strict", help="Refuse values that the agent cannot use, and misspelled names."),
 ]
 InstanceOption = Annotated[
     list[str] | None,
-    typer.Option("--instance", "--instance-type", help="A type, as the arguments are."),
+    typer.Option("--instance", "--instance-type", help="The same as the argument."),
 ]
 LimitsOption = Annotated[
     str | None,
     typer.Option(
-        "--limits", metavar="enis=N,ips=N", help="Limits by hand; vcpus=, cards=8+8, nitro=, trunk="
+        "--limits",
+        metavar="enis=N,ips=N",
+        help="Limits given by hand; also vcpus=, cards=8+8, nitro=, trunk=",
     ),
 ]
 TypesFileOption = Annotated[
     Path | None,
     typer.Option(
-        "--instance-types", metavar="FILE", help="What aws ec2 describe-instance-types prints."
+        "--instance-types", metavar="FILE", help="The output of aws ec2 describe-instance-types."
     ),
 ]
 
@@ -176,7 +180,7 @@ def _without_file(over: dict[str, str]) -> GivenSettings:
     prefixes = found.enable_prefix_delegation and not found.enable_ipv6
     if prefixes and "WARM_PREFIX_TARGET" not in over:
         over = over | {"WARM_PREFIX_TARGET": "1"}
-        read = ["WARM_PREFIX_TARGET=1 is taken: every published manifest sets it"]
+        read = ["WARM_PREFIX_TARGET=1 is used: every published manifest sets it"]
     return GivenSettings(variables=over, unknown={}, read=tuple(read))
 
 

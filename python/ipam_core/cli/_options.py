@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-SeedOption = Annotated[
-    int, typer.Option(min=0, help="What decides all that the agent leaves to chance.")
-]
+SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
 PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
 

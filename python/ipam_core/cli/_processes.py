@@ -50,7 +50,7 @@ def processes(n_jobs: int) -> Iterator[Executor]:
     try:
         yield executor
     except BrokenExecutor:
-        raise IpamError("a process was ended from outside, perhaps for want of memory") from None
+        raise IpamError("a process was killed, perhaps because memory ran out") from None
     except BaseException:
         for child in active_children():
             child.kill()

@@ -86,7 +86,7 @@ def print_report(report: SubnetReport, advice: Advice) -> None:
         print_text("What is free, and all advice below, is at most so much.", style="yellow")
     if report.has_no_single_address:
         print_text(
-            "All that is free is in CIDR reservations. No ENI can be created here: its own "
+            "All free addresses are in CIDR reservations. No ENI can be created here: its own "
             "address is a single one. With subnet discovery the agent skips this subnet.",
             style="red",
         )
@@ -188,7 +188,7 @@ def _print_deletion(deletion: Deletion) -> None:
 
 def _print_drains(report: SubnetReport, plan: DrainPlan) -> None:
     if not plan.attainable:
-        print_text("No drain wins a free /28: no block is held by nodes alone.")
+        print_text("No drain wins a free /28: every used block has other owners too.")
         return
     if not plan.wanted:
         return

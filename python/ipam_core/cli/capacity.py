@@ -30,18 +30,18 @@ def capacity(
         list[str],
         typer.Option(
             metavar="COUNTxTYPE[,KEY=VALUE]...",
-            help=f"A group of nodes, again for more. Keys: {', '.join(_KEYS)} (names with + "
+            help=f"A group of nodes; repeat it for more. Keys: {', '.join(_KEYS)} (names with + "
             "between them), and variables of the agent.",
         ),
     ],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", help="The subnets as they are: see subnet report."),
+        typer.Argument(metavar="FILE", help="The subnets as they are now: see subnet report."),
     ] = None,
     cidr: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[ID=]CIDR", help="An empty subnet, instead of files; again for more."
+            metavar="[ID=]CIDR", help="An empty subnet, instead of files; repeat it for more."
         ),
     ] = None,
     env: Annotated[
@@ -54,7 +54,7 @@ def capacity(
     instance_types: TypesFileOption = None,
     max_pods: Annotated[
         int | None,
-        typer.Option(min=1, help="The kubelet's maxPods; none: the usual one of type and mode."),
+        typer.Option(min=1, help="The kubelet's maxPods; default: the usual one of type and mode."),
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -224,7 +224,7 @@ def _integer(keys: Mapping[str, str], name: str, where: str, default: int) -> in
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 8):
-        raise InputError(f"{where}: {name} is a whole number, not {text!r}")
+        raise InputError(f"{where}: {name} is an integer, not {text!r}")
     return int(text)
 
 
@@ -299,7 +299,7 @@ def _tell(groups: Sequence[NodeGroup], states: Sequence[CapacityState]) -> None:
     )
     if any(group.surge for group in groups):
         told = ", ".join(f"{group.name} {group.surge}" for group in groups)
-        print_text(f"Nodes that an upgrade adds first, full: {told}.", indent="  ")
+        print_text(f"Full nodes that an upgrade adds first: {told}.", indent="  ")
     print_empty()
     table = Table()
     table.text_column("More nodes that fit")

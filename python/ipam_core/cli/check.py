@@ -33,12 +33,10 @@ class Verdict:
 
 def check(
     files: Annotated[list[Path], typer.Argument(help="Scenario files: JSON or YAML.")],
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Play each under so many orders of what is left to chance.")
-    ] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="The number of seeds for each scenario.")] = 1,
     policy: PolicyOption = "vpc-cni",
     jobs: Annotated[
-        int, typer.Option(min=0, max=1024, help="Processes to use; 0: one for each processor.")
+        int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
     ] = 0,
     as_json: JsonOption = False,
 ) -> int:

@@ -19,7 +19,8 @@ checkpoint = typer.Typer(
 
 PathOption = Annotated[Path, typer.Option("--checkpoint", help="The checkpoint's file.")]
 FileArgument = Annotated[
-    Path | None, typer.Argument(metavar="FILE", help="The checkpoint's file, as --checkpoint.")
+    Path | None,
+    typer.Argument(metavar="FILE", help="The checkpoint's file, the same as --checkpoint."),
 ]
 DEFAULT = Path("ipam.db")
 
@@ -29,7 +30,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="The agent's ipam.json.")],
     path: PathOption = DEFAULT,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Forget what the checkpoint held before.")
+        bool, typer.Option("--replace", help="First remove all entries of the checkpoint.")
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -64,11 +65,12 @@ def export(
     file: FileArgument = None,
     path: PathOption = DEFAULT,
     output: Annotated[
-        Path | None, typer.Option(help="Write here and, for other cards, to -nic-N beside it.")
+        Path | None, typer.Option(help="Write to this file; other cards go to -nic-N next to it.")
     ] = None,
     card: Annotated[int, typer.Option(min=0, help="The network card to print.")] = 0,
     intact: Annotated[
-        bool, typer.Option("--intact", help="Of a damaged checkpoint, what is whole of it.")
+        bool,
+        typer.Option("--intact", help="Export only the intact entries of a damaged checkpoint."),
     ] = False,
 ) -> int:
     """Write allocations as the agent's JSON: one card's to the screen, or all to files.
@@ -168,9 +170,9 @@ def verify(
         print_text(f"{path} is damaged:")
         for problem in problems:
             print_text(problem, indent="  ")
-        print_text("Save what is whole: ipam-core checkpoint export --intact --output FILE")
+        print_text("Save the intact entries: ipam-core checkpoint export --intact --output FILE")
     else:
-        print_text(f"{path} is whole: {n_entries} addresses")
+        print_text(f"{path} is intact: {n_entries} addresses")
     return 1 if problems else 0
 
 

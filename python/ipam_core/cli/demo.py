@@ -99,11 +99,13 @@ class _Story:
         """Say how it ended."""
         if passed:
             self._print(
-                ("Played as the real agent did.", "green"),
-                " --json prints all of it, with the whole state.",
+                ("The simulation did what the real agent did.", "green"),
+                " --json prints all of it, with the complete state.",
             )
         else:
-            self._print(("The play did not go as the real agent's did; --json says where.", "red"))
+            self._print(
+                ("The simulation did not do what the real agent did; --json shows where.", "red")
+            )
 
     def _stall(self) -> None:
         from ipam_core.ipamd.messages import NO_ADDRESS_LOG, POD_EVENT, POD_EVENT_REASON

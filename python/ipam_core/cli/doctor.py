@@ -43,16 +43,16 @@ def doctor(
         typer.Option(
             "--instance",
             "--instance-type",
-            help="The instance type, where no log tells it: m8g.4xlarge.",
+            help="The instance type, if no log shows it: m8g.4xlarge.",
         ),
     ] = "",
     limits: LimitsOption = None,
     instance_types: TypesFileOption = None,
     max_pods: Annotated[
-        int | None, typer.Option(min=1, help="The kubelet's maxPods, where no log tells it.")
+        int | None, typer.Option(min=1, help="The kubelet's maxPods, if no log shows it.")
     ] = None,
     node: Annotated[
-        str, typer.Option(help="The node's name, where events are of several nodes.")
+        str, typer.Option(help="The node's name, if events are of several nodes.")
     ] = "",
     as_json: JsonOption = False,
 ) -> int:
@@ -109,8 +109,8 @@ def _tell(diagnosis: Diagnosis) -> None:
     if not diagnosis.found:
         _tell_evidence(diagnosis.facts.refusals)
     if not diagnosis.healthy:
-        _tell_list("Why this is no all-clear", diagnosis.doubts[1:] if not diagnosis.found else ())
-        _tell_list("To tell more, give too", diagnosis.gives())
+        _tell_list("Why this is not certain", diagnosis.doubts[1:] if not diagnosis.found else ())
+        _tell_list("To learn more, give also", diagnosis.gives())
     _tell_causes("Ruled out", diagnosis.ruled_out)
     _tell_causes("Not judged", diagnosis.open)
     _tell_list("Notes", tuple(_notes(diagnosis)))

@@ -56,30 +56,31 @@ def explain(
     strict: StrictOption = False,
     compare: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="New settings in any form: show what they change."),
+        typer.Option(metavar="FILE", help="New settings in any form: shows what they change."),
     ] = None,
     compare_env: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A new value; NAME- takes a variable away."),
+        typer.Option(metavar="NAME=VALUE", help="A new value; NAME- removes a variable."),
     ] = None,
     max_pods: Annotated[
-        int | None, typer.Option(min=1, help="The kubelet's maxPods; else the usual one.")
+        int | None, typer.Option(min=1, help="The kubelet's maxPods; default: the usual one.")
     ] = None,
     subnet_free: Annotated[
-        int | None, typer.Option(min=0, help="Free addresses of the subnet; else without end.")
+        int | None, typer.Option(min=0, help="Free addresses of the subnet; default: no limit.")
     ] = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes that a price is told for.")] = 100,
+    nodes: Annotated[int, typer.Option(min=1, help="The number of nodes for the price.")] = 100,
     policy: PolicyOption = "vpc-cni",
     seed: SeedOption = 0,
     fail_on: Annotated[
-        str, typer.Option(metavar="warning|error", help="The least finding that exits 1.")
+        str,
+        typer.Option(
+            metavar="warning|error", help="The lowest severity that makes the exit status 1."
+        ),
     ] = "warning",
     output: Annotated[
         str, typer.Option("--format", metavar="text|json|junit|sarif", help="What to print.")
     ] = "text",
-    show_list: Annotated[
-        bool, typer.Option("--list", help="Document every finding, and explain nothing.")
-    ] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="List every finding and stop.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Say what settings do on a node: whether every pod gets an address, at what cost.
@@ -137,7 +138,7 @@ def explain(
         return _compare(chosen, given, then, play, fail_on, output)
     from ipam_core.diagnosis.explain.together import agree
 
-    with waiting("Playing the node"):  # thousands of pods take seconds
+    with waiting("Simulating the node"):  # thousands of pods take seconds
         explained = agree([play(given, each) for each in chosen])
     _print(explained, given, nodes, fail_on, output)
     return 0 if all(_passes(each, fail_on) for each in explained) else 1
@@ -225,7 +226,7 @@ def _compare(
 
     if output not in ("text", "json"):
         raise InputError(f"--compare prints text or json, not {output}")
-    with waiting("Playing the node"):
+    with waiting("Simulating the node"):
         pairs = [(play(given, each), play(then, each)) for each in chosen]
     if output == "json":
         print_json({"types": [plain_changes(pair) for pair in pairs]})

@@ -27,11 +27,11 @@ def instances(
         bool, typer.Option("--custom-networking", help="The primary ENI has no pods.")
     ] = False,
     pod_eni: Annotated[
-        bool, typer.Option("--pod-eni", help="Security groups for pods: a trunk takes a place.")
+        bool, typer.Option("--pod-eni", help="Security groups for pods: one ENI is a trunk.")
     ] = False,
     max_eni: Annotated[int | None, typer.Option(min=1, help="The variable MAX_ENI.")] = None,
     pods: Annotated[
-        int | None, typer.Option(min=1, help="Only types with a maxPods of at least so many.")
+        int | None, typer.Option(min=1, help="Only types with at least this maxPods.")
     ] = None,
     max_vcpus: Annotated[int | None, typer.Option(min=1, help="Only types up to these.")] = None,
     min_vcpus: Annotated[int | None, typer.Option(min=1, help="Only types from these on.")] = None,
@@ -85,7 +85,7 @@ def instances(
     elif found:
         _print_table(found, settings)
     elif not unknown:
-        print_text("No instance type is so.")
+        print_text("No instance type matches.")
     if unknown:
         print_error(unknown[0])
         return 2

@@ -1,4 +1,4 @@
-"""`ipam-core node`: a real node as EC2 shows it, and what its next look would call."""
+"""`ipam-core node`: a real node as EC2 shows it, and what its next pool check would call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ipam_core.cloud.plan import ObservedNode, PlannedCall
     from ipam_core.settings import Settings
 
-app = typer.Typer(help="Look at a real node through EC2; nothing is changed.", no_args_is_help=True)
+app = typer.Typer(help="Show a real node through EC2; nothing is changed.", no_args_is_help=True)
 
 InstanceOption = Annotated[
     str, typer.Option("--instance-id", metavar="ID", help="The node's EC2 instance: i-...")
@@ -40,10 +40,10 @@ RegionOption = Annotated[str | None, typer.Option(help="The AWS region.")]
 def plan(
     instance_id: InstanceOption,
     pods: Annotated[
-        int, typer.Option(min=0, help="Pods with an address: EC2 does not know them.")
+        int, typer.Option(min=0, help="Pods with an address (EC2 does not know this).")
     ] = 0,
     max_pods: Annotated[
-        int | None, typer.Option(min=1, help="The kubelet's maxPods; else the usual one.")
+        int | None, typer.Option(min=1, help="The kubelet's maxPods; default: the usual one.")
     ] = None,
     limits: LimitsOption = None,
     instance_types: TypesFileOption = None,
@@ -60,7 +60,7 @@ def plan(
     region: RegionOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Print the EC2 calls that the next look would make and why, making no change.
+    """Print the EC2 calls that the next pool check would make and why, making no change.
 
     The node is taken to have been quiet for ten minutes, and not to be cordoned.
 
@@ -95,13 +95,13 @@ def plan(
         return 0
     for line in heading:
         print_text(line)
-    print_text(f"{pods} pods taken to hold an address (--pods)")
+    print_text(f"{pods} pods assumed to hold an address (--pods)")
     print_text("Why:", before=True)
     for reason in planned.reasons:
         print_text(reason, indent="  ")
     print_empty()
     n_changes = sum(call.changes for call in planned.calls)
-    print_text(f"The next look: {len(planned.calls)} EC2 calls, {n_changes} of them changes")
+    print_text(f"The next pool check: {len(planned.calls)} EC2 calls, {n_changes} of them changes")
     print_table(_call_table(planned.calls))
     return 0
 
@@ -145,7 +145,7 @@ def enis(
     print_table(_eni_table(observed))
     if observed.node.unmanaged:
         left = ", ".join(sorted(observed.node.unmanaged))
-        print_text(f"left alone, as their tags say: {left}")
+        print_text(f"not managed, because of their tags: {left}")
     return 0
 
 

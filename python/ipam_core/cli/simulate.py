@@ -25,20 +25,18 @@ if TYPE_CHECKING:
 
 def simulate(
     file: Annotated[Path, typer.Argument(help="A scenario, a list of them, or a fleet.")],
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="What decides all that is left to chance.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random choice.")] = None,
     policy: PolicyOption = "vpc-cni",
-    compare: Annotated[bool, typer.Option(help="A fleet under both policies.")] = False,
+    compare: Annotated[bool, typer.Option(help="Simulate a fleet under both policies.")] = False,
     limits: LimitsOption = None,
     instance_types: TypesFileOption = None,
     max_pods: Annotated[
         int | None,
-        typer.Option(min=1, help="A fleet with this kubelet's maxPods on every node."),
+        typer.Option(min=1, help="The kubelet's maxPods on every node of a fleet."),
     ] = None,
     plot: PlotOption = None,
     cloudtrail: Annotated[
-        Path | None, typer.Option(help="Write a fleet's EC2 calls as CloudTrail has them.")
+        Path | None, typer.Option(help="Write a fleet's EC2 calls as CloudTrail records them.")
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -71,7 +69,7 @@ def simulate(
             raise InputError(f"{file}: {len(found)} scenarios; a picture shows one")
         return _play_scenarios(found, chosen, seed or 0, plot, as_json=as_json)
     if compare and cloudtrail is not None:
-        raise InputError("--cloudtrail writes the calls of one policy, --compare plays two")
+        raise InputError("--cloudtrail writes the calls of one policy, --compare simulates two")
     if max_pods is not None:
         found = with_max_pods(found, max_pods)
     return _play_fleet(found, chosen, seed, compare, plot, cloudtrail, as_json=as_json)

@@ -45,7 +45,7 @@ EnvOption = Annotated[
 ]
 MaxPodsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="The kubelet's maxPods; none: the usual one of type and mode."),
+    typer.Option(min=1, help="The kubelet's maxPods; default: the usual one of type and mode."),
 ]
 LEAST_SOLVE_S = 0.1
 MOST_SOLVE_S = 3600
@@ -64,12 +64,14 @@ def report(
     win: Annotated[int, typer.Option(min=0, help="Free /28s that drains should win.")] = 8,
     reserve: Annotated[
         str | None,
-        typer.Option(metavar="/BITS", help="Size of a CIDR reservation; none: an eighth."),
+        typer.Option(metavar="/BITS", help="Size of a CIDR reservation; default: an eighth."),
     ] = None,
     instance: Annotated[
         str | None,
         typer.Option(
-            "--instance", "--instance-type", help="Type of nodes to fit in; none: what most are."
+            "--instance",
+            "--instance-type",
+            help="Type of the nodes to fit in; default: the most frequent.",
         ),
     ] = None,
     limits: LimitsOption = None,
@@ -77,10 +79,10 @@ def report(
     env: EnvOption = None,
     max_pods: MaxPodsOption = None,
     pods_per_node: Annotated[
-        int | None, typer.Option(min=0, help="Pods on such a node; none: idle, and full.")
+        int | None, typer.Option(min=0, help="Pods on such a node; default: idle, and full.")
     ] = None,
     solve_seconds: Annotated[
-        float, typer.Option(help="How long to look for the best drains, in all.")
+        float, typer.Option(help="Seconds to search for the best drains, in total.")
     ] = 5.0,
     plot: PlotOption = None,
     as_json: JsonOption = False,
@@ -121,7 +123,9 @@ def report(
     advices = []
     until = time.monotonic() + solve_seconds
     with processes(1) as solver:
-        for at, each in enumerate(progress(reports, total=len(reports), what="Looking for drains")):
+        for at, each in enumerate(
+            progress(reports, total=len(reports), what="Searching for drains")
+        ):
             usual = usual_instance_type(inventory, each)
             advices.append(
                 advise(
@@ -192,7 +196,7 @@ def forecast(
     cidr: Annotated[
         str | None, typer.Option(help="An empty subnet to start with, instead of files.")
     ] = None,
-    subnet_id: Annotated[str | None, typer.Option(help="Which subnet of the files.")] = None,
+    subnet_id: Annotated[str | None, typer.Option(help="Which subnet of the files to use.")] = None,
     instance: Annotated[
         str, typer.Option("--instance", "--instance-type", help="Type of the nodes.")
     ] = "m5.large",
@@ -200,14 +204,14 @@ def forecast(
     instance_types: TypesFileOption = None,
     env: EnvOption = None,
     prefix_mode: Annotated[
-        bool, typer.Option("--prefixes", help="Nodes draw /28s, not secondary IPs.")
+        bool, typer.Option("--prefixes", help="Nodes take /28s, not secondary IPs.")
     ] = False,
     max_pods: MaxPodsOption = None,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes, on average.")] = 30,
     node_life: Annotated[float, typer.Option(help="Hours that a node stays.")] = 24.0,
     pods_per_node: Annotated[float, typer.Option(min=0, help="Pods, on average.")] = 12.0,
     pod_life: Annotated[float, typer.Option(help="Hours that a pod runs.")] = 2.0,
-    hours: Annotated[float, typer.Option(help="How far to look ahead.")] = 48.0,
+    hours: Annotated[float, typer.Option(help="Hours to forecast.")] = 48.0,
     seed: SeedOption = 0,
     plot: PlotOption = None,
     as_json: JsonOption = False,
@@ -254,7 +258,7 @@ def forecast(
         pod_life_h=pod_life,
         hours=hours,
     )
-    with progress_of("Looking ahead") as on_progress:
+    with progress_of("Forecasting") as on_progress:
         found = look_ahead(
             start,
             kind,

@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.tuning import Goals, Outcome, Tuning
 
-_LIMIT = "a limit that must hold"
+_LIMIT = "a limit"
 
 
 def tune(
     file: Annotated[Path, typer.Argument(help="A fleet; its nodes' variables are today's.")],
     instance: Annotated[
-        list[str] | None, typer.Option(help="Other instance types than the file's, in turn.")
+        list[str] | None, typer.Option(help="Other instance types, one for each group in turn.")
     ] = None,
     limits: LimitsOption = None,
     instance_types: TypesFileOption = None,
     env: Annotated[
-        list[str] | None, typer.Option("-e", "--env", help="NAME=VALUE: other settings of today.")
+        list[str] | None,
+        typer.Option("-e", "--env", help="NAME=VALUE: today's settings, if not the file's."),
     ] = None,
     max_wait_p99: Annotated[
         float | None, typer.Option(min=0, help=f"Seconds 99% of pods wait: {_LIMIT}.")
@@ -53,14 +54,16 @@ def tune(
     prefixes: Annotated[bool, typer.Option(help="Try prefix mode too.")] = True,
     max_pods: Annotated[
         int | None,
-        typer.Option(min=1, help="The kubelet's maxPods; none: the file's, else the usual one."),
+        typer.Option(min=1, help="The kubelet's maxPods; default: the file's, or the usual one."),
     ] = None,
     policy: PolicyOption = "vpc-cni",
-    seed: Annotated[int | None, typer.Option(min=0, help="What decides all chance.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random choice.")] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, max=50, help="Seeds that a recommendation has to stand.")
+        int, typer.Option(min=1, max=50, help="The number of seeds to check a recommendation with.")
     ] = 3,
-    jobs: Annotated[int, typer.Option(min=0, max=1024, help="Processes; 0: one a processor.")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
+    ] = 0,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +72,8 @@ def tune(
         ),
     ] = None,
     tls_ca: Annotated[
-        Path | None, typer.Option(help="The cluster's certificate authority (PEM); else Dask's.")
+        Path | None,
+        typer.Option(help="The cluster's certificate authority (PEM); default: Dask's."),
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="This client's certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The key of that certificate.")] = None,
@@ -267,7 +271,7 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
         print_text(f"Today: {missed}.", style="red")
     best, checked = found.recommended, found.checked
     if best is None or checked is None:
-        print_text("No settings hold the limits.", style="red", before=True)
+        print_text("No settings are within the limits.", style="red", before=True)
         return
     print_text(f"Recommended: {_settings(best.env)}", style="bold", before=True)
     print_text(
@@ -288,12 +292,12 @@ def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     )
     if found.n_seeds > 1:
         print_text(
-            f"The best under {found.n_agreeing} of {found.n_seeds} seeds alone. After ±: what a "
-            "number may be off by, at 95% confidence.",
+            f"The best under {found.n_agreeing} of {found.n_seeds} seeds alone. After ±: the "
+            "margin of error, at 95% confidence.",
             indent="  ",
         )
     else:
-        print_text("One seed: how sure these numbers are is not known (--seeds).", indent="  ")
+        print_text("One seed: the margin of error is not known (--seeds).", indent="  ")
     if found.reasons:
         for reason in found.reasons:
             print_text(f"As with all settings, explain warns: {reason}.", indent="  ")
@@ -324,7 +328,7 @@ def _tell_put_aside(found: Tuning) -> None:
         n_more = len(all_of_it) - _MOST_NAMED
         more = f" and {n_more} more (--json)" * (n_more > 0)
         why = all_of_it[0][1] if len(all_of_it) == 1 else first
-        print_text(f"Put aside: {named}{more}: {why}.")
+        print_text(f"Excluded: {named}{more}: {why}.")
 
 
 def _draw(found: Tuning, best: Outcome, path: Path, name: str) -> None:

@@ -48,7 +48,7 @@ class SimulatedSubnet(Protocol):
         """Take secondary addresses."""
 
     def take_prefixes(self, count: int) -> list[str]:
-        """Take whole /28s."""
+        """Take free /28s."""
 
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken."""
@@ -96,7 +96,7 @@ class AddressedSubnet:
             raise SubnetFullSignal(INSUFFICIENT_ADDRESSES) from error
 
     def take_prefixes(self, count: int) -> list[str]:
-        """Take whole /28s."""
+        """Take free /28s."""
         try:
             return self.subnet.take_prefixes(count)
         except NoFreePrefixError as error:
@@ -113,8 +113,8 @@ class CountedSubnet:
     """A subnet known only by how much is free; None is without end.
 
     That is what a scenario file states: `free_ips` single addresses and
-    `free_prefixes` whole /28s. A prefix takes 16 of the addresses, and there are never
-    more whole /28s than addresses for them.
+    `free_prefixes` free /28s. A prefix takes 16 of the addresses, and there are never
+    more free /28s than addresses for them.
     """
 
     def __init__(self, network: str) -> None:
@@ -163,7 +163,7 @@ class CountedSubnet:
         return self._addresses(count)
 
     def take_prefixes(self, count: int) -> list[str]:
-        """Take whole /28s."""
+        """Take free /28s."""
         self._charge(0, count)
         return self._prefixes(count)
 

@@ -54,7 +54,7 @@ def sequence(value: Any, where: str) -> list[Any]:
 
 
 def integer(value: Any, where: str, *, at_least: int = 0, at_most: int | None = None) -> int:
-    """Return a whole number within bounds."""
+    """Return an integer within bounds."""
     if (
         not isinstance(value, int)
         or isinstance(value, bool)
@@ -62,19 +62,19 @@ def integer(value: Any, where: str, *, at_least: int = 0, at_most: int | None = 
         or (at_most is not None and value > at_most)
     ):
         allowed = f"from {at_least} to {at_most}" if at_most is not None else f">= {at_least}"
-        raise InputError(f"{where} is a whole number {allowed}, not {shown(value)}")
+        raise InputError(f"{where} is an integer {allowed}, not {shown(value)}")
     return value
 
 
 def positive(value: Any, where: str) -> int:
-    """Return a whole number above 0."""
+    """Return an integer above 0."""
     return integer(value, where, at_least=1)
 
 
 def integers(value: Any, where: str) -> list[int]:
-    """Return a list of whole numbers."""
+    """Return a list of integers."""
     if not isinstance(value, list):
-        raise InputError(f"{where} is a list of whole numbers, not {shown(value)}")
+        raise InputError(f"{where} is a list of integers, not {shown(value)}")
     return [integer(part, where) for part in value]
 
 

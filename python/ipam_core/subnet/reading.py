@@ -86,7 +86,7 @@ def _values_of(text: str, source: str) -> Iterator[Any]:
     """Yield the values that a text holds: JSON, one after the other, or YAML."""
     first = text.lstrip()[:1]
     if not first:
-        raise InputError(f"{source}: not whole JSON: empty")
+        raise InputError(f"{source}: incomplete JSON: empty")
     if first not in "[{":
         yield from _yaml_values(text, source)
         return
@@ -96,7 +96,7 @@ def _values_of(text: str, source: str) -> Iterator[Any]:
         cut = error.pos >= len(text.rstrip()) - 1
         told = "cut off" if cut else error.msg
         raise InputError(
-            f"{source}: not whole JSON: {told} (line {error.lineno}, column {error.colno})"
+            f"{source}: incomplete JSON: {told} (line {error.lineno}, column {error.colno})"
         ) from None
     except InputError as error:
         raise InputError(f"{source}: {error}") from None

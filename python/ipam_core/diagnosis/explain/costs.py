@@ -40,11 +40,13 @@ SHORT_WAIT_S = 10.0
     "cooldown-exhausted",
     Severity.INFO,
     rule=(
-        "A released address cools for IP_COOLDOWN_PERIOD, and counts as available all the "
-        "while: a rolling update finds a pool that believes it has enough, and nothing to "
-        "give."
+        "A released address cools for IP_COOLDOWN_PERIOD, but counts as available. In a rolling "
+        "update the pool then seems to have enough addresses, although none can be assigned."
     ),
-    change="a warm target as large as what is released within the period, or the period",
+    change=(
+        "a warm target as large as the number of addresses released within the period, or the "
+        "period"
+    ),
     source=f"{UPSTREAM}#2896",
 )
 def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
@@ -76,12 +78,12 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
     "setting-ignored",
     Severity.INFO,
     rule=(
-        "Either IP target switches WARM_ENI_TARGET and WARM_PREFIX_TARGET off; each of "
-        "these counts in one mode only; 0 as an IP target is the same as unset. With both "
-        "the larger shortfall counts: the pool holds max(MINIMUM_IP_TARGET, pods + "
-        "WARM_IP_TARGET)."
+        "Either IP target switches WARM_ENI_TARGET and WARM_PREFIX_TARGET off. Each of these two "
+        "counts in one mode only. 0 as an IP target is the same as unset. With both IP targets "
+        "the larger shortfall counts: the pool has max(MINIMUM_IP_TARGET, pods + WARM_IP_TARGET) "
+        "addresses."
     ),
-    change="nothing, or take the variable away so that nobody counts on it",
+    change="nothing, or remove the variable so that nobody relies on it",
     source=f"warmIPTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _setting_ignored(facts: Facts) -> Iterator[Found]:
@@ -105,10 +107,10 @@ def _setting_ignored(facts: Facts) -> Iterator[Found]:
     "capacity-lowered",
     Severity.INFO,
     rule=(
-        "MAX_ENI lowers the ENIs of the type; under custom networking the primary ENI is "
-        "not grown; for pod ENIs the place of a trunk is kept free."
+        "MAX_ENI lowers the number of ENIs. Under custom networking the primary ENI gets no "
+        "addresses for pods. With pod ENIs, room for one trunk ENI is kept."
     ),
-    change="the variable, if the addresses are wanted; else maxPods",
+    change="the variable, if the addresses are needed; otherwise maxPods",
     source=f"setupENI and hasRoomForEni in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _capacity_lowered(facts: Facts) -> Iterator[Found]:
@@ -126,7 +128,7 @@ def _capacity_lowered(facts: Facts) -> Iterator[Found]:
 @finds(
     "max-pods-below-capacity",
     Severity.INFO,
-    rule="Addresses beyond maxPods are paid for with the instance and never used.",
+    rule="Addresses beyond maxPods are part of the price of the instance but are never used.",
     change="the kubelet's maxPods, or a smaller type",
     source="AWS: at most 110 pods on types of less than 30 vCPUs, else 250, in prefix mode",
 )
@@ -149,8 +151,8 @@ def _max_pods_below_capacity(facts: Facts) -> Iterator[Found]:
     "max-pods-stops-growth",
     Severity.INFO,
     rule=(
-        "A pool of maxPods addresses or more does not grow. Agents up to v1.16.0 go on "
-        f"(PR 2745 of {UPSTREAM}, January 2024)."
+        "A pool of maxPods addresses or more does not grow. In agents up to v1.16.0 it still "
+        f"grows (PR 2745 of {UPSTREAM}, January 2024)."
     ),
     change="nothing: fewer addresses are idle",
     source=f"{UPSTREAM}#2793",
@@ -174,11 +176,11 @@ def _max_pods_stops_growth(facts: Facts) -> Iterator[Found]:
     "calls-per-pod",
     Severity.INFO,
     rule=(
-        "WARM_IP_TARGET holds the pool to the address: past MINIMUM_IP_TARGET pods that "
-        "come and go cost EC2 calls, and the account's calls are throttled for all nodes of "
+        "With WARM_IP_TARGET the pool follows each single address. Above MINIMUM_IP_TARGET, pods "
+        "that start and stop cost EC2 calls. The account's calls are throttled for all nodes of "
         "the region."
     ),
-    change="MINIMUM_IP_TARGET: slightly above the pods that a node usually runs",
+    change="MINIMUM_IP_TARGET: a little more than the pods that a node usually runs",
     source=f"docs/eni-and-ip-target.md of {UPSTREAM}",
 )
 def _calls_per_pod(facts: Facts) -> Iterator[Found]:
@@ -201,10 +203,10 @@ def _calls_per_pod(facts: Facts) -> Iterator[Found]:
     "idle-addresses",
     Severity.INFO,
     rule=(
-        "Addresses kept ahead of demand, and the primary of each ENI, are taken out of the "
-        "subnet whether pods use them or not. Told with --subnet-free."
+        "Addresses kept ahead of demand, and the primary address of each ENI, are taken from the "
+        "subnet even if no pod uses them. Reported with --subnet-free."
     ),
-    change="WARM_IP_TARGET with MINIMUM_IP_TARGET, which keep fewer than a whole ENI",
+    change="WARM_IP_TARGET with MINIMUM_IP_TARGET, which keep fewer addresses than a full ENI",
     source=f"docs/eni-and-ip-target.md of {UPSTREAM}",
 )
 def _idle_addresses(facts: Facts) -> Iterator[Found]:
@@ -227,10 +229,10 @@ def _idle_addresses(facts: Facts) -> Iterator[Found]:
     "network-cards",
     Severity.INFO,
     rule=(
-        "Network cards above 0 keep WARM_IP_TARGET=1 and MINIMUM_IP_TARGET=1 whatever the "
-        f"settings say (agents from v1.20, PR 3347 of {UPSTREAM}, July 2025)."
+        "Network cards above 0 always keep WARM_IP_TARGET=1 and MINIMUM_IP_TARGET=1 (agents from "
+        f"v1.20, PR 3347 of {UPSTREAM}, July 2025)."
     ),
-    change="nothing: a pod takes an address of the first card that has one",
+    change="nothing: a pod gets an address from the first card that has one",
     source=f"{UPSTREAM} PR 3347",
 )
 def _network_cards(facts: Facts) -> Iterator[Found]:

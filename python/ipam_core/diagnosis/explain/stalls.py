@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     "agent-does-not-start",
     Severity.ERROR,
     rule=(
-        "The agent refuses some combinations of settings, and under custom networking a "
-        "node on which no ENI can be attached."
+        "The agent refuses some combinations of settings. Under custom networking it also does "
+        "not start on a node to which no ENI can be attached."
     ),
-    change="the settings that it names",
+    change="the settings that the error names",
     source=f"isConfigValid and nodeInit in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _agent_does_not_start(facts: Facts) -> Iterator[Found]:
@@ -47,8 +47,8 @@ def _agent_does_not_start(facts: Facts) -> Iterator[Found]:
     "provisioning-off",
     Severity.ERROR,
     rule=(
-        "With DISABLE_NETWORK_RESOURCE_PROVISIONING the agent attaches nothing: pods get "
-        "what somebody else put on the node, and here nobody does."
+        "With DISABLE_NETWORK_RESOURCE_PROVISIONING the agent attaches nothing. Pods get only "
+        "addresses that something else attached to the node, and here nothing does."
     ),
     change="DISABLE_NETWORK_RESOURCE_PROVISIONING (and ENABLE_IMDS_ONLY_MODE, which implies it)",
     source=f"updateIPPoolIfRequired in pkg/ipamd/ipamd.go of {UPSTREAM}",
@@ -68,11 +68,11 @@ def _provisioning_off(facts: Facts) -> Iterator[Found]:
     "minimum-without-warm",
     Severity.ERROR,
     rule=(
-        "Either IP target switches WARM_ENI_TARGET and WARM_PREFIX_TARGET off, and "
-        "MINIMUM_IP_TARGET alone means WARM_IP_TARGET 0: past the minimum nothing is kept "
-        "ahead of demand, and demand itself never makes the pool grow."
+        "Either IP target switches WARM_ENI_TARGET and WARM_PREFIX_TARGET off. MINIMUM_IP_TARGET "
+        "alone means WARM_IP_TARGET 0: above the minimum no address is kept ahead of demand, and "
+        "waiting pods do not make the pool grow."
     ),
-    change="WARM_IP_TARGET: at least 1, better as many pods as start within seconds",
+    change="WARM_IP_TARGET: at least 1, or better the number of pods that start within seconds",
     source=f"{UPSTREAM}#2650; datastoreTargetState in pkg/ipamd/ipamd.go",
 )
 def _minimum_without_warm(facts: Facts) -> Iterator[Found]:
@@ -86,10 +86,13 @@ def _minimum_without_warm(facts: Facts) -> Iterator[Found]:
     "subnet-too-small",
     Severity.ERROR,
     rule=(
-        "EC2 gives all that is asked for or nothing, an ENI takes an address for itself "
-        "too, and a prefix takes 16 that are whole and aligned."
+        "EC2 gives all requested addresses or none. Each ENI also takes its own address. A prefix "
+        "takes 16 free aligned addresses."
     ),
-    change="the subnet (a larger one, or another tagged kubernetes.io/role/cni=1), or less warm",
+    change=(
+        "the subnet (a larger one, or another one tagged kubernetes.io/role/cni=1), or a lower "
+        "warm target"
+    ),
     source=f"{UPSTREAM}#3105; InsufficientFreeAddressesInSubnet, InsufficientCidrBlocks of EC2",
 )
 def _subnet_too_small(facts: Facts) -> Iterator[Found]:
@@ -121,8 +124,8 @@ def _subnet_too_small(facts: Facts) -> Iterator[Found]:
     "max-pods-above-capacity",
     Severity.ERROR,
     rule=(
-        "The scheduler places maxPods pods whether there are addresses for them or not. "
-        "Two of them are taken to be on the host network (aws-node and kube-proxy)."
+        "The scheduler places maxPods pods even if there are not enough addresses. Two of them "
+        "are assumed to be on the host network (aws-node and kube-proxy)."
     ),
     change="the kubelet's maxPods, MAX_ENI, prefix mode, or the instance type",
     source="AWS: eni-max-pods.txt, ENIs x (addresses of an ENI - 1) + 2",

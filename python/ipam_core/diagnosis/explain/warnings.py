@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     "value-not-read",
     Severity.WARNING,
     rule=(
-        "The agent takes a value that it cannot read for the default, and a variable whose "
-        "name is not quite the right one for none; it says so in its log at most."
+        "If the agent cannot read a value, it uses the default. It ignores a variable with a "
+        "misspelled name. At most its log reports this."
     ),
-    change="the value: integers as 7 or +12, booleans as true, false, 1, 0",
+    change="the value: integers such as 7 or +12, booleans such as true, false, 1, 0",
     source=f"strconv.Atoi and strconv.ParseBool, as {UPSTREAM} calls them",
 )
 def _value_not_read(facts: Facts) -> Iterator[Found]:
@@ -35,9 +35,9 @@ def _value_not_read(facts: Facts) -> Iterator[Found]:
     "nothing-kept-warm",
     Severity.WARNING,
     rule=(
-        "Where no target keeps anything ahead of demand (without IP targets the warm target, "
-        "with them WARM_IP_TARGET) the pool grows only once nothing is free: a pod that "
-        "finds none waits for the next look (5 s) and for EC2."
+        "No target keeps an address ahead of demand (without IP targets the warm target, with "
+        "them WARM_IP_TARGET). Then the pool grows only if no address is free. A pod that finds "
+        "none waits for the next pool check (5 s) and for EC2."
     ),
     change="WARM_ENI_TARGET (WARM_PREFIX_TARGET in prefix mode), or WARM_IP_TARGET",
     source=f"{UPSTREAM}#2482; isDatastorePoolTooLow in pkg/ipamd/ipamd.go",
@@ -60,7 +60,7 @@ def _nothing_kept_warm(facts: Facts) -> Iterator[Found]:
             ),
         ),
         fix=fix,
-        outcome=outcome and f"{outcome}, and none waits",
+        outcome=outcome and f"{outcome}, and no pod waits",
     )
 
 
@@ -68,9 +68,9 @@ def _nothing_kept_warm(facts: Facts) -> Iterator[Found]:
     "pool-flaps",
     Severity.WARNING,
     rule=(
-        "Where what is kept is enough to be given back and too little to be kept, the agent "
-        "gains and gives up the same ENI or prefix again and again, with no pod coming or "
-        "going."
+        "The pool has enough addresses to give some back, but then too few to meet its targets. "
+        "So the agent adds and frees the same ENI or prefix again and again, even if no pod "
+        "starts or stops."
     ),
     change="WARM_ENI_TARGET (WARM_PREFIX_TARGET in prefix mode): at least 1; or an IP target",
     source=f"{UPSTREAM}#1451, #1775",
@@ -84,7 +84,7 @@ def _pool_flaps(facts: Facts) -> Iterator[Found]:
     yield Found(
         why=(f"with {flap.pods} pods: {flap.calls_per_hour} EC2 calls an hour, on every node",),
         fix=fix,
-        outcome=outcome and f"{outcome}, and settles",
+        outcome=outcome and f"{outcome}, and the pool is stable",
     )
 
 
@@ -92,8 +92,8 @@ def _pool_flaps(facts: Facts) -> Iterator[Found]:
     "prefixes-unsupported",
     Severity.WARNING,
     rule=(
-        "Prefixes need the Nitro hypervisor or bare metal: elsewhere the agent warns and "
-        "uses secondary IPs."
+        "Prefixes need the Nitro hypervisor or bare metal. On other types the agent logs a "
+        "warning and uses secondary IPs."
     ),
     change="the instance type, or ENABLE_PREFIX_DELEGATION and maxPods",
     source=f"IsPrefixDelegationSupported in pkg/awsutils/awsutils.go of {UPSTREAM}",
@@ -115,9 +115,9 @@ def _prefixes_unsupported(facts: Facts) -> Iterator[Found]:
     "target-out-of-reach",
     Severity.WARNING,
     rule=(
-        "A target that the node can never hold makes it take all that it can, with no pod "
-        "on it. A pool of maxPods addresses does not grow, whatever the target "
-        f"(agents after v1.16.0, PR 2745 of {UPSTREAM}, January 2024)."
+        "If the node can never reach a target, it takes all addresses that it can, even without a "
+        "pod. A pool of maxPods addresses does not grow, with any target (agents after v1.16.0, "
+        f"PR 2745 of {UPSTREAM}, January 2024)."
     ),
     change="the target that is too high",
     source=f"isDatastorePoolTooLow in pkg/ipamd/ipamd.go of {UPSTREAM}",
@@ -146,10 +146,10 @@ def _target_out_of_reach(facts: Facts) -> Iterator[Found]:
     "not-in-this-agent",
     Severity.WARNING,
     rule=(
-        "An agent that is older than a variable does not read it, and is played here as if "
-        "it did: what follows is that of the newest agent."
+        "An agent that is older than a variable does not read it. The simulation reads it, as the "
+        "newest agent does."
     ),
-    change="the agent's version, or nobody's counting on the variable",
+    change="the agent's version, or do not rely on the variable",
     source=f"the first release of each variable: README of {UPSTREAM}",
 )
 def _not_in_this_agent(facts: Facts) -> Iterator[Found]:

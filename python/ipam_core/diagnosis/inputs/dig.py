@@ -35,15 +35,15 @@ def text(value: Any) -> str:
 
 
 def integer(value: Any, default: int = 0) -> int:
-    """Return a whole number, the default for anything else."""
+    """Return an integer, the default for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def number(holder: dict[str, Any], key: str) -> int:
-    """Return a whole number, 0 where there is none. Raises `InputError` for anything else."""
+    """Return an integer, 0 where there is none. Raises `InputError` for anything else."""
     value = holder.get(key, 0)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{key} is a whole number, not {shown(value)}")
+        raise InputError(f"{key} is an integer, not {shown(value)}")
     return value
 
 

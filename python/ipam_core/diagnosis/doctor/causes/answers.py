@@ -56,12 +56,12 @@ def other_answer(facts: Facts) -> Finding:
     elif latest.code == "Unknown":
         title = f"{latest.api} gets no answer from EC2"
         note = (
-            "The line says why. Look at the way to EC2's endpoint: routes, NAT, VPC endpoint, "
+            "The line says why. Check the path to EC2's endpoint: routes, NAT, VPC endpoint, "
             "security groups, DNS, proxy."
         )
     else:
         title = f"EC2 answers {latest.api if latest.api != 'EC2' else 'a call'} with {latest.code}"
-        note = "EC2's message says what it does not accept: a security group, a subnet, a quota."
+        note = "EC2's message names what it does not accept: a security group, a subnet, a quota."
         if facts.settings.custom_networking:
             note += (
                 " The ENIConfig names both: its subnet must be in the node's zone, its security "
@@ -75,7 +75,7 @@ def other_answer(facts: Facts) -> Finding:
         facts,
         failures,
         title=title,
-        why=f"the agent cannot grow while that goes on ({count(len(recent), 'kind')} of failure)",
+        why=f"the pool cannot grow while this continues ({count(len(recent), 'kind')} of failure)",
         fix=Fix(commands=commands, note=note),
     )
 

@@ -57,7 +57,7 @@ def custom_networking(facts: Facts) -> Finding:
                         '-p \'{"spec":{"subnet":"SUBNET_WITH_ROOM"}}\''
                     ),
                 ),
-                note="New ENIs come from the new subnet; attached ones keep theirs.",
+                note="New ENIs are created in the new subnet; attached ones keep theirs.",
                 change=Change(
                     # Attached ENIs stand in "primary" there, and stay in a full subnet.
                     fault=(room_of("primary", 0), room_of("eniconfig", 0)),
@@ -68,7 +68,7 @@ def custom_networking(facts: Facts) -> Finding:
     return full_node(
         facts,
         "Custom networking: every slot is used on the ENIs that serve pods",
-        "the primary ENI takes a place and serves no pod",
+        "the primary ENI counts towards the limit and serves no pod",
     )
 
 

@@ -78,7 +78,7 @@ def missing_permission(facts: Facts) -> Finding:
         title=title,
         why=_NO_ENI
         if "DescribeSubnets" in apis
-        else "EC2 refuses the call, whatever the subnet has",
+        else "EC2 refuses the call, even if the subnet has room",
         more=(event.last,) if event else (),
         own=event is not None,
         fix=lift(who, _role_in(recent), sorted(apis))
@@ -199,7 +199,7 @@ def throttled(facts: Facts) -> Finding:
         more=_callers(facts),
         fix=Fix(
             commands=tuple(commands),
-            note="The first shows who calls so often. Larger targets need fewer calls.",
+            note="The first command shows who calls so often. Larger targets need fewer calls.",
             change=Change(fault=_failing(failures), mend=({"op": "ec2_heal"},), env=env),
         ),
     )
@@ -271,9 +271,9 @@ def _found_full(facts: Facts, failures: list[Failure], fix: Fix, prefixes: bool)
         title=(
             "The subnet has no free /28 left: it may have free addresses, but not 16 in a row"
             if prefixes
-            else "The subnet has no address left"
+            else "The subnet has no free address"
         ),
-        why="EC2 refuses what the agent asks for; it pauses for 120 s and asks again",
+        why="EC2 refuses the agent's request; the agent pauses for 120 s and asks again",
         fix=fix,
     )
 

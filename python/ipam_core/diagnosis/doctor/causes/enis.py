@@ -198,13 +198,13 @@ def unmanaged(facts: Facts) -> Finding:
                 ),
                 "kubectl -n kube-system rollout restart ds/aws-node",
             ),
-            note="Or detach them. Ask first who put them there.",
+            note="Or detach them. First find out who attached them.",
         )
     )
     return found(
         facts,
         [*facts.unmanaged.values(), *evidence],
-        title=f"{len(facts.unmanaged)} unmanaged ENIs take places that the pool needs",
-        why="the agent leaves them alone and counts their places as taken",
+        title=f"{len(facts.unmanaged)} unmanaged ENIs use up ENIs that the pool needs",
+        why="the agent does not manage them, but they count towards the ENI limit",
         fix=replace(fix, change=Change(freed_places=len(facts.unmanaged))),
     )

@@ -73,7 +73,7 @@ def limits_wrong(facts: Facts) -> Finding:
                 facts,
                 [unknown.counted()],
                 title=f"This agent does not know the instance type: {_named(facts)}",
-                why="without the type's limits it does not know how many ENIs there may be",
+                why="without the type's limits it does not know how many ENIs are allowed",
                 fix=_upgrade(facts),
             ),
             certainty=Certainty.CERTAIN,
@@ -147,7 +147,8 @@ def limits_wrong(facts: Facts) -> Finding:
                         f"The agent counts {pool.per_eni} addresses an ENI (c.maxIPsPerENI), and "
                         f"{limits.instance_type} holds {limits.slots * size}"
                     ),
-                    why="its table of limits is of another release, or the type is another one",
+                    why="its table of limits is from another release, or the type is a different "
+                    "one",
                     fix=_upgrade(facts),
                 ),
                 certainty=Certainty.POSSIBLE,
@@ -157,11 +158,12 @@ def limits_wrong(facts: Facts) -> Finding:
             found(
                 facts,
                 evidence,
-                title="An ENI holds more addresses than the agent knows (its store is out of step)",
-                why="EC2 refuses more addresses for it; the agent then reads what is there",
+                title="An ENI holds more addresses than the agent knows (its store differs from "
+                "EC2)",
+                why="EC2 refuses more addresses for it; the agent then reads the ENI's addresses",
                 fix=Fix(
                     commands=(RESTART.format(node=facts.node or "NODE"),),
-                    note="Agents from v1.7 repair it themselves at the next reconcile (60 s).",
+                    note="Agents from v1.7 fix this themselves at the next reconcile (60 s).",
                 ),
             ),
             certainty=Certainty.LIKELY,
@@ -218,15 +220,15 @@ def not_in_metadata(facts: Facts) -> Finding:
         title="Instance metadata does not answer, or shows no ENI"
         if wrong
         else "A new ENI does not appear in instance metadata",
-        why="the agent cannot compare its store with it, and takes nothing new over"
+        why="the agent cannot compare its store with it, and adds no new addresses"
         if wrong
         else "its addresses count only once metadata shows them; it stays attached",
         fix=Fix(
             commands=(RESTART.format(node=facts.node or "NODE"),),
             note=(
-                "Look why 169.254.169.254 does not answer: too many calls, a proxy, a firewall."
+                "Find out why 169.254.169.254 does not answer: too many calls, a proxy, a firewall."
                 if wrong
-                else "A reconcile takes it over once metadata shows it. If it never does, "
+                else "A reconcile adds it when metadata shows it. If that never happens, "
                 "replace the node."
             ),
             change=None if wrong else Change(fault=({"op": "imds_hide"},), anew=True, delays=True),
@@ -262,7 +264,7 @@ def leaked(facts: Facts) -> Finding:
         failures,
         title=f"{len(stay)} leaked ENIs hold addresses of the subnet",
         why=(
-            "the subnet is full, and these hold addresses for nobody"
+            "the subnet is full, and these ENIs hold addresses that nobody uses"
             if blocks
             else "they do no harm until the subnet is full; the agent fails to delete them"
         ),

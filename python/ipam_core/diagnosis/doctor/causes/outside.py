@@ -80,7 +80,7 @@ def branch_enis(facts: Facts) -> Finding:
             "No place for a trunk ENI is left: pods with security groups get no address",
             "ENABLE_POD_ENI is on, and the node's ENIs took every place before the trunk came",
             ("kubectl drain NODE --ignore-daemonsets --delete-emptydir-data",),
-            "Replace the node: a new one keeps the place from its start.",
+            "Replace the node: a new one keeps room for the trunk from its start.",
         )
     if facts.recent(trunk_failed) or no_trunk:
         assert trunk_failed is not None or no_trunk
@@ -163,7 +163,7 @@ def checkpoint_unwritable(facts: Facts) -> Finding:
         else ("ls -la /var/run/aws-node", "df -h /var/run/aws-node"),
         "Free space on the node's disk (or replace the node): the next try then succeeds."
         if full
-        else "The line says what the file system answered.",
+        else "The line shows the answer of the file system.",
     )
 
 
@@ -197,7 +197,7 @@ def dropped_at_restart(facts: Facts) -> Finding:
             "kubectl -n NAMESPACE delete pod NAME",
         ),
         "Delete each pod that the first command shows: its successor gets an address that the "
-        "agent knows. A pod that it does not show is gone, and nothing is wrong with it.",
+        "agent knows. A pod that it does not show no longer exists, and needs no action.",
     )
 
 
@@ -266,7 +266,7 @@ def refused_although_free(facts: Facts) -> Finding:
         "the refusal has another reason (a pod with a security group, a checkpoint that cannot "
         "be written)",
         ("curl -s localhost:61679/v1/enis", "sudo tail -n 2000 /var/log/aws-routed-eni/ipamd.log"),
-        "Take both on the node while the pods wait, and give them together.",
+        "Run both on the node while pods wait, and give both outputs together.",
     )
 
 

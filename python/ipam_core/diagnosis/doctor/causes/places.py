@@ -146,7 +146,7 @@ def more_places(facts: Facts) -> Fix:
                 "on the cluster's role (CLUSTER_ROLE), not the node's."
             )
     if facts.prefix_mode or (limits is not None and not limits.nitro):
-        notes.append("The type holds no more: more nodes, or a larger type.")
+        notes.append("The type cannot hold more: use more nodes, or a larger type.")
     elif facts.before(FIRST_WITH_PREFIXES):
         notes.append(
             f"Prefix mode would add more, with an agent from v1.9: this one is {facts.version}, "

@@ -68,11 +68,11 @@ def not_started(facts: Facts) -> Finding:
             facts,
             signs,
             Certainty.CERTAIN if agent.starts > _MANY or timed_out else Certainty.LIKELY,
-            "The agent does not come up: its container waits for it in vain",
+            "The agent does not come up: its container waits for it and it never starts",
             "aws-node's container waits until the agent answers on its port; it does not, and "
             "this log does not say why",
             _looks(facts),
-            "Give /var/log/aws-routed-eni/ipamd.log of the node too: it holds the agent's reason.",
+            "Also give /var/log/aws-routed-eni/ipamd.log of the node: it has the agent's reason.",
         )
     return _starts_again(facts, signs)
 
@@ -91,7 +91,7 @@ def _failed(facts: Facts, signs: list[Evidence]) -> Finding:
         signs,
         Certainty.CERTAIN,
         f"The agent does not start: {_short(reason)}",
-        "it ends with this error, and is started again; until then no pod gets an address",
+        "it ends with this error and is started again; until it works no pod gets an address",
         (*commands, *_looks(facts)),
         note,
     )
@@ -109,7 +109,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (
         ("iptables", "xtables"),
         ("iptables on the node fails or is locked by another program. The agent is started again "
-        "by the kubelet; if it goes on, see who holds /run/xtables.lock."),
+        "by the kubelet; if it goes on, find out which process holds /run/xtables.lock."),
         ("sudo fuser -v /run/xtables.lock",),
     ),
     (
@@ -131,7 +131,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     ),
     (
         ("index out of range", "nil pointer", "runtime error", "concurrent map"),
-        "A fault of the agent itself: use another version, newer if there is one.",
+        "This is a fault of the agent: use another version, a newer one if available.",
         (),
     ),
     (
@@ -142,7 +142,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (
         ("instance metadata", "EC2MetadataRequest", "169.254.169.254", "imds", "ec2imds"),
         ("Instance metadata (169.254.169.254) does not answer the agent. Is it enabled for the "
-        "instance? Does a proxy, a firewall or a network policy stand between?"),
+        "instance? Is there a proxy, a firewall or a network policy between?"),
         (("curl -s -m 3 -X PUT http://169.254.169.254/latest/api/token "
          "-H 'X-aws-ec2-metadata-token-ttl-seconds: 60'"),),
     ),
@@ -175,7 +175,7 @@ def _starts_again(facts: Facts, signs: list[Evidence]) -> Finding:
         "has no error",
         _looks(facts),
         "Its first calls after the last line are to AWS: with a role for the service account "
-        "(IRSA) to STS, then to EC2. Look at the way there: routes, NAT, VPC endpoints for sts "
+        "(IRSA) to STS, then to EC2. Check the path there: routes, NAT, VPC endpoints for sts "
         "and ec2, security groups, DNS, proxy. No address is missing: pods wait for the agent.",
     )
 

@@ -124,7 +124,7 @@ def cooling(facts: Facts) -> Finding:
             f"All {pool.cooling} free addresses cool ({settings.cooldown_s:g} s after their pods), "
             "and count as available"
         ),
-        why="the agent believes that it has enough, and has none to give",
+        why="the agent counts enough addresses, but none can be assigned",
         rule=decision.growth_rule(),
         evidence=(
             pool.evidence,
@@ -133,7 +133,8 @@ def cooling(facts: Facts) -> Finding:
         ),
         fix=replace(
             fix,
-            note="Rolling updates release many addresses at once: so many more are kept warm.",
+            note="Rolling updates release many addresses at once: this number is kept warm in "
+            "addition.",
         ),
     )
 
@@ -198,7 +199,7 @@ def _scheduler_full(facts: Facts, event: Evidence) -> Finding:
         why=(
             "the scheduler places no pod there; it counts pods, not addresses"
             if every
-            else "the scheduler finds nodes full; it does not say which"
+            else "the scheduler finds nodes full; it does not name them"
         ),
         evidence=(event, *shown_max_pods(facts), *([facts.pool.evidence] if facts.pool else [])),
         fix=_more_pods(facts),
