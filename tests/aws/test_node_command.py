@@ -258,7 +258,7 @@ def test_pods_of_before_prefix_mode_keep_their_addresses(world, command):
     prefixes = ("--env", "ENABLE_PREFIX_DELEGATION=true")
     status, out, _ = command("plan", "--pods", 20, *prefixes)
     assert status == 0
-    assert "WARM_PREFIX_TARGET=1 is taken" in out
+    assert "WARM_PREFIX_TARGET=1 is used" in out
     assert "Delete" not in out
     assert second not in out
     assert "goes: no pod is on it" in " ".join(command("plan", "--pods", 3, *prefixes)[1].split())
