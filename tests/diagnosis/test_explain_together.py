@@ -1,6 +1,7 @@
 """Advice of `explain` for several types at once: one DaemonSet, and nothing made worse."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -230,8 +231,9 @@ def test_a_change_for_the_better_exits_0(command):
     assert (status, out) == (0, "Nothing changes on m5.large.\n")
 
 
-def test_two_files_are_compared(command, tmp_path):
-    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+def test_two_files_are_compared(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a path too long for a line would be parted
+    old, new = Path("old.yaml"), Path("new.yaml")
     old.write_text("env: {WARM_IP_TARGET: 5}")
     new.write_text("env: {MINIMUM_IP_TARGET: 9}")
     status, out, _ = command(M5, "--values", old, "--compare", new)

@@ -239,9 +239,9 @@ def test_many_subnets_are_one_table_first_and_share_one_time_limit(
 
     limits, real = [], advising.plan_drains
 
-    def plan(report, wanted, *, time_limit_s):
+    def plan(report, wanted, *, time_limit_s, apart):
         limits.append(time_limit_s)
-        return real(report, wanted, time_limit_s=time_limit_s)
+        return real(report, wanted, time_limit_s=time_limit_s, apart=apart)
 
     monkeypatch.setattr(advising, "plan_drains", plan)
     path = write(tmp_path, "many.json", subnets_of(6, 12))
