@@ -58,6 +58,16 @@ def test_a_name_that_is_no_text_is_refused_or_no_name(tmp_path, capsys, key, val
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("value", [True, 7, 1.5, ["10.0.0.0/24"], {"a": 1}], ids=repr)
+def test_a_block_that_is_no_text_is_no_subnet(tmp_path, capsys, value):
+    """Python's ipaddress takes True and 7 for addresses: 0.0.0.1/32 would be reported on."""
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps(subnets_with("CidrBlock", value)))
+    status, out, err = told(capsys, "subnet", "report", file)
+    assert (status, out) == (2, "")
+    assert f"CidrBlock {value!r} is no text" in err
+
+
 @pytest.mark.parametrize("value", [True, None, 7, "x", [7], [None], {"Key": 1}, [{"Key": []}]])
 @pytest.mark.parametrize("key", ["Tags", "TagSet", "State", "Attachment", "Status"])
 def test_tags_and_states_of_any_kind_are_no_traceback(tmp_path, capsys, key, value):

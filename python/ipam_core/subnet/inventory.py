@@ -85,6 +85,8 @@ class Inventory:
             count = subnet.get("AvailableIpAddressCount")
             if not isinstance(count, int | None) or isinstance(count, bool):
                 raise TypeError(f"AvailableIpAddressCount {quoted(count)} is no number")
+            if not _is_ipv6_only(subnet):  # Python's ipaddress would take a number for one
+                _text(subnet, "CidrBlock")
             self.subnets[subnet_id] = subnet
 
     def _add_networkinterfaces(self, entries: list[Any]) -> None:
