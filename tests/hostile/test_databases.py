@@ -88,3 +88,18 @@ def test_what_is_refused_is_left_as_it_is(path, capsys):
     shutil.copyfile(path, copy)
     assert told(capsys, "verify", "--checkpoint", copy)[0] == 1
     assert copy.read_bytes()[100:] == before[100:]
+
+
+@pytest.mark.parametrize("bad", [b"CREATE TABL\x80 address", b"CREATE TABLE \x80\xd0ress"])
+def test_a_definition_that_is_no_text_is_damage(tmp_path, bad):
+    """SQLite's own message quotes it, and Python cannot decode that message."""
+    from ipam_core.checkpoint import Checkpoint
+    from ipam_core.checkpoint.salvage import salvage
+
+    sound, damaged = tmp_path / "sound.db", tmp_path / "damaged.db"
+    with Checkpoint(sound):
+        pass
+    damaged.write_bytes(sound.read_bytes().replace(b"CREATE TABLE address", bad))
+    entries, problems = salvage(damaged)
+    assert entries == []
+    assert problems

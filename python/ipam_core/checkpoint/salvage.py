@@ -42,4 +42,6 @@ def salvage(path: Path) -> tuple[list[Entry], list[str]]:
                         entries.append(Entry.of_row(row))
             except sqlite3.Error as error:
                 problems.append(str(error))
+            except UnicodeDecodeError:  # of SQLite's own message, which quotes the file
+                problems.append("a table's definition is damaged")
         return entries, problems
