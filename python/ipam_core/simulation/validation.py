@@ -18,6 +18,8 @@ from ipam_core.variables import quoted_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Checks = Mapping[str, Callable[[Any, str], Any]]
+
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)?")
 _SECONDS = {"ms": 0.001, "s": 1, None: 1, "m": 60, "h": 3600, "d": 86400}
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
@@ -37,6 +39,41 @@ def known_keys(raw: Mapping[str, Any], known: tuple[str, ...], where: str) -> No
     for key in raw:
         if key not in known:
             raise InputError(f"{where}: unknown key {shown(key)}; known: {', '.join(known)}")
+
+
+def fields(
+    raw: Mapping[str, Any],
+    where: str,
+    checks: Checks,
+    *,
+    required: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Return the values of a mapping, each checked; keys not there are left out."""
+    known_keys(raw, tuple(checks), where)
+    for key in required:
+        if key not in raw:
+            raise InputError(f"{where}: {key} is missing")
+    return {key: checks[key](value, f"{where}: {key}") for key, value in raw.items()}
+
+
+def named(found: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return values by the names of a dataclass's fields."""
+    return {names.get(key, key): value for key, value in found.items()}
+
+
+def unique(names: list[str], what: str) -> list[str]:
+    """Return names that are all different."""
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{what} {name!r} is there twice")
+    return names
+
+
+def known_name(name: str, names: list[str], where: str) -> str:
+    """Return a name that is one of those that there are."""
+    if name not in names:
+        raise InputError(f"{where}: no {shown(name)}; there are {', '.join(names)}")
+    return name
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:

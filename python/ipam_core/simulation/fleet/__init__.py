@@ -1,6 +1,7 @@
 """Many nodes with a workload.
 
-spec.py        a fleet as a value; file.py: its format; bounds.py: the most it may ask for
+spec.py        a fleet as a value; file.py: its format, in parts.py what a served VPC has too;
+               bounds.py: the most it may ask for
 workload_specs.py  where pods come from, as values; pod_events.py: recorded ones
 workloads.py   a process for each; ports.py: what it may do to the fleet
 fleet.py       the scheduler, the kubelet's retries, nodes that come and go

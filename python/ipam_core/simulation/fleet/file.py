@@ -8,22 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam_core import instances
-from ipam_core._subnet import RESERVATION_TYPES, Subnet
-from ipam_core.cloud.latency import Latency
-from ipam_core.cloud.throttling import Bucket
-from ipam_core.errors import InputError, IpamError, UnknownInstanceTypeError
+from ipam_core.errors import InputError
 from ipam_core.simulation.fleet.bounds import check_bounds
+from ipam_core.simulation.fleet.parts import ec2_of, group_of, subnets_of
 from ipam_core.simulation.fleet.pod_events import read_events
-from ipam_core.simulation.fleet.spec import (
-    Autoscale,
-    FaultSpec,
-    FleetSpec,
-    GroupSpec,
-    RolloutSpec,
-    SubnetSpec,
-    check_times,
-)
+from ipam_core.simulation.fleet.spec import FleetSpec, RolloutSpec, SubnetSpec, check_times
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
     Churn,
@@ -34,28 +23,27 @@ from ipam_core.simulation.fleet.workload_specs import (
 from ipam_core.simulation.scenario.spec import EC2_APIS
 from ipam_core.simulation.validation import (
     duration_ns,
+    fields,
     integer,
-    known_keys,
+    known_name,
     mapping,
+    named,
     non_empty,
-    number,
     one_of,
     positive,
     sequence,
     share,
-    shown,
+    unique,
     variable_changes,
-    variables,
 )
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from ipam_core.simulation.fleet.workload_specs import Workload
-
-    Checks = Mapping[str, Callable[[Any, str], Any]]
+    from ipam_core.simulation.validation import Checks
 
 
 def fleet_of(raw: Any, folder: Path) -> FleetSpec:
@@ -63,15 +51,17 @@ def fleet_of(raw: Any, folder: Path) -> FleetSpec:
 
     Raises `InputError`.
     """
-    found = _fields(mapping(raw, "a fleet"), "fleet", _FLEET, required=("nodes", "duration"))
+    found = fields(mapping(raw, "a fleet"), "fleet", _FLEET, required=("nodes", "duration"))
     subnets: tuple[SubnetSpec, ...] = found.get(
         "subnets", (SubnetSpec(subnet_id="subnet", cidr="10.0.0.0/16"),)
     )
-    names = _unique([subnet.subnet_id for subnet in subnets], "subnets: id")
-    groups = tuple(_group(group, f"nodes {n}", names) for n, group in enumerate(found["nodes"], 1))
+    names = unique([subnet.subnet_id for subnet in subnets], "subnets: id")
+    groups = tuple(
+        group_of(group, f"nodes {n}", names) for n, group in enumerate(found["nodes"], 1)
+    )
     if not groups:
         raise InputError("nodes is a list with at least one group")
-    group_names = _unique([group.name for group in groups], "nodes: name")
+    group_names = unique([group.name for group in groups], "nodes: name")
     ec2 = found.get("ec2", {})
     spec = FleetSpec(
         name=found.get("name", "fleet"),
@@ -100,164 +90,6 @@ def fleet_of(raw: Any, folder: Path) -> FleetSpec:
     return spec
 
 
-def _fields(
-    raw: Mapping[str, Any],
-    where: str,
-    checks: Checks,
-    *,
-    required: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Return the values of a mapping, each checked; keys not there are left out."""
-    known_keys(raw, tuple(checks), where)
-    for key in required:
-        if key not in raw:
-            raise InputError(f"{where}: {key} is missing")
-    return {key: checks[key](value, f"{where}: {key}") for key, value in raw.items()}
-
-
-def _named(found: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return values by the names of a dataclass's fields."""
-    return {names.get(key, key): value for key, value in found.items()}
-
-
-def _unique(names: list[str], what: str) -> list[str]:
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{what} {name!r} is there twice")
-    return names
-
-
-def _known(name: str, names: list[str], where: str) -> str:
-    if name not in names:
-        raise InputError(f"{where}: no {shown(name)}; there are {', '.join(names)}")
-    return name
-
-
-# --- subnets, nodes -----------------------------------------------------------------
-
-
-def _subnets(value: Any, where: str) -> tuple[SubnetSpec, ...]:
-    if not sequence(value, where):
-        raise InputError(f"{where} is a list with at least one subnet")
-    return tuple(_subnet(raw, f"{where} {n}") for n, raw in enumerate(value, 1))
-
-
-def _subnet(raw: Any, where: str) -> SubnetSpec:
-    found = _fields(mapping(raw, where), where, _SUBNET, required=("id", "cidr"))
-    spec = SubnetSpec(**_named(found, {"id": "subnet_id"}))
-    try:
-        Subnet(spec.cidr, reservations=spec.reservations).take_addresses(spec.used)  # type: ignore[arg-type]
-    except (IpamError, ValueError, OverflowError) as error:
-        raise InputError(f"{where}: {error}") from error
-    return spec
-
-
-def _reservations(value: Any, where: str) -> tuple[tuple[str, str], ...]:
-    kind = one_of(*RESERVATION_TYPES)
-    checks = {"cidr": non_empty, "type": kind}
-    found = [
-        _fields(mapping(raw, where), where, checks, required=("cidr", "type"))
-        for raw in sequence(value, where)
-    ]
-    return tuple((one["cidr"], one["type"]) for one in found)
-
-
-def _group(raw: Any, where: str, subnets: list[str]) -> GroupSpec:
-    found = _fields(mapping(raw, where), where, _GROUP, required=("count",))
-    types = found.pop("instance_types", ())
-    if bool(types) == ("instance_type" in found):
-        raise InputError(f"{where}: either instance_type or instance_types, a list, is needed")
-    if types:
-        found["instance_type"], *found["more_types"] = types
-        found["more_types"] = tuple(found["more_types"])
-        if found["more_types"] and "autoscale" not in found:
-            raise InputError(f"{where}: instance_types are for an autoscaler to choose from")
-    found.setdefault("name", instances.limits(found["instance_type"]).instance_type)
-    found.setdefault("subnets", tuple(subnets))
-    for name in (*found["subnets"], *filter(None, [found.get("pod_subnet")])):
-        _known(name, subnets, f"{where}: subnet")
-    return GroupSpec(**_named(found, {"join_over": "join_ns"}))
-
-
-def _instance_type(value: Any, where: str) -> str:
-    name = non_empty(value, where)
-    try:
-        instances.limits(name)
-    except UnknownInstanceTypeError as error:
-        raise InputError(f"{where}: {error}") from error
-    return name
-
-
-def _instance_types(value: Any, where: str) -> tuple[str, ...]:
-    return tuple(_instance_type(name, where) for name in _names(value, where))
-
-
-def _names(value: Any, where: str) -> tuple[str, ...]:
-    names = tuple(non_empty(part, where) for part in sequence(value, where))
-    if not names:
-        raise InputError(f"{where} is a list with at least one name")
-    return names
-
-
-def _autoscale(value: Any, where: str) -> Autoscale:
-    found = _fields(mapping(value, where), where, _AUTOSCALE, required=("max",))
-    names = {"max": "most", "boot": "boot_ns", "empty_for": "empty_ns"}
-    return Autoscale(**_named(found, names | {"consolidate_after": "consolidate_ns"}))
-
-
-# --- EC2 ------------------------------------------------------------------------------
-
-
-def _by_api(value: Any, where: str, checks: Checks, required: tuple[str, ...]) -> dict[str, Any]:
-    """Return the checked fields of each API that is named."""
-    return {
-        one_of(*EC2_APIS)(api, where): _fields(
-            mapping(raw, f"{where}: {api}"), f"{where}: {api}", checks, required=required
-        )
-        for api, raw in mapping(value, where).items()
-    }
-
-
-def _latencies(value: Any, where: str) -> dict[str, Latency]:
-    checks = {"median": duration_ns, "p99": duration_ns}
-    found = {}
-    for api, one in _by_api(value, where, checks, ("median",)).items():
-        try:
-            found[api] = Latency(one["median"] / NS, one.get("p99", one["median"]) / NS)
-        except ValueError as error:
-            raise InputError(f"{where}: {api}: {error}") from error
-    return found
-
-
-def _throttling(value: Any, where: str) -> dict[str, Bucket] | None:
-    if value is False:
-        return None
-    buckets = _by_api(
-        value, where, {"burst": number, "per_second": number}, ("burst", "per_second")
-    )
-    return {api: Bucket(one["burst"], one["per_second"]) for api, one in buckets.items()}
-
-
-def _faults(value: Any, where: str) -> tuple[FaultSpec, ...]:
-    return tuple(
-        FaultSpec(
-            **_named(
-                _fields(mapping(raw, f"{where} {n}"), f"{where} {n}", _FAULT, required=_FAULTY),
-                {"from": "from_ns", "until": "until_ns"},
-            )
-        )
-        for n, raw in enumerate(sequence(value, where), 1)
-    )
-
-
-def _probability(value: Any, where: str) -> float:
-    return number(value, where, at_most=1)
-
-
-def _ec2(value: Any, where: str) -> dict[str, Any]:
-    return _fields(mapping(value, where), where, _EC2)
-
-
 # --- workloads, rollouts ----------------------------------------------------------------
 
 
@@ -266,64 +98,22 @@ def _workload(raw: Any, where: str, groups: list[str], folder: Path) -> Workload
     where = f"{where} ({kind})"
     make, required, checks = _WORKLOADS[kind]
     given = {key: value for key, value in raw.items() if key != "kind"}
-    found = _fields(given, where, checks, required=required)
+    found = fields(given, where, checks, required=required)
     if "nodes" in found:
-        _known(found["nodes"], groups, f"{where}: nodes")
+        known_name(found["nodes"], groups, f"{where}: nodes")
     if kind == "csv":
         return Trace(events=read_events(folder / found["file"], where))
-    workload: Workload = make(**_named(found, _FIELDS))
+    workload: Workload = make(**named(found, _FIELDS))
     return workload
 
 
 def _rollout(raw: Any, where: str, groups: list[str]) -> RolloutSpec:
-    found = _fields(mapping(raw, where), where, _ROLLOUT, required=("at", "env"))
+    found = fields(mapping(raw, where), where, _ROLLOUT, required=("at", "env"))
     if "nodes" in found:
-        _known(found["nodes"], groups, f"{where}: nodes")
-    return RolloutSpec(**_named(found, {"at": "at_ns", "nodes": "group", "down": "down_ns"}))
+        known_name(found["nodes"], groups, f"{where}: nodes")
+    return RolloutSpec(**named(found, {"at": "at_ns", "nodes": "group", "down": "down_ns"}))
 
 
-_SUBNET: Checks = {
-    "id": non_empty,
-    "cidr": non_empty,
-    "zone": non_empty,
-    "tag": non_empty,
-    "used": integer,
-    "reservations": _reservations,
-}
-_AUTOSCALE: Checks = {
-    "max": positive,
-    "boot": duration_ns,
-    "empty_for": duration_ns,
-    "consolidate_after": duration_ns,
-}
-_GROUP: Checks = {
-    "name": non_empty,
-    "instance_type": _instance_type,
-    "instance_types": _instance_types,
-    "count": integer,
-    "subnets": _names,
-    "env": variables,
-    "max_pods": positive,
-    "join_over": duration_ns,
-    "pod_subnet": non_empty,
-    "autoscale": _autoscale,
-}
-_FAULT: Checks = {
-    "api": one_of(*EC2_APIS),
-    "code": non_empty,
-    "message": non_empty,
-    "times": positive,
-    "probability": _probability,
-    "from": duration_ns,
-    "until": duration_ns,
-}
-_FAULTY = ("api", "code")
-_EC2: Checks = {
-    "latency": _latencies,
-    "throttling": _throttling,
-    "faults": _faults,
-    "metadata_lag": duration_ns,
-}
 _ROLLOUT: Checks = {
     "at": duration_ns,
     "env": variable_changes,
@@ -336,9 +126,9 @@ _FLEET: Checks = {
     "duration": duration_ns,
     "measure_from": duration_ns,
     "seed": integer,
-    "subnets": _subnets,
+    "subnets": subnets_of,
     "nodes": sequence,
-    "ec2": _ec2,
+    "ec2": ec2_of(EC2_APIS),
     "workloads": sequence,
     "rollouts": sequence,
 }
