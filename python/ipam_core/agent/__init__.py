@@ -1,0 +1,8 @@
+"""The agent, running: what a CNI plugin and an operator speak to in place of ipamd.
+
+    protocol/    the messages and services of its gRPC interface, for both sides
+    places.py    where its socket and its log are, unless told
+    server.py    gRPC on a unix socket: health, reflection, limits
+
+Needs the extra `agent`. May import: diagnosis, and below.
+"""

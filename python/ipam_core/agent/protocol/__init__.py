@@ -1,0 +1,19 @@
+"""The agent's gRPC interface, as the VPC CNI has it.
+
+    rpc.proto     its services and messages
+    rpc_pb2.py    the messages in Python, generated (tools/generate_rpc.py)
+    services.py   the services: handlers for a server, calls for a client
+    client.py     what a CNI plugin does: ask an agent
+
+Needs the extra `agent`. May import: errors, and below.
+"""
+
+from __future__ import annotations
+
+from ipam_core.errors import MissingExtraError
+
+try:
+    import google.protobuf  # noqa: F401
+    import grpc  # noqa: F401
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("agent", "the agent's gRPC interface") from missing
