@@ -7,7 +7,7 @@ Questions:      `explain`, `diagnose`, `simulate`, `tune`
 Rules:          `VPC_CNI`, the real agent's; `IPAM_CORE`, better ones; `Policy`
 
 Every error is an `IpamError` (`ipam_core.errors`). Each name is loaded when first used, so
-that importing the package costs next to nothing.
+that importing the package is fast.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ MOVED = {
     "ipam_core.simulation.timeline": "ipam_core.simulation.scenario.timeline",
     "ipam_core.simulation.workloads": "ipam_core.simulation.fleet.workload_specs",
 }
-"""Modules of 0.1.0 that the API reference listed, and where they are now. Gone after 0.2."""
+"""Modules of 0.1.0 that the API reference listed, and where they are now. Removed after 0.2."""
 
 
 def loader_of(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
@@ -106,12 +106,12 @@ class _MovedModule:
 
 
 class MovedModules:
-    """Finds modules by their old names. Asked only for what nothing else finds."""
+    """Finds modules by their old names. Called only for modules that nothing else finds."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return where a module of an old name is now, None for every other."""
+        """Return where a module of an old name is now; None for any other name."""
         del path, target
         if name not in MOVED:
             return None

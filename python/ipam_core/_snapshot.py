@@ -1,12 +1,12 @@
-"""The envelope of a DataStore's snapshot: what it is, which version, and whether it is whole.
+"""The envelope of a DataStore's snapshot: what it is, which version, and whether it is intact.
 
     bytes 0-7    b"ipamcore"
     bytes 8-9    version, big-endian
     bytes 10-13  CRC-32 of the rest, big-endian
     the rest     JSON, UTF-8; `DataStore.snapshot` says what is in it
 
-JSON because a reader can check each value, which `restore` does: no input can do more
-than be refused.
+It is JSON because a reader can check each value, which `restore` does: the worst that an input
+can do is to be refused.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def unseal(snapshot: bytes) -> dict[str, Any]:
 
 
 def _plain(value: Sandbox | Eni) -> Any:
-    """Return a value as JSON has it; a sandbox of which only the digest is known, as that."""
+    """Return a value as JSON; a sandbox with no known names as its digest."""
     if isinstance(value, Eni):
         return asdict(value)
     if not (value.container_id or value.ifname or value.network):
@@ -54,5 +54,5 @@ def _plain(value: Sandbox | Eni) -> Any:
 
 
 def sandbox_named(names: list[str] | str) -> Sandbox:
-    """Return the sandbox that these name."""
+    """Return the sandbox with these names."""
     return Sandbox.from_digest(bytes.fromhex(names)) if isinstance(names, str) else Sandbox(*names)

@@ -1,9 +1,9 @@
-"""Text of JSON or YAML as documents: the one reader of both for every input that may be either.
+"""Text of JSON or YAML as documents: the one reader for every input that may be either.
 
-A small file can hold much: YAML's aliases repeat what they name, and a few letters of
-JSON make an object of many bytes. So what a document may hold is bounded here, before
-it is built: its length, how many values it has with every alias written out, and how
-deep they are nested. Each bound is far above what the agent, kubectl or AWS print.
+A small file can hold much: YAML aliases repeat what they name, and a few letters of JSON make
+an object of many bytes. So the limits are checked here, before a document is built: its
+length, how many values it has with every alias written out, and how deep they are nested. Each
+bound is far above what the agent, kubectl or AWS print.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_VALUES = 4_000_000
 MOST_YAML_VALUES = 500_000
 """Values of a YAML document, with every alias written out; reading takes 5 microseconds each."""
 DEEPEST = 64
-"""Lists and mappings in each other. A Kubernetes object has fewer than 20."""
+"""Levels of nested lists and mappings. A Kubernetes object has fewer than 20."""
 
 
 def read_text(path: Path, most: int = LARGEST) -> str:
@@ -40,7 +40,7 @@ def read_text(path: Path, most: int = LARGEST) -> str:
 
 
 def text_of(stream: IO[bytes], most: int = LARGEST) -> str:
-    """Return what is left of a stream as text, without a byte order mark.
+    """Return the rest of a stream as text, without a byte order mark.
 
     UTF-8, or UTF-16 as PowerShell's `>` writes it. Reads at most one byte more than `most`.
 
@@ -53,7 +53,7 @@ def text_of(stream: IO[bytes], most: int = LARGEST) -> str:
     name, encoding = "UTF-8", "utf-8-sig"
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name, encoding = "UTF-16", "utf-16"
-    elif content[:2].count(0) == 1:  # without a mark: one of the first two bytes is 0
+    elif content[:2].count(0) == 1:  # without a byte order mark one of the first two bytes is 0
         name, encoding = "UTF-16", "utf-16-be" if content[0] == 0 else "utf-16-le"
     try:
         return content.decode(encoding)
@@ -64,12 +64,12 @@ def text_of(stream: IO[bytes], most: int = LARGEST) -> str:
 def load_documents(text: str, *, each_key_once: bool = False) -> list[Any]:
     """Return the documents in `text` that are not null: one of JSON, or any number of YAML.
 
-    JSON goes first: it is faster, and may have tabs between its tokens, which YAML may not.
-    Of a key that a mapping has twice, the last counts; with `each_key_once` it is refused,
-    as whoever wrote the file by hand meant both.
+    JSON is tried first: it is faster, and may have tabs between its tokens, which YAML may
+    not. If a mapping has a key twice, the last counts. With `each_key_once` it is refused: the
+    author of a file written by hand meant both.
 
     Raises:
-        InputError: neither, in one line that says where; or beyond the bounds above.
+        InputError: neither, in one line that names the place; or beyond the bounds above.
     """
     try:
         documents = [load_json(text, each_key_once=each_key_once)]
@@ -82,9 +82,9 @@ def load_json(text: str, *, each_key_once: bool = False) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        InputError: more values, or nested deeper, or a longer number, than allowed; with
+        InputError: more values, deeper nesting or a longer number than allowed; with
             `each_key_once` a key that an object has twice.
-        json.JSONDecodeError: not JSON; a `ValueError` that says where.
+        json.JSONDecodeError: not JSON; a `ValueError` that names the place.
     """
     _check_values(sum(map(text.count, ",[{")), MOST_VALUES)
     once = {"object_pairs_hook": _of_pairs} if each_key_once else {}
@@ -92,9 +92,9 @@ def load_json(text: str, *, each_key_once: bool = False) -> Any:
 
 
 def load_json_values(text: str) -> Iterator[Any]:
-    """Yield the values of a text that holds one or more of JSON, one after the other.
+    """Yield the values of a text that holds one or more JSON values.
 
-    Raises as `load_json`, where the value in question is reached.
+    Raises as `load_json`, when it reaches the value in question.
     """
     _check_values(sum(map(text.count, ",[{")), MOST_VALUES)
     decoder = json.JSONDecoder()
@@ -122,7 +122,7 @@ def _of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _decoded(decode: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return what a decoder makes of its arguments, within the bounds."""
+    """Return what a decoder returns for its arguments, within the bounds."""
     try:
         document = decode(*arguments, **options)
     except RecursionError:
@@ -148,8 +148,8 @@ def _decoded(decode: Callable[..., Any], *arguments: Any, **options: Any) -> Any
 def _load_yaml(text: str, each_key_once: bool) -> list[Any]:
     import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
 
-    # The loader in C is five times as fast; that it calls itself for each level of nesting
-    # does no harm once the depth is known.
+    # The loader in C is five times as fast. It calls itself for each level of nesting, which
+    # is safe because the depth was checked.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         if each_key_once:
@@ -167,10 +167,11 @@ def _load_yaml(text: str, each_key_once: bool) -> list[Any]:
 def _check_yaml(yaml: Any, events: Any) -> None:
     """Refuse a stream of YAML events whose documents would be too large or too deep.
 
-    Cost: one pass. An alias counts as all that it names, which is never built to be counted.
+    Cost: one pass. An alias counts as all that it names; the values are counted without being
+    built.
     """
     sizes: dict[str, int] = {}
-    opened: list[tuple[str | None, int]] = []  # the anchor of each, and the values before it
+    opened: list[tuple[str | None, int]] = []  # its anchor, and the number of values before it
     n_values = 0
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -199,7 +200,7 @@ def _check_keys(yaml: Any, events: Any) -> None:
     kind_of = yaml.resolver.Resolver().resolve
     lists: set[tuple[str, str]] = set()  # stands for the keys of a list, which has none
     opened = [lists]
-    is_key = [False]  # whether what comes next in each is a key
+    is_key = [False]  # whether the next value in each is a key
     for event in events:
         if isinstance(event, yaml.CollectionEndEvent):
             opened.pop()

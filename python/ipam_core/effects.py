@@ -1,10 +1,9 @@
-"""What a node asks of the world, as values: EC2 calls, metadata reads, checkpoint access.
+"""What a node asks for, as values: EC2 calls, metadata reads, checkpoint access.
 
-A step of a node (`ipam_core.node`) is a generator of these. Whoever drives it
-carries each one out and sends the reply back, or throws the error in. `api`
-names the EC2 call behind an effect; None is not an EC2 call. The reply of each
-effect is in its docstring; `ipam_core.replies` refuses any other. Sources: the EC2
-API reference, and pool-rules sections 5 and 6 (docs/rules.md).
+A step of a node (`ipam_core.node`) is a generator of these. A driver carries each one out and
+sends the reply back, or throws the error in. `api` names the EC2 call behind an effect; None
+is not an EC2 call. The reply of each effect is in its docstring; `ipam_core.replies` refuses
+any other. Sources: the EC2 API reference, and pool-rules sections 5 and 6 (docs/rules.md).
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ T = TypeVar("T")
 
 
 class Effect:
-    """One thing asked of the world."""
+    """One call or read that a node asks for."""
 
     __slots__ = ()
     api: ClassVar[str | None] = None
 
 
 Step = Generator[Effect, Any, T]
-"""A step of a node: yields effects, is sent their replies, returns a T."""
+"""A step of a node: yields effects, receives their replies, returns a T."""
 
 
 # --- replies --------------------------------------------------------------------
@@ -56,7 +55,7 @@ class EniDescription:
     prefixes: tuple[str, ...] = ()
     ipv6_prefixes: tuple[str, ...] = ()
     attachment_id: str | None = None
-    instance_id: str | None = None  # what it is attached to
+    instance_id: str | None = None  # the instance that it is attached to
     interface_type: str = "interface"  # or "trunk", "efa", "efa-only"
     status: str = "in-use"  # or "available"
     description: str = ""
@@ -90,7 +89,7 @@ class CheckpointEntry:
     address: str
     pod: str | None = None
     assigned_ago_s: float = 0.0
-    released_ago_s: float | None = None  # not None: released so long ago, and held by nobody
+    released_ago_s: float | None = None  # not None: released so long ago, and held by no sandbox
 
 
 # --- addresses --------------------------------------------------------------------
@@ -156,7 +155,7 @@ class CreateEni(Effect):
 
     @property
     def count(self) -> int:
-        """Addresses or prefixes asked for beside the primary address; in IPv6 one address."""
+        """Addresses or prefixes asked for, without the primary address. IPv6: one address."""
         return int(self.ipv6) or self.n_addresses or self.n_prefixes
 
 
@@ -180,7 +179,7 @@ class AttachEni(Effect):
 
 @dataclass(frozen=True, slots=True)
 class DeleteWithInstance(Effect):
-    """Have EC2 delete the ENI when the instance goes. Reply: None."""
+    """Have EC2 delete the ENI when the instance is terminated. Reply: None."""
 
     api: ClassVar[str] = "ModifyNetworkInterfaceAttribute"
     eni_id: str
@@ -245,7 +244,7 @@ class DescribeSubnets(Effect):
     api: ClassVar[str] = "DescribeSubnets"
 
 
-# --- the node's surroundings --------------------------------------------------------
+# --- metadata, Kubernetes, checkpoint -----------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +274,7 @@ class ReadCheckpoint(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ForgetAssignments(Effect):
-    """Strike assignments from the checkpoint, unless others hold the addresses. Reply: None."""
+    """Remove assignments from the checkpoint, unless others hold the addresses. Reply: None."""
 
     held: tuple[tuple[str, Sandbox], ...]
 

@@ -29,7 +29,7 @@ def _as_it_was(kind: type[IpamError], args: tuple[Any, ...]) -> IpamError:
 
 
 class PoolExhaustedError(IpamError):
-    """No address can be given now: none is free, or those that are still cool."""
+    """No address can be given now: all are assigned or cooling."""
 
     def __init__(self, *, total: int, assigned: int, cooling: int) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class PoolExhaustedError(IpamError):
 
 
 class NotReadyError(IpamError):
-    """The node has not started: nobody answers a pod yet. The kubelet asks again."""
+    """The node has not started and answers no pod yet. The kubelet asks again."""
 
     def __init__(self) -> None:
         super().__init__("the node has not started: its assignments are not restored yet")
@@ -74,7 +74,7 @@ class UnknownAddressError(IpamError):
 
 
 class DuplicateError(IpamError):
-    """What is added is there already."""
+    """What is added is already there."""
 
     def __init__(self, kind: str, value: str) -> None:
         super().__init__(f"{kind} {value} is there already")
@@ -83,7 +83,7 @@ class DuplicateError(IpamError):
 
 
 class AddressInUseError(IpamError):
-    """What is to be removed or taken holds an assignment, or is another's, or cools."""
+    """What is to be removed or taken is assigned, belongs to another, or is cooling."""
 
     def __init__(self, what: str, n_assigned: int = 1, *, n_cooling: int = 0) -> None:
         state = "is cooling" if n_cooling else f"is in use ({n_assigned} assigned)"
@@ -112,7 +112,7 @@ class ForkedError(IpamError):
 
 
 class SnapshotError(IpamError):
-    """A snapshot cannot be restored: not one, damaged, or of another version."""
+    """Bytes that cannot be restored: no snapshot, damaged, or of another version."""
 
 
 # --- the subnet ---------------------------------------------------------------
@@ -205,15 +205,15 @@ class ThrottledError(CloudError):
 
 
 class DeniedError(CloudError):
-    """The credentials do not allow the call, or are no longer good."""
+    """The credentials do not allow the call, or have expired."""
 
 
 class NotFoundError(CloudError):
-    """What the call names does not exist."""
+    """The resource that the call names does not exist."""
 
 
 class ReplyError(CloudError):
-    """What answered an effect makes no sense; `effect` is the effect's name, `reply` what came."""
+    """The reply to an effect is not valid; `effect` is the effect's name, `reply` the reply."""
 
     def __init__(self, effect: object, why: str, reply: object) -> None:
         name = type(effect).__name__
@@ -223,14 +223,14 @@ class ReplyError(CloudError):
 
 
 class UnreachableError(CloudError):
-    """No answer that tells what was done: refused, timed out, cut off, a server's fault."""
+    """No answer, so it is unknown what was done: refused, timed out, cut off, a server error."""
 
 
 # --- durable state ------------------------------------------------------------
 
 
 class CheckpointError(IpamError):
-    """The checkpoint cannot be read or written; `path` says which."""
+    """The checkpoint cannot be read or written; `path` is its file."""
 
     def __init__(self, path: object, why: str) -> None:
         super().__init__(f"checkpoint {path}: {why}")
@@ -246,9 +246,9 @@ class CheckpointWriteError(CheckpointError):
 
 
 class NotRestoredError(CheckpointError):
-    """The checkpoint holds an address for a sandbox that the store knows nothing of.
+    """The checkpoint holds an address for a sandbox that the store does not know.
 
-    Restore the store from its checkpoint first; nothing is given out before.
+    Restore the store from its checkpoint first; no address is assigned before that.
     """
 
     def __init__(self, path: object, address: str, sandbox: object) -> None:
@@ -262,7 +262,7 @@ class CheckpointBusyError(CheckpointError):
 
 
 class CheckpointDamagedError(CheckpointError):
-    """What was read is not what was written; `problems` names every place found."""
+    """What was read is not what was written; `problems` lists all that was found."""
 
     def __init__(self, path: object, problems: tuple[str, ...]) -> None:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -1,4 +1,4 @@
-"""What the /28 blocks of a subnet amount to: a score, and what it means in a word."""
+"""The fragmentation of a subnet's /28 blocks: a score, and its meaning in one word."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from ipam_core.instances import HOST_NETWORK_PODS, MAX_IPV4_PER_ENI, InstanceLim
 def read_descriptions(text: str) -> dict[str, InstanceLimits]:
     """Return the limits of each type in what `aws ec2 describe-instance-types` prints.
 
-    JSON or YAML; several answers after each other, and a list of types as `--query
-    'InstanceTypes[]'` gives, too. Whether a type can carry a trunk ENI EC2 does not say: it
-    is the table's, True for a type that is not in it.
+    JSON or YAML; also several answers one after the other, and a list of types as `--query
+    'InstanceTypes[]'` gives. EC2 does not report whether a type can carry a trunk ENI: the
+    value is the table's, True for a type that is not in it.
 
     Raises:
         InputError: no such description in it, or one that lacks a number; it is named.

@@ -1,8 +1,8 @@
 """What each EC2 instance type allows: ENIs, addresses on each, network cards, pods.
 
-The table is package data, `data/instance-limits.csv`; where it is from and how old it
-is stands beside it in `data/instance-limits.json`. It is read when first asked for, and
-kept as lines by name: a look-up parses its own line only.
+The table is package data, `data/instance-limits.csv`; its source and date are in
+`data/instance-limits.json`. It is read at the first look-up and kept as lines by name: a
+look-up parses only its own line.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ipam_core.errors import InputError, UnknownInstanceTypeError
 if TYPE_CHECKING:
     from ipam_core.settings import Settings
 
-MAX_IPV4_PER_ENI = 64  # the most of any type; the store keeps an ENI's slots in one 64-bit word
+MAX_IPV4_PER_ENI = 64  # the highest of all types; the store keeps an ENI's slots in one 64-bit word
 ADDRESSES_PER_PREFIX = 16  # a /28: all of them usable by pods
 HOST_NETWORK_PODS = 2  # aws-node and kube-proxy: they count as pods and use no pod address
 FEW_VCPUS = 30
-"""Up to so many vCPUs AWS's max-pods calculator allows 110 pods, above them 250."""
+"""AWS's max-pods calculator allows 110 pods up to this number of vCPUs, 250 above it."""
 MOST_PODS_FEW_VCPUS, MOST_PODS_MANY_VCPUS = 110, 250
 BY_HAND = "given"
-"""The type's name of limits given by hand without one."""
+"""The name of the type for limits given by hand."""
 _MOST_ENIS = 64
 _GIVEN = ("enis", "ips", "vcpus", "cards", "nitro", "trunk", "name")
 
@@ -42,7 +42,7 @@ class InstanceLimits:
         enis_per_network_card: ENIs of each network card, by card index.
         default_network_card: the card of the primary ENI.
         max_pods: the kubelet's `maxPods` that AWS publishes for it: with secondary IPs.
-        vcpus: its vCPUs; None where nobody publishes them.
+        vcpus: its vCPUs; None where they are not published.
         trunking: whether it can carry a trunk ENI, by the VPC resource controller's table;
             True for a type that is not in it, as the agent takes it.
 
@@ -104,7 +104,7 @@ class MaxPods:
     """The kubelet's `maxPods` for a type and settings, and by which rule.
 
     Attributes:
-        value: what a node usually has if nobody sets it by hand.
+        value: what a node usually has if it is not set by hand.
         rule: where `value` is from, in words for people.
         calculated: what AWS's max-pods calculator gives; with pod ENIs it is the
             calculator's rule on one ENI fewer, because the trunk takes its place.
@@ -121,10 +121,10 @@ def max_pods(limits: InstanceLimits, settings: Settings | None = None) -> MaxPod
     """Return the kubelet's usual `maxPods` for a type under the agent's settings.
 
     With secondary IPs a node takes what its image computes (nodeadm, `eni-max-pods.txt`):
-    ENIs x (addresses of an ENI - 1) + 2, whatever MAX_ENI, custom networking and the trunk
-    take away; `calculated` counts those. In prefix mode and with IPv6 nodes are given what
-    the calculator says, which managed node groups set: at most 110 up to 30 vCPUs, 250
-    above. Where the vCPUs are not known, 110 counts.
+    ENIs x (addresses of an ENI - 1) + 2. That does not subtract what MAX_ENI, custom
+    networking and the trunk take; `calculated` does. In prefix mode and with IPv6 nodes are
+    given what the calculator says, which managed node groups set: at most 110 up to 30 vCPUs,
+    250 above. Where the vCPUs are not known, the limit is 110.
 
     Source: max-pods-calculator.sh and nodeadm of awslabs/amazon-eks-ami; EKS user guide,
     "Choose an optimal Amazon EC2 node instance type". Cost: constant.
@@ -157,7 +157,7 @@ class TableSource:
         file: the one in it that holds the limits.
         agent_version: the agent's release.
         as_of: year and month.
-        newer: what of the table is not from that file, and where it is from.
+        newer: which parts of the table are not from that file, and their sources.
     """
 
     repository: str
@@ -171,9 +171,9 @@ class TableSource:
 def limits(name: str) -> InstanceLimits:
     """Return what the instance type `name` allows.
 
-    Limits may be given by hand in its place, as `enis=4,ips=15,vcpus=8` (`parse_limits`): so
-    a type that is not in the table can be named wherever a type is. Costs one line parsed,
-    and a look-up from then on; the first call of all reads the table.
+    In place of a name, limits may be given by hand, as `enis=4,ips=15,vcpus=8`
+    (`parse_limits`), for a type that is not in the table. Cost: one line is parsed at the
+    first call for a type, then a look-up; the very first call reads the table.
 
     Raises:
         UnknownInstanceTypeError: no such type in the table; it names the nearest.
@@ -286,7 +286,7 @@ def _parse(line: str) -> InstanceLimits:
 
 
 def _nearest(name: str) -> tuple[str, ...]:
-    """Return up to three names that `name` may mean: of its family, if there is one."""
+    """Return up to three names similar to `name`: of its family, if there is one."""
     from difflib import get_close_matches  # noqa: PLC0415  (needed only where a name is wrong)
 
     wanted = name.strip().lower()

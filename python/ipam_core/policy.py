@@ -1,7 +1,7 @@
 """Which rules a node follows: the agent's own, or better ones, switch by switch.
 
-The switches are section 8 of the rules (docs/rules.md); each names the upstream
-issue that shows the fault it mends.
+The switches are section 8 of the rules (docs/rules.md); each names the upstream issue that
+shows the fault it fixes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Policy:
     know_full_subnet: bool = False
     """Understand every wording with which EC2 says that a subnet is full (#3105).
 
-    Where the code is another, `FULL_SUBNET_WORDING` tells.
+    Under another code, `FULL_SUBNET_WORDING` in the message decides.
     """
     keep_cooldown: bool = False
-    """Cooldown survives a restart (#1188)."""
+    """Addresses continue to cool after a restart (#1188)."""
     keep_unattached: bool = False
-    """A checkpoint's assignment of an address that is not attached is kept aside (#3876)."""
+    """A checkpoint's assignment of an unattached address is kept (#3876)."""
     ask_before_forgetting: bool = False
     """EC2 is asked before an ENI is forgotten that instance metadata does not show."""
     keep_on_refusal: bool = False

@@ -1,4 +1,4 @@
-"""The target rules: from a pool's counts and settings to what the agent decides.
+"""The target rules: from a pool's counts and settings to the agent's decision.
 
 Pure: no time, no I/O, no randomness. `decide` is the one place where the rules of
 pool-rules sections 1 and 4 (docs/rules.md) are written; the agent's source for
@@ -30,11 +30,11 @@ class Counts(Protocol):
 
     @property
     def assigned(self) -> int:
-        """Those of pods."""
+        """Assigned to pods."""
 
     @property
     def cooling(self) -> int:
-        """Those that were released and are not free yet."""
+        """Released and not free yet."""
 
     @property
     def prefixes(self) -> int:
@@ -42,15 +42,15 @@ class Counts(Protocol):
 
     @property
     def free_prefixes(self) -> int:
-        """Those of which no address is in use."""
+        """Prefixes with no address in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolView:
     """All that a decision depends on, as one value.
 
-    `slots` is what an ENI holds beside its primary address: secondary IPs, or
-    prefixes in prefix mode. The counts are those of `PoolStats`.
+    `slots` is what an ENI holds in addition to its primary address: secondary IPs, or prefixes
+    in prefix mode. The counts are those of `PoolStats`.
     """
 
     settings: Settings
@@ -63,8 +63,8 @@ class PoolView:
     cooling: int = 0
     prefixes: int = 0
     free_prefixes: int = 0
-    waiting: int = 0  # pods that were refused and wait; only better rules look at it
-    peak_in_use: int = 0  # most in use within the release delay; only better rules look at it
+    waiting: int = 0  # pods that were refused and wait; only better rules use it
+    peak_in_use: int = 0  # most in use within the release delay; only better rules use it
 
     @classmethod
     def of(
@@ -96,7 +96,7 @@ class PoolView:
         )
 
     def losing(self, total: int, prefixes: int, free_prefixes: int) -> PoolView:
-        """Return the view as it would be without so many addresses and prefixes."""
+        """Return the view with this number of addresses and prefixes less."""
         return replace(
             self,
             total=self.total - total,
@@ -107,15 +107,15 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What the rules make of a view, with the terms that led there.
+    """What the rules decide for a view, with the terms of the decision.
 
     `short` and `over` are addresses, or prefixes in prefix mode (on a card above 0
     `over` is addresses all the same); both are 0 without IP targets. `want` is what
     a growing step asks for on attached ENIs, `want_new_eni` on a new one, `want_addresses`
-    where secondary IPs must do in prefix mode; `give_back`
-    is what a shrinking step may give back; the three are in addresses, or prefixes
-    in prefix mode. `to_spare` addresses could go without the pool being low; `kept` are
-    those of the release delay. `enis_to_spare` says that the counts allow freeing an ENI.
+    secondary IPs instead of prefixes in prefix mode; `give_back` is what a shrinking step may
+    give back; the three are in addresses, or prefixes in prefix mode. `to_spare` addresses
+    could be given back without making the pool low; `kept` are those of the release delay.
+    `enis_to_spare` says that the counts allow freeing an ENI.
     """
 
     view: PoolView
@@ -173,7 +173,7 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     """
     settings = view.settings
     prefix_mode = view.prefix_mode
-    # Cards above 0 use fixed targets whatever the settings say (section 1).
+    # Cards above 0 use fixed targets, not the settings (section 1).
     default_card = view.network_card == 0
     warm_ip = settings.warm_ip_target if default_card else 1
     minimum_ip = settings.minimum_ip_target if default_card else 1
@@ -183,7 +183,7 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     in_use = in_use_of(view.assigned, view.cooling, policy)
     available = view.total - in_use
 
-    # What was in use within the release delay may be wanted again.
+    # Addresses in use within the release delay may be needed again.
     kept = max(view.peak_in_use - in_use, 0) if policy.release_delay_s else 0
     waiting = view.waiting if policy.grow_when_exhausted else 0
 
@@ -211,7 +211,7 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
         want_addresses = max(1, missing, unserved)
         give_back = over if targets_defined else max(view.free_prefixes - warm, 0)
         if policy.release_delay_s and not targets_defined:
-            # Nothing whose loss would make the pool low, and be asked for again at once.
+            # Give back nothing that the pool would need, and ask for, again at once.
             give_back = min(give_back, to_spare // size)
         high = give_back > 0
     else:
@@ -247,10 +247,10 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
 
 
 class Decider:
-    """The rules for one kind of node, remembering what they made of counts met before.
+    """The rules for one kind of node, with the decisions for counts seen before.
 
-    A node's counts come back again and again, and `decide` is pure: the second time costs
-    a look-up. `decider` gives nodes of one kind the same one.
+    A node's counts often repeat, and `decide` is pure: the second time costs a look-up.
+    `decider` gives nodes of one kind the same one.
     """
 
     _MOST_KEPT = 4096
@@ -315,7 +315,7 @@ def decider(
 
 
 def in_use_of(assigned: int, cooling: int, policy: Policy) -> int:
-    """Return how many addresses no pod can have now, as a policy counts."""
+    """Return how many addresses no pod can have now, as the policy counts them."""
     return assigned if policy.cooling_is_available else assigned + cooling
 
 

@@ -1,9 +1,9 @@
 """What a reply to an effect must be: the one place where a node's input is validated.
 
 A cloud, a metadata service, Kubernetes and a checkpoint are outside: their replies may be
-None, lack a field, or hold an address that is none. A node's steps see only replies that
-have the form which `ipam_core.effects` documents. Anything else is a `ReplyError` with the
-effect's name, at the place where the error of a failed call would be.
+None, lack a field, or hold an address that is not valid. A node's steps see only replies that
+have the form which `ipam_core.effects` documents. Any other reply raises a `ReplyError` with
+the effect's name, where the error of a failed call would be raised.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def _network(text: str) -> object:
 
 @lru_cache(maxsize=16_384)
 def _parses(parse: Callable[[str], object], text: str) -> bool:
-    """Return whether a text parses. Kept: a node reads the same addresses every minute."""
-    if "%" in text:  # a zone is of one host, and no part of an address
+    """Return whether a text parses. Cached: a node reads the same addresses every minute."""
+    if "%" in text:  # a zone is valid on one host only, and not part of an address
         return False
     try:
         parse(text)
@@ -176,20 +176,20 @@ FIELDS: dict[type, dict[str, tuple[Callable[[Any], bool], str]]] = {
         "released_ago_s": (_or_none(_is_age), f"seconds from 0 to {MOST_AGE_S:g}, or None"),
     },
 }
-"""Of each value that a reply holds, every field: what it must be, as a check and in words."""
+"""For every field of each value in a reply: what it must be, as a check and in words."""
 
 
 class Replies:
     """Validates the replies to one node. It remembers each ENI's primary address.
 
-    Cost: one look-up for an address that was met before.
+    Cost: one look-up for an address that was seen before.
     """
 
     def __init__(self) -> None:
         self._primary: dict[str, str] = {}
 
     def checked(self, step: Step[T]) -> Step[T]:
-        """Yield a step's effects, and let it have only replies that make sense."""
+        """Yield a step's effects, and send it only valid replies."""
         try:
             effect = next(step)
             while True:
@@ -208,7 +208,7 @@ class Replies:
     def validate(self, effect: Effect, reply: Any) -> Any:
         """Return a reply in its documented form. Raises `ReplyError`.
 
-        What answers an effect whose reply is None is dropped.
+        The reply to an effect that documents None is dropped.
         """
         check = _CHECKS.get(type(effect))
         return None if check is None else check(self, effect, reply)
@@ -285,7 +285,7 @@ class Replies:
     def _entries(self, effect: fx.ReadCheckpoint, reply: Any) -> Any:
         return _values(effect, fx.CheckpointEntry, reply)
 
-    # --- what is more than one field ----------------------------------------------------
+    # --- rules for more than one field --------------------------------------------------
 
     def _refuse_primary(
         self, effect: Effect, eni_id: str, cidrs: Sequence[str], reply: object
@@ -315,7 +315,7 @@ def _values(effect: Effect, kind: type[T], reply: Any) -> tuple[T, ...]:
 
 
 def _value(effect: Effect, kind: type[T], value: Any) -> T:
-    """Return a value whose every field is what it must be."""
+    """Return a value after checking each of its fields."""
     if type(value) is not kind:
         raise ReplyError(effect, f"not {kind.__name__}", value)
     for name, (check, words) in FIELDS[kind].items():

@@ -1,7 +1,7 @@
 """The agent's settings: environment variables, read exactly as the agent reads them.
 
-A variable that holds what the agent cannot use never fails here, as it does not fail
-there: the agent goes on with a default, and a `SettingWarning` says so.
+A variable whose value the agent cannot use is no error here, as it is none there: the agent
+uses a default, and a `SettingWarning` reports it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingWarning:
-    """A variable whose value does not do what it seems to say, and what the agent makes of it."""
+    """A variable whose value does not do what it seems to say; `effect` is what it does."""
 
     variable: str
     value: str
@@ -43,10 +43,9 @@ class SettingWarning:
 class Settings:
     """The settings of one node's agent that decide about its pool of addresses.
 
-    The defaults are those of an agent with no variable set, but `enable_ipv4`: every
-    published manifest sets it, and without it the agent does not start.
-    `warnings` tells what was odd where the settings were read; it takes no part in
-    comparisons.
+    The defaults are those of an agent with no variable set, except `enable_ipv4`: every
+    published manifest sets it, and without it the agent does not start. `warnings` are the
+    problems found where the settings were read; comparisons ignore them.
 
     Raises:
         ValueError: a target or the cooldown is negative, or `max_eni` below 1.
@@ -82,7 +81,7 @@ class Settings:
 
     @property
     def ip_targets_defined(self) -> bool:
-        """Whether WARM_IP_TARGET or MINIMUM_IP_TARGET rules, and WARM_ENI_TARGET does not."""
+        """Whether WARM_IP_TARGET or MINIMUM_IP_TARGET decides, and WARM_ENI_TARGET does not."""
         return self.warm_ip_target != 0 or self.minimum_ip_target != 0
 
     @classmethod
@@ -91,17 +90,17 @@ class Settings:
     ) -> Self:
         """Return the settings that an agent with these environment variables has.
 
-        Variables that no setting reads are left alone. Values are read as the agent reads
-        them: integers by Go's `strconv.Atoi`, booleans by `strconv.ParseBool`; what does
-        not parse, or is out of range, is the default, and a warning. `unknown` holds
-        variables that are set to something not known here, and where that something is
-        kept: each is taken as unset, with a warning.
+        Variables that no setting reads are ignored. Values are read as the agent reads them:
+        integers by Go's `strconv.Atoi`, booleans by `strconv.ParseBool`. A value that does not
+        parse, or is out of range, gives the default and a warning. `unknown` holds variables
+        whose values are not known here, with the place where each is kept: each is treated as
+        unset, with a warning.
 
         The rules: pkg/ipamd/ipamd.go (`getWarmIPTarget` and its neighbours) and
         utils/utils.go (`GetBoolAsStringEnvVar`) of aws/amazon-vpc-cni-k8s v1.23.
 
         Raises:
-            TypeError: a value is no string.
+            TypeError: a value is not a string.
         """
         found: dict[str, Any] = {}
         odd: list[SettingWarning] = []
@@ -141,8 +140,9 @@ class Settings:
     def from_helm_values(cls, text: str) -> Self:
         """Return the settings that the chart aws-vpc-cni gives with these values (YAML or JSON).
 
-        The chart's own `env` holds where the values say nothing, and is not the agent's
-        defaults: it sets WARM_PREFIX_TARGET=1. A null takes a variable of the chart away.
+        A variable that is not in the values has the value of the chart's own `env`, which
+        differs from the agent's defaults: it sets WARM_PREFIX_TARGET=1. A null removes a
+        variable of the chart.
 
         Raises:
             InputError: neither JSON nor YAML, or not values of the chart.
@@ -154,7 +154,7 @@ class Settings:
         """Return the settings of the EKS add-on vpc-cni.
 
         `text` is what `aws eks describe-addon` prints, or its `configurationValues` alone
-        (YAML or JSON). Where it says nothing the add-on is taken to set what the chart sets.
+        (YAML or JSON). A variable that is not in it has the value that the chart sets.
 
         Raises:
             InputError: neither JSON nor YAML, another add-on, or not its configuration.
@@ -171,7 +171,8 @@ class Settings:
         `Settings.from_env(settings.to_env()) == settings`.
 
         Raises:
-            ValueError: the cooldown is not an integer number of seconds; the agent knows no other.
+            ValueError: the cooldown is not an integer number of seconds; the agent accepts no
+            other.
         """
         if self.cooldown_s % 1:
             raise ValueError(f"cooldown_s={self.cooldown_s}: the agent takes whole seconds")
@@ -190,7 +191,7 @@ def problems(settings: Settings, *, nitro: bool = True) -> tuple[str, ...]:
     `nitro` says whether the node's type can have prefixes (`InstanceLimits.nitro`).
 
     The rules: `isConfigValid` in pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s v1.23, which
-    stops at the first; here are all of them.
+    stops at the first; this returns all.
     """
     found = []
     if settings.enable_ipv4 == settings.enable_ipv6:
@@ -206,7 +207,7 @@ def problems(settings: Settings, *, nitro: bool = True) -> tuple[str, ...]:
 
 
 def _integer(variable: str, text: str) -> tuple[float | None, str]:
-    """Return the value that the agent has for an integer variable, and what is odd about it."""
+    """Return the value that the agent uses for an integer variable, and a warning if any."""
     default = _default(variable)
     value = _atoi(text)
     if value is None:
@@ -220,22 +221,22 @@ def _integer(variable: str, text: str) -> tuple[float | None, str]:
 
 
 def _boolean(variable: str, text: str) -> tuple[bool, str]:
-    """Return the value that the agent has for a boolean variable, and what is odd about it."""
+    """Return the value that the agent uses for a boolean variable, and a warning if any."""
     if text in _TRUE or text in _FALSE:
         return text in _TRUE, ""
-    # Unset, ENABLE_IPv4 is taken for true, as every manifest has it; the agent's own is false.
+    # Unset, ENABLE_IPv4 is true here, as in every manifest; the agent's own default is false.
     default = variable != "ENABLE_IPv4" and bool(_default(variable))
     return default, f"not true or false; the agent uses {_shown(default)}"
 
 
 def _misspelt(variable: str) -> str:
-    """Return what to say of a variable that is most likely a slip of a known one, else ''."""
+    """Return a warning for a variable that is probably a misspelled known one, else ''."""
     meant = _BY_LOWER_CASE.get(variable.lower()) or near_miss(variable)
     return f"not read by the agent, which knows {meant}" if meant else ""
 
 
 def _atoi(text: str) -> int | None:
-    """Return the integer that Go's `strconv.Atoi` makes of `text`, None where it fails."""
+    """Return the integer that Go's `strconv.Atoi` reads in `text`, None if it fails."""
     match = _INTEGER.fullmatch(text)
     if not match or len(match["digits"]) > _INT64_DIGITS:
         return None
@@ -246,7 +247,7 @@ def _atoi(text: str) -> int | None:
 def _cooldown(period: int) -> tuple[int, str]:
     """Return IP_COOLDOWN_PERIOD in seconds as `time.Duration(period) * time.Second` has it.
 
-    That product wraps round at 64 bits. Under a negative one no address ever cools
+    That product overflows at 64 bits. If it is negative, no address ever cools
     (`inCoolingPeriod` in upstream's pkg/ipamd/datastore/data_store.go), as under 0.
     """
     wrapped_ns = (period * _NS_PER_S + _INT64) % (2 * _INT64) - _INT64

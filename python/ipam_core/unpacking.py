@@ -1,7 +1,7 @@
-"""Compressed streams, tar and zip archives, read as they come, never unpacked onto a disk.
+"""Compressed streams, tar and zip archives, read as streams, never unpacked to a disk.
 
-A few kilobytes may unpack to terabytes, and a header of an archive may ask for gigabytes
-of memory. So what one `Unpacker` gives out is bounded. No name in an archive is a path.
+A few kilobytes may unpack to terabytes, and a header of an archive may ask for gigabytes of
+memory. So the output of one `Unpacker` is bounded. No name in an archive is used as a path.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 2 << 30
 """Bytes that one unpacker gives out. A node's bundle has some hundred MB of logs."""
 MOST_MEMBERS = 20_000
-"""Entries of an archive that are looked at."""
+"""The most entries of an archive that are read."""
 DAMAGE = (
     EOFError,
     zlib.error,
@@ -32,7 +32,7 @@ DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
 )
-"""What reading raises where a stream or an archive is cut off or damaged."""
+"""The errors of reading a stream or an archive that is cut off or damaged."""
 
 ZIP = b"PK\x03\x04"
 """The first bytes of a zip archive."""
@@ -44,7 +44,7 @@ _OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
-"""By the first bytes of a stream, what opens it."""
+"""By the first bytes of a stream, the function that opens it."""
 _NAMES = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -53,26 +53,26 @@ _NAMES = (
     tarfile.GNUTYPE_LONGLINK,
 )
 _LONGEST_NAME = 1 << 16
-"""Bytes of a header that names a member, or describes it: all of it is held in memory."""
+"""The most bytes of a header that names or describes a member: it is held in memory."""
 
 
 class Unpacker:
-    """Opens streams and archives that are in each other, up to `MOST_BYTES` in all."""
+    """Opens nested streams and archives, up to `MOST_BYTES` in all."""
 
     def __init__(self) -> None:
         self._left = MOST_BYTES
 
     def unzipped(self, stream: IO[bytes]) -> io.BufferedReader[Any]:
-        """Return what a gzip stream holds: all of it up to where it is damaged.
+        """Return the content of a gzip stream, up to a damaged place.
 
         Reading raises `InputError` beyond the bound, and `DAMAGE`.
         """
         return self._opened(gzip.GzipFile(fileobj=stream))
 
     def unpacked(self, stream: IO[bytes], head: bytes) -> io.BufferedReader[Any] | None:
-        """Return what a stream that starts with `head` holds, None where it is not compressed.
+        """Return the content of a stream that starts with `head`, None if it is not compressed.
 
-        gzip, bzip2 and xz. Reading raises as with `unzipped`.
+        Formats: gzip, bzip2 and xz. Reading raises as with `unzipped`.
         """
         for magic, opener in _OPENERS.items():
             if head.startswith(magic):
@@ -80,7 +80,7 @@ class Unpacker:
         return None
 
     def zip_members(self, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes] | str]]:
-        """Yield the name and content of each file in a zip: why, where it cannot be read.
+        """Yield the name and content of each file in a zip; the reason, where it cannot be read.
 
         A stream that cannot seek is held in memory. Raises `InputError` beyond the bounds,
         and `DAMAGE`.
@@ -99,7 +99,7 @@ class Unpacker:
                     continue
                 try:
                     yield member.filename, self._opened(archive.open(member))
-                except (RuntimeError, NotImplementedError) as error:  # a password, an odd method
+                except (RuntimeError, NotImplementedError) as error:  # password, method
                     yield member.filename, f"{error}; unpack it first"
 
     def _opened(self, plain: Any) -> io.BufferedReader[Any]:
@@ -108,7 +108,7 @@ class Unpacker:
     def members(self, stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
         """Yield the name and content of each regular member of an archive; read one by one.
 
-        A sparse member, whose size is only claimed, is passed over. Raises `InputError`
+        A sparse member, whose size is not real, is skipped. Raises `InputError`
         where there are more than `MOST_MEMBERS`, and `DAMAGE`.
         """
         n_members = 0
@@ -151,7 +151,7 @@ class _Unzipped(io.RawIOBase):
 
 
 class _Header(tarfile.TarInfo):
-    """A header of an archive. Python's own reader takes a damaged one for the end."""
+    """A header of an archive. Python's own reader treats a damaged one as the end."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:

@@ -1,4 +1,4 @@
-"""The environment variables that a setting reads, by what they hold; and which may be shown."""
+"""The environment variables that a setting reads, by type of value; and which may be printed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ OTHER_VARIABLES = frozenset(
         "VPC_CNI_VERSION",
     }
 )
-"""Names that the agent or its init container reads and that are no slip of another."""
+"""Names that the agent or its init container reads: they are not misspelled."""
 SINCE = {
     "MINIMUM_IP_TARGET": (1, 6, 0),
     "ENABLE_POD_ENI": (1, 7, 0),
@@ -98,8 +98,8 @@ _SECRET = re.compile("SECRET|PASSW|TOKEN|CREDENTIAL|PRIVATE|ACCESS_?KEY|API_?KEY
 def is_shown(name: str) -> bool:
     """Return whether the value of a variable may be printed.
 
-    An environment holds more than the agent reads, credentials too: only variables that
-    the agent knows are shown, and none whose name looks like a secret's.
+    An environment holds more than the agent reads, also credentials: only variables that the
+    agent knows are printed, and none whose name looks like that of a secret.
     """
     return name in ADDRESS_VARIABLES | OTHER_VARIABLES and not _SECRET.search(name)
 
@@ -110,15 +110,15 @@ def shown_variables(env: Mapping[str, T]) -> dict[str, T]:
 
 
 def quoted_value(name: str, value: Any) -> str:
-    """Return a variable's value as an error quotes it: of one that may not be shown, its type."""
+    """Return a variable's value as an error quotes it; the type, if it may not be printed."""
     return quoted(value) if is_shown(name) else f"a value of type {type(value).__name__}"
 
 
 def near_miss(name: str) -> str:
-    """Return the variable that an unknown name is most likely a slip of, "" where none is near.
+    """Return the variable that an unknown name probably means, "" where none is similar.
 
-    One that differs only in case is no near miss: the agent knows it by that name only, and
-    `Settings` says so.
+    One that differs only in case is not similar: the agent knows it by that name only, and
+    `Settings` reports it.
     """
     if name in ADDRESS_VARIABLES or name in OTHER_VARIABLES:
         return ""

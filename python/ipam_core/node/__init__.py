@@ -3,19 +3,19 @@
     node.py        `Node`: pods, and when a step is due
     state.py       `NodeState`: stores, timers, questions; the steps below take it
     idle.py        when the next pool check could do something
-    cards.py       in which order the network cards are looked at
+    cards.py       in which order the network cards are checked
     start.py       the start: take over what is attached, grow once
     grow.py        more addresses on attached ENIs, or one more ENI
     shrink.py      give addresses back; free an ENI; drain the other mode's
     reconcile.py   compare with metadata and EC2, believe EC2
-    attach.py      put an attached ENI into the store; shared by the above
+    attach.py      put an attached ENI into the store; the steps share it
     excluded.py    ENIs whose subnet is tagged for no pods
     subnets.py     which subnets may be used
-    tries.py       how often what is tried, and the waits between
+    tries.py       how often each call is tried, and the waits between
     unattached.py  assignments whose addresses are not attached
     leaks.py       delete ENIs that no node owns any more
     waiting.py     pods that were refused and try again
-    timers.py      what passes with time alone: pauses, ages, intervals
+    timers.py      what depends on time alone: pauses, ages, intervals
 
 The node does no I/O and reads no clock of its own: see `ipam_core.effects`. None of the files
 but node.py imports `Node`. May import: effects, replies, and below.

@@ -55,8 +55,8 @@ def is_primary(attached: AttachedEni) -> bool:
 def describe(node: NodeState, attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
     """Ask EC2 about ENIs; return the descriptions by id.
 
-    Metadata lags: an ENI that EC2 says is gone is left out and the others asked for again;
-    other failures are tried again too. Raises the `CloudError` of the last try. In
+    Metadata lags: an ENI that EC2 does not find is left out, and the others are asked for
+    again. Other failures are tried again too. Raises the `CloudError` of the last try. In
     IMDS-only mode EC2 is not asked: each ENI is a plain one without tags.
     """
     attached = tuple(attached)
@@ -86,7 +86,7 @@ def names(error: CloudError, eni_id: str) -> bool:
 def note_unmanaged(
     node: NodeState, attached: Iterable[AttachedEni], described: dict[str, EniDescription]
 ) -> Step[None]:
-    """Note which ENIs are not the agent's to manage, by their tags and types.
+    """Note which ENIs the agent does not manage, by their tags and types.
 
     Unmanaged are ENIs tagged no_manage=true and, where MANAGE_UNTAGGED_ENI is false, those
     without both a no_manage tag and this instance's id; the primary ENI never is. EFA-only
@@ -112,9 +112,9 @@ def note_unmanaged(
 
 
 def managed(node: NodeState, attached: Iterable[AttachedEni]) -> list[AttachedEni]:
-    """Return the ENIs that are the agent's to manage; count the others anew, by card.
+    """Return the ENIs that the agent manages; count the others again, by card.
 
-    ENIs on cards without a store are nobody's.
+    ENIs on cards without a store are not managed.
     """
     node.n_unmanaged = [0] * len(node.stores)
     found = []
@@ -150,7 +150,7 @@ def cards_with_a_store(
 def tag_eni(
     node: NodeState, attached: AttachedEni, described: dict[str, EniDescription]
 ) -> Step[None]:
-    """Give an ENI that the agent takes over the node's tags that it lacks; none to a trunk.
+    """Add the node's missing tags to an ENI that the agent takes over; none to a trunk.
 
     Raises the `CloudError` of the fifth try.
     """
@@ -167,7 +167,7 @@ def tag_eni(
 def set_up(node: NodeState, attached: AttachedEni, kind: str = "interface") -> Step[None]:
     """Enter an attached ENI into its card's store, with all that it holds.
 
-    `kind` is its interface type; an ENI that this node made is a plain one. Raises
+    `kind` is its interface type; an ENI that this node created is a plain one. Raises
     `CloudError` where EC2 does not say whether its subnet is excluded, or gives no IPv6
     prefix: the ENI is in the store then, and has no address.
     """
@@ -221,9 +221,9 @@ def add_cidrs(
     addresses: Iterable[str] = (),
     prefixes: Iterable[str] = (),
 ) -> None:
-    """Add addresses and prefixes to an ENI; those that are there already are left alone.
+    """Add addresses and prefixes to an ENI; skip those that it has already.
 
-    Addresses that were kept aside go back to their sandboxes at once.
+    Unattached addresses that are kept for sandboxes are assigned to them again at once.
     """
     for address in addresses:
         try:
@@ -231,7 +231,7 @@ def add_cidrs(
         except DuplicateError:
             continue
         except CapacityError as error:
-            node.note_failure(error)  # once others have gone, a reconcile finds it
+            node.note_failure(error)  # when others have gone, a reconcile finds it
             break
     for prefix in prefixes:
         try:

@@ -1,4 +1,4 @@
-"""ENIs whose subnet is tagged for no pods: what becomes of the addresses that they hold.
+"""ENIs whose subnet is tagged for no pods: what happens to the addresses that they hold.
 
 Source: pkg/ipamd/ipamd.go (checkAndHandleAllENIExclusion, cleanupExcludedENI) and
 pkg/ipamd/datastore/data_store.go (UnassignPodIPAddress, deallocateEmptyCIDR); pool-rules
@@ -53,9 +53,9 @@ def note_released(node: NodeState, released: Iterable[Assignment]) -> None:
 
 
 def drop_emptied(node: NodeState) -> None:
-    """Drop from the stores what stayed empty long enough; EC2 is told nothing.
+    """Drop from the stores what stayed empty long enough; EC2 is not called.
 
-    A reconcile takes it over again. The agent's counter of prefixes goes on counting it.
+    A reconcile takes it over again. The agent's counter of prefixes still counts it.
     """
     now_ns = node.clock_ns()
     while node.emptied and node.emptied[0].due_ns <= now_ns:
@@ -70,7 +70,7 @@ def drop_emptied(node: NodeState) -> None:
             else:
                 store.remove_address(eni_id, cidr)
         except IpamError:
-            continue  # a pod has it again, or it went
+            continue  # a pod has it again, or it is gone
 
 
 def give_back_emptied(node: NodeState) -> Step[None]:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def grow(node: NodeState, card: int) -> Step[None]:
     """Grow a card's pool by one step.
 
-    Raises the `CloudError` of AssignPrivateIpAddresses that ended the step, unless it
-    means that the subnet is full: that starts the pause. An ENI that cannot be had
+    Raises the `CloudError` of AssignPrivateIpAddresses that ended the step, unless it means
+    that the subnet is full: that starts the pause. An ENI that cannot be created or attached
     raises nothing.
     """
     if not (yield from may_change_enis(node)) or node.pausing():
@@ -69,14 +69,14 @@ def _grow_attached(node: NodeState, card: int) -> Step[bool]:
         if not (eni := store.eni(eni_id)).trunk
         and not (eni.primary and node.settings.custom_networking)
     }
-    if not growable:  # a look that does nothing draws nothing: it may be left out
+    if not growable:  # a check that changes nothing draws no random number: it may be left out
         return False
     for eni_id in [eni_id for eni_id in store.turns() if eni_id in growable]:
         n_slots = node.slots - store.eni_stats(eni_id, node.clock_ns()).slots_used
         try:
             addresses, prefixes = yield from _assign(node, card, eni_id, n_slots)
         except AddressLimitError:
-            # The store is out of step with EC2: take over what the ENI truly holds.
+            # The store is out of step with EC2: take over what the ENI really holds.
             (truth,) = yield DescribeEnis((eni_id,))
             addresses = () if node.prefix_mode and not node.falls_back else truth.addresses
             prefixes = truth.prefixes if node.prefix_mode else ()
@@ -84,7 +84,7 @@ def _grow_attached(node: NodeState, card: int) -> Step[bool]:
             if node.settings.enable_subnet_discovery and node.says_subnet_full(error):
                 continue
             raise
-        if eni_id in store:  # it may have gone while EC2 was asked
+        if eni_id in store:  # it may be gone since the call to EC2
             attach.add_cidrs(node, store, eni_id, addresses, prefixes)
         return True
     return False
@@ -113,7 +113,7 @@ def _assign(
 def _assign_or_one(
     ask: type[AssignPrivateIps | AssignPrefixes], eni_id: str, count: int
 ) -> Step[tuple[str, ...]]:
-    """Ask for `count`; where that fails, ask once more for 1, even if it was 1."""
+    """Ask for `count`; if that fails, ask once more for 1, even if it was 1."""
     cidrs: tuple[str, ...]
     try:
         cidrs = yield ask(eni_id, count)
@@ -125,10 +125,10 @@ def _assign_or_one(
 
 
 def add_eni(node: NodeState, card: int) -> Step[None]:
-    """Create, attach and take over one ENI; what fails half way is undone.
+    """Create, attach and take over one ENI; undo what was done where a later call fails.
 
-    Raises the `CloudError` that prevented it, having started the pause where creating
-    or attaching met a full subnet.
+    Raises the `CloudError` of the call that failed. If the subnet was full for creating or
+    attaching, the pause starts first.
     """
     config: EniConfig | None = None
     if node.settings.custom_networking:
@@ -202,9 +202,9 @@ def _wait_for_metadata(
 ) -> Step[AttachedEni]:
     """Wait until metadata shows the ENI on its card with its addresses; return what it shows.
 
-    After the last try an ENI that shows some secondary IPs, or more than one prefix,
-    is taken as it is. Raises `UnreachableError` otherwise; the ENI stays attached, for
-    a reconcile to find.
+    After the last try an ENI that shows some secondary IPs, or more than one prefix, is
+    accepted as it is. Otherwise raises `UnreachableError`. The ENI stays attached, and a
+    reconcile finds it.
     """
     seen: AttachedEni | None = None
     n_seen = 0

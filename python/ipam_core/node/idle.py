@@ -1,9 +1,9 @@
-"""An idle node: when its next pool check could do something, and what those before it leave.
+"""An idle node: when its next pool check could do something, and its state after those before.
 
-A pool check that did nothing is followed by others that do nothing, until a pod comes or goes
-or `until_ns` has passed; a reconcile that found nothing, by others that find nothing until
-the node changes something. So a simulator need not make them: it asks when the next one
-matters, and has the node caught up as if they had been made.
+After a pool check that did nothing, the next ones do nothing either, until a pod comes or goes
+or `until_ns` has passed. After a reconcile that found nothing, the next ones find nothing
+until the node changes something. So a simulator can leave them out: it asks when the next one
+matters, and then brings the node into the state as if they had run.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ RECONCILE_PERIOD_NS = -(-(RECONCILE_INTERVAL_S * NS + 1) // PERIOD_NS) * PERIOD_
 
 
 def would_idle(node: NodeState) -> bool:
-    """Return whether a pool check now would do nothing at all, at a fraction of its cost.
+    """Return whether a pool check now would do nothing, at a fraction of its cost.
 
-    False may be wrong: only the check itself tells then. It notes what a check notes.
+    False may be wrong: then only the check itself gives the answer. It notes what a check
+    notes.
     """
     if not node.changes_pool:
         return True
@@ -50,7 +51,7 @@ def would_idle(node: NodeState) -> bool:
 
 
 def idles_until_pods_change(node: NodeState) -> bool:
-    """Return whether pool checks do nothing however late, until a pod comes or goes.
+    """Return whether pool checks do nothing, at any time, until a pod comes or goes.
 
     False may be wrong. Cost: that of a look-up for each card.
     """
@@ -59,7 +60,7 @@ def idles_until_pods_change(node: NodeState) -> bool:
     policy = node.policy
     if node.falls_back or policy.release_delay_s or not policy.cooling_is_available:
         return False
-    if node.emptied or (policy.grow_when_exhausted and node.waiting):  # it may cease to
+    if node.emptied or (policy.grow_when_exhausted and node.waiting):  # this may end
         return False
     for card in node.cards:
         decision = node.decide(card)
@@ -71,9 +72,9 @@ def idles_until_pods_change(node: NodeState) -> bool:
 def until_ns(node: NodeState, *, reconciles: bool = False) -> int | None:
     """Return when a pool check may do more than the last one, which did nothing; None: never.
 
-    `reconciles`: a reconcile may find something, so that the check before the next one
-    counts too. The answer holds as long as no pod comes or goes and nobody else changes the
-    node: time alone does nothing before then. Cost: O(network cards).
+    `reconciles`: a reconcile may find something, so that the check before the next one counts
+    too. The answer is valid as long as no pod comes or goes and nothing else changes the node:
+    time alone changes nothing before then. Cost: O(network cards).
     """
     now_ns = node.clock_ns()
     due_ns = node.timers.next_ns(now_ns)
@@ -82,7 +83,7 @@ def until_ns(node: NodeState, *, reconciles: bool = False) -> int | None:
     if node.policy.grow_when_exhausted and (ends_ns := node.waiting.ends_ns()) is not None:
         due_ns = _earliest(due_ns, ends_ns)
     for card, store in enumerate(node.stores):
-        # Cooling alone decides nothing for the agent but whether an ENI may be freed.
+        # For the agent, cooling decides only whether an ENI may be freed.
         if not node.policy.cooling_is_available or shrink.may_spare_eni(
             node, card, node.decide(card)
         ):
@@ -99,10 +100,10 @@ def until_ns(node: NodeState, *, reconciles: bool = False) -> int | None:
 def catch_up(node: NodeState, checked_ns: int, next_ns: int, *, reconciles: bool = False) -> int:
     """Leave a node as the pool checks after `checked_ns` and before `next_ns` would have.
 
-    These are the times of two checks, whole periods apart; those between are left out, and
-    each would have noted what is in use and let go what had cooled by then. Unless
-    `reconciles`, the reconciles between found nothing. Return the time of the last check left
-    out, `checked_ns` without one.
+    These are the times of two checks, an integer number of periods apart; those between are
+    left out. Each of them would have noted what is in use and freed what had cooled by then.
+    Unless `reconciles`, the reconciles between found nothing. Return the time of the last
+    check left out, `checked_ns` without one.
     """
     last_ns = next_ns - PERIOD_NS
     if last_ns <= checked_ns:
@@ -120,7 +121,7 @@ def catch_up(node: NodeState, checked_ns: int, next_ns: int, *, reconciles: bool
 
 
 def tick_ns(from_ns: int, least_ns: int) -> int:
-    """Return the first time at or after `least_ns` that is whole periods after `from_ns`."""
+    """Return the first time at or after `least_ns` that is n periods after `from_ns`."""
     return from_ns + max(-(-(least_ns - from_ns) // PERIOD_NS), 0) * PERIOD_NS
 
 

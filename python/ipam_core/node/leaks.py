@@ -1,4 +1,4 @@
-"""Delete ENIs that were made for a node and belong to none any more.
+"""Delete ENIs that were created for a node that no longer exists.
 
 Source: pool-rules section 5, "Leaked ENIs"; pkg/awsutils/awsutils.go
 (getLeakedENIs, cleanUpLeakedENIs).
@@ -28,7 +28,7 @@ LEAKED_AFTER_S = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleanup:
-    """What one run did: the ENIs deleted, and those dated so that a later run can tell."""
+    """What one run did: the ENIs deleted, and those that got a date for a later run."""
 
     deleted: tuple[str, ...]
     tagged_created_at: tuple[str, ...]
@@ -37,8 +37,8 @@ class Cleanup:
 def clean(node: NodeState, now_s: float) -> Step[Cleanup]:
     """Run the task once; `now_s` is wall-clock time (Unix seconds).
 
-    Where the search fails nothing is found; an ENI that cannot be deleted or tagged is
-    left for the next run. Failures are noted.
+    If the search fails, nothing is found; an ENI that cannot be deleted or tagged stays for
+    the next run. Failures are noted.
     """
     leaked: list[str] = []
     deleted: list[str] = []
@@ -65,7 +65,7 @@ def clean(node: NodeState, now_s: float) -> Step[Cleanup]:
 
 
 def _tried(node: NodeState, effect: Effect, tries: Tries) -> Step[bool]:
-    """Return whether EC2 did it in the end; an ENI that is gone already is deleted."""
+    """Return whether EC2 did it after all tries; an ENI that is already gone is deleted."""
     try:
         yield from persist(node, effect, tries)
     except NotFoundError:
@@ -77,7 +77,7 @@ def _tried(node: NodeState, effect: Effect, tries: Tries) -> Step[bool]:
 
 
 def _created_s(eni: EniDescription) -> float | None:
-    """Return when the ENI was created (Unix seconds), None where its tag does not say.
+    """Return when the ENI was created (Unix seconds), None without a readable tag.
 
     The tag is a time as in RFC 3339, to the agent as to Go's `time.RFC3339`.
     """

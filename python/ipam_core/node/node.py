@@ -21,14 +21,13 @@ T = TypeVar("T")
 class Node(NodeState):
     """One node's address pool under a policy.
 
-    `start`, `adjust` and `reconcile` are steps to be driven (`ipam_core.cloud.drive`, or a
-    simulator); `add_pod` and `remove_pod` answer at once and never call EC2. After
-    each effect a step looks at the stores afresh, so pods may come and go while a
-    call is under way.
+    `start`, `adjust` and `reconcile` are steps. A driver runs them: `ipam_core.cloud.drive`,
+    or a simulator. `add_pod` and `remove_pod` answer at once and never call EC2. After each
+    effect a step reads the stores again, so pods may come and go during a call.
 
     `max_pods` is the node's pod capacity; left out, the kubelet's usual value
-    (`instances.max_pods`). `clock_ns` gives monotonic nanoseconds. `seed` decides whatever
-    the real agent leaves to Go's map order. `nitro` overrides the instance table.
+    (`instances.max_pods`). `clock_ns` gives monotonic nanoseconds. `seed` decides what the
+    real agent leaves to Go's map order. `nitro` overrides the instance table.
     """
 
     # --- pods ---------------------------------------------------------------
@@ -37,10 +36,10 @@ class Node(NodeState):
         """Assign an address out of the first network card that has one.
 
         Idempotent for a sandbox. Cost: constant, no call. Raises `PoolExhaustedError`
-        when nothing can be given; the pod then waits until it is served, or has not asked
-        for a minute: with a new sandbox each time, as runtimes do. Raises `NotReadyError`
-        before the start is done: what the checkpoint holds would be given away. Source:
-        pool-rules sections 1 and 3.
+        when no address can be given. The pod then waits until it is served, or until it has
+        not asked for a minute. It may ask with a new sandbox each time, as runtimes do. Raises
+        `NotReadyError` before the start is done: an address that the checkpoint holds could be
+        given to another pod. Source: pool-rules sections 1 and 3.
         """
         now_ns = self._answering()
         if len(self.served) > 1:
@@ -68,10 +67,10 @@ class Node(NodeState):
     def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
         """Assign one address out of every network card, or none at all.
 
-        Idempotent for a sandbox. Raises `PoolExhaustedError` when a card has none; what
-        this call took is given back then. So is what a running pod held before, when it
-        asks again: upstream's rule, unless `keep_on_refusal` is on. Raises `NotReadyError`.
-        Source: pool-rules section 1, network cards.
+        Idempotent for a sandbox. Raises `PoolExhaustedError` when a card has none. The
+        addresses that this call took are then given back. A running pod that asks again also
+        loses the addresses that it held: upstream's rule, unless `keep_on_refusal` is on.
+        Raises `NotReadyError`. Source: pool-rules section 1, network cards.
         """
         now_ns = self._answering()
         taken: list[Assignment] = []
@@ -96,10 +95,10 @@ class Node(NodeState):
     def remove_pod(self, sandbox: Sandbox) -> list[Assignment]:
         """Release what a sandbox holds, on every card; its addresses cool.
 
-        An address that is kept aside for it is forgotten, and not in the list. Raises
-        `UnknownSandboxError`, and changes nothing, when it holds none (a pod whose sandbox
-        was refused goes on waiting), and `NotReadyError`. A store with addresses of the
-        other mode may now have some to drain: see `drain`.
+        An unattached address that is kept for it is forgotten, and is not in the list. Raises
+        `UnknownSandboxError`, and changes nothing, when it holds none: a pod whose sandbox was
+        refused continues to wait. Raises `NotReadyError`. A store with addresses of the other
+        mode may now have some to drain: see `drain`.
         """
         now_ns = self._answering()
         forgot = self.unattached and self._forget_unattached(sandbox)
@@ -118,7 +117,7 @@ class Node(NodeState):
         return released
 
     def _forget_unattached(self, sandbox: Sandbox) -> bool:
-        """Keep nothing aside for a sandbox any longer; return whether anything was."""
+        """Forget the unattached addresses kept for a sandbox; return whether there were any."""
         addresses = self.unattached.held_by(sandbox)
         self.unattached.forget(addresses)
         self.to_forget += [(address, sandbox) for address in addresses]
@@ -144,10 +143,10 @@ class Node(NodeState):
     def adjust(self) -> Step[bool]:
         """Check the pool once and act: grow, give back, free an ENI.
 
-        Returns whether the shrinking rule applied, which starts its timers even where
-        nothing could be given back. Nothing that a call, metadata or Kubernetes answers is
-        raised: it is kept in `last_error` with its time, and logged. Source: pool-rules
-        section 5, "The loop".
+        Returns whether the shrinking rule applied. It starts its timers even where nothing
+        could be given back. An error of a call, of metadata or of Kubernetes is not raised: it
+        is kept in `last_error` with its time, and logged. Source: pool-rules section 5, "The
+        loop".
         """
         return self._replies.checked(self._adjust())
 
@@ -173,7 +172,7 @@ class Node(NodeState):
         return shrank
 
     def _attempt(self, step: Step[T]) -> Step[T | None]:
-        """Run a step; what it fails with is noted and ends here, with None."""
+        """Run a step; note its error, if it fails, and return None then."""
         try:
             return (yield from step)
         except IpamError as error:
@@ -181,11 +180,11 @@ class Node(NodeState):
             return None
 
     def reconcile(self) -> Step[None]:
-        """Compare with metadata and EC2 if that is due, and believe EC2.
+        """Compare with metadata and EC2 if that is due, and do what EC2 says.
 
-        What the checkpoint shall forget is struck from it, due or not. In IPv6 mode there is
-        none: only a trunk ENI is looked for. Failures end as those of `adjust` do. Source:
-        pool-rules sections 5 and 9.
+        Entries that the checkpoint must forget are removed from it, due or not. In IPv6 mode
+        nothing is compared: the node only checks for a trunk ENI. Failures end as those of
+        `adjust` do. Source: pool-rules sections 5 and 9.
         """
         return self._replies.checked(self._reconcile())
 
@@ -205,7 +204,7 @@ class Node(NodeState):
             yield from self._attempt(reconcile.forget_pending(self))
 
     def _handle_emptied(self) -> Step[None]:
-        """Do with what pods left empty on excluded ENIs as the policy says."""
+        """Drop, or give back, what pods left empty on excluded ENIs: the policy decides."""
         if self.emptied and self.policy.give_back_excluded:
             yield from excluded.give_back_emptied(self)
         else:
@@ -214,8 +213,8 @@ class Node(NodeState):
     def drain(self, released: Iterable[Assignment]) -> Step[None]:
         """Give back what the other mode left, now that these assignments are gone.
 
-        In secondary-IP mode the exit of a pod on a prefix at once gives back that
-        ENI's prefixes without pods (pool-rules section 3). Failures end as those of `adjust`.
+        In secondary-IP mode, when a pod on a prefix ends, that ENI's prefixes without pods are
+        given back at once (pool-rules section 3). Failures end as those of `adjust`.
         """
         return self._replies.checked(self._attempt(self._drain(released)))
 
@@ -241,14 +240,15 @@ class Node(NodeState):
     # --- idle -----------------------------------------------------------------
 
     def would_idle(self) -> bool:
-        """Return whether `adjust` now would do nothing at all, at a fraction of its cost.
+        """Return whether `adjust` now would do nothing, at a fraction of its cost.
 
-        False may be wrong: only `adjust` itself tells then. It notes what `adjust` notes.
+        False may be wrong: then only `adjust` itself gives the answer. It notes what `adjust`
+        notes.
         """
         return idle.would_idle(self)
 
     def idles_until_pods_change(self) -> bool:
-        """Return whether `adjust` does nothing however late, until a pod comes or goes.
+        """Return whether `adjust` does nothing, at any time, until a pod comes or goes.
 
         False may be wrong. Cost: that of a look-up for each card.
         """
@@ -257,18 +257,18 @@ class Node(NodeState):
     def idle_until_ns(self, *, reconciles: bool = False) -> int | None:
         """Return when `adjust` may do more than the last one, which did nothing; None: never.
 
-        `reconciles`: a reconcile may find something, so that the pool check before the next one
-        counts too. The answer holds as long as no pod comes or goes and nobody else changes
-        the node. Cost: O(network cards).
+        `reconciles`: a reconcile may find something, so that the pool check before the next
+        one counts too. The answer is valid as long as no pod comes or goes and nothing else
+        changes the node. Cost: O(network cards).
         """
         return idle.until_ns(self, reconciles=reconciles)
 
     def catch_up(self, checked_ns: int, next_ns: int, *, reconciles: bool = False) -> int:
         """Leave the node as the pool checks after `checked_ns` and before `next_ns` would have.
 
-        Both are times of checks, whole periods apart; those between were left out because they
-        do nothing. Unless `reconciles`, the reconciles between found nothing. Return the time
-        of the last check left out, `checked_ns` without one.
+        Both are times of checks, an integer number of periods apart; those between were left
+        out because they do nothing. Unless `reconciles`, the reconciles between found nothing.
+        Return the time of the last check left out, `checked_ns` without one.
         """
         return idle.catch_up(self, checked_ns, next_ns, reconciles=reconciles)
 

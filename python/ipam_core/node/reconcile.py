@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def reconcile(node: NodeState) -> Step[None]:
     """Compare every card with what is attached; add what is new, drop what is gone.
 
-    A read that fails ends it, and it is due again. Which ENIs are unmanaged is counted anew;
-    EC2 is asked for tags and types only where metadata shows an ENI that no store has.
-    Assignments of pods whose address is gone are lost, and noted for `forget_pending`. Under
-    `ask_before_forgetting` EC2 is asked before an ENI goes that metadata does not show.
+    A read that fails ends it, and it is due again. The unmanaged ENIs are counted again. EC2
+    is asked for tags and types only where metadata shows an ENI that no store has. Assignments
+    of pods whose address is gone are lost, and noted for `forget_pending`. Under
+    `ask_before_forgetting` EC2 is asked before an ENI is removed that metadata does not show.
     """
     try:
         attached = yield from attach.read_attached(node)
@@ -64,7 +64,7 @@ def reconcile(node: NodeState) -> Step[None]:
 
 
 def find_trunk(node: NodeState) -> Step[None]:
-    """Take the trunk ENI over once it is attached: all that a node does later in IPv6 mode."""
+    """Take the trunk ENI over when it is attached: a reconcile in IPv6 mode does only this."""
     try:
         attached = yield from attach.read_attached(node)
         described = yield from attach.describe(node, attached)
@@ -78,7 +78,7 @@ def find_trunk(node: NodeState) -> Step[None]:
 def _may_be_attached(node: NodeState, eni_id: str) -> Step[bool]:
     """Ask EC2 about an ENI that metadata lacks: False only where it is not attached here.
 
-    The node's primary ENI, which cannot be detached, tells which instance this is.
+    The instance is that of the node's primary ENI, which cannot be detached.
     """
     primary = [eni.eni_id for eni in node.store.enis() if eni.primary and eni.eni_id != eni_id]
     try:
@@ -93,9 +93,10 @@ def _may_be_attached(node: NodeState, eni_id: str) -> Step[bool]:
 
 
 def forget_pending(node: NodeState) -> Step[None]:
-    """Have the checkpoint forget what it shall.
+    """Have the checkpoint forget what it must.
 
-    What could not be struck, or was not when the step ended early, is tried again.
+    Entries that could not be removed, or were not because the step ended early, are tried
+    again.
     """
     shall = list(node.to_forget)
     held = {
@@ -104,14 +105,14 @@ def forget_pending(node: NodeState) -> Step[None]:
         for store in node.stores
         if (found := store.find(sandbox)) is not None
     }
-    gone = tuple(pair for pair in shall if pair not in held)  # not got anew meanwhile
+    gone = tuple(pair for pair in shall if pair not in held)  # not assigned again meanwhile
     if gone:
         try:
             yield ForgetAssignments(gone)
         except IpamError as error:
             node.note_failure(error)
             return
-    del node.to_forget[: len(shall)]  # what was added meanwhile is behind
+    del node.to_forget[: len(shall)]  # entries added meanwhile are at the end
 
 
 def _take_over(
@@ -129,9 +130,9 @@ def _take_over(
 def _reconcile_eni(node: NodeState, store: DataStore, shown: AttachedEni) -> Step[None]:
     """Reconcile one ENI's secondary IPs, then its prefixes; EC2 is asked once for each.
 
-    Metadata that agrees with the store is believed, but for what this node once gave back:
-    metadata may be stale. There, and where it differs, EC2 is asked and believed instead. What
-    this node gave back a short while ago counts as gone: it is not taken over, and where the
+    Metadata that agrees with the store is trusted, except for what this node once gave back:
+    metadata may be stale. There, and where it differs, EC2 is asked, and its answer counts.
+    What this node gave back a short time ago counts as gone: it is not taken over, and if the
     store has it again its pods lose it.
     """
     eni_id = shown.eni_id

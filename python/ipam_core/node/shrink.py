@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from ipam_core.pool import Decision
 
 _BEYOND_ANY_POOL = 1 << 32
-"""No pool holds so many: a target above it, up to the agent's 64 bits, keeps as much."""
+"""More than any pool holds: a target above it, up to the agent's 64 bits, has the same effect."""
 AFTER_DETACH_S = 2.0
-"""EC2 takes a while to detach; deleting waits for it."""
+"""EC2 needs some time to detach; deleting waits for it."""
 
 
 def may_change_enis(node: NodeState) -> Step[bool]:
@@ -61,21 +61,21 @@ def may_change_enis(node: NodeState) -> Step[bool]:
 def give_back(node: NodeState, card: int) -> Step[None]:
     """Give back what is over the targets, ENI by ENI, with one budget for the card.
 
-    Addresses leave the store first; if EC2 then refuses, a reconcile finds them later.
+    Addresses are removed from the store first; if EC2 then refuses, a reconcile finds them later.
     """
     store = node.stores[card]
     budget = node.decide(card).give_back
-    if budget <= 0:  # a look that does nothing draws nothing: it may be left out
+    if budget <= 0:  # a check that changes nothing draws no random number: it may be left out
         return
     for eni_id in store.turns(copied=True):
         if budget <= 0:
             return
-        if eni_id not in store:  # it went while EC2 was asked
+        if eni_id not in store:  # it was removed during the call to EC2
             continue
         freeable = store.freeable_cidrs(
             eni_id, cooling=node.policy.cooling_is_available, now_ns=node.clock_ns()
         )
-        if node.falls_back:  # secondary IPs go one by one, see `give_back_secondary_ips`
+        if node.falls_back:  # `give_back_secondary_ips` gives the others back
             freeable = [cidr for cidr in freeable if is_prefix(cidr)]
         budget -= yield from _hand_over(
             node,
@@ -93,10 +93,10 @@ def is_prefix(cidr: str) -> bool:
 
 
 def secondary_ips_to_spare(node: NodeState, card: int) -> list[tuple[str, list[str]]]:
-    """Return the secondary IPs that the pool can do without, by ENI, where a node falls back.
+    """Return the secondary IPs that the pool does not need, by ENI, on a node that falls back.
 
-    They were taken for want of a /28 (rule `fallback_to_addresses`); once prefixes hold
-    enough they go, so that their slots hold prefixes again.
+    They were taken because there was no free /28 (rule `fallback_to_addresses`). When prefixes
+    hold enough addresses they are given back, so that their slots can hold prefixes again.
     """
     decision, store, now_ns = node.decide(card), node.stores[card], node.clock_ns()
     n_left = decision.to_spare
@@ -112,7 +112,7 @@ def secondary_ips_to_spare(node: NodeState, card: int) -> list[tuple[str, list[s
 
 
 def give_back_secondary_ips(node: NodeState, card: int) -> Step[bool]:
-    """Give back secondary IPs that the pool can do without; return whether there were any."""
+    """Give back secondary IPs that the pool does not need; return whether there were any."""
     spare = secondary_ips_to_spare(node, card)
     for eni_id, addresses in spare:
         yield from _hand_over(node, node.stores[card], eni_id, addresses=addresses, noted=True)
@@ -140,8 +140,8 @@ def _hand_over(
 ) -> Step[int]:
     """Take CIDRs out of the store, then ask EC2 to unassign them; return how many.
 
-    `noted`: a reconcile shall not take them over again for a while. Only a shrink has it
-    so: what else was given back, and EC2 refused to take, is taken over by the next reconcile.
+    `noted`: a reconcile must not take them over again for some time. Only a shrink sets it:
+    anything else that EC2 refused to take back is taken over by the next reconcile.
     """
     now_ns = node.clock_ns()
     gone: tuple[list[str], list[str]] = ([], [])
@@ -153,7 +153,7 @@ def _hand_over(
             try:
                 remove(eni_id, cidr)
             except (AddressInUseError, UnknownAddressError):
-                continue  # a pod took it, or it went, since the list was made
+                continue  # a pod took it, or it was removed, since the list was made
             gone[kind].append(cidr)
             if noted:
                 node.timers.note_given_back(cidr, now_ns)
@@ -179,7 +179,7 @@ def give_back_cidr(node: NodeState, store: DataStore, eni_id: str, cidr: str) ->
 
 
 def has_idle_eni(store: DataStore, now_ns: int) -> bool:
-    """Return whether some ENI might be freed for all that its pods say."""
+    """Return whether some ENI might be freed, as far as its pods allow."""
     return any(
         not (eni.primary or eni.trunk or eni.efa)
         and store.eni_stats(eni.eni_id, now_ns).assigned_any == 0
@@ -209,7 +209,7 @@ def has_freeable_eni(node: NodeState, card: int) -> bool:
 
 
 def _freeable(node: NodeState, card: int) -> str | None:
-    """Return an ENI that the node's targets do not need, and that it would not miss."""
+    """Return an ENI that the targets do not need, and whose loss would not make the pool low."""
     decision = node.decide(card)
     eni_id = _find_freeable(node, card, decision.warm_ip + decision.kept, decision.minimum_ip)
     if eni_id is not None and node.policy.release_delay_s and _is_missed(node, card, eni_id):
@@ -256,7 +256,7 @@ def _is_missed(node: NodeState, card: int, eni_id: str) -> bool:
 
 
 def detach_and_delete(node: NodeState, eni_id: str) -> Step[None]:
-    """Detach and delete an ENI, each tried again with back-off; gone already is fine."""
+    """Detach and delete an ENI, each tried again with back-off; already gone is no error."""
     try:
         (description,) = yield DescribeEnis((eni_id,))
     except NotFoundError:
@@ -268,10 +268,10 @@ def detach_and_delete(node: NodeState, eni_id: str) -> Step[None]:
 
 
 def delete_eni(node: NodeState, eni_id: str) -> Step[None]:
-    """Delete a detached ENI, tried again with back-off; gone already is fine."""
+    """Delete a detached ENI, tried again with back-off; already gone is no error."""
     try:
         yield from persist(node, DeleteEni(eni_id), DELETE)
     except NotFoundError:
         return
     except CloudError as error:
-        node.note_failure(error)  # it stays, for the leak task
+        node.note_failure(error)  # it stays; the leak task deletes it

@@ -35,7 +35,7 @@ START_NO_ENI = "Failed to attach any ENIs for custom networking"
 
 
 class StartError(IpamError):
-    """The node does not become ready; `message` is the agent's own, `detail` what it is about."""
+    """The node does not become ready; `message` is the agent's own, `detail` its object."""
 
     def __init__(self, message: str, cause: IpamError | None = None, detail: str = "") -> None:
         super().__init__(f"{message}: {detail}" if detail else message)
@@ -65,11 +65,11 @@ def start(node: NodeState) -> Step[None]:
 def _take_over(node: NodeState) -> Step[None]:
     """Enter what is attached into the stores. Raises the `CloudError` that ends the start.
 
-    An ENI whose set-up fails for good is left as it is: in the store, without addresses.
+    An ENI whose set-up fails after all tries stays as it is: in the store, without addresses.
     """
     attached = yield from attach.read_attached(node)
     described = yield from attach.describe(node, attached)
-    if described:  # what EC2 does not know is gone
+    if described:  # an ENI that EC2 does not know is gone
         attached = tuple(eni for eni in attached if eni.eni_id in described)
     yield from attach.note_unmanaged(node, attached, described)
     node.manage_cards(attach.cards_with_a_store(node, attached, described))
@@ -85,7 +85,7 @@ def _take_over(node: NodeState) -> Step[None]:
 
 
 def _without_excluded(node: NodeState, enis: list[AttachedEni]) -> Step[list[AttachedEni]]:
-    """Leave ENIs out whose subnet is excluded: in IPv6 mode nothing of them is used."""
+    """Leave out ENIs whose subnet is excluded: in IPv6 mode they are not used."""
     left = []
     for eni in enis:
         if not (yield from subnets.is_excluded(node, eni.subnet_id)):
@@ -109,10 +109,10 @@ def _set_up(node: NodeState, eni: AttachedEni, kind: str) -> Step[None]:
 def _restore(node: NodeState) -> Step[None]:
     """Take assignments over from the checkpoint.
 
-    Those whose address is not attached are dropped, or under `keep_unattached` kept
-    aside, with a warning. Two entries for one address fail the start, were they of one
-    sandbox; one sandbox may hold two addresses. Under `keep_cooldown` what was released
-    goes on cooling.
+    Those whose address is not attached are dropped with a warning, or under `keep_unattached`
+    kept as unattached. Two entries for one address fail the start, even if they are of one
+    sandbox; one sandbox may hold two addresses. Under `keep_cooldown` released addresses
+    continue to cool.
     """
     try:
         entries: tuple[CheckpointEntry, ...] = yield ReadCheckpoint()
@@ -134,7 +134,7 @@ def _restore(node: NodeState) -> Step[None]:
 
 
 def _take_up(node: NodeState, store: DataStore, entry: CheckpointEntry, now_ns: int) -> bool:
-    """Put an entry into a store; return whether its address is there."""
+    """Put an entry into a store; return whether the store has its address."""
     try:
         if entry.released_ago_s is None:
             holder = _holder(entry, now_ns)
@@ -179,7 +179,7 @@ def _drain_other_mode(node: NodeState) -> Step[None]:
 
 
 def _one_eni_a_card(node: NodeState) -> Step[None]:
-    """Create an ENI on each card above 0 that has none; what fails is left so (IPv6 mode)."""
+    """Create an ENI on each card above 0 that has none; try it once (IPv6 mode)."""
     if not (yield from shrink.may_change_enis(node)):
         return
     for card in node.cards:

@@ -1,7 +1,7 @@
-"""A node's state: its stores and timers, the questions asked of them, and what is noted.
+"""A node's state: its stores and timers, the questions about them, and what is noted.
 
-The steps (`start`, `grow`, `shrink`, `reconcile`, ...) take a state and change it. `Node` is
-one, with the pods and the steps to be driven.
+The steps (`start`, `grow`, `shrink`, `reconcile`, ...) take a state and change it. `Node` is a
+`NodeState` with its pods and its steps.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ class NodeState:
         self.waiting = Waiting(clock_ns)
         """Pods that were refused and ask again."""
         self.unattached = UnattachedAssignments()
-        """What the checkpoint says is held of addresses that are not attached."""
+        """Assignments of the checkpoint whose addresses are not attached."""
         self.to_forget: list[tuple[str, Sandbox]] = []
-        """Assignments that the checkpoint shall forget at the next reconcile."""
+        """Assignments that the checkpoint must forget at the next reconcile."""
         self.manage_cards(list(range(n_cards)))
         self.ready = False
         self.terminating = False
         self.unmanaged: set[str] = set()
-        """ENIs on the node that the agent leaves alone, EFA-only ones among them."""
+        """ENIs on the node that the agent does not manage, EFA-only ones included."""
         self.n_unmanaged = [0] * n_cards
         self.unfinished: dict[str, str] = {}
         """ENIs whose set-up failed, each with its interface type."""
@@ -103,9 +103,9 @@ class NodeState:
         self.emptied: deque[Emptied] = deque()
         """What pods left on excluded ENIs, in order of time."""
         self.n_dropped_prefixes = [0] * n_cards
-        """Prefixes that left the stores so, and that the agent's counters still have."""
+        """Prefixes dropped from the stores in this way; the agent's counters still have them."""
         self.last_error: IpamError | None = None
-        """The last failure that ended something a step was about; no step lets it out."""
+        """The last failure that ended a part of a step; no step raises it."""
         self.last_error_ns: int | None = None
         """When that was, on the node's clock."""
         self._decider = decider(settings, self.slots, self.max_pods, self.prefix_mode, policy)
@@ -151,7 +151,7 @@ class NodeState:
         return len(self.stores[network_card].enis()) < self.max_enis - kept_free
 
     def pausing(self) -> bool:
-        """Return whether growing rests because the subnet was full."""
+        """Return whether growing pauses because the subnet was full."""
         return self.timers.pausing(self.clock_ns())
 
     def says_subnet_full(self, error: CloudError) -> bool:
@@ -161,12 +161,12 @@ class NodeState:
         return self.policy.know_full_subnet and FULL_SUBNET_WORDING in error.message.lower()
 
     def lacks_prefixes(self) -> bool:
-        """Return whether a node that falls back need not ask for a /28: there was none lately."""
+        """Return whether a node that falls back need not ask for a /28: there was none recently."""
         return self.falls_back and self.timers.lacks_prefixes(self.clock_ns())
 
     @property
     def changes_pool(self) -> bool:
-        """Whether the agent grows and shrinks the pool at all."""
+        """Whether the agent grows and shrinks the pool."""
         return self.mode != "ipv6" and not self.settings.disable_network_resource_provisioning
 
     def may_reconcile(self, now_ns: int) -> bool:
@@ -199,17 +199,17 @@ class NodeState:
         self.timers.changed_ns = self.clock_ns() if when_ns is None else when_ns
 
     def note_failure(self, error: IpamError) -> None:
-        """Keep an error that no step lets out, with its time, and log it.
+        """Keep an error that no step raises, with its time, and log it.
 
-        A call that failed is logged at level INFO: whoever made it, such as `AwsCloud`, has
-        warned of it.
+        A call that failed is logged at level INFO: its caller, such as `AwsCloud`, has already
+        warned.
         """
         failed_call = isinstance(error, CloudError) and not isinstance(error, ReplyError)
         logger.log(logging.INFO if failed_call else logging.WARNING, "%s", error)
         self.last_error, self.last_error_ns = error, self.clock_ns()
 
     def note_lost(self, lost: Iterable[Assignment]) -> None:
-        """Note assignments that went with their addresses: the checkpoint shall forget them."""
+        """Note assignments that were lost with their addresses: the checkpoint must forget them."""
         self.to_forget += [(assignment.address, assignment.sandbox) for assignment in lost]
 
     def note_full(self) -> None:
@@ -224,7 +224,7 @@ class NodeState:
         return True
 
     def note_in_use(self, now_ns: int) -> None:
-        """Note how many addresses are in use, for rules that remember it for a while."""
+        """Note how many addresses are in use, for rules that remember it for some time."""
         if self.policy.release_delay_s:
             for card, store in enumerate(self.stores):
                 stats = store.stats(now_ns)

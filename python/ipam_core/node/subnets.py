@@ -1,6 +1,6 @@
 """Which subnets may be used: for new ENIs, and for the addresses of ENIs that are attached.
 
-Both are DescribeSubnets, asked anew each time, and both fail where it is refused. Source:
+Both call DescribeSubnets each time, and both fail where it is refused. Source:
 pkg/awsutils/awsutils.go (createENI, GetVpcSubnets, isSubnetValidForENICreation,
 IsSubnetExcluded); pool-rules section 9, "Subnets".
 """
@@ -43,16 +43,16 @@ def of_new_eni(node: NodeState) -> Step[list[str]]:
     """Return the subnets for a new ENI, in the order in which they are tried.
 
     With subnet discovery: those that are tagged for pods, and the primary ENI's unless it is
-    excluded, most free addresses first. Else the primary ENI's, unless it is excluded. Raises a
-    `CloudError` where there is none, or where EC2 does not say: with discovery, a refused
-    DescribeSubnets stops every new ENI, because the fallback to the primary ENI's subnet asks
-    it again.
+    excluded; most free addresses first. Without: the primary ENI's, unless it is excluded.
+    Raises a `CloudError` where there is none, or where EC2 gives no answer. With discovery, a
+    refused DescribeSubnets stops every new ENI, because the fallback to the primary ENI's
+    subnet calls it again.
     """
     primary = next((eni.subnet_id for eni in node.store.enis() if eni.primary), PRIMARY_SUBNET)
     if not node.settings.enable_subnet_discovery:
         try:
             excluded = yield from is_excluded(node, primary)
-        except CloudError as error:  # the agent warns, and goes on
+        except CloudError as error:  # the agent warns, and continues
             node.note_failure(error)
             excluded = False
         return _one(primary, excluded)
@@ -89,7 +89,7 @@ def _takes_enis(node: NodeState, subnet: SubnetDescription, primary: str) -> boo
 
 
 def _of_other_clusters(node: NodeState, subnet: SubnetDescription) -> bool:
-    """Return whether a subnet's tags name clusters, and CLUSTER_NAME is none of them."""
+    """Return whether a subnet's tags name clusters, but not CLUSTER_NAME."""
     name = node.settings.cluster_name
     named = [key for key in subnet.tags if key.startswith(SUBNET_CLUSTER_PREFIX)]
     return bool(name and named) and SUBNET_CLUSTER_PREFIX + name not in named

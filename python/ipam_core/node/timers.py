@@ -1,8 +1,8 @@
-"""When a node's rules let it act again, and what it remembers for a while.
+"""When a node's rules let it act again, and what it remembers for some time.
 
-Pure bookkeeping over monotonic nanoseconds. Because everything that passes with time
-alone is here, `next_ns` can say until when an idle node stays idle: a simulator skips
-to that moment instead of looking every five seconds. Source: pool-rules section 5.
+Only arithmetic on monotonic nanoseconds. All that depends on time alone is here, so `next_ns`
+can say until when an idle node stays idle: a simulator skips to that moment instead of
+checking every five seconds. Source: pool-rules section 5.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOOK_INTERVAL_S = 5.0
-"""The loop's period; a look comes after half of it, a reconcile may come after the rest."""
+"""The loop's period: a pool check after half of it, perhaps a reconcile after the rest."""
 FULL_SUBNET_PAUSE_S = 120
-"""No growing within this long of an answer that the subnet is full, the last second included."""
+"""No growth for this long after the subnet was full, the last second included."""
 SHRINK_INTERVAL_S = 30
-"""Shrinking is more than this apart."""
+"""The time between two shrinks is longer than this."""
 RECONCILE_INTERVAL_S = 60
-"""A reconcile comes when more than this passed since the pool last changed."""
+"""A reconcile is due when the pool last changed longer ago than this."""
 YOUNGEST_FREED_S = 60
 """An ENI younger than this is not freed."""
 GIVEN_BACK_S = 60
-"""What this node gave back is not taken over again within this long."""
+"""What this node gave back is not taken over again for this long."""
 MOST_GIVEN_BACK = 1024
-"""So many are remembered beyond that time; the agent has no such limit, but its memory has."""
+"""So many are remembered longer than that; the agent has no such limit."""
 
 
 class Timers:
@@ -52,7 +52,7 @@ class Timers:
         self.full_ns: int | None = None
         """When the subnet last was full."""
         self.no_prefix_ns: int | None = None
-        """When it last had no whole /28."""
+        """When it last had no free /28."""
         self.young_ns: deque[int] = deque()
         """When ENIs were taken over; those that are old are forgotten."""
         self.given_back_ns: dict[str, int] = {}
@@ -62,11 +62,11 @@ class Timers:
         """Of each card (time, most in use since), counts falling, within the release delay."""
 
     def pausing(self, now_ns: int) -> bool:
-        """Return whether growing rests because the subnet was full."""
+        """Return whether growing pauses because the subnet was full."""
         return _within(self.full_ns, FULL_SUBNET_PAUSE_S, now_ns)
 
     def lacks_prefixes(self, now_ns: int) -> bool:
-        """Return whether the subnet had no whole /28 not long ago."""
+        """Return whether the subnet recently had no free /28."""
         return _within(self.no_prefix_ns, FULL_SUBNET_PAUSE_S, now_ns)
 
     def may_shrink(self, now_ns: int) -> bool:
@@ -78,7 +78,7 @@ class Timers:
         return not _within(self.changed_ns, RECONCILE_INTERVAL_S, now_ns)
 
     def note_given_back(self, cidr: str, now_ns: int) -> None:
-        """Note that an address or prefix was given back; of what was long ago keep the newest."""
+        """Note that an address or prefix was given back; of the old ones keep the newest."""
         given_back = self.given_back_ns
         given_back.pop(cidr, None)  # to the end, which is the newest
         given_back[cidr] = now_ns
@@ -88,12 +88,12 @@ class Timers:
             del given_back[oldest]
 
     def given_back_lately(self, cidr: str, now_ns: int) -> bool:
-        """Return whether an address or prefix was given back not long ago."""
+        """Return whether an address or prefix was given back recently."""
         since_ns = self.given_back_ns.get(cidr)
         return since_ns is not None and now_ns - since_ns < GIVEN_BACK_S * NS
 
     def given_back_long_ago(self, cidrs: Iterable[str], now_ns: int) -> set[str]:
-        """Return those that were given back once, long ago, and not seen attached since."""
+        """Return those that were given back long ago and were not attached since."""
         if not self.given_back_ns:
             return set()
         known = self.given_back_ns.keys() & set(cidrs)
@@ -121,8 +121,8 @@ class Timers:
     def next_ns(self, now_ns: int) -> int | None:
         """Return the earliest time from now on at which time alone changes what may be done.
 
-        None: never. An idle look before then would do nothing either, unless a pod comes
-        or goes, or an address has cooled.
+        None: never. A pool check of an idle node before then would do nothing either, unless a
+        pod comes or goes, or an address has cooled.
         """
         due_ns: int | None = None
         young_ns, oldest_ns = self.young_ns, now_ns - YOUNGEST_FREED_S * NS

@@ -1,7 +1,7 @@
-"""How often the agent tries what, and how long it waits between: one table.
+"""How often the agent tries each call, and how long it waits between: one table.
 
-Each is beyond the SDK's own tries of a call. Source: pkg/awsutils/awsutils.go (TagENI,
-tagENIcreateTS, freeENI, deleteENI, waitForENIAndIPsAttached, DescribeAllENIs) and
+These come in addition to the SDK's own tries of a call. Source: pkg/awsutils/awsutils.go
+(TagENI, tagENIcreateTS, freeENI, deleteENI, waitForENIAndIPsAttached, DescribeAllENIs) and
 pkg/ipamd/ipamd.go (nodeInit); pool-rules section 9.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Tries:
     """`most` tries; waits of `first_s`, then each `growth` times as long, up to a minute.
 
-    `jitter` is the share of a wait that chance may add.
+    `jitter` is the most random time added to a wait, as a share of it.
     """
 
     most: int
@@ -44,14 +44,14 @@ TAG = Tries(5, 0.5, jitter=0.3)
 DETACH = Tries(12, 0.2)
 DELETE = Tries(12, 0.5)
 SEE_IN_METADATA = Tries(12, 0.1)
-"""A new ENI with what was asked for it."""
+"""A new ENI with the addresses that were asked for."""
 DESCRIBE_ALL = Tries(12, 0.01, growth=1.0, jitter=0.0)
 
 
 def persist(node: NodeState, effect: Effect, tries: Tries) -> Step[None]:
     """Ask until EC2 agrees or the tries are used up; the last error is raised.
 
-    Only a delete is not tried again where the ENI is not found: it is deleted already.
+    A delete is not tried again if the ENI is not found: it is already deleted.
     """
     for n_failed in range(1, tries.most + 1):
         try:

@@ -1,7 +1,7 @@
 """Assignments whose addresses are not attached: kept for their own sandboxes.
 
-Metadata may lag when a node starts, so that a pod's address seems to be gone while the
-pod runs. Source: upstream #3876 and #3824; the policy rule `keep_unattached`.
+Metadata may lag when a node starts: then a running pod's address seems to be gone. Source:
+upstream #3876 and #3824; the policy rule `keep_unattached`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Holder(NamedTuple):
 class UnattachedAssignments(dict[str, Holder]):
     """Addresses that are not attached, each with who holds it.
 
-    Once attached, an address goes back to its sandbox, and to nobody else. For
-    threads: each entry is taken out once, and whoever took it decides.
+    When an address is attached, it goes back to its own sandbox only. For threads: each entry
+    is taken out once, by one thread, which decides about it.
     """
 
     def keep(self, address: str, holder: Holder) -> None:
@@ -46,17 +46,17 @@ class UnattachedAssignments(dict[str, Holder]):
         return [address for address, holder in list(self.items()) if holder.sandbox == sandbox]
 
     def forget(self, addresses: list[str]) -> None:
-        """Keep these addresses no longer."""
+        """Forget these addresses."""
         for address in addresses:
             self.pop(address, None)
 
     def take(self, sandbox: Sandbox) -> dict[str, Holder]:
-        """Keep nothing for a sandbox any longer; return what was kept, by address."""
+        """Forget what is kept for a sandbox; return it, by address."""
         taken = ((address, self.pop(address, None)) for address in self.held_by(sandbox))
         return {address: holder for address, holder in taken if holder is not None}
 
     def give_back(self, store: DataStore) -> list[Assignment]:
-        """Assign what is attached to a store by now to its sandboxes again; return that."""
+        """Assign the addresses that are now attached to a store to their sandboxes; return them."""
         given = []
         for address, holder in list(self.items()):
             try:
@@ -71,7 +71,7 @@ class UnattachedAssignments(dict[str, Holder]):
 
 
 def unassign(store: DataStore, assignment: Assignment) -> None:
-    """Take back an assignment that nobody was told of: its address does not cool."""
+    """Take back an assignment that was not reported yet: its address does not cool."""
     with suppress(UnknownSandboxError):  # removed with its ENI meanwhile
         store.unassign(assignment.sandbox)
 

@@ -2,8 +2,8 @@
 
 A container runtime makes a new sandbox for every try and deletes the refused one at once
 (containerd: internal/cri/server/sandbox_run.go); the kubelet tries again after 10 to 15 s.
-So what waits is a pod, by namespace and name, and not its sandbox. Nobody says when a pod
-that waits is deleted: it has gone when it no longer asks.
+So the pod waits, by namespace and name, not its sandbox. The node is not informed when a
+waiting pod is deleted: a pod that no longer asks counts as deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipam_core._store import Sandbox
 
 WAITS_S = 60
-"""A pod that has not asked again for this long waits no more: four times the kubelet's 15 s."""
+"""A pod that has not asked for this long no longer waits: four times the kubelet's 15 s."""
 
 
 class Waiting:
@@ -35,7 +35,7 @@ class Waiting:
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock_ns = clock_ns
         self._lock = threading.Lock()
-        self._refused_ns: dict[str | Sandbox, int] = {}  # the longest ago first
+        self._refused_ns: dict[str | Sandbox, int] = {}  # the oldest first
 
     def __len__(self) -> int:
         """Return how many pods wait now."""
@@ -57,7 +57,7 @@ class Waiting:
             self._refused_ns[pod or sandbox] = now_ns
 
     def note_served(self, sandbox: Sandbox, pod: str | None = None) -> None:
-        """Note that a pod has an address: it waits no more."""
+        """Note that a pod has an address: it no longer waits."""
         if self._refused_ns:
             with self._lock:
                 self._refused_ns.pop(pod or sandbox, None)
