@@ -1,12 +1,12 @@
-"""Durable assignments: nothing that was acknowledged is forgotten.
+"""Durable assignments: no acknowledged change is lost.
 
 entry.py        what is kept of one address, and its checksum
-schema.py       the tables, migrations, what damage shows
+schema.py       the tables, migrations, checks for damage
 salvage.py      what can still be read of a damaged file
 wal.py          damage in SQLite's log
 files.py        syncing, and a lock: one process a checkpoint
-database.py     the file: opening, writing, staying in its place
-rows.py         the rows of one commit, and how they were before it
+database.py     the file: opening, writing, replacing it when it was deleted
+rows.py         the rows of one commit, and their values before it
 group_commit.py one thread that writes the changes of all, many in one sync
 checkpoint.py   `Checkpoint`: what is recorded and read
 layout.py       a store's ENIs and prefixes as text

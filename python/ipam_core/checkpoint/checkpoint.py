@@ -1,4 +1,4 @@
-"""A node's checkpoint: what is durable, change by change, and what a restart reads."""
+"""A node's checkpoint: changes made durable one by one, and what a restart reads."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class Checkpoint:
     `durability` says, and raises `CheckpointWriteError`, with nothing changed, when it
     cannot be. Threads that write at the same time share a sync: one thread writes for
     all. An interrupt (KeyboardInterrupt, SystemExit of a signal handler) in a call is
-    raised once the change is durable, or refused; never half-way, and in no other thread.
+    raised when the change is durable, or refused; never half-way, and in no other thread.
 
-    What a write that failed left in the file is put back by the next commit, before
-    anything more is acknowledged; by `close` where nothing more comes.
+    If a failed write left something in the file, the next commit restores the earlier rows
+    before anything more is acknowledged; `close` does so if there is no further commit.
 
     A `Checkpoint` is for one process: a forked child gets `ForkedError`. The file, its log
     and its lock can be opened by their owner only.
 
-    `durability` decides what a power cut can cost; the end of the process, by SIGKILL
-    too, never costs anything that was acknowledged:
+    `durability` decides what a power cut can lose. The end of the process, also by SIGKILL,
+    never loses an acknowledged change:
 
     - `full`: nothing. One sync a change, or a group of changes.
-    - `normal`: the last changes, 250 or so; the file stays sound.
+    - `normal`: the last changes, about 250; the file stays intact.
     - `off`: the file.
 
-    With `create` false, a file that is not there is an error. `wall_clock_ns` tells
-    nanoseconds since 1970.
+    With `create` false, a missing file is an error. `wall_clock_ns` returns nanoseconds since
+    1970.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Checkpoint:
         create: bool = True,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Open the file, or make it, and prove it whole.
+        """Open the file, or create it, and check that it is intact.
 
         Raises:
             CheckpointBusyError: another process has it open.
@@ -75,16 +75,16 @@ class Checkpoint:
             self._commits: GroupCommit[Change] = GroupCommit(
                 self._database.write, f"checkpoint {self.path}"
             )
-        except BaseException:  # an interrupt, or no thread can be started
+        except BaseException:  # an interrupt, or no thread could be started
             self._database.close()
             raise
         self._restored: set[int] = set()
 
     def close(self) -> None:
-        """Close the file, once what is under way is written. Closing twice does nothing.
+        """Close the file when pending changes are written. Closing twice does nothing.
 
-        Raises `CheckpointWriteError`, closed all the same, where a change that failed may
-        be in the file still.
+        Raises `CheckpointWriteError` where a failed change may still be in the file; the file
+        is closed then too.
         """
         if not self._database.closed:
             self._commits.exclusively(self._database.close)
@@ -108,9 +108,9 @@ class Checkpoint:
     ) -> None:
         """Make an assignment durable. `wall_ns` is when it was made; left out, now.
 
-        In the same commit, addresses may be forgotten that the sandbox had before. Raises
+        The same commit may forget addresses that the sandbox had before. Raises
         `NotRestoredError` where the checkpoint holds the address for another sandbox.
-        Cost: one page of the log and one sync, shared with threads that write meanwhile.
+        Cost: one page of the log and one sync, shared with threads that write at the same time.
         """
         assigned = self.assigning(
             assignment, wall_ns, network_card=network_card, interfaces_count=interfaces_count
@@ -127,7 +127,7 @@ class Checkpoint:
         self._commits.submit(self.releasing(assignment, wall_ns, network_card=network_card))
 
     def put(self, *entries: Entry) -> None:
-        """Write entries as they are in one commit, over what was known of their addresses."""
+        """Write entries in one commit; they replace those of the same addresses."""
         self._commits.submit(*[rows.put(entry.row()) for entry in entries])
 
     def apply_restore(
@@ -140,7 +140,7 @@ class Checkpoint:
     """The name until 0.1."""
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """Write these entries instead of all that there are, in one commit."""
+        """Replace all entries by these, in one commit."""
         self._commits.submit(rows.forget_all, *[rows.put(entry.row()) for entry in entries])
 
     def save_layout(
@@ -148,9 +148,9 @@ class Checkpoint:
     ) -> None:
         """Keep a store's mode, ENIs, addresses and prefixes, for `restore` without EC2.
 
-        To be called when they changed; `now_ns` is the store's monotonic time. Releases
-        that have cooled are forgotten on the way, so that the file does not grow for
-        ever. Cost: proportional to what is attached.
+        Call it when they have changed; `now_ns` is the store's monotonic time. Releases that
+        have cooled are forgotten at the same time, so that the file does not grow without
+        limit. Cost: proportional to what is attached.
         """
         wall_ns = self.wall_clock_ns()
         body = layout.layout_of(store, epoch_ns=wall_ns - monotonic_ns(now_ns))
@@ -159,7 +159,7 @@ class Checkpoint:
             rows.forget_released(max(wall_ns - 2 * store.cooldown_ns, 0)),  # may be 292 years
         )
 
-    # --- for `restore` and `DurableStore`, which have the writer do more than write ---------
+    # --- for `restore` and `DurableStore`: more work for the writer's thread ----------------
 
     def run(self, work: Work[Change, T]) -> T:
         """Have work done by the thread that writes, and return its answer."""
@@ -215,7 +215,7 @@ class Checkpoint:
         ] + [rows.forget(address) for address in forgotten]
 
     def note_restored(self, *network_cards: int) -> None:
-        """Note that what is kept of these cards was read to fill their stores."""
+        """Note that the entries of these cards were read to fill their stores."""
         self._restored.update(network_cards)
 
     def entries_now(self, network_card: int | None = None) -> list[Entry]:
@@ -236,11 +236,11 @@ class Checkpoint:
     def check_restored(
         self, store: DataStore, network_card: int, unattached: Mapping[str, Holder]
     ) -> None:
-        """Raise `NotRestoredError` where a store lacks what is held, or cools, of its card.
+        """Raise `NotRestoredError` where a store lacks an assignment or a cooldown of its card.
 
-        What a restart may ignore (cooldowns, under some policies) is missed only where
-        nothing was restored. To be called by the thread that writes. Cost: one pass over
-        the file's rows.
+        A restart may ignore cooldowns under some policies: they count as missing only where
+        nothing was restored. To be called by the thread that writes. Cost: one pass over the
+        file's rows.
         """
         now_ns = self.wall_clock_ns()
         used: set[str] | None = None
@@ -261,14 +261,14 @@ class Checkpoint:
             if not known:
                 raise NotRestoredError(self.path, entry.address, entry.sandbox)
 
-    # --- what is there ----------------------------------------------------------
+    # --- reading ----------------------------------------------------------------
 
     def entries(self, network_card: int | None = None) -> list[Entry]:
         """Return what is known of each address, of one network card or of all."""
         return self._commits.exclusively(lambda: self.entries_now(network_card))
 
     def load_layout(self, network_card: int = 0, now_ns: int | None = None) -> DataStore | None:
-        """Return a store of the layout that was kept, nothing assigned; None: none was kept."""
+        """Return a store of the saved layout, nothing assigned; None if none was saved."""
         store_ns = monotonic_ns(now_ns)
         return self._commits.exclusively(lambda: self.layout_now(network_card, store_ns))
 
@@ -290,7 +290,7 @@ class Checkpoint:
 
 
 def age_ns(time_ns: int, now_ns: int) -> int:
-    """Return how long ago a wall-clock time was; 0 where the clock was set back behind it."""
+    """Return how long ago a wall-clock time was; 0 if the clock was set back before it."""
     return max(now_ns - time_ns, 0)
 
 

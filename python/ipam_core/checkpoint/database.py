@@ -1,10 +1,10 @@
-"""The checkpoint file: opening it, writing it, and putting it back when it is deleted.
+"""The checkpoint file: opening it, writing it, and replacing it when it was deleted.
 
 SQLite in write-ahead mode: a commit appends a page or two to the log and syncs the log
 once. Every 250 pages SQLite moves the log into the file; that is a page a change at
-most, so the bytes of a change stay constant however many pods there are.
+most, so the bytes of a change stay constant for any number of pods.
 
-Beside the file are its log (-wal) and a lock (.lock).
+Next to the file are its log (-wal) and a lock (.lock).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from ipam_core.checkpoint.rows import Before, Change
 
 Durability = Literal["full", "normal", "off"]
-"""What a commit waits for: SQLite's `synchronous`. `Checkpoint` says what each can cost."""
+"""What a commit waits for: SQLite's `synchronous`. `Checkpoint` says what each can lose."""
 
 LOG_PAGES = 250
-"""After so many the log is moved into the file: a restart checks them within 20 ms, and
-under `normal` so many changes can be lost. Moving costs two syncs."""
+"""Pages of the log before it is moved into the file: a restart checks them within 20 ms, and
+under `normal` about this many changes can be lost. Moving costs two syncs."""
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -61,7 +61,7 @@ class Database:
     """An open checkpoint file, for one thread at a time."""
 
     def __init__(self, path: Path, durability: Durability, *, create: bool) -> None:
-        """Open the file, or make it; prove it whole; bring it up to date.
+        """Open the file, or create it; check that it is intact; bring it up to date.
 
         Raises `CheckpointError` or one of its kinds, and leaves the file as it was.
         """
@@ -71,9 +71,9 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self.closed = False
         self._addresses: list[Row] | None = None
-        """What was read to prove the file whole, until it is asked for or changes."""
+        """What was read to check the file, until it is used or changes."""
         self._unsure: Before = {}
-        """What the file holds, or holds again once the next commit has put it back."""
+        """What the file holds, or will hold again after the next commit."""
         if not create and not path.exists():
             raise CheckpointError(path, "no such file")
         self._lock = LockFile(path)
@@ -92,10 +92,10 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Move the log into the file and let go of both. Closing twice does nothing.
+        """Move the log into the file and close both. Closing twice does nothing.
 
-        Raises `CheckpointWriteError`, closed all the same, where a change that failed may
-        be in the file still.
+        Raises `CheckpointWriteError` where a failed change may still be in the file; the file
+        is closed then too.
         """
         if self.closed:
             return
@@ -123,7 +123,7 @@ class Database:
         return rows
 
     def layout(self, network_card: int) -> str | None:
-        """Return the layout that was kept of a network card, None if none was."""
+        """Return the saved layout of a network card, None if none was saved."""
         found = self._read("SELECT * FROM layout WHERE network_card = ?", (network_card,))
         row = self._unsure.get(("layout", network_card), found[0] if found else None)
         return None if row is None else row[1]
@@ -135,21 +135,21 @@ class Database:
     def write(self, changes: Sequence[Change]) -> None:
         """Commit all changes or none; return when they are as durable as was asked.
 
-        What commits that failed may have left behind is put back in the same transaction,
-        without any changes too.
+        The same transaction restores the rows that failed commits may have changed, also
+        without any new changes.
 
         Raises:
-            CheckpointWriteError: with SQLite's or the system's error as its cause. Whether
-                the changes are in the file is unknown until the next commit, which puts
-                back what was there before.
-            Whatever a change raises, and then nothing was written.
+            CheckpointWriteError: with SQLite's or the system's error as its cause. It is
+                unknown whether the changes are in the file until the next commit, which
+                restores what was there before.
+            Any error that a change raises: then nothing was written.
         """
         if not changes and not self._unsure:
             return
         self._addresses = None
         try:
             connection = self._connected()
-            connection.rollback()  # what was cut off
+            connection.rollback()  # an interrupted commit
             before = dict(self._unsure)
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -181,7 +181,7 @@ class Database:
             raise ValueError(f"not a value for a checkpoint: {error}") from error
 
     def leave_to_parent(self) -> None:
-        """In a forked child: hold up nobody, and touch nothing that is the parent's.
+        """In a forked child: block no one, and touch nothing of the parent.
 
         The lock outlives the parent as long as a child has it open. The connection is
         never closed: closing it would move the log, and unlink it under the parent.
@@ -196,7 +196,7 @@ class Database:
     # --- the file's place -------------------------------------------------------
 
     def _find_or_create(self) -> None:
-        """Make a new file, whole or not at all, where there is none."""
+        """Create a new file, complete or not at all, where there is none."""
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
@@ -227,10 +227,10 @@ class Database:
         sync(self.path.parent)
 
     def _stay_in_place(self, connection: sqlite3.Connection) -> None:
-        """See that what was written is where the next process will look for it.
+        """Check that the file is where the next process will open it.
 
-        A file deleted under a running process takes writes all the same, and they die
-        with the process. What is open still is put back in its place; nothing is lost.
+        A file deleted under a running process still accepts writes, and they are lost with the
+        process. The open file is put back in its place; nothing is lost.
         """
         if self._places() == self._opened:
             return

@@ -1,4 +1,4 @@
-"""A DataStore whose assignments are durable before anybody hears of them."""
+"""A DataStore whose assignments are durable before they are reported."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 
 class DurablePods:
-    """What `DurableStore` and `DurableNode` share: each change is in the checkpoint first.
+    """The base of `DurableStore` and `DurableNode`: each change is in the checkpoint first.
 
-    The thread that writes the checkpoint changes the stores too, one change after the
-    other; those of one sandbox go into different commits. It refuses all until the
-    stores hold what the checkpoint holds.
+    The thread that writes the checkpoint changes the stores too, one change after the other;
+    changes of one sandbox go into different commits. It refuses all changes until the stores
+    hold what the checkpoint holds.
     """
 
     def __init__(self, checkpoint: Checkpoint, unattached: UnattachedAssignments) -> None:
         self.checkpoint = checkpoint
         self.unattached = unattached
-        """What is kept aside still."""
+        """Unattached addresses that are still kept."""
         self._changing: set[Sandbox] = set()
-        """Sandboxes of which the next commit, or the one under way, writes something."""
+        """Sandboxes with a change in the current or the next commit."""
         self._restored = False
 
     aside = RenamedAttribute("unattached")
@@ -51,7 +51,7 @@ class DurablePods:
             self._restored = True
 
     def save_layout(self, now_ns: int | None = None) -> None:
-        """Keep the layout of the stores: to be called when ENIs or addresses came or went."""
+        """Save the layout of the stores: to be called when ENIs or addresses came or went."""
         for card, store in self.stores():
             self.checkpoint.save_layout(store, card, now_ns)
 
@@ -63,14 +63,14 @@ class PodWork(Work["Change", T]):
         self._pods = pods
         self._sandbox = sandbox
         self._unattached: dict[str, Holder] = {}
-        """Taken out of what was kept aside for the sandbox."""
+        """Unattached addresses that were kept for the sandbox, taken out."""
 
     def may_join(self) -> bool:
         """Return whether nothing of the sandbox is being written."""
         return self._sandbox not in self._pods._changing
 
     def begin(self) -> None:
-        """Begin to prepare: nobody else changes what the sandbox holds until the end."""
+        """Begin to prepare: no other change of the sandbox runs until the end."""
         self._pods._changing.add(self._sandbox)
         self._pods.check_ready()
 
@@ -84,13 +84,13 @@ class PodWork(Work["Change", T]):
         self.end()
 
     def put_back_unattached(self) -> None:
-        """Keep for the sandbox what was kept for it before."""
+        """Keep for the sandbox the unattached addresses that were kept before."""
         for address, kept in self._unattached.items():
             self._pods.unattached.keep(address, kept)
         self._unattached = {}
 
     def take_unattached(self) -> list[Change]:
-        """Take what is kept aside for the sandbox; return the changes that forget it."""
+        """Take the unattached addresses of the sandbox; return the changes that forget them."""
         self._unattached |= self._pods.unattached.take(self._sandbox)
         return [rows.forget(address) for address in self._unattached]
 
@@ -98,10 +98,10 @@ class PodWork(Work["Change", T]):
 class DurableStore(DurablePods):
     """Assigns and releases out of a store, each change in the checkpoint first.
 
-    For threads: changes of one sandbox follow each other, so that none is told of what is
-    not durable yet; all others share syncs. Whatever else a store does is done on `store`
-    itself. `unattached` is what `restore` kept aside: such an address is given back to its own
-    sandbox when it is attached again, never to another. `aside` is its old name.
+    For threads: changes of one sandbox follow each other, so that none reports what is not
+    durable yet; all others share syncs. All other operations are called on `store` itself.
+    `unattached` are the addresses that `restore` kept: such an address is given back to its
+    own sandbox when it is attached again, never to another. `aside` is its old name.
 
     A node is wired by `DurableNode(node, checkpoint)`. By hand it is
     `DurableStore(node.store, checkpoint, unattached=node.unattached, waiting=node.waiting)`: pods
@@ -141,7 +141,7 @@ class DurableStore(DurablePods):
         """Assign an address durably; a sandbox that has one keeps it.
 
         Raises:
-            PoolExhaustedError: nothing can be given now.
+            PoolExhaustedError: no address can be given now.
             NotRestoredError: the checkpoint holds what the store does not.
             CheckpointWriteError: it could not be made durable; the address is free again
                 and does not cool.
@@ -152,7 +152,7 @@ class DurableStore(DurablePods):
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
         """Release durably what a sandbox holds, and let it cool; return what it held.
 
-        What is kept aside for it is forgotten; None: it held nothing else.
+        Unattached addresses that are kept for it are forgotten; None: it held nothing else.
 
         Raises:
             UnknownSandboxError: it holds nothing.
@@ -171,7 +171,7 @@ class _Assign(PodWork["Assignment"]):
         self._durable = durable
         self._pod = pod
         self._now_ns = now_ns
-        self._is_new: bool | None = None  # not looked yet
+        self._is_new: bool | None = None  # not looked up yet
         self._assignment: Assignment | None = None
 
     def prepare(self) -> Sequence[Change]:
@@ -193,7 +193,7 @@ class _Assign(PodWork["Assignment"]):
         return [assigned, *self.take_unattached()]
 
     def _assign(self, store: DataStore) -> Assignment:
-        """Assign an address that is not kept aside for another."""
+        """Assign an address that is not kept for another sandbox."""
         unattached = self._durable.unattached
         while True:
             assignment = store.assign(self._sandbox, self._pod, self._now_ns)
@@ -201,7 +201,7 @@ class _Assign(PodWork["Assignment"]):
                 return assignment
             unassign(store, assignment)
             unattached.give_back(store)
-            if (own := store.find(self._sandbox)) is not None:  # it was kept for this one
+            if (own := store.find(self._sandbox)) is not None:  # it was kept for this sandbox
                 self._is_new = False
                 return own
 

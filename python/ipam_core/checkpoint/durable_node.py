@@ -1,4 +1,4 @@
-"""A node whose pods' addresses are durable before anybody hears of them."""
+"""A node whose pods' addresses are durable before they are reported."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class DurableNode(DurablePods):
     """Answers pods for a node, on all its network cards, each change in the checkpoint first.
 
-    Wires all that belongs together: the node's stores, its checkpoint, the pods that wait,
-    and the addresses that are kept aside. It answers only when the node has started and
-    holds what the checkpoint holds; before that it raises. The node's steps are driven as
-    ever, in another thread if you like, by a cloud that lets the node read this checkpoint
-    (`drive(step, cloud, checkpoint)`). Pods are to be added and removed here, not on the node.
+    Connects the node's stores, its checkpoint, the pods that wait, and the unattached
+    addresses. It answers only when the node has started and holds what the checkpoint holds;
+    before that it raises. The node's steps are driven as usual, also in another thread, by a
+    cloud that lets the node read this checkpoint (`drive(step, cloud, checkpoint)`). Add and
+    remove pods here, not on the node.
     """
 
     def __init__(self, node: Node, checkpoint: Checkpoint) -> None:
@@ -37,7 +37,7 @@ class DurableNode(DurablePods):
         return tuple(enumerate(self.node.stores))
 
     def check_ready(self) -> None:
-        """Raise `NotReadyError` before the node has started; then as any other."""
+        """Raise `NotReadyError` before the node has started; then as the base class."""
         if not self.node.ready:
             raise NotReadyError
         super().check_ready()
@@ -50,7 +50,7 @@ class DurableNode(DurablePods):
         Raises:
             NotReadyError: the node has not started.
             NotRestoredError: it started without what this checkpoint holds.
-            PoolExhaustedError: nothing can be given now; the pod waits.
+            PoolExhaustedError: no address can be given now; the pod waits.
             CheckpointWriteError: it could not be made durable; the address is free again
                 and does not cool.
             ForkedError: the checkpoint was opened by the process that this one is a fork of.
@@ -68,7 +68,7 @@ class DurableNode(DurablePods):
     def remove_pod(self, sandbox: Sandbox) -> list[Assignment]:
         """Release durably, in one commit, what a sandbox holds on every network card.
 
-        What is kept aside for it is forgotten, and not in the list.
+        Unattached addresses that are kept for it are forgotten, and are not in the list.
 
         Raises:
             UnknownSandboxError: it holds nothing.
@@ -80,7 +80,7 @@ class DurableNode(DurablePods):
 
 
 class _Add(PodWork["list[Assignment]"]):
-    """Asks the node, and writes what changed of what the sandbox holds."""
+    """Asks the node, and writes the changes of the sandbox's addresses."""
 
     def __init__(
         self, durable: DurableNode, sandbox: Sandbox, pod: str | None, *, all_cards: bool
@@ -104,7 +104,7 @@ class _Add(PodWork["list[Assignment]"]):
         except PoolExhaustedError as refused:
             if self._held() == self._before:
                 raise
-            self._refused = refused  # which may take what a running pod has
+            self._refused = refused  # this may take addresses of a running pod
             self.put_back_unattached()
             changes = []
         n_interfaces = len(self._taken) if self._all_cards else 0
@@ -119,7 +119,7 @@ class _Add(PodWork["list[Assignment]"]):
         return changes
 
     def _ask(self) -> list[Assignment]:
-        """Take addresses that are not kept aside for others."""
+        """Take addresses that are not kept for others."""
         node, unattached = self._durable.node, self._durable.unattached
         while True:
             if self._all_cards:
@@ -135,7 +135,7 @@ class _Add(PodWork["list[Assignment]"]):
         return [store.find(self._sandbox) for _, store in self._durable.stores()]
 
     def _give_back(self) -> None:
-        """Give back what is kept aside and attached by now, to this sandbox and to others."""
+        """Give back kept addresses that are attached now, to this sandbox and to others."""
         for _, store in self._durable.stores() if self._durable.unattached else ():
             self._durable.unattached.give_back(store)
 

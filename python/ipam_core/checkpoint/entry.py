@@ -15,7 +15,7 @@ Row = tuple[Any, ...]
 """A row of a table, its key first and its checksum last."""
 
 NOBODY = ("", "", "")
-"""Network, container id and interface of an address that nobody holds."""
+"""Network, container id and interface of an address that no sandbox holds."""
 
 
 class Entry(NamedTuple):
@@ -48,8 +48,8 @@ class Entry(NamedTuple):
     def row(self) -> Row:
         """Return the entry as a row of the table `address`, checksum included.
 
-        Raises `ValueError` where the sandbox is known by its digest only, or where a
-        text cannot be written as UTF-8.
+        Raises `ValueError` if only the digest of the sandbox is known, or if a text cannot be
+        written as UTF-8.
         """
         holder = NOBODY if self.sandbox is None else names_of(self.sandbox)
         return with_checksum(
@@ -74,7 +74,7 @@ class Entry(NamedTuple):
 
 
 def names_of(sandbox: Sandbox) -> tuple[str, str, str]:
-    """Return a sandbox's names as rows hold them. Raises `ValueError` where none are known."""
+    """Return a sandbox's names as rows hold them. Raises `ValueError` if they are not known."""
     names = (sandbox.network, sandbox.container_id, sandbox.ifname)
     if names == NOBODY:
         raise ValueError(f"{sandbox!r} is known by its digest only")
@@ -84,8 +84,8 @@ def names_of(sandbox: Sandbox) -> tuple[str, str, str]:
 def split_latest(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
     """Return the one entry that each sandbox holds on a card, and those it had before.
 
-    A sandbox has two only when the first could not be acknowledged, nor struck: it
-    would have kept its address otherwise. Released entries are left out.
+    A sandbox has two only if the first could not be acknowledged, and not removed: otherwise
+    it would have kept its address. Released entries are left out.
     """
     held: dict[tuple[int, Sandbox], Entry] = {}
     before: list[Entry] = []
@@ -99,14 +99,14 @@ def split_latest(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 
 _JOINED = tuple("\0".join(["%s"] * n_values) for n_values in range(16))
-"""What joins so many values: formatting takes half as long as `str.join`."""
+"""The format that joins this number of values: half the time of `str.join`."""
 
 
 def checksum(*values: Any) -> int:
-    """Return the CRC-32 of a row's values: finds any one flipped bit, and any burst of 32."""
+    """Return the CRC-32 of a row's values: it detects any flipped bit, and any burst of 32."""
     return zlib.crc32((_JOINED[len(values)] % values).encode())
 
 
 def with_checksum(*values: Any) -> Row:
-    """Return a row's values with their checksum behind them."""
+    """Return a row's values, followed by their checksum."""
     return (*values, checksum(*values))

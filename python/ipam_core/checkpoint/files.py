@@ -1,4 +1,4 @@
-"""Files: what outlives a power cut, who may read it, and one process at a time."""
+"""Files: made durable, readable by their owner only, used by one process at a time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRIVATE = 0o600
-"""Who may only read a file could lock it all the same, and hold up the agent."""
+"""A user who may only read a file could still lock it, and block the agent."""
 
 FORK_S = 1.0
-"""So long it may take a child just forked to let go of its parent's lock."""
+"""The time that a newly forked child may need to release its parent's lock."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CONTENT = re.compile(rb"([1-9]\d*) (full|normal|off)?")
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, outlive a power cut."""
+    """Make a file, or the names in a directory, durable against a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -36,24 +36,24 @@ def sync(path: Path) -> None:
 
 
 def make_private(file: int | Path) -> None:
-    """Let nobody but its owner open a file, where that is for this process to say."""
+    """Let only the owner open a file, where this process may decide that."""
     with suppress(OSError):
         if stat.S_IMODE(os.stat(file).st_mode) & ~PRIVATE:  # noqa: PTH116 - of a descriptor too
             os.chmod(file, PRIVATE)  # noqa: PTH101
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file that only its owner may open; nothing may be there, nor a link."""
+    """Create an empty file that only its owner may open; no file or link may be there."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
 
 
 class LockFile:
-    """An exclusive lock on `path`.lock; the kernel lets go of it when the process ends.
+    """An exclusive lock on `path`.lock; the kernel releases it when the process ends.
 
-    The file says who holds the lock, and how durable that process wrote: what it left
-    behind is judged by that. It stays when the lock is let go, because removing it
-    would let two processes each lock a file of that name. A link, or a file that is no
-    lock, is refused and left alone.
+    The file names the process that holds the lock, and its `durability`: the next process
+    checks the log according to it. The file stays when the lock is released, because removing
+    it would let two processes each lock a file of that name. A link, or a file that is no
+    lock, is refused and not changed.
     """
 
     _descriptor = -1
@@ -74,18 +74,18 @@ class LockFile:
             raise
 
     def mark(self, durability: str) -> None:
-        """Note this process, and how durable it writes from now on."""
+        """Write this process and its `durability` into the file."""
         content = f"{os.getpid()} {durability}\n".encode()
         os.pwrite(self._descriptor, content, 0)
         os.ftruncate(self._descriptor, len(content))
 
     def close(self) -> None:
-        """Let go of the lock. Closing twice does nothing."""
+        """Release the lock. Closing twice does nothing."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
 
-    __del__ = close  # where an interrupt came between opening and keeping it
+    __del__ = close  # if an interrupt came between opening and keeping it
 
     def _check_kind(self, path: Path, lock_path: Path) -> None:
         found = os.fstat(self._descriptor)
@@ -104,7 +104,7 @@ class LockFile:
         return (int(found[1]), (found[2] or b"").decode()) if found else (None, "")
 
     def _lock(self, path: Path) -> None:
-        """Take the lock; wait a moment for a fork of a process that ended to let go of it."""
+        """Take the lock; wait a moment for the fork of an ended process to release it."""
         ends = time.monotonic() + FORK_S
         while True:
             try:

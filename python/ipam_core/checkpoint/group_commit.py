@@ -2,16 +2,15 @@
 
     callers ---- put ----> queue ----> the writer: prepare, write, complete ----> wake
 
-A caller hands its work over with one call that nothing can cut in two, and waits. The
-writer takes all that has come, and brings it to its end: what it changes in memory, the
-commit, what follows the commit. So an interrupt (KeyboardInterrupt, SystemExit of a signal
-handler), which Python raises in the thread that it is meant for, finds no change half
-done: the caller waits for its end and then raises the interrupt. Nobody holds a lock while
-calling, so an interrupt leaves none behind.
+A caller puts its work into the queue with one call that cannot be interrupted, and waits. The
+writer takes all that is in the queue and completes it: the change in memory, the commit, and
+what follows the commit. An interrupt (KeyboardInterrupt, SystemExit of a signal handler) is
+raised by Python in the caller's thread, so it finds no change half done: the caller waits for
+the end of the change and then raises the interrupt. Callers hold no lock, so an interrupt
+leaves none behind.
 
-The writer is a daemon thread. Nothing interrupts it in the course of things; where
-something does all the same, it goes on where it was cut off (`stage` says where that was),
-and where it has died a caller starts another.
+The writer is a daemon thread. Normally nothing interrupts it. If it is interrupted, it
+continues from its stage (`stage`); if it has ended, a caller starts another.
 """
 
 from __future__ import annotations
@@ -35,32 +34,32 @@ Change = TypeVar("Change")
 T = TypeVar("T")
 
 PATIENCE_S = 1.0
-"""So long a caller waits before it looks whether the writer lives."""
+"""The time that a caller waits before it checks whether the writer is alive."""
 
 TRIES = 3
-"""So often the writer goes on after what nobody raises in it on purpose."""
+"""The number of unexpected exceptions after which the writer still continues."""
 
 _EVERYBODYS = (OSError, CheckpointWriteError)
-"""Errors of a write that concern a whole group; any other is the fault of one member."""
+"""Errors of a write that concern a group; any other is the fault of one member."""
 
 
 class Work(Generic[Change, T]):
-    """What a caller has the writer do, in three parts, each of which may be called again."""
+    """The work of a caller for the writer, in three parts; each may be called again."""
 
     def may_join(self) -> bool:
-        """Return whether it may be written with the group as it is; else it begins the next."""
+        """Return whether it may be written with the current group; else it begins the next."""
         return True
 
     def prepare(self) -> Sequence[Change]:
-        """Return what is to be written. What it raises is the caller's answer."""
+        """Return the changes to write. An error that it raises is the caller's answer."""
         return ()
 
     def complete(self) -> T | None:
-        """Do in memory what the write did on disk; return the caller's answer."""
+        """Make the change in memory that was written to disk; return the caller's answer."""
         return None
 
     def undo(self) -> None:
-        """Take back what `prepare` did, if anything: nothing was written."""
+        """Undo what `prepare` did, if anything: nothing was written."""
 
 
 class _Write(Work[Change, None]):
@@ -72,7 +71,7 @@ class _Write(Work[Change, None]):
 
 
 class _Action(Work[Any, T]):
-    """A call that wants the file to itself."""
+    """A call that needs the file alone."""
 
     def __init__(self, action: Callable[[], T]) -> None:
         self._action = action
@@ -99,15 +98,15 @@ class _Request(Generic[Change, T]):
         self.changes: Sequence[Change] = ()
         self.result: T | None = None
         self.error: BaseException | None = None
-        self.woken = threading.Lock()  # let go when it is done
+        self.woken = threading.Lock()  # released when it is done
         self.woken.acquire()
 
 
 class GroupCommit(Generic[Change]):
     """Writes changes of many threads, each group of them with one call of `write`.
 
-    Groups are written in order, one at a time, and inside a group changes stand in order
-    of arrival. A forked child gets `ForkedError`: it has no writer.
+    Groups are written in order, one at a time, and in a group changes are in order of arrival.
+    A forked child gets `ForkedError`: it has no writer.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class GroupCommit(Generic[Change]):
         self._queue: SimpleQueue[_Request[Change, Any] | None] = SimpleQueue()
         self._writers: dict[int, threading.Thread] = {}
         self._come: deque[_Request[Change, Any]] = deque()
-        """Out of the queue, and not in a group yet."""
+        """Taken from the queue, and not in a group yet."""
         self._group: list[_Request[Change, Any]] = []
         self._start()
 
@@ -139,7 +138,7 @@ class GroupCommit(Generic[Change]):
     def run(self, work: Work[Change, T]) -> Any:
         """Have work done, and return its answer.
 
-        An interrupt is raised when the work has ended; until then it is done, whole.
+        An interrupt is raised when the work has ended; the work is always completed.
         """
         if os.getpid() != self._pid:
             raise ForkedError(self._what, self._pid)
@@ -167,9 +166,9 @@ class GroupCommit(Generic[Change]):
                 self._revive(request)
 
     def _outlast(self, request: _Request[Change, Any]) -> None:
-        """Wait on, whatever more interrupts come: the last of them is raised at the end."""
+        """Continue to wait through further interrupts: the last of them is raised at the end."""
         latest: BaseException | None = None
-        self._queue.put(request)  # the first may not have come to that
+        self._queue.put(request)  # the first wait may not have done so
         while request.stage is not _Stage.DONE:
             try:
                 self._wait_for(request)
@@ -182,14 +181,14 @@ class GroupCommit(Generic[Change]):
         return self._writers.get(len(self._writers) - 1)
 
     def _revive(self, request: _Request[Change, Any]) -> None:
-        """See that a writer lives, and that it knows of this request."""
+        """Check that a writer is alive, and that it has this request."""
         writer = self._writer()
         if writer is None or not writer.is_alive():
             self._start()
             self._queue.put(request)
 
     def _start(self) -> None:
-        """Start a writer; of several that are started in place of one, one goes on."""
+        """Start a writer; if several are started in place of one, only one continues."""
         weakref.finalize(self, self._queue.put, None).atexit = False
         threading.Thread(
             target=_serve,
@@ -201,14 +200,14 @@ class GroupCommit(Generic[Change]):
     # --- the writer's side ----------------------------------------------------------
 
     def work_off(self, request: _Request[Change, Any]) -> None:
-        """Bring a request to its end, and all that came meanwhile, group by group."""
+        """Complete a request, and all that arrived meanwhile, group by group."""
         self._come.append(request)
         n_tries = 0
         while self._come or self._group:
             try:
                 self._gather()
                 self._commit()
-            except BaseException as stray:  # nobody's: what was cut off goes on
+            except BaseException as stray:  # of no caller: continue the interrupted work
                 n_tries += 1
                 if n_tries == TRIES:
                     self._give_up(stray)
@@ -216,7 +215,7 @@ class GroupCommit(Generic[Change]):
                 n_tries = 0
 
     def _gather(self) -> None:
-        """Prepare the members of the next group; one that was cut off goes first."""
+        """Prepare the members of the next group; an interrupted one is first."""
         if self._group:
             return
         with suppress(Empty):
@@ -244,7 +243,7 @@ class GroupCommit(Generic[Change]):
 
     def _commit(self) -> None:
         """Write the group, and answer its members."""
-        for request in self._group:  # cut off before it was prepared
+        for request in self._group:  # interrupted before it was prepared
             if request.stage is _Stage.NEW:
                 self._prepare(request)
         prepared = [r for r in self._group if r.stage is _Stage.PREPARED]
@@ -262,7 +261,7 @@ class GroupCommit(Generic[Change]):
         self._answer()
 
     def _write_all(self, requests: Sequence[_Request[Change, Any]]) -> None:
-        """Write what these requests change; one that is at fault does not harm the others."""
+        """Write what these requests change; a faulty one does not harm the others."""
         try:
             if not isinstance(requests[0].work, _Action):
                 self._write([change for request in requests for change in request.changes])
@@ -280,12 +279,12 @@ class GroupCommit(Generic[Change]):
 
     def _answer(self) -> None:
         for request in self._group:
-            with suppress(RuntimeError):  # let go before it was cut off
+            with suppress(RuntimeError):  # released before the interrupt
                 request.woken.release()
         self._group = []
 
     def _give_up(self, stray: BaseException) -> None:
-        """Raise in the callers what comes again and again."""
+        """Raise in the callers an exception that repeats."""
         for request in self._group:
             if request.stage < _Stage.WRITTEN:
                 request.work.undo()
@@ -298,7 +297,7 @@ class GroupCommit(Generic[Change]):
 def _serve(
     queue: SimpleQueue[_Request[Any, Any] | None], writers: dict[int, threading.Thread], number: int
 ) -> None:
-    """Serve a queue until `None` comes, which it does when the `GroupCommit` is gone."""
+    """Serve a queue until it holds `None`, which is put when the `GroupCommit` is deleted."""
     if writers.setdefault(number, threading.current_thread()) is not threading.current_thread():
         return
     while (request := queue.get()) is not None:
@@ -307,10 +306,10 @@ def _serve(
 
 
 def _copy_of(error: BaseException) -> BaseException:
-    """Return an error of one's own: each thread adds to the traceback of what it raises."""
+    """Return a copy of an error: each thread adds to the traceback of what it raises."""
     try:
         own = copy.copy(error)
-    except Exception:  # made by arguments that it does not keep
+    except Exception:  # its constructor takes arguments that it does not keep
         return error
     own.__cause__ = error.__cause__
     return own

@@ -36,14 +36,14 @@ def layout_of(store: DataStore, *, epoch_ns: int) -> str:
 def store_of(layout: str, *, wall_ns: int, now_ns: int) -> DataStore:
     """Return a store of this layout, nothing assigned; its clock is at `now_ns` at `wall_ns`.
 
-    An ENI that came later than that, by a wall clock that was set back, came now.
+    If the wall clock was set back, an ENI that was added later than that counts as added now.
     """
     body = json.loads(layout)
     store = DataStore(
         body["mode"],
         cooldown_s=body["cooldown_ns"] / 1e9,
         placement=body["placement"],
-        given_time=body.get("given_time", True),  # a store of before it was asked took any
+        given_time=body.get("given_time", True),  # stores written before this was saved accept any
     )
     for eni in body["enis"]:
         fields: dict[str, Any] = {name: eni[name] for name in _ENI_FIELDS}

@@ -1,4 +1,4 @@
-"""What a restart takes over from a checkpoint, and what it says of the rest."""
+"""What a restart takes over from a checkpoint, and a report about the rest."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What became of each entry of a checkpoint."""
+    """What happened to each entry of a checkpoint."""
 
     store: DataStore
     adopted: tuple[Assignment, ...]
     """Sandboxes that hold their addresses again."""
     n_cooling: int
-    """Addresses that go on cooling, those of pods that are gone included."""
+    """Addresses that continue to cool, those of deleted pods included."""
     gone: tuple[Entry, ...]
     """Released: their sandboxes are not among the live ones."""
     unattached: UnattachedAssignments
     """Kept in the checkpoint and out of the store: their addresses are not attached."""
     dropped: tuple[Entry, ...]
-    """Struck: not attached, under a policy that does not keep such entries aside."""
+    """Removed: not attached, under a policy that does not keep such entries."""
     superseded: tuple[Entry, ...]
-    """Struck: never acknowledged, for their sandboxes got other addresses later."""
+    """Removed: never acknowledged, because their sandboxes got other addresses later."""
 
     aside = RenamedAttribute("unattached")
 
@@ -61,16 +61,15 @@ def restore(
     """Fill a store with what a checkpoint holds for its network card.
 
     Without a `store`, one is made of the layout that `Checkpoint.save_layout` kept.
-    `live` are the sandboxes that run; left out, all are taken to. The others are
-    released now. What is left of a cooldown follows from the wall-clock time of the
-    release and is never more than a full one; without the policy rule `keep_cooldown`
-    nothing cools. Without `keep_unattached`, entries whose addresses are not attached
-    are dropped, with a warning in the log, as the agent does. `now_ns` is the store's
-    monotonic time.
+    `live` are the sandboxes that run; left out, all run. The others are released now. The rest
+    of a cooldown is computed from the wall-clock time of the release and is never more than a
+    full one; without the policy rule `keep_cooldown` nothing cools. Without `keep_unattached`,
+    entries whose addresses are not attached are dropped, with a warning in the log, as the
+    agent does. `now_ns` is the store's monotonic time.
 
-    All or nothing: every refusal is met on a copy of the store, before anything changes.
-    The checkpoint changes in one commit, or, where all is well, not at all. On error it is
-    as it was, and so is the store.
+    All or nothing: every check is made on a copy of the store, before anything changes. The
+    checkpoint changes in one commit, or not at all if there is nothing to correct. On error
+    the checkpoint and the store are unchanged.
 
     Raises:
         CheckpointError: an entry contradicts the store, or there is no layout.
@@ -91,7 +90,7 @@ def restore(
 
 
 class _Restore(Work["Change", Restored]):
-    """Restores a store between two commits, so that nobody meets it half filled."""
+    """Restores a store between two commits, so that no one sees it half filled."""
 
     def __init__(
         self,
@@ -110,7 +109,7 @@ class _Restore(Work["Change", Restored]):
         self._store_ns = store_ns
         self._wall_ns = checkpoint.wall_clock_ns()
         self._proved: Restored | None = None
-        """What came of it on the copy, or on a store that nobody has yet."""
+        """The result on the copy, or on a store that no one else has yet."""
 
     def prepare(self) -> Sequence[Change]:
         checkpoint = self._checkpoint

@@ -1,8 +1,8 @@
-"""The rows of one commit, what changes them, and how they were before.
+"""The rows that one commit changes, and their values before it.
 
-A commit that fails may be on disk all the same: its sync failed after its pages were
-written, or the file was moved away. So whatever a commit changes is noted as it was
-before, and put back by the next one, in the same transaction as that one's own changes.
+A commit that fails may be on disk nevertheless: its sync failed after its pages were written,
+or the file was moved away. So the earlier values of all rows that a commit changes are kept,
+and the next commit restores them, in the same transaction as its own changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     """By table and key: a row, or None where there was none."""
 
     Change = Callable[["Rows"], None]
-    """Changes rows; what it raises is told to who asked for it, and to nobody else."""
+    """Changes rows; an error that it raises goes only to the caller that asked for it."""
 
 _READ = {
     "address": "SELECT * FROM address WHERE address = ?",
@@ -62,12 +62,12 @@ class Rows:
         return row
 
     def write(self, table: str, row: Row) -> None:
-        """Write a row over what there was."""
+        """Write a row, in place of any row with its key."""
         self.read(table, row[0])
         self.overwrite(table, row)
 
     def overwrite(self, table: str, row: Row) -> None:
-        """Write a row over one that was read."""
+        """Write a row in place of one that was read."""
         self._execute(_WRITE[table], row)
 
     def erase(self, table: str, key: Any) -> None:
@@ -85,17 +85,17 @@ class Rows:
 
 
 def holder_of(row: Row | None) -> tuple[str, str, str]:
-    """Return who holds an address, by its row: network, container id and interface."""
+    """Return the holder of an address, by its row: network, container id and interface."""
     return NOBODY if row is None or row[_RELEASED_NS] is not None else row[_HOLDER]
 
 
 def put(row: Row) -> Change:
-    """Write a row of an address, whoever held it."""
+    """Write a row of an address, with any holder before."""
     return lambda rows: rows.write("address", row)
 
 
 def assign(path: Path, row: Row) -> Change:
-    """Write a row of an address that nobody else holds. Raises `NotRestoredError`."""
+    """Write a row of an address that no other sandbox holds. Raises `NotRestoredError`."""
 
     def change(rows: Rows) -> None:
         _check_holder(path, rows.read("address", row[0]), row[_HOLDER])
@@ -107,7 +107,7 @@ def assign(path: Path, row: Row) -> Change:
 def release(
     path: Path, held: tuple[str, str, str], address: str, card: int, eni_id: str, at_ns: int
 ) -> Change:
-    """Let an address cool that nobody else than `held` holds. Raises `NotRestoredError`."""
+    """Let an address cool that no one but `held` holds. Raises `NotRestoredError`."""
 
     def change(rows: Rows) -> None:
         before = rows.read("address", address)

@@ -14,10 +14,10 @@ from ipam_core.errors import CheckpointError
 
 
 def salvage(path: Path) -> tuple[list[Entry], list[str]]:
-    """Return the entries whose rows are as they were written, and what is wrong.
+    """Return the entries whose rows are as they were written, and a list of problems.
 
-    Works on a copy: the file, its log and its lock are left alone, so that nothing is
-    lost that a better tool might save. Raises `CheckpointError` where it cannot be read.
+    Works on a copy: the file, its log and its lock are not changed, so that a better tool may
+    still recover more. Raises `CheckpointError` where it cannot be read.
     """
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "copy"

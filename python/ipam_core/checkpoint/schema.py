@@ -1,12 +1,12 @@
-"""The tables of a checkpoint, how old files are brought up to date, and what damage shows.
+"""The tables of a checkpoint, migrations of old files, and checks for damage.
 
     meta      key, value                  'version': how many migrations were applied
     address   one row an address          who holds it, or when it was released
     layout    one row a network card      the store's mode, ENIs, addresses and prefixes
 
-Each row ends with the checksum of its other columns: SQLite's own check looks at the
-tree of pages, not at what the rows say. `address` is a tree by address without a
-second index, so that one change writes one page, however many pods there are.
+Each row ends with the checksum of its other columns: SQLite's own check covers the tree of
+pages, not the values in the rows. `address` is a tree by address without a second index, so
+that one change writes one page, for any number of pods.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MIGRATIONS: tuple[str, ...] = (
 )
 """Step n brings a file of version n to version n + 1; a new file is of version 0.
 
-A step that changes columns seals the rows anew: `SET checksum = checksum(...)`.
+A step that changes columns computes the checksums again: `SET checksum = checksum(...)`.
 """
 
 VERSION = len(MIGRATIONS)
@@ -58,7 +58,7 @@ _KINDS: dict[tuple[str, int], set[tuple[type, ...]]] = {
     },
     ("layout", 3): {(int, str, int)},
 }
-"""The kinds of a row's values, by table and columns: SQLite takes any value in any column."""
+"""The types of a row's values, by table and column: SQLite allows any value in any column."""
 
 _SET_VERSION = "INSERT OR REPLACE INTO meta VALUES ('version', ?, ?)"
 
@@ -108,11 +108,11 @@ def find_damage(
 ) -> tuple[list[str], dict[str, list[tuple[Any, ...]]]]:
     """Return what is wrong with a file of `version`, and all rows of each table.
 
-    Looks at the tables' definitions, at pages, and at each row's checksum and kinds of values.
+    Checks the tables' definitions, the pages, and each row's checksum and types of values.
     Cost: one pass over the file, 20 ms at 11,000 addresses.
     """
     if strange := set(_tables(connection)) ^ set(_expected_tables(version)):
-        # Nothing is asked of what others have defined: a view need not end.
+        # Only our own tables are queried: a view that others defined may be endless.
         names = ", ".join(sorted({f"{kind} {name}" for kind, name, _ in strange}))
         return [f"the tables are not those of this version: {names}"], {}
     found = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
@@ -135,7 +135,7 @@ def problem_of(table: str, row: tuple[Any, ...]) -> str:
 
 
 def is_expected(connection: sqlite3.Connection, table: str) -> bool:
-    """Return whether a table is there, and defined as this version has it."""
+    """Return whether a table exists, and is defined as in this version."""
     return _definition_of(connection, table) == _definition(table)
 
 

@@ -1,10 +1,10 @@
-"""Damage in SQLite's write-ahead log, which SQLite itself takes for the log's end.
+"""Damage in SQLite's write-ahead log, which SQLite itself treats as the log's end.
 
-After a crash the last commits are in the log alone. SQLite replays it up to the first
-frame whose checksum is wrong and drops the rest in silence: right for a commit that
-was cut off half-way, but a flipped bit further up would take acknowledged changes with
-it. The two differ: commits are written and synced one at a time, so at most one can
-have been cut off. More of them behind a bad frame were acknowledged.
+After a crash the last commits are only in the log. SQLite replays it up to the first frame
+whose checksum is wrong and drops the rest without an error. That is right for an incomplete
+commit, but a flipped bit earlier in the log would lose acknowledged changes. The two can be
+distinguished: commits are written and synced one at a time, so at most one can be incomplete.
+If there are more commits after a bad frame, they were acknowledged.
 
 Source: https://www.sqlite.org/fileformat2.html#walformat
 """
@@ -24,10 +24,10 @@ _WORD = 0xFFFFFFFF
 
 
 def find_damage(path: Path) -> str | None:
-    """Say what is wrong with a log whose every commit was synced; None: nothing.
+    """Return what is wrong with a log in which every commit was synced; None: nothing.
 
-    A log that is missing, empty, or cut off within its last commit is sound. Changes
-    nothing. Cost: 0.07 ms a frame, of which there are 250 or so.
+    A log that is missing, empty, or incomplete in its last commit is intact. Changes nothing.
+    Cost: 0.07 ms a frame; there are about 250.
     """
     try:
         log = path.read_bytes()
@@ -40,7 +40,7 @@ def find_damage(path: Path) -> str | None:
     if order is None or _sum(order, log[:24], (0, 0)) != (sum0, sum1):
         return "the head of the write-ahead log does not match its checksum"
     sums, sound = (sum0, sum1), True
-    n_commits = 0  # behind the first bad frame
+    n_commits = 0  # after the first bad frame
     size = _FRAME.size + page_size
     for start in range(_HEADER.size, len(log) - size + 1, size):
         _, commit, *frame_salts, sum0, sum1 = _FRAME.unpack_from(log, start)

@@ -1,22 +1,22 @@
-"""What carries a node's effects out.
+"""Carries out a node's effects: EC2, a simulated region, instance metadata.
 
     codes.py        AWS error codes to typed errors
     subnets.py      subnets of the simulated region: counted, or address by address
     region.py       a simulated region: ENIs, attachments, refusals
     simulated.py    an instance in it, which performs a node's effects
     simulated_cloud.py  one instance and its region in one line
-    throttling.py   EC2's token buckets
+    throttling.py   EC2's token buckets: when a call is refused
     latency.py      how long calls take
     cloudtrail.py   calls in the form of CloudTrail
     aws.py          EC2 itself
     ec2.py          its calls through botocore, and their errors
     replies.py      its replies as values
     handler.py      which method carries an effect out
-    retry.py        how the SDK tries again
-    metadata.py     what an instance knows of itself: the port, and EC2's own answers
+    retry.py        how often and when the SDK tries a call again
+    metadata.py     facts about an instance: the protocol, and EC2's own answers
     imds.py         the same from the instance metadata service
-    dry_run.py      another cloud, asked but never changed
-    plan.py         what a node would call next, making none of it
+    dry_run.py      reads another cloud but changes nothing
+    plan.py         what a node would call next, without calling it
 
 `drive` runs one step against a cloud that answers at once; a simulator with latency
 keeps its own queue.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A library's log goes where the application sends it, and nowhere by itself.
+# The application decides where a library's log is written.
 logging.getLogger("ipam_core").addHandler(logging.NullHandler())
 
 
@@ -67,10 +67,9 @@ def drive(
 ) -> T:
     """Run a step to its end and return its result.
 
-    Each effect is performed by `cloud`, `Sleep` by `sleep`, and what concerns the
-    checkpoint by `checkpoint`, if one is given. An `IpamError` of theirs is thrown into
-    the step, which decides what to make of it. Other exceptions close the step and pass
-    through.
+    Each effect is performed by `cloud`, `Sleep` by `sleep`, and those of the checkpoint by
+    `checkpoint`, if one is given. An `IpamError` that they raise is thrown into the step,
+    which handles it. Other exceptions close the step and are raised.
     """
     try:
         effect = next(step)

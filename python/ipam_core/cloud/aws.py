@@ -1,13 +1,12 @@
 """A node's effects against the real EC2.
 
-What EC2 may have done without saying so, because the reply was lost, is found again:
+If a reply is lost, EC2 may have done the call. What it did is found again:
 
-- CreateNetworkInterface carries a client token. Asked for again, an ENI whose
-  creation got no answer is the same request with the same token, and one ENI.
+- CreateNetworkInterface carries a client token. A creation without an answer is requested
+  again with the same token, and gives one ENI.
 - An attachment that got no answer is looked up before it counts as failed.
-- Every ENI is born with the tags by which the leak task (node/leaks.py) finds it.
-- AssignPrivateIpAddresses has no token: what was assigned in silence, a reconcile
-  takes over.
+- Every ENI is created with the tags by which the leak task (node/leaks.py) finds it.
+- AssignPrivateIpAddresses has no token: a reconcile takes over what was assigned.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 ASKED_AGAIN_FOR = timedelta(seconds=240)
-"""How long a creation without an answer is repeated as it was: for less than the leak
-task lets its ENI live, with a minute left to attach it."""
+"""How long a creation without an answer is repeated unchanged: less than the time before the
+leak task deletes its ENI, with a minute left to attach it."""
 
 
 class AwsCloud(EffectHandler):
@@ -57,11 +56,11 @@ class AwsCloud(EffectHandler):
 
     `session` left out is boto3's default one; `options` are those of `Ec2`.
     `metadata` left out is this instance's metadata service, or with `instance_id` EC2
-    itself. `cluster` and `tags` go on every ENI created or taken over, beside the
-    instance's id. `unschedulable` tells whether the node is cordoned and `eni_config`
-    where its ENIs go under custom networking: Kubernetes knows. `checkpoint` performs
-    `ReadCheckpoint` and `ForgetAssignments`; without one there is nothing to restore.
-    `now` gives wall-clock time with a zone.
+    itself. `cluster` and `tags` are put on every ENI created or taken over, in addition to the
+    instance's id. `unschedulable` returns whether the node is cordoned and `eni_config` where
+    its ENIs go under custom networking: both read Kubernetes. `checkpoint` performs
+    `ReadCheckpoint` and `ForgetAssignments`; without one there is nothing to restore. `now`
+    gives wall-clock time with a zone.
 
     Source of what is asked: pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s.
 
@@ -108,7 +107,7 @@ class AwsCloud(EffectHandler):
 
     @cached_property
     def instance(self) -> Instance:
-        """What does not change of the instance; read once."""
+        """The facts of the instance that do not change; read once."""
         return self.metadata.instance()
 
     # --- addresses ----------------------------------------------------------------
@@ -152,7 +151,7 @@ class AwsCloud(EffectHandler):
     # --- ENIs ---------------------------------------------------------------------
 
     def _create_eni(self, effect: fx.CreateEni) -> str:
-        # The primary ENI's subnet is the same one by name and by default.
+        # Naming the primary ENI's subnet gives the same subnet as the default.
         effect = replace(effect, subnet_id=effect.subnet_id or self.instance.subnet_id)
         now = self._now()
         since, request = self._unanswered.pop(effect, (now, {}))
@@ -207,7 +206,7 @@ class AwsCloud(EffectHandler):
             )
             attachment_id = reply["AttachmentId"]
         except CloudError:
-            # It may be attached: a try whose reply was lost, then refused as done already.
+            # It may be attached: the reply to an earlier try was lost, and this try was refused.
             found = self._attachment_of(effect.eni_id)
             if found is None:
                 raise
@@ -234,7 +233,7 @@ class AwsCloud(EffectHandler):
     def _detach_eni(self, effect: fx.DetachEni) -> None:
         try:
             self.ec2.call("DetachNetworkInterface", AttachmentId=effect.attachment_id)
-        except NotFoundError:  # detached is what was asked for
+        except NotFoundError:  # it is detached, as requested
             return
 
     def _delete_eni(self, effect: fx.DeleteEni) -> None:
@@ -253,13 +252,13 @@ class AwsCloud(EffectHandler):
         cluster = {CLUSTER_TAG: self._cluster} if self._cluster else {}
         return {**self._tags, **cluster, NODE_TAG: self.instance.instance_id}
 
-    # --- what EC2 shows -----------------------------------------------------------
+    # --- reads of EC2 ---------------------------------------------------------------
 
     def _describe_enis(self, effect: fx.DescribeEnis) -> tuple[fx.EniDescription, ...]:
         return tuple(map(description_of, self._describe(effect.eni_ids)))
 
     def _describe(self, eni_ids: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Return ENIs by id, in that order; asked for none, EC2 would return all there are."""
+        """Return ENIs by id, in that order; without ids EC2 would return all ENIs."""
         if not eni_ids:
             return []
         api = "DescribeNetworkInterfaces"
@@ -291,7 +290,7 @@ class AwsCloud(EffectHandler):
             for subnet in found
         )
 
-    # --- what others know ---------------------------------------------------------
+    # --- metadata, Kubernetes, checkpoint -------------------------------------------
 
     def _read_attached_enis(self, _: fx.ReadAttachedEnis) -> tuple[fx.AttachedEni, ...]:
         return self.metadata.attached_enis()
@@ -316,7 +315,7 @@ class AwsCloud(EffectHandler):
 
 
 def _asked(what: str, ask: Callable[[], T]) -> T:
-    """Return what Kubernetes says. Raises `CloudError`, logged once, whatever fails there."""
+    """Return the answer of Kubernetes. Raises `CloudError`, logged once, on any failure."""
     try:
         return ask()
     except CloudError:

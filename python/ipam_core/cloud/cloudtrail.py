@@ -124,7 +124,7 @@ _REQUESTS: dict[type[fx.Effect], Callable[[Any, str], dict[str, Any]]] = {
 
 
 def _response(call: Call) -> dict[str, Any] | None:
-    """Return what a call that changes something returned; CloudTrail keeps no read's answer."""
+    """Return the reply to a call that changes something; CloudTrail keeps no reply to a read."""
     if call.api.startswith("Describe"):
         return None
     effect, reply = call.effect, call.reply

@@ -1,4 +1,4 @@
-"""AWS error codes, and what a node would do differently on each.
+"""AWS error codes, and the error class of each: one for each reaction of a node.
 
 Source: the EC2 API reference, "Error codes for the Amazon EC2 API".
 """
@@ -51,11 +51,11 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "SignatureDoesNotMatch": DeniedError,
     "OptInRequired": DeniedError,
     "Blocked": DeniedError,
-    "UnrecognizedClientException": DeniedError,  # what EKS calls it
+    "UnrecognizedClientException": DeniedError,  # EKS's name for it
     "ResourceNotFoundException": NotFoundError,  # EKS
 }
 
 
 def error_for(api: str, code: str, message: str = "", request_id: str = "") -> CloudError:
-    """Return the error for a code; one that is not known keeps its code and message."""
+    """Return the error for a code; an unknown code is kept, with its message."""
     return _BY_CODE.get(code, CloudError)(api, code, message, request_id)

@@ -1,4 +1,4 @@
-"""Another cloud, asked but never changed."""
+"""A cloud that reads another one and changes nothing."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ QUESTIONS = (
     fx.ReadNodeTags,
     fx.ReadUnschedulable,
 )
-"""What only asks, beside `ReadAttachedEnis`."""
+"""Effects that only read, besides `ReadAttachedEnis`."""
 
 
 class DryRun:
-    """Performs one step's questions on a cloud, and only notes its changes.
+    """Performs one step's reads on a cloud, and only notes its changes.
 
     A change is answered as if it had succeeded, with made-up ids and addresses of
     198.18.0.0/15 and 2001:db8::/32, which no VPC should hold (RFC 2544, RFC 3849); a
-    made-up ENI shows in metadata at once. `calls` are the EC2 calls in order,
-    questions included.
+    made-up ENI is in metadata at once. `calls` are the EC2 calls in order, reads included.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -40,7 +39,7 @@ class DryRun:
         self._number = count(1)
 
     def perform(self, effect: fx.Effect) -> Any:
-        """Ask, or note, and return the reply. Raises the `CloudError` of a question."""
+        """Read, or note, and return the reply. Raises the `CloudError` of a read."""
         if effect.api is not None:
             self.calls.append(effect)
         match effect:

@@ -1,6 +1,6 @@
 """EC2's API through botocore: typed errors, each failure logged once.
 
-Retrying is botocore's: what leaves here has failed as often as the retry mode allows.
+botocore retries: an error raised here has failed as often as the retry mode allows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE_SIZE = 1000
-"""Items a page: the most that EC2's Describe calls allow."""
+"""Items on a page: the most that EC2's Describe calls allow."""
 
 _NO_ANSWER = (
     aws.ConnectionError,  # refused, unknown host, TLS, time-out while connecting
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 class Ec2Options(TypedDict, total=False):
-    """What `Ec2` takes beside a session."""
+    """The arguments of `Ec2` in addition to a session."""
 
     endpoint_url: str | None
     attempts: int | None
@@ -62,7 +62,7 @@ class Ec2Options(TypedDict, total=False):
 
 
 def open_session(profile: str | None = None, region: str | None = None) -> boto3.Session:
-    """Return a session of a named profile. Raises `InputError` where there is none such."""
+    """Return a session of a named profile. Raises `InputError` if there is no such profile."""
     try:
         return boto3.Session(profile_name=profile, region_name=region)
     except aws.BotoCoreError as error:

@@ -1,4 +1,4 @@
-"""Which method carries an effect out: one table for every cloud."""
+"""Which method carries out an effect: one table for every cloud."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ METHODS: Mapping[type[fx.Effect], str] = {
     fx.ReadCheckpoint: "_read_checkpoint",
     fx.ForgetAssignments: "_forget_assignments",
 }
-"""Every effect but `Sleep`, which is the driver's."""
+"""Every effect except `Sleep`, which the driver performs."""
 
 
 class EffectHandler:
-    """Carries effects out, each by the method of its name. A method is given the effect."""
+    """Carries out effects, each by the method of its name, which receives the effect."""
 
     def answer(self, effect: fx.Effect) -> Any:
         """Carry one effect out and return its reply, or raise its error."""

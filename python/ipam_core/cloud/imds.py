@@ -29,17 +29,17 @@ ENDPOINT = "http://169.254.169.254"
 API = "instance metadata"
 """What its errors name instead of an EC2 call."""
 TOKEN_TTL_S = 21600
-"""How long a token is good: six hours, the most that may be asked for."""
+"""How long a token is valid: six hours, the longest that may be requested."""
 _MACS = "network/interfaces/macs"
 _log = logging.getLogger(__name__)
 
 
 class Imds:
-    """The instance that it runs on, as its metadata service tells.
+    """The instance that this runs on, as its metadata service describes it.
 
-    `endpoint` is another one under IPv6 (http://[fd00:ec2::254]) and in tests. Each
-    request is tried `attempts` times, `timeout_s` each, with back-off between. An
-    expired token is fetched anew. Not to be shared by threads.
+    `endpoint` differs under IPv6 (http://[fd00:ec2::254]) and in tests. Each request is tried
+    `attempts` times, `timeout_s` each, with back-off between. An expired token is replaced.
+    Not to be shared by threads.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Imds:
         self._token: str | None = None
 
     def instance(self) -> Instance:
-        """Return what does not change."""
+        """Return the facts that do not change."""
         primary = self._primary()
         return Instance(
             instance_id=self._text("instance-id"),
@@ -75,7 +75,7 @@ class Imds:
     def attached_enis(self) -> tuple[AttachedEni, ...]:
         """Return the ENIs that are attached, by network card and device number.
 
-        One that goes while it is read is left out. Cost: about seven requests an ENI.
+        An ENI that is detached while it is read is left out. Cost: about seven requests an ENI.
         """
         enis = []
         for mac in self._list(_MACS):
@@ -86,7 +86,8 @@ class Imds:
         return tuple(sorted(enis, key=lambda eni: (eni.network_card, eni.device_number)))
 
     def _eni(self, path: str) -> AttachedEni:
-        # What an ENI need not have comes first: had it gone, what it must have would miss.
+        # Optional values are read first: if the ENI is gone by then, reading the required ones
+        # fails.
         addresses = self._list(f"{path}/local-ipv4s", optional=True)
         prefixes = self._list(f"{path}/ipv4-prefix", optional=True)
         ipv6_prefixes = self._list(f"{path}/ipv6-prefix", optional=True)
@@ -107,7 +108,7 @@ class Imds:
     # --- values -------------------------------------------------------------------
 
     def _text(self, path: str, *, optional: bool = False) -> str:
-        """Return what is at a path; "" where nothing is, if that may be."""
+        """Return the text at a path; "" where there is none, if that is allowed."""
         found = self._get(path)
         if found is None and not optional:
             raise _logged(NotFoundError(API, "404", path))
@@ -126,7 +127,7 @@ class Imds:
     # --- HTTP ---------------------------------------------------------------------
 
     def _get(self, path: str) -> str | None:
-        """Return what is at a path, None where nothing is."""
+        """Return the text at a path, None where there is none."""
         for token in (self._token, None):
             self._token = token or self._new_token()
             headers = {"X-aws-ec2-metadata-token": self._token}

@@ -1,10 +1,9 @@
 """How long EC2 calls take.
 
-AWS publishes no figures. The defaults are set to what its documents say in words: a
-call takes hundreds of milliseconds, and an ENI is attached after up to ten seconds
-(docs/rules.md, "EC2"); Amazon's EKS best practices, "Prefix mode", call a prefix on an
-attached ENI faster than a new ENI. Who has the agent's metric
-awscni_aws_api_latency_ms puts its quantiles here instead.
+AWS publishes no figures. The defaults follow the words of its documents: a call takes hundreds
+of milliseconds, and an ENI is attached after up to ten seconds (docs/rules.md, "EC2");
+Amazon's EKS best practices, "Prefix mode", call a prefix on an attached ENI faster than a new
+ENI. The quantiles of the agent's metric awscni_aws_api_latency_ms can be used instead.
 """
 
 from __future__ import annotations
@@ -51,11 +50,11 @@ DEFAULTS: dict[str, Latency] = {
     "DeleteNetworkInterface": Latency(0.5, 2.0),
     "ModifyNetworkInterfaceAttribute": Latency(0.3, 1.5),
 }
-"""Latencies by API; the others are reads: `OTHER`."""
+"""Latencies by API; all others are reads and have `OTHER`."""
 
 
 class Latencies:
-    """The latency of each API; `by_api` says what differs from the defaults."""
+    """The latency of each API; `by_api` replaces defaults."""
 
     def __init__(self, by_api: Mapping[str, Latency] | None = None) -> None:
         self._by_api = DEFAULTS | dict(by_api or {})

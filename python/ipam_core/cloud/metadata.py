@@ -1,4 +1,4 @@
-"""What an instance knows of itself, as a port: from its metadata service, or from EC2."""
+"""Facts about an instance, as a protocol: from its metadata service, or from EC2."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """What does not change while an instance runs. `subnet_id` is its primary ENI's."""
+    """Facts that do not change while an instance runs. `subnet_id` is its primary ENI's."""
 
     instance_id: str
     instance_type: str
@@ -24,7 +24,7 @@ class Instance:
 
 
 class Metadata(Protocol):
-    """Tells about one instance. Every method raises `CloudError`."""
+    """Describes one instance. Every method raises `CloudError`."""
 
     def instance(self) -> Instance:
         """Return what does not change."""
@@ -37,9 +37,9 @@ class Metadata(Protocol):
 
 
 class Ec2Metadata:
-    """An instance as EC2 describes it: for where its own metadata is out of reach.
+    """An instance as EC2 describes it: used where its own metadata cannot be reached.
 
-    One call a question: DescribeInstances, or DescribeNetworkInterfaces by instance.
+    Each method is one call: DescribeInstances, or DescribeNetworkInterfaces by instance.
     """
 
     def __init__(self, ec2: Ec2, instance_id: str) -> None:

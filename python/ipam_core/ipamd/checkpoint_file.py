@@ -1,4 +1,4 @@
-"""The agent's own checkpoint, read and written, so that a node can move here and back.
+"""The agent's own checkpoint, read and written, so that a node can change over and back.
 
 One JSON file a network card: `ipam.json` for card 0, `ipam-nic-1.json` for card 1.
 Source: pkg/ipamd/datastore/data_store.go (CheckpointData, CheckpointEntry, IPAMKey,
@@ -55,7 +55,7 @@ def card_files(path: Path) -> dict[int, Path]:
 
 
 def card_file(path: Path, network_card: int) -> Path:
-    """Return the file of a network card beside `path`, which is card 0's."""
+    """Return the file of a network card next to `path`, which is card 0's."""
     return path.with_stem(f"{path.stem}-nic-{network_card}") if network_card else path
 
 
@@ -66,7 +66,7 @@ def read(path: Path, network_card: int = 0) -> list[Entry]:
     allocation (then 0) and all metadata. Unknown fields are ignored, as the agent does.
 
     Raises:
-        InputError: it is no such file; the message quotes what is wrong.
+        InputError: it is not such a file; the message quotes what is wrong.
     """
     size = path.stat().st_size
     if size > MOST_BYTES:
@@ -84,11 +84,11 @@ def read(path: Path, network_card: int = 0) -> list[Entry]:
 def import_node(checkpoint: Checkpoint, path: Path, *, replace: bool = False) -> list[Entry]:
     """Take over the files of all of a node's network cards, in one commit.
 
-    They are added to what the checkpoint holds, or put in its place. Returns the
+    They are added to the entries of the checkpoint, or replace them. Returns the
     entries read. Nothing changes on error.
 
     Raises:
-        InputError: a file is no such file, or contradicts another or the checkpoint.
+        InputError: a file is not such a file, or contradicts another or the checkpoint.
         CheckpointWriteError: the checkpoint could not be written.
     """
     entries = [
@@ -104,9 +104,9 @@ def import_node(checkpoint: Checkpoint, path: Path, *, replace: bool = False) ->
 
 
 def export_node(entries: Iterable[Entry], path: Path) -> list[Path]:
-    """Write each network card's allocations beside `path`, card 0's; return the files.
+    """Write each network card's allocations next to `path`, card 0's; return the files.
 
-    Files of cards that hold nothing are written too where they exist.
+    Files of cards without allocations are written too if they exist.
     """
     by_card: dict[int, list[Entry]] = {0: []}
     if path.exists():
@@ -119,12 +119,12 @@ def export_node(entries: Iterable[Entry], path: Path) -> list[Path]:
 
 
 def as_document(entries: Iterable[Entry]) -> dict[str, Any]:
-    """Return what the agent would keep of these entries; those that nobody holds left out."""
+    """Return these entries in the agent's form; entries without a holder are left out."""
     return {"version": VERSION, "allocations": [_allocation(e) for e in entries if e.sandbox]}
 
 
 def write(path: Path, entries: Iterable[Entry]) -> None:
-    """Write a network card's file, durably and whole or not at all."""
+    """Write a network card's file durably, and completely or not at all."""
     descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipam_core._store import DataStore, Eni, UsedAddress
 
 NEVER = "0001-01-01T00:00:00Z"
-"""Go's zero time, for what has not happened."""
+"""Go's zero time: it has not happened."""
 
 
 def enis_document(stores: Iterable[DataStore], started_at: datetime) -> dict[str, Any]:

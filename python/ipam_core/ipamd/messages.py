@@ -1,4 +1,4 @@
-"""The texts by which people know the agent's faults, as the agent writes them.
+"""The agent's well-known error messages, as the agent writes them.
 
 Source: pkg/ipamd/datastore/data_store.go and pkg/ipamd/ipamd.go of
 aws/amazon-vpc-cni-k8s; pool-rules section 3 for the versions.

@@ -1,11 +1,11 @@
 """Where the agent's variables are set: manifests, Helm values, the EKS add-on, GitOps objects.
 
 daemonset.py, values.py, addon.py, terraform.py   a reader for each form
-any_form.py      which of them a text has; texts.py: what kubectl prints for people
-environment.py   what they give: the variables, and where each is set
+any_form.py      finds the form of a text; texts.py: kubectl's output for people
+environment.py   the result: the variables, and where each is set
 
-Each reader returns an `Environment`; what its values mean is the business of `settings`.
-`read_settings` takes any of the forms, and names what it refuses.
+Each reader returns an `Environment`; `settings` interprets its values. `read_settings` accepts
+any of the forms, and names what it refuses.
 
 May import: documents, variables, and below.
 """

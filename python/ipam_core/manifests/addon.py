@@ -24,7 +24,7 @@ _INSIDE = re.compile(r"configuration[-_]?values", re.IGNORECASE)
 
 
 def read_addon(text: str) -> Environment:
-    """Return the variables that the EKS add-on sets, the chart's own `env` beneath.
+    """Return the variables that the EKS add-on sets, with the chart's own `env` as defaults.
 
     `text` is what `aws eks describe-addon` prints, its configuration alone, a ClusterConfig
     of eksctl, a Cluster of kops, or Terraform with `configuration_values` in it. The
@@ -55,7 +55,7 @@ def addon_environment(values: dict[str, Any]) -> Environment:
             "a Terraform state: give configuration_values of the add-on alone, "
             "or what 'aws eks describe-addon' prints"
         )
-    if "addon" in values or "addonName" in values:  # with --query addon there is no outer key
+    if "addon" in values or "addonName" in values:  # without the outer key under --query addon
         addon = dig(values, dict, "addon") or values
         name = dig(addon, str, "addonName")
         if name != ADDON:
@@ -78,7 +78,7 @@ def configured(values: dict[str, Any], form: str, version: str = "") -> Environm
 
 
 def read_eksctl(document: Any) -> Environment | None:
-    """Return the add-on's variables in a ClusterConfig of eksctl, None of anything else."""
+    """Return the add-on's variables in a ClusterConfig of eksctl; None for other documents."""
     if looks_at(document, "kind") != "ClusterConfig":
         return None
     for addon in dig(document, list, "addons"):
@@ -95,7 +95,7 @@ def read_eksctl(document: Any) -> Environment | None:
 
 
 def read_kops(document: Any) -> Environment | None:
-    """Return the agent's variables in a Cluster of kops, None of anything else.
+    """Return the agent's variables in a Cluster of kops; None for other documents.
 
     kops renders the published manifest with `spec.networking.amazonvpc.env` added.
     """

@@ -1,4 +1,4 @@
-"""Settings out of any file that may hold them: the form is found by what is in it."""
+"""Settings from any file that may hold them: its content shows the form."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def read_settings(
 
     A DaemonSet manifest, a list or a patch of one, what kubectl prints of it as text, Helm
     values and GitOps objects that hold them, the EKS add-on as AWS describes it or as
-    eksctl, kops and Terraform configure it. A bare mapping with `env` is taken for Helm
-    values, whose numbers are quoted. `daemonset` and `base`: see `read_daemonset`.
+    eksctl, kops and Terraform configure it. A mapping with `env` alone is read as Helm values,
+    whose numbers are quoted. `daemonset` and `base`: see `read_daemonset`.
 
     Raises:
-        InputError: none of these; what it is instead is named where that is known.
+        InputError: none of these; a known other kind of file is named.
     """
     if is_terraform(text):
         return read_addon(text)
@@ -53,7 +53,7 @@ def read_settings(
 
 
 def _bare(text: str, documents: list[Any]) -> Environment:
-    """Read a mapping that is no Kubernetes object."""
+    """Read a mapping that is not a Kubernetes object."""
     if len(documents) == 1 and isinstance(documents[0], str) and documents[0] != text:
         inner = documents[0]  # text in JSON's quotes
         return _bare(inner, load_documents(inner, each_key_once=True))

@@ -1,4 +1,4 @@
-"""The DaemonSet aws-node, a kustomize patch of it, and what kubectl says of it as text."""
+"""The DaemonSet aws-node, a kustomize patch of it, and kubectl's text about it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def read_daemonset(text: str, *, name: str = "", base: Environment | None = None
 
     `text` is a manifest, a list, a kustomize patch or a Kustomization with patches in it,
     or what `kubectl describe ds` or `kubectl set env --list` print. `name` chooses among
-    several DaemonSets. A patch holds what it changes only: the rest is that of `base`, or
-    of the published manifest.
+    several DaemonSets. A patch holds only its changes: the rest is that of `base`, or of the
+    published manifest.
 
     Raises:
         InputError: neither JSON nor YAML, not exactly one such DaemonSet, or not well formed.
@@ -55,7 +55,7 @@ def read_daemonset(text: str, *, name: str = "", base: Environment | None = None
 
 
 def daemonsets(document: Any) -> list[dict[str, Any]]:
-    """Return the DaemonSets of a document: itself, or those in it where it is a list."""
+    """Return the DaemonSets of a document: itself, or those in it if it is a list."""
     if not isinstance(document, dict):
         return []
     is_list = dig(document, str, "kind").endswith("List")
@@ -67,7 +67,7 @@ _Found = tuple[str, Environment, bool]
 
 
 def _one(found: list[_Found], name: str) -> _Found:
-    """Return the one of that name; without a name, the only one."""
+    """Return the DaemonSet of that name; without a name, the only one."""
     chosen = [each for each in found if each[0] == name] if name else found
     if len(chosen) == 1:
         return chosen[0]
@@ -97,11 +97,11 @@ def _candidates(document: Any) -> Iterator[_Found]:
 
 
 def _patches(kustomization: dict[str, Any]) -> Iterator[_Found]:
-    """Yield what a Kustomization patches inline: strategic merges, and lists of operations."""
+    """Yield the inline patches of a Kustomization: strategic merges, and lists of operations."""
     texts = [looks_at(each, "patch") for each in dig(kustomization, list, "patches")]
     for text in [*texts, *dig(kustomization, list, "patchesStrategicMerge")]:
         if not isinstance(text, str) or "\n" not in text.strip():
-            continue  # a path of a file, which is not given
+            continue  # the path of a file that is not given
         for document in load_documents(text, each_key_once=True):
             if isinstance(document, list):
                 yield from _operations(document)

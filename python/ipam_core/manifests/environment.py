@@ -1,4 +1,4 @@
-"""The variables of the agent's container, and how parsed documents are dug for them."""
+"""The variables of the agent's container, and how they are found in parsed documents."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _VERSION = re.compile(r"v?([0-9]+\.[0-9]+\.[0-9]+)")
 
 
 class Environment(NamedTuple):
-    """Variables of the agent's container, and where they are from.
+    """Variables of the agent's container, and their sources.
 
     `unknown`: those kept elsewhere, and where. `form` names the kind of file, `given` the
-    variables that the file itself sets (the rest are the chart's or a base's), `version`
-    the agent's as v1.20.1, "" where the file has none; `notes` are for people.
+    variables that the file itself sets (the rest are the chart's or a base's), `version` the
+    agent's as v1.20.1, "" if the file has none; `notes` are for people.
     """
 
     variables: dict[str, str]
@@ -47,17 +47,17 @@ class Environment(NamedTuple):
 
     @property
     def n_settings(self) -> int:
-        """Variables of the file that decide about addresses, whether known or kept elsewhere."""
+        """Variables of the file that decide about addresses, with known or unknown value."""
         return len((self.given | self.unknown.keys()) & ADDRESS_VARIABLES)
 
     def over(self, beneath: dict[str, str], *notes: str) -> Environment:
-        """Return this environment with other variables where it has none."""
+        """Return this environment with other variables added; its own values stay."""
         kept = {k: v for k, v in beneath.items() if k not in self.unknown}
         return self._replace(variables=kept | self.variables, notes=(*self.notes, *notes))
 
 
 def container_environment(container: dict[str, Any], form: str) -> Environment:
-    """Return the variables of a container of a pod template; of two of a name the last counts."""
+    """Return the variables of a container of a pod template; if a name is repeated, the last."""
     found = listed_environment(dig(container, list, "env"), form)
     if sources := dig(container, list, "envFrom"):
         found.unknown["envFrom"] = quoted(sources)
@@ -92,10 +92,10 @@ def version_in(text: str) -> str:
 
 
 def dig(value: Any, kind: type[_Kind], *path: str) -> _Kind:
-    """Return what is under a path of keys, an empty `kind` where nothing is.
+    """Return the value at a path of keys, an empty `kind` if there is none.
 
     Raises:
-        InputError: something of another kind is there, or on the way.
+        InputError: a value of another kind is there, or on the path.
     """
     for depth, key in enumerate(path):
         if value is None:
@@ -117,7 +117,7 @@ def wrong(value: Any, kind: type, path: tuple[str, ...]) -> InputError:
 
 
 def looks_at(value: Any, *path: str) -> Any:
-    """Return what is under a path of keys, None where nothing is or something else is on it."""
+    """Return the value at a path of keys, None if there is none or the path is of another kind."""
     for key in path:
         if not isinstance(value, dict):
             return None

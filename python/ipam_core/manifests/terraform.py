@@ -1,7 +1,7 @@
 """`configuration_values` in Terraform's own language: jsonencode({...}), a heredoc or a string.
 
-Only what is written out is read: a reference to a variable or a function has no value here,
-and is refused where a variable of the agent has it.
+Only literal values are read: a reference to a variable or a function has no value here, and is
+refused as the value of an agent's variable.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _DEPTH = 40
 
 
 def is_terraform(text: str) -> bool:
-    """Return whether text is Terraform's language with an add-on's configuration in it."""
+    """Return whether a text is Terraform's language with an add-on's configuration in it."""
     return text.lstrip()[:1] not in ("{", "[") and _START.search(text) is not None
 
 
 def read_terraform(text: str) -> dict[str, Any]:
-    """Return the configuration of the one add-on vpc-cni that is written out in the text.
+    """Return the literal configuration of the one add-on vpc-cni in the text.
 
     Raises:
-        InputError: no or several such configurations, or one that is not written out.
+        InputError: no or several such configurations, or one that is not literal.
     """
     found = [match for match in _START.finditer(text) if _is_cni(text[: match.start()])]
     if len(found) != 1:
@@ -131,7 +131,7 @@ class _Reader:
         return found
 
     def _take(self, sign: str) -> bool:
-        """Go past a sign if it is the next."""
+        """Skip a sign if it is the next token."""
         at = self._at
         if self._next()[1] == sign:
             return True

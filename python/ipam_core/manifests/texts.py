@@ -1,4 +1,4 @@
-"""What kubectl prints of a DaemonSet's variables as text: `describe ds`, `set env --list`."""
+"""kubectl's text with a DaemonSet's variables: `describe ds`, `set env --list`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Found = list[tuple[str, Environment, bool]]
 
 
 def read_env_list(text: str) -> Found:
-    """Return what `kubectl set env ds/aws-node --list` prints, [] of any other text."""
+    """Return the content of `kubectl set env ds/aws-node --list`, [] for any other text."""
     found: Found = []
     variables: dict[str, str] | None = None
     unknown: dict[str, str] = {}
@@ -47,7 +47,7 @@ def read_env_list(text: str) -> Found:
 
 
 def read_describe(text: str) -> Found:
-    """Return what `kubectl describe ds` prints of containers aws-node, [] of any other text."""
+    """Return the containers aws-node of `kubectl describe ds`, [] for any other text."""
     found: Found = []
     called = section = container = field = image = ""
     variables: dict[str, str] = {}

@@ -18,7 +18,7 @@ from ipam_core.manifests.environment import (
 
 CHART = "aws-vpc-cni"
 _CHART_NAMES = (CHART, "vpc-cni", "awsVpcCni", "aws_vpc_cni", "vpcCni")
-"""Under these names charts that depend on this one hold its values."""
+"""The names under which charts that depend on this one hold its values."""
 _TOP_LEVEL = frozenset(
     [
         "affinity",
@@ -68,7 +68,7 @@ _DEPTH = 8
 
 
 def read_helm_values(text: str) -> Environment:
-    """Return the variables that the chart sets with these values, its own `env` beneath.
+    """Return the variables that the chart sets with these values, its own `env` as defaults.
 
     Values of a chart that depends on this one hold them under its name, at any depth; a
     top-level `env` is then the parent's. Values of a Flux HelmRelease and of an Argo CD
@@ -96,7 +96,7 @@ def values_environment(values: dict[str, Any], form: str = "Helm values") -> Env
         )
     env = dig(inside, dict, "env")
     extra = listed_environment(dig(inside, list, "extraEnv"), form)
-    # A null takes a default away; a number or boolean is quoted by the chart's template.
+    # A null removes a default; a number or boolean is quoted by the chart's template.
     given = {str(name): _quoted(name, value) for name, value in env.items() if value is not None}
     given |= extra.variables
     kept = {name: value for name, value in CHART_ENV.items() if name not in env}
@@ -107,7 +107,7 @@ def values_environment(values: dict[str, Any], form: str = "Helm values") -> Env
 
 
 def read_flux(document: Any) -> Environment | None:
-    """Return the variables of a HelmRelease of Flux, None of anything else."""
+    """Return the variables of a HelmRelease of Flux; None for other documents."""
     if looks_at(document, "kind") != "HelmRelease":
         return None
     chart = looks_at(document, "spec", "chart", "spec", "chart")
@@ -120,7 +120,7 @@ def read_flux(document: Any) -> Environment | None:
 
 
 def read_argo(document: Any) -> Environment | None:
-    """Return the variables of an Application of Argo CD, None of anything else."""
+    """Return the variables of an Application of Argo CD; None for other documents."""
     if looks_at(document, "kind") != "Application":
         return None
     sources = dig(document, list, "spec", "sources") or [dig(document, dict, "spec", "source")]
@@ -147,13 +147,13 @@ def read_argo(document: Any) -> Environment | None:
 
 
 def configuration(text: Any, what: str) -> dict[str, Any]:
-    """Return the one mapping that `text` holds, {} where it is empty or null."""
+    """Return the one mapping that `text` holds, {} if it is empty or null."""
     if not isinstance(text, str):
         raise InputError(f"not {what}: {reprlib.repr(text)}")
     match load_documents(text, each_key_once=True):
         case []:
             return {}
-        case [dict() as values] if "kind" not in values:  # what has one is a Kubernetes object
+        case [dict() as values] if "kind" not in values:  # with a kind it is a Kubernetes object
             return values
         case [str() as inner] if inner != text:  # as 'aws ... --query addon.configurationValues'
             return configuration(inner, what)
@@ -161,7 +161,7 @@ def configuration(text: Any, what: str) -> dict[str, Any]:
 
 
 def _of_chart(values: dict[str, Any], depth: int) -> Any:
-    """Return what is under the chart's name, the nearest to the top first; None: nowhere."""
+    """Return the mapping under the chart's name, the nearest to the top; None if there is none."""
     for name in _CHART_NAMES:
         if name in values:
             return values[name]

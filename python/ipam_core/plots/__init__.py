@@ -1,13 +1,13 @@
 """Pictures of runs, fleets, subnets and choices of settings. Extra `plot`.
 
-style.py     what they share
+style.py     shared by all: colours, marks, axes
 timeline.py  a pool's addresses over time
 waits.py     how long pods wait
 pareto.py    choices of settings
 fleet.py     runs of a fleet, side by side
 subnet.py    the blocks of a subnet; a forecast
 
-They are given plain numbers or results, and are imported by the command line only.
+They take plain numbers or results, and are imported by the command line only.
 
 May import: subnet, simulation, and below.
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def plot_fleets(results: Sequence[FleetResult], path: Path, *, title: str = "") -> None:
-    """Write what runs of a fleet found, side by side on the same scales.
+    """Write the results of runs of a fleet, side by side on the same scales.
 
     From above: the fleet's addresses over time; its EC2 calls a minute and how many of
     them were throttled; the share of pods that waited longer than so many seconds, for

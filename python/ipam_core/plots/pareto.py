@@ -1,4 +1,4 @@
-"""Choices of settings: what they hold, what pods wait, what they call."""
+"""Choices of settings: idle addresses, waits of pods, EC2 calls."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class Choice(NamedTuple):
-    """What settings cost: idle addresses, the wait of 99 of 100 pods, EC2 calls.
+    """The cost of settings: idle addresses, the wait of 99 of 100 pods, EC2 calls.
 
-    The wait is infinite where pods are never served.
+    The wait is infinite if pods are never served.
     """
 
     idle: float
@@ -97,7 +97,7 @@ def plot_pareto(
 
 
 def _number(axis: Any, points: Sequence[Choice], edge: float) -> None:
-    """Write a number at each choice, from left to right, and what it is into the legend."""
+    """Write a number at each choice, from left to right, and its meaning into the legend."""
     named = sorted((each for each in points if each.label), key=lambda each: each.idle)
     for number, each in enumerate(named, 1):
         axis.annotate(

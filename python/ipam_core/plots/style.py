@@ -1,8 +1,8 @@
-"""What the pictures share: colours, marks, figures, axes. Extra `plot`.
+"""Shared by the pictures: colours, marks, figures, axes. Extra `plot`.
 
-Every line and area is told apart by more than its colour, by dashes, hatches or marks,
-and the colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which the
-colour-blind tell apart.
+Every line and area differs by more than its colour, by dashes, hatches or marks. The colours
+are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind people can
+distinguish.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
 
 
 def check_path(path: Path) -> None:
-    """Raise unless a picture can be drawn and written there: to be asked before long work.
+    """Raise unless a picture can be drawn and written there: to be called before long work.
 
     Raises:
         InputError: the name ends in neither .png nor .svg, or its folder does not exist.
@@ -44,7 +44,7 @@ def check_path(path: Path) -> None:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return a matplotlib figure, in inches, that needs no display and is known to nobody else.
+    """Return a matplotlib figure, in inches, without a display and without global state.
 
     Raises `MissingExtraError`: matplotlib is not installed.
     """
@@ -56,15 +56,15 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def as_written(text: str, width: int = 100) -> str:
-    """Return text that others wrote for a picture, in lines of so many letters, no formula in it.
+    """Return text from outside for a picture, in lines of so many letters, without a formula.
 
-    matplotlib sets what is between two dollar signs as a formula, or fails to.
+    matplotlib draws text between two dollar signs as a formula, or fails to.
     """
     return textwrap.fill(cut(visible(text), 5 * width), width).replace("$", r"\$")
 
 
 def line_style(number: int) -> dict[str, Any]:
-    """Return how the line of a number is told from the others: colour and dashes."""
+    """Return what distinguishes the line of a number from the others: colour and dashes."""
     return {
         "color": _COLOURS[number % len(_COLOURS)],
         "linestyle": _DASHES[number % len(_DASHES)],
@@ -73,7 +73,7 @@ def line_style(number: int) -> dict[str, Any]:
 
 
 def tidy(axis: Any) -> None:
-    """Leave of an axis what is read: a light grid, and no box."""
+    """Leave a light grid of an axis, without a box."""
     axis.grid(visible=True, color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
@@ -83,7 +83,7 @@ def save(figure: Any, path: Path) -> None:
     """Write a figure as PNG or SVG, by the name. Raises as `check_path`, and `OSError`."""
     check_path(path)
     with warnings.catch_warnings():
-        # A letter that the font has not is drawn as a box.
+        # A letter that the font does not have is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(path, dpi=DPI)
 

@@ -23,11 +23,11 @@ _COLOURS = {
     "prefix-reserved": "#c6dbef",
     "explicit-reserved": "#dadaeb",
 }
-"""Of blocks whose addresses in use say nothing; in print their marks tell them apart."""
+"""The colour of blocks without a number of used addresses; marks distinguish them in print."""
 
 
 def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
-    """Write one map a subnet: a cell a /28, darker the more of it is in use; PNG or SVG.
+    """Write a map of each subnet: a cell for each /28, darker with more of it in use; PNG or SVG.
 
     A free block is white, and blocks of other states have the terminal map's marks, so that
     it can be read without colours.
@@ -112,8 +112,8 @@ def plot_forecast(forecast: Forecast, path: Path) -> None:
 def _colour_map() -> Any:
     from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415
 
-    # Ever darker, so that print keeps it; one address in a block matters most, so the
-    # first step is the largest.
+    # Each step is darker, so that it survives printing; the first address in a block matters
+    # most, so the first step is the largest.
     return LinearSegmentedColormap.from_list(
         "used", [(0, "#ffffff"), (1 / 16, "#fdbb84"), (0.6, "#d7301f"), (1, "#5c0000")]
     )

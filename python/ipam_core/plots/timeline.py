@@ -1,4 +1,4 @@
-"""A pool's addresses over time, with what was asked and refused below."""
+"""A pool's addresses over time, with the EC2 calls and refused pods below."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _AREAS = {
     "cooling": ("cooling", ORANGE, "xxxx"),
     "free": ("free to give", SKY, "...."),
 }
-"""What the addresses of a pool are, from the bottom up: label, colour, hatch."""
+"""The states of a pool's addresses, from the bottom up: label, colour, hatch."""
 _LINES = {
     "total": ("addresses in all", BLACK, "-", 1.6),
     "pods": ("pods that want one", VERMILLION, "--", 1.8),
 }
 _FAR = 2000
-"""What is closer than one of so many parts of a picture is one mark."""
+"""Marks closer than the width of the picture divided by this are drawn as one."""
 _MANY = 5000
 """Areas with more corners are points in an SVG too."""
 
@@ -44,7 +44,7 @@ _MANY = 5000
 class Mark(NamedTuple):
     """Something at one time, marked in the row of its name: an EC2 call, a pod refused.
 
-    With `until_s` it goes on until then, as the refusals of a pod that asks again and again.
+    With `until_s` it lasts until then, as the refusals of a pod that asks repeatedly.
     """
 
     time_s: float
@@ -61,13 +61,13 @@ def plot_timeline(
     *,
     title: str = "",
 ) -> None:
-    """Write a pool's addresses over time, stacked by what they are, with marks below.
+    """Write a pool's addresses over time, stacked by state, with marks below.
 
     Each series has a value for each time, which holds until the next; of equal times
     the last counts. `assigned`, `cooling` and `free` (to give now) are areas that add up
     to `total`, a line; `pods` is a line of all that want an address, and those above
-    `assigned` wait. Any may be left out. Marks are in a row for each name, in the order
-    met, a cross where `refused`, with a line as long as it goes on.
+    `assigned` wait. Any may be left out. Marks are in a row for each name, in order of
+    appearance, a cross where `refused`, with a line as long as it lasts.
 
     Raises:
         ValueError: no time, times that go back, another name, or another length.
@@ -155,7 +155,7 @@ def _in_unit(mark: Mark, unit_s: float) -> Mark:
 
 
 def _draw_marks(axis: Any, rows: Sequence[str], marks: Sequence[Mark]) -> None:
-    """Mark what is done by a tick, and what is refused by a cross."""
+    """Mark calls by a tick, and refusals by a cross."""
     part = (max(mark.time_s for mark in marks) or 1.0) / _FAR
     for refused, marker, colour in ((False, "|", BLACK), (True, "x", VERMILLION)):
         seen = {

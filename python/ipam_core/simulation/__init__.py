@@ -2,10 +2,10 @@
 
 engine.py      virtual time: the clock and its queue
 processes.py   steps of nodes whose calls take some of it
-scenario/      one node: its life as a value, played and checked
+scenario/      one node: a scenario as a value, played and checked
 fleet/         many nodes: the scheduler, workloads, rollouts
-simulate.py    one call for whatever can be played
-files.py       a file of either
+simulate.py    one call that plays a scenario or a fleet
+files.py       reads a file of either
 given_types.py instance types whose limits are given beside a file
 validation.py  values of files, checked one by one
 

@@ -1,8 +1,8 @@
 """Virtual time: a clock and a queue of events.
 
-An event is a moment, a rank and the number of what it concerns; those three order
-events, so that what happens at one moment happens in the same order however the events
-came into the queue. That makes a run that skips idle looks equal to one that does not.
+An event has a time, a rank and a number (of a node or pod). These three order the events, so
+that the events of one moment have the same order, however they came into the queue. So a run
+that skips idle pool checks gives the same result as one that does not.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _Event = tuple[int, int, int, int, "Callable[[Any], None]", Any]
 class Engine:
     """A queue of events and the virtual clock: nanoseconds from 0.
 
-    Only events of the present minute, and of minutes past, are in order, in a heap; those
-    of a later minute lie in a list of their own until it comes. Most events are ends of
-    pods hours away, and a heap of all of them would be too large for the cache.
+    Only events of the current and of earlier minutes are in order, in a heap. Those of a later
+    minute wait in a list of their own. Most events are ends of pods hours away, and a heap of
+    all of them would be too large for the cache.
     """
 
     __slots__ = ("_later", "_minute", "_n", "_queue", "now_ns")
@@ -66,7 +66,7 @@ class Engine:
             self._later[minute] = [event]
 
     def run(self, until_ns: int) -> None:
-        """Let everything happen up to a time, that moment included."""
+        """Process all events up to a time, that moment included."""
         queue, pop = self._queue, heapq.heappop
         while True:
             while queue and queue[0][0] <= until_ns:

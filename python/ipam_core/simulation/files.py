@@ -24,10 +24,10 @@ def read_simulation(
 ) -> FleetSpec | list[Scenario]:
     """Read a file, JSON or YAML: a fleet, one scenario, or a list of them.
 
-    `types` are limits of instance types that win over the table (`given_types`).
+    `types` are limits of instance types that replace those of the table (`given_types`).
 
-    Raises `OSError` where it cannot be read and `InputError` where its content is
-    neither, with the file's name in front.
+    Raises `OSError` if it cannot be read and `InputError` if its content is neither; the
+    message starts with the file's name.
     """
     try:
         documents = load_documents(read_text(path), each_key_once=True)
@@ -37,7 +37,7 @@ def read_simulation(
 
 
 def simulation_of(documents: list[Any], folder: Path) -> FleetSpec | list[Scenario]:
-    """Return what a file's documents are. `folder` is where files that they name are.
+    """Return the fleet or the scenarios of a file's documents. `folder` holds files named in them.
 
     Raises `InputError` where they are neither a fleet nor scenarios.
     """

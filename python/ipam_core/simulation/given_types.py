@@ -1,4 +1,4 @@
-"""Instance types of a simulation file whose limits are given beside it, not in the table."""
+"""Instance types of a simulation file whose limits are given separately, not in the table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from ipam_core.instances import InstanceLimits
 
 ANY_TYPE = ""
-"""The name under which limits are given for every node, whatever its type."""
+"""The name under which limits are given for nodes of every type."""
 
 
 def with_types(document: Any, types: Mapping[str, InstanceLimits]) -> Any:
     """Return a fleet or scenario, as loaded from a file, with the limits of its types as given.
 
-    `types` are limits by name of the type, or for every node under `ANY_TYPE`. What is not
-    of the right form is left for its reader to refuse.
+    `types` are limits by name of the type, or for every node under `ANY_TYPE`. Values of a
+    wrong form are not changed: the reader of the file refuses them.
     """
     if not types or not isinstance(document, dict):
         return document
@@ -33,7 +33,7 @@ def with_types(document: Any, types: Mapping[str, InstanceLimits]) -> Any:
 
 
 def limits_of(name: Any, types: Mapping[str, InstanceLimits]) -> InstanceLimits | None:
-    """Return the limits given for a type, None where it is the table's."""
+    """Return the limits given for a type, None where the table's are used."""
     if not isinstance(name, str):
         return None
     if name in types:
@@ -58,7 +58,7 @@ def _group(group: Any, types: Mapping[str, InstanceLimits]) -> Any:
 
 
 def _scenario(scenario: dict[str, Any], types: Mapping[str, InstanceLimits]) -> dict[str, Any]:
-    """Return a scenario with limits; what it says itself of its node's cards and trunk stays."""
+    """Return a scenario with limits; its own values for network cards and trunk stay."""
     limits = limits_of(scenario.get("instance_type"), types)
     node = scenario.get("node", {})
     if limits is None or not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Steps of nodes in virtual time: each EC2 call takes some of it, and is tried again."""
+"""Steps of nodes in virtual time: each EC2 call takes time, and may be tried again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFUSED_NS = 50_000_000
 
 
 class ApiClient:
-    """How one account's nodes reach EC2: throttled, late, and tried again by the SDK."""
+    """How one account's nodes call EC2: with throttling, latency and the SDK's tries."""
 
     def __init__(self, engine: Engine, latencies: Latencies, *, seed: int) -> None:
         self.engine = engine
@@ -33,9 +33,9 @@ class ApiClient:
 
 
 class StepProcess:
-    """A node's step under way. `done(result, error)` is told of its end.
+    """A running step of a node. `done(result, error)` is called at its end.
 
-    Whatever is not an EC2 call is answered at once; a step that makes none ends within
+    All effects that are not EC2 calls are answered at once; a step without a call ends within
     `begin`. A call changes EC2 at the moment its reply arrives.
     """
 
@@ -60,14 +60,14 @@ class StepProcess:
         self.n_calls = 0
         """EC2 calls and waits so far; 0 at the end: the step changed nothing in EC2."""
         self.refusal: CloudError | None = None
-        """Why the call under way is being tried again."""
+        """Why the current call is tried again."""
 
     def begin(self) -> None:
         """Run the step up to its first EC2 call or wait, or to its end."""
         self._go_on(None)
 
     def cancel(self) -> None:
-        """Give the step up; a call that is on its way still has its effect."""
+        """Cancel the step; a call that was already sent still has its effect."""
         self._done = None
         self._step.close()
 

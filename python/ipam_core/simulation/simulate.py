@@ -1,4 +1,4 @@
-"""`simulate`: one call for whatever can be played."""
+"""`simulate`: one call that plays a scenario or a fleet."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def simulate(
 ) -> Result | FleetResult | list[Result]:
     """Play a scenario or a fleet in virtual time and return what happened.
 
-    `source` is a `Scenario`, a `FleetSpec`, what a file of either holds as a mapping, or the
-    path of a file; of a file with a list of scenarios the results are a list. `seed` decides
-    what the real agent and EC2 leave to chance: the same source, policy and seed give the
-    same result. Left out, it is the fleet's own, and 0 for a scenario.
+    `source` is a `Scenario`, a `FleetSpec`, the content of a file of either as a mapping, or
+    the path of a file. A file with a list of scenarios gives a list of results. `seed` decides
+    what the real agent and EC2 leave to chance: the same source, policy and seed give the same
+    result. Left out, it is the fleet's own, and 0 for a scenario.
 
     Raises:
         InputError: the source is neither a scenario nor a fleet, or a step cannot be done.

@@ -1,7 +1,7 @@
 """Check the values of a file, one by one.
 
-Each function takes a value and what it is called, and returns it or raises an
-`InputError` that names it, quotes what it met and says what is allowed.
+Each function takes a value and its name, and returns the value or raises an `InputError` that
+names it, quotes it and says what is allowed.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def non_empty(value: Any, where: str) -> str:
 
 
 def one_of(*allowed: str) -> Callable[[Any, str], str]:
-    """Return what checks that a value is one of these."""
+    """Return a check that a value is one of these."""
 
     def check(value: Any, where: str) -> str:
         if value not in allowed:

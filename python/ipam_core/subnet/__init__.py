@@ -1,21 +1,21 @@
-"""The operator's questions about subnets: what is in them, and what to do about it.
+"""The operator's questions about subnets: their content, and what to do.
 
 reading     text of the AWS command line and of kubectl as documents
-inventory   what they say, put together
-interfaces  network interfaces, and what each holds
+inventory   their content in one place
+interfaces  network interfaces, and the addresses that each holds
 pods        kubectl's list of pods
-owners      whom a network interface belongs to
+owners      the kind of owner of a network interface
 report      one subnet: its blocks, addresses and owners
-orphans     interfaces attached to nothing
-leaks       what deleting those of agents gives back
-drains      which nodes to drain for whole free /28s
+orphans     interfaces that are not attached
+leaks       the addresses that deleting those of agents frees
+drains      which nodes to drain for free /28s
 placing     where a CIDR reservation costs least
 advice      which of these to do
-draw        what one node takes from its subnet
+draw        the addresses that one node takes from its subnet
 groups      groups of nodes: at rest, at their peak, in an upgrade
 capacity    how many nodes still fit
 forecast    how a subnet fragments over time
-blockmap    what maps of blocks have in common
+blockmap    shared by the maps of blocks
 live        the same input, read from AWS
 
 May import: diagnosis.explain, cloud, and below.

@@ -30,9 +30,9 @@ DEFAULT_INSTANCE_TYPE = "m5.large"
 class Fit:
     """How many more nodes fit, before the first refusal, now and after each part of the advice.
 
-    `draw` is what one such node takes with `pods` pods, `max_pods` being the kubelet's
-    maxPods by `max_pods_rule`; None counts stand for advice that there is not. Where the
-    node cannot serve so many pods, `note` says why, and no count is given.
+    `draw` is what one such node takes with `pods` pods; `max_pods` is the kubelet's maxPods by
+    `max_pods_rule`. A count is None where there is no such advice. If the node cannot serve so
+    many pods, `note` gives the reason, and no count is given.
     """
 
     mode: str
@@ -57,9 +57,10 @@ class Fit:
 class Advice:
     """What to do about one subnet.
 
-    `withheld` says why there is none, "" where there is; `type_unknown` why nothing is said
-    of nodes that fit; with `type_assumed` the input names no type. With `upper_bound` the
-    files do not show all that is in use: what can be won and what fits is at most so much.
+    `withheld` is the reason if there is none, else ""; `type_unknown` is the reason if no
+    count of nodes that fit is given; with `type_assumed` the input names no type. With
+    `upper_bound` the files do not show all addresses in use: all gains and counts are upper
+    bounds.
     """
 
     instance_type: str | None
@@ -102,11 +103,11 @@ def advise(
 ) -> Advice:
     """Work out the advice for one subnet.
 
-    `wanted` is how many free /28s the drains are to win; `pods_per_node` how many pods
-    (that need an address) run on a node that joins: without it, none and as many as go.
-    `max_pods` is the kubelet's maxPods; left out, the usual one of the type in each mode.
-    `apart` is where the solver of drains runs, as for `plan_drains`.
-    A text for `limits` is why they are not known; then nothing is said of nodes that fit.
+    `wanted` is the number of free /28s that the drains must give; `pods_per_node` the number
+    of pods (that need an address) on a node that joins: without it, both none and the most
+    possible. `max_pods` is the kubelet's maxPods; left out, the usual one of the type in each
+    mode. `apart` is where the solver of drains runs, as for `plan_drains`. If `limits` is a
+    text, it is the reason why they are not known; then no count of nodes that fit is given.
 
     Raises `InputError`: a reservation of that size does not fit the subnet; no mode of the
     type serves `pods_per_node` pods.
@@ -191,7 +192,7 @@ def _fits(
 
 
 def _count(report: SubnetReport, subnet: Subnet, draw: Draw) -> int:
-    """Return how many nodes fit; addresses that the files do not show are not free."""
+    """Return how many nodes fit; addresses in use that the files do not show are not free."""
     n_fit = count_fitting(subnet, draw)
     if report.n_unseen and report.available is not None:
         won = max(subnet.n_free - report.subnet.n_free, 0)

@@ -1,4 +1,4 @@
-"""What maps of a subnet's blocks have in common: rows of /28s, and a mark for each state."""
+"""Shared by the maps of a subnet's blocks: rows of /28s, and a mark for each state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCKS_PER_ROW = 64
 """Blocks in a row of a map: 1,024 addresses."""
 
 MARKS = dict(zip(BLOCK_STATES, ".1#APRE", strict=True))
-"""One letter a state; a fragmented block has its addresses in use, in hexadecimal, instead."""
+"""One letter for each state; a fragmented block shows its number of used addresses in hex."""
 
 
 def rows(subnet: Subnet) -> Iterator[tuple[str, slice]]:

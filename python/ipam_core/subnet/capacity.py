@@ -1,6 +1,6 @@
 """How many nodes of a given draw still fit into a subnet.
 
-Nodes join one after the other, each whole, until EC2 refuses one.
+Nodes join one after the other, each completely, until EC2 refuses one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def count_fitting(subnet: Subnet, draw: Draw) -> int:
     """Return how many nodes of a draw join a copy of the subnet before EC2 refuses one.
 
-    Without /28s that is a division; with them, interfaces' own addresses fall where the
-    subnet's placement puts them, and break blocks that are whole.
+    Without /28s that is a division. With them, the subnet's placement decides where the
+    interfaces' own addresses lie, and they break free blocks.
     """
     if draw.prefixes == 0:
         return subnet.n_free_unreserved // max(draw.singles, 1)

@@ -1,10 +1,10 @@
-"""Which nodes to drain so that /28 blocks become wholly free, with the fewest pods evicted.
+"""Which nodes to drain so that /28 blocks become free, with the fewest pods evicted.
 
-A block becomes free when every node that holds something in it is drained (and its
-instance ended, so that its interfaces go); a block in which anything else holds an
-address never does. To choose nodes is a covering problem without a quick exact method:
-SciPy's solver (HiGHS) proves the best choice, or says how far from it the choice may be
-when the time is up; without SciPy a greedy choice comes with a bound of its own.
+A block becomes free when every node that holds an address in it is drained (and its instance
+is terminated, which deletes its interfaces). A block in which anything else holds an address
+never becomes free. The choice of nodes is a covering problem without a fast exact method.
+SciPy's solver (HiGHS) proves the best choice, or gives a bound when its time is over; without
+SciPy there is a greedy choice with a bound of its own.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
 SOLVER_TIME_S = 5.0
 _MOST_PAIRS_TO_PRESOLVE = 5_000
-"""HiGHS looks at its time limit only between the steps of presolving, which then take minutes."""
+"""HiGHS checks its time limit only between the steps of presolving, which then take minutes."""
 _FEW_PAIRS = 100
-"""So few are solved before another process has loaded SciPy."""
+"""A problem up to this size is solved faster than another process loads SciPy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainPlan:
-    """Nodes to drain, and what that wins.
+    """Nodes to drain, and the free /28s that it gives.
 
     Attributes:
         nodes: ids of the instances, sorted.
         wanted: /28s asked for.
         won: /28s that become free.
         attainable: /28s that draining every node would win.
-        pods: evicted; at most, unless `pods_known`.
-        at_least: no choice that wins as much evicts fewer; equal to `pods`: proven best.
+        pods: evicted; an upper bound, unless `pods_known`.
+        at_least: no choice with as many free /28s evicts fewer; equal to `pods`: proven best.
         method: `exact`, `solver, out of time`, or `greedy`.
         pods_known: whether `pods` counts pods, or addresses that pods may have.
-        doubts: why, whatever the method, it is not proven that this choice is the best.
+        doubts: reasons, for any method, why this choice is not proven to be the best.
     """
 
     nodes: list[str]
@@ -73,8 +73,8 @@ class DrainPlan:
 class _Problem:
     """Blocks that can become free, and who holds them.
 
-    Pair i says that node `node[i]` holds something in block `block[i]`, once for each
-    two; nodes are places in `cost`, blocks are numbered from 0 and sorted in `block`.
+    Pair i says that node `node[i]` holds an address in block `block[i]`; each pair is there
+    once. Nodes are indexes of `cost`; blocks are numbered from 0 and sorted in `block`.
     """
 
     block: NDArray[np.int64]
@@ -89,7 +89,7 @@ class _Problem:
 
     @cached_property
     def alone(self) -> NDArray[np.float64]:
-        """What it costs to free each block on its own."""
+        """The cost of freeing each block on its own."""
         return self.sums(self.cost)
 
     @cached_property
@@ -127,8 +127,8 @@ def plan_drains(
 ) -> DrainPlan:
     """Return the nodes to drain to win `wanted` free /28s, or as many as there are to win.
 
-    `exact` asks for SciPy's solver, where it is installed; it stops after `time_limit_s`.
-    Nothing interrupts it before: so `apart`, given a function and its arguments, calls it
+    `exact` asks for SciPy's solver, if it is installed; it stops after `time_limit_s`. Nothing
+    can interrupt it before. So `apart`, given a function and its arguments, calls the function
     in another process. All of them can be pickled.
     """
     problem = _problem_of(report)
@@ -183,7 +183,7 @@ def _problem_of(report: SubnetReport) -> _Problem:
     number = np.cumsum(winnable) - 1
     pairs = winnable[blocks]
     n_nodes = max(len(report.nodes), 1)
-    # A flag for each block and node: to sort the pairs and drop those met twice takes longer.
+    # A flag for each block and node: sorting the pairs and dropping duplicates takes longer.
     met = np.zeros(int(winnable.sum()) * n_nodes, np.bool_)
     met[number[blocks[pairs]] * n_nodes + holders[pairs]] = True
     unique = np.flatnonzero(met)
@@ -203,12 +203,12 @@ def _can_be_picked(subnet: Subnet) -> NDArray[np.bool_]:
 
 
 def _greedy(problem: _Problem, target: int) -> tuple[NDArray[np.bool_], int]:
-    """Return nodes that free `target` blocks, and what any such choice costs at least.
+    """Return nodes that free `target` blocks, and a lower bound for the cost of such a choice.
 
-    Frees the block that costs least beyond what is drained already, again and again, then
-    takes back every node that was not needed, the dearest first. Two things bound the best choice
-    from below: it pays for its dearest block alone, and no block is cheaper than the sum
-    of its nodes' costs when each spreads its cost evenly over all blocks it holds.
+    Repeatedly frees the block with the least additional cost, then takes back every node that
+    was not needed, the most expensive first. Two bounds hold for the best choice: it costs at
+    least its most expensive block alone; and no block costs less than the sum of its nodes'
+    costs if each node spreads its cost evenly over all blocks it holds.
     """
     drained = np.zeros(len(problem.cost), np.bool_)
     if target == 0:
@@ -217,7 +217,7 @@ def _greedy(problem: _Problem, target: int) -> tuple[NDArray[np.bool_], int]:
     shares = problem.sums(problem.cost / degree)
     dearest = np.partition(problem.alone, target - 1)[target - 1]
     spread = np.sort(shares)[:target].sum()
-    # A little less than the sum, so that rounding cannot lift the bound past the truth.
+    # A little less than the sum, so that rounding cannot make the bound too high.
     at_least = int(np.ceil(max(dearest, spread) - 1e-6))
 
     starts = np.searchsorted(problem.block, np.arange(problem.n_blocks + 1))
@@ -248,11 +248,11 @@ def _scipy_is_there() -> bool:
 def _solve(
     whole: _Problem, target: int, drained: NDArray[np.bool_], at_least: int, time_limit_s: float
 ) -> tuple[NDArray[np.bool_], int, str]:
-    """Improve a choice by SciPy's solver; return it, what is proven of the best, and how.
+    """Improve a choice by SciPy's solver; return it, its proven bound, and the method.
 
-    One variable a node, 0 or 1, and one a block, at most each of its nodes': the blocks'
-    follow from the nodes' and need not be whole numbers. Blocks that cost more than the
-    choice in hand are in no better one.
+    There is one variable for each node, 0 or 1, and one for each block, at most that of each
+    of its nodes: the blocks' variables follow from the nodes' and need not be integers. Blocks
+    that cost more than the current choice are in no better one.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
     from scipy.sparse import csr_array  # noqa: PLC0415
@@ -288,7 +288,7 @@ def _solve(
         },
     )
     if result.mip_dual_bound is not None and np.isfinite(result.mip_dual_bound):
-        # The small costs add less than 1 in all, and pods are whole numbers.
+        # The small costs add less than 1 in all, and pods are integers.
         at_least = max(at_least, int(np.floor(result.mip_dual_bound + 1e-6)))
     if result.x is not None:
         found = result.x[:n_nodes] > 0.5

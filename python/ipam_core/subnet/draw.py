@@ -1,4 +1,4 @@
-"""What one node takes from its subnet at rest, with any number of pods.
+"""What one node takes from its subnet when its pool is settled, with any number of pods.
 
 The node is played as `explain` plays it, so no rule is written twice: pods come one by
 one, and the pool settles after each.
@@ -50,7 +50,7 @@ class NodeDraws:
     Attributes:
         max_pods: the kubelet's maxPods that it was played with.
         levels: the draw with each number of pods, from 0 to the most it serves.
-        init_error: why the agent does not start; "" where it does.
+        init_error: why the agent does not start; "" if it does.
     """
 
     max_pods: int
@@ -68,7 +68,7 @@ class NodeDraws:
         return max(len(self.levels) - 1, 0)
 
     def why_not(self, pods: int) -> str:
-        """Return why a node cannot serve so many pods, "" where it can."""
+        """Return why a node cannot serve so many pods, "" if it can."""
         if self.init_error:
             return f"the agent does not start: {self.init_error}"
         if pods > self.most_pods:
@@ -78,7 +78,7 @@ class NodeDraws:
         return ""
 
     def at(self, pods: int) -> Draw:
-        """Return the draw with so many pods; those that are not served draw nothing more."""
+        """Return the draw with so many pods; pods that are not served add nothing."""
         if not self.levels:
             return Draw(enis=1, addresses=0, prefixes=0)
         return self.levels[min(pods, self.served)]
@@ -90,14 +90,14 @@ def node_draws(
 ) -> NodeDraws:
     """Return what a node of a type and settings draws, from no pod to `max_pods`.
 
-    `prefix_mode` replaces what the settings say of it. Under settings with which the pool
-    goes on growing and shrinking (pool-rules section 7) a level is what it holds at its
-    most. Under custom networking the primary interface is in another subnet, and counts
-    nowhere here. Cost: 30 to 100 us a pod; kept for the next time.
+    `prefix_mode` replaces the value in the settings. Under settings with which the pool grows
+    and shrinks without end (pool-rules section 7) a level is the most that it holds. Under
+    custom networking the primary interface is in another subnet, and is not counted. Cost: 30
+    to 100 us a pod; the result is cached.
     """
     settings = replace(settings, enable_prefix_delegation=prefix_mode)
     case = NodeCase(limits=limits, env=settings.to_env(), max_pods=max_pods)
-    # A level that does not settle is as large as the one above it: one pod more is played.
+    # A level that does not settle is as large as the next one: one pod more is played.
     play = Play(case, n_pods=case.n_pods + 1)
     elsewhere = int(settings.custom_networking)
     in_prefixes = play.prefix_mode

@@ -1,9 +1,9 @@
 """How a subnet fragments as pods and nodes come and go, under each placement of addresses.
 
-Nodes join and leave, pods start and end, each at a steady mean rate and at random moments
-(Poisson); a pod lives an exponential time. A node holds what the target rules make it draw
-for its pods (`node_draws`): what it is short of it asks EC2 for at once, what it has
-over it gives back at once, any of its unused addresses being as likely.
+Nodes join and leave, pods start and end, each at a constant mean rate and at random moments
+(Poisson); the lifetime of a pod is exponential. A node holds what the target rules make it
+draw for its pods (`node_draws`): it asks EC2 at once for what it is short of, and gives back
+at once what it has over, each unused address with the same probability.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ T = TypeVar("T")
 MOST_NODES = 100_000
 """More than the largest subnet has addresses."""
 MOST_EVENTS = 1_000_000_000
-"""Pods and nodes that come or go, over all placements: some hours of work."""
+"""Pods and nodes that come or go, over all placements: some hours of computing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Churn:
-    """The rates of what comes and goes.
+    """The rates at which nodes and pods come and go.
 
     Attributes:
-        nodes: at the start, and the mean number all along.
+        nodes: at the start, and the mean number over the whole time.
         node_life_h: how long a node stays, on average, in hours.
-        pods_per_node: the mean number all along.
+        pods_per_node: the mean number over the whole time.
         pod_life_h: how long a pod runs, on average, in hours.
         hours: how long to look ahead.
-        samples: points in time at which the subnet is looked at, the start aside.
+        samples: points in time at which the subnet is sampled, without the start.
     """
 
     nodes: int
@@ -152,8 +152,8 @@ def forecast(
     """Churn a copy of a subnet under each placement.
 
     What the subnet holds at the start stays. `max_pods` is the kubelet's maxPods; left out,
-    the usual one of the type in this mode. `on_progress` is told the share done. Cost:
-    about 10 microseconds an event, which is a pod or node that comes or goes.
+    the usual one of the type in this mode. `on_progress` gets the share done. Cost: about 10
+    microseconds an event, which is a pod or node that comes or goes.
 
     Raises `InputError`: a node cannot run so many pods, or its agent does not start; or it
     would take hours.
@@ -180,7 +180,7 @@ def forecast(
 
 
 class _Life:
-    """One subnet's nodes and pods, from one coming or going to the next.
+    """One subnet's nodes and pods, from one event to the next.
 
     All four kinds of event are memoryless, so the next one of all comes after an
     exponential time, and is of each kind by its share in the sum of rates (Gillespie 1977).
@@ -208,7 +208,7 @@ class _Life:
             until_h = churn.hours * at / churn.samples
             while (now_h := now_h + self.random.expovariate(sum(self.rates()))) < until_h:
                 self.step()
-            now_h = until_h  # no memory: the wait starts anew
+            now_h = until_h  # memoryless: the wait starts again
             yield self.sample(now_h)
 
     def rates(self) -> tuple[float, float, float, float]:
@@ -230,7 +230,7 @@ class _Life:
     def add_node(self) -> None:
         node = _Node()
         self.adjust(node)
-        if node.addresses:  # without one there is no instance
+        if node.addresses:  # without an address there is no instance
             self.nodes.append(node)
         else:
             self.not_joined += 1
@@ -265,7 +265,7 @@ class _Life:
         self.adjust(node)
 
     def adjust(self, node: _Node) -> None:
-        """Ask EC2 for what a node is short of, and give back what it has over."""
+        """Ask EC2 for the addresses that a node is short of, and give back those it has over."""
         draw = self.draws.at(node.pods)
         over = len(node.addresses) - draw.singles
         for _ in range(over):  # the first address is the instance's own
@@ -297,7 +297,7 @@ class _Life:
 
 
 def _take_any(things: list[T], chance: random.Random) -> T:
-    """Remove any one of a list, each as likely."""
+    """Remove a random element of a list, each with the same probability."""
     place = chance.randrange(len(things))
     things[place], things[-1] = things[-1], things[place]
     return things.pop()

@@ -1,8 +1,8 @@
 """Groups of nodes in subnets: what they hold at rest, at their peak and in a rolling upgrade.
 
-Each node holds what `node_draws` plays for its pods. Nodes are placed in their group's
-subnets in turn, as an Auto Scaling group balances zones; single addresses and /28s are
-taken as EC2 takes them, at random. So several placements are tried, and the worst is told.
+Each node holds what `node_draws` computes for its pods. Nodes are placed in their group's
+subnets in turn, as an Auto Scaling group balances zones; single addresses and /28s are taken
+at random, as EC2 does. So several placements are tried, and the worst is returned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam_core.subnet.draw import Draw, NodeDraws
 
 N_PLACEMENTS = 5
-"""So many placements at random are tried."""
+"""The number of random placements that are tried."""
 AT_REST, AT_PEAK, UPGRADE = "at rest", "at peak", "rolling upgrade"
 
 
@@ -33,7 +33,7 @@ class NodeGroup:
         count: nodes there are.
         subnets: ids of the subnets that they are in, in turn.
         draws: what a node holds with any number of pods.
-        max_pods_rule: where its maxPods is from.
+        max_pods_rule: the source of its maxPods.
         pods: with an address of their own, on each node at rest.
         peak_pods: at the peak, and on the new nodes of an upgrade.
         surge: new nodes that an upgrade adds before old ones go.
@@ -59,12 +59,12 @@ class NodeGroup:
 
 @dataclass(slots=True, kw_only=True)
 class GroupCount:
-    """What one group has in one state; `fits` more nodes of it would join, each full at a peak.
+    """What one group has in one state; `fits` more nodes of it would join, full ones at a peak.
 
-    `refused` nodes found no room; `unserved` pods have no address, those of them included.
-    `held` are addresses of the subnets, `idle` those of pools that no pod has. What the new
-    nodes of an upgrade have for pods is held, and counts neither as idle nor as pods: the
-    pods are those of the nodes that go.
+    `refused` nodes found no room; `unserved` pods have no address, the pods of refused nodes
+    included. `held` are addresses of the subnets, `idle` those of pools that no pod has. The
+    addresses for pods on the new nodes of an upgrade are held, and count neither as idle nor
+    as pods: their pods still run on the old nodes.
     """
 
     nodes: int = 0
@@ -78,7 +78,7 @@ class GroupCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityState:
-    """One state: what each group has, and what is free in each subnet: (addresses, /28s)."""
+    """One state: what each group has, and (addresses, /28s) free in each subnet."""
 
     name: str
     groups: Mapping[str, GroupCount]
@@ -119,7 +119,7 @@ class _Node:
     singles: int = 0
     prefixes: int = 0
     enis: int = 1
-    is_surge: bool = False  # of an upgrade: its pods are those that others have now
+    is_surge: bool = False  # of an upgrade: its pods still run on other nodes
 
     @property
     def pool(self) -> int:
@@ -144,7 +144,7 @@ class _Region:
         )
 
     def join(self, group: NodeGroup, count: int, pods: int, *, surge: bool = False) -> None:
-        """Let nodes join, each in the next subnet in turn where it finds all that it needs."""
+        """Let nodes join, each in the next subnet in turn that has all the addresses it needs."""
         draw = group.draws.at(pods)
         for turn in range(count):
             for more in range(len(group.subnets)):
@@ -159,7 +159,7 @@ class _Region:
                 self.lost_pods[group.name] = self.lost_pods.get(group.name, 0) + lost
 
     def grow(self) -> None:
-        """Let every node have the pods of its peak; one that finds no room keeps what it has."""
+        """Give every node the pods of its peak; a node without room keeps its addresses."""
         for node in self.nodes:
             node.pods = node.group.peak_pods
             self._take(node, node.group.draws.at(node.pods))
@@ -207,10 +207,10 @@ def plan_capacity(
 ) -> list[CapacityState]:
     """Return what groups of nodes hold at rest, at their peak, and in a rolling upgrade.
 
-    What the subnets hold already stays. At rest every node runs `pods` pods; at the peak
-    `peak_pods`, having grown from rest; in the upgrade each group has `surge` nodes more,
-    full, beside all that are there at rest. Of `N_PLACEMENTS` random placements the worst
-    is returned. Cost: a few microseconds a node and /28, for each.
+    The present content of the subnets stays. At rest every node runs `pods` pods; at the peak
+    `peak_pods`, grown from rest; in the upgrade each group has `surge` more nodes, full, in
+    addition to all nodes at rest. Of `N_PLACEMENTS` random placements the worst is returned.
+    Cost: a few microseconds a node and /28, for each.
     """
     plays = [_play(groups, subnets, seed + n) for n in range(N_PLACEMENTS)]
     return max(plays, key=_badness)

@@ -1,4 +1,4 @@
-"""The network interfaces of a subnet, and what they hold put into it."""
+"""The network interfaces of a subnet; their addresses are entered into the subnet."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Interface(NamedTuple):
 
     eni_id: str
     owner: str
-    node: str | None  # the instance, where that is a node of a cluster
+    node: str | None  # the instance, if it is a node of a cluster
     n_addresses: int
-    is_branch: bool  # its own address is a pod's
+    is_branch: bool  # its own address belongs to a pod
     prefixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedInterface:
-    """A network interface that cannot be right, and why."""
+    """A network interface that is not valid, and the reason."""
 
     eni_id: str
     why: str
 
 
 def numbers(subnet: Subnet, offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Return the addresses at some offsets of a subnet, as it takes many of them."""
+    """Return the addresses at some offsets of a subnet, in the form of its batch methods."""
     base = int(IPv4Network(subnet.cidr).network_address)
     return (offsets + base).astype(np.uint32)
 
@@ -66,9 +66,9 @@ def interface_of(
 def take(
     empty: Subnet, interfaces: list[Interface], addresses: list[str]
 ) -> tuple[Subnet, NDArray[np.int64], list[SkippedInterface]]:
-    """Return `empty` with what the interfaces hold, the addresses' offsets, and who was wrong.
+    """Return `empty` with the interfaces' addresses, their offsets, and invalid interfaces.
 
-    All addresses at once; one interface after the other only where one of them is wrong.
+    All addresses at once; one interface after the other only if one of them is not valid.
     """
     subnet = empty.copy()
     try:

@@ -1,4 +1,4 @@
-"""What the AWS command line prints about subnets, put together."""
+"""The subnets in the output of the AWS command line, in one place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Inventory:
         reservations: (cidr, type) pairs of IPv4, by the subnet's id.
         instances: types by id; empty where describe-instances is missing.
         pods: those of kubectl's list; None where it is missing.
-        notices: what a reader should know of the input.
+        notices: facts about the input that a reader should know.
     """
 
     subnets: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Inventory:
     def add(self, document: Any, source: str) -> None:
         """Take over one document; `source` is what messages call it.
 
-        Raises `InputError`: it is none of those known, or not as AWS writes it.
+        Raises `InputError`: it is not a known document, or not as AWS writes it.
         """
         document = as_document(document, source)
         more = bool(document.get("NextToken"))
@@ -85,7 +85,7 @@ class Inventory:
             count = subnet.get("AvailableIpAddressCount")
             if not isinstance(count, int | None) or isinstance(count, bool):
                 raise TypeError(f"AvailableIpAddressCount {quoted(count)} is no number")
-            if not _is_ipv6_only(subnet):  # Python's ipaddress would take a number for one
+            if not _is_ipv6_only(subnet):  # Python's ipaddress would accept a number
                 _text(subnet, "CidrBlock")
             self.subnets[subnet_id] = subnet
 
@@ -105,7 +105,7 @@ class Inventory:
                         elif looks_like_a_node(interface):
                             self._holding.add(instance)
                 except (AttributeError, TypeError):
-                    pass  # not as AWS writes it: a report's to tell of
+                    pass  # not as AWS writes it: a report names it
 
     def _add_subnetipv4cidrreservations(self, entries: list[Any]) -> None:
         for entry in entries:
@@ -126,18 +126,18 @@ class Inventory:
     def probable_nodes(self) -> set[str]:
         """Ids of the instances that hold more than one address, and are not described.
 
-        One that is described and not tagged is no node, however many addresses it holds.
+        An instance that is described and not tagged is no node, with any number of addresses.
         """
         return self._holding - self._tagged - self.instances.keys()
 
     @property
     def nodes(self) -> set[str]:
-        """Ids of the instances that are nodes of a cluster, the probable ones too."""
+        """Ids of the instances that are nodes of a cluster, probable ones included."""
         return self._tagged | self.probable_nodes
 
     @property
     def inputs(self) -> dict[str, bool]:
-        """Whether what each command prints was given."""
+        """Whether the output of each command was given."""
         return {command: key in self._pages for key, command in KNOWN.items()}
 
     def node_of(self, interface: dict[str, Any], nodes: set[str]) -> str | None:
@@ -163,7 +163,7 @@ class Inventory:
         return self._listed
 
     def missing(self, subnet_id: str) -> list[str]:
-        """Return why the interfaces of a subnet may not all be here, in words; [] if they may."""
+        """Return the reasons why interfaces of a subnet may be missing, in words; [] if none."""
         found = []
         if "NetworkInterfaces" not in self._pages:
             found.append(f"nothing that {KNOWN['NetworkInterfaces']} prints was given")
@@ -182,7 +182,7 @@ class Inventory:
         return found
 
     def choose(self, wanted: Iterable[str]) -> list[str]:
-        """Return the ids of the subnets to look at: those wanted, else all that have IPv4.
+        """Return the ids of the subnets to report on: those wanted, else all that have IPv4.
 
         Raises `InputError`: a wanted subnet is not in the input or has no IPv4; there is none.
         """
@@ -228,8 +228,8 @@ class Inventory:
 def read_inventory(paths: Iterable[Path | str]) -> Inventory:
     """Read files that hold what the commands in `KNOWN` print, in any order and form.
 
-    Cost: that of parsing them. Raises `InputError`: a file is neither JSON nor YAML, is cut
-    off, or holds something else. OSError: it cannot be read.
+    Cost: that of parsing them. Raises `InputError`: a file is neither JSON nor YAML, is
+    incomplete, or holds something else. OSError: it cannot be read.
     """
     inventory = Inventory()
     for path in paths:
@@ -239,7 +239,7 @@ def read_inventory(paths: Iterable[Path | str]) -> Inventory:
 
 
 def _text(entry: dict[str, Any], key: str) -> str:
-    """Return what an entry has to say in text. Raises KeyError: nothing; TypeError: no text."""
+    """Return an entry's text. Raises KeyError: it is missing; TypeError: it is not a text."""
     value = entry[key]
     if not (isinstance(value, str) and value):
         raise TypeError(f"{key} {quoted(value)} is no text")

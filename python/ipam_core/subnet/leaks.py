@@ -1,4 +1,4 @@
-"""What deleting the interfaces that agents left behind gives back to a subnet."""
+"""The addresses that a subnet gets back when leaked interfaces of agents are deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
-    """The leaked interfaces of a subnet, and what deleting them wins.
+    """The leaked interfaces of a subnet, and what deleting them frees.
 
     Attributes:
         orphans: those that agents left behind, the largest first.
@@ -40,7 +40,7 @@ class Deletion:
 
 
 def plan_deletion(report: SubnetReport) -> Deletion | None:
-    """Return the leaked interfaces to delete, None where agents left none behind."""
+    """Return the leaked interfaces to delete, None if there are none."""
     found = [each for each in report.orphans if each.by_agent]
     if not found:
         return None

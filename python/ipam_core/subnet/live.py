@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipam_core.cloud.ec2 import Ec2
 
 MOST_FILTER_VALUES = 200
-"""EC2 takes no more values in one filter of a Describe call."""
+"""The most values that EC2 allows in one filter of a Describe call."""
 
 
 def read_live(
@@ -31,8 +31,8 @@ def read_live(
 ) -> tuple[Inventory, list[str]]:
     """Read subnets by id, and those of an EKS cluster; return all, and the ids to report on.
 
-    A cluster's subnets are those its control plane was given, and those its instances are
-    in. `session` left out is boto3's default one: environment, profile, instance role.
+    A cluster's subnets are those of its control plane and those of its instances. `session`
+    left out is boto3's default one: environment, profile, instance role.
 
     Raises:
         MissingExtraError: boto3 is not installed.

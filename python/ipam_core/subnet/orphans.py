@@ -1,4 +1,4 @@
-"""Network interfaces that nobody uses and that hold addresses of a subnet all the same.
+"""Network interfaces that are not in use and still hold addresses of a subnet.
 
 An agent that is killed between its calls, or whose node ends first, leaves the ENIs it
 created behind: `available`, described as `aws-K8S-<instance>`. No drain and no reservation
@@ -16,13 +16,13 @@ from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orphan:
-    """An interface that is attached to nothing.
+    """An interface that is not attached.
 
     Attributes:
         addresses: that it holds singly, its own included.
         prefixes: the /28s that it holds.
-        instance: the node it was made for, None where it does not say.
-        created: when the agent made it, as its tag has it; "" without one.
+        instance: the node it was created for, None if it does not show it.
+        created: when the agent created it, as in its tag; "" without one.
         by_agent: whether an agent left it behind: those may be deleted.
     """
 
@@ -44,7 +44,7 @@ class Orphan:
 
 
 def orphan_of(interface: dict[str, Any]) -> Orphan:
-    """Return an interface as DescribeNetworkInterfaces shows it, which hangs nowhere."""
+    """Return an unattached interface as DescribeNetworkInterfaces shows it."""
     description = interface.get("Description") or ""
     tags = tags_of(interface)
     named = description.removeprefix(DESCRIPTION_PREFIX) if description else ""

@@ -1,12 +1,12 @@
-"""Whom a network interface belongs to, by its type, description and attachment.
+"""The owner of a network interface, by its type, description and attachment.
 
 Sources: the values of `InterfaceType` in
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html, and those
-that its filter `interface-type` lists beside them, in API_DescribeNetworkInterfaces.html; what
+that its filter `interface-type` lists in addition, in API_DescribeNetworkInterfaces.html; what
 each AWS service writes into `Description`, at
 https://repost.aws/knowledge-center/vpc-find-owner-unknown-ip-addresses and
-https://docs.aws.amazon.com/vpc/latest/userguide/troubleshoot-delete-vpc.html; the agent's
-own descriptions, in pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s and in
+https://docs.aws.amazon.com/vpc/latest/userguide/troubleshoot-delete-vpc.html; the agent's own
+descriptions, in pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s and in
 aws/amazon-vpc-resource-controller-k8s.
 """
 
@@ -78,9 +78,9 @@ def owner_of(
 ) -> str:
     """Return the kind of owner of an interface as DescribeNetworkInterfaces shows it.
 
-    `nodes` are the ids of the instances that are nodes of a cluster; those of `probable`
-    too, as far as one can see. An interface that hangs nowhere is `orphaned`, whoever
-    made it, unless AWS manages it for a service.
+    `nodes` are the ids of the instances that are nodes of a cluster; those in `probable`
+    probably are. An interface that is not attached is `orphaned`, unless AWS manages it for a
+    service.
     """
     description = interface.get("Description") or ""
     instance = instance_of(interface)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationPlan:
-    """A range to reserve for /28s, and what that means.
+    """A range to reserve for /28s, and its effects.
 
     Attributes:
         cidr: the range.
         n_blocks: /28s in it.
-        whole_now: of these, wholly free ones, kept for /28s from the moment it is made.
-        prefixes_now: of these, held as /28s already.
-        held: single addresses in it that somebody holds, and whose blocks wait for them.
-        held_by_nodes: of these, those that go when their node is drained.
+        whole_now: of these, free ones, kept for /28s from the moment it is made.
+        prefixes_now: of these, already held as /28s.
+        held: single addresses in it that are in use; their blocks become free only after them.
+        held_by_nodes: of these, those released when their node is drained.
         withdrawn: free addresses that are no longer picked one by one.
     """
 
@@ -56,16 +56,16 @@ class ReservationPlan:
 
 
 def default_size(subnet: Subnet) -> int:
-    """Return the prefix length of an eighth of a subnet, a /28 at least."""
+    """Return the prefix length of an eighth of a subnet, at least a /28."""
     return min(IPv4Network(subnet.cidr).prefixlen + 3, 28)
 
 
 def plan_reservation(report: SubnetReport, size: int | None = None) -> ReservationPlan | None:
     """Return the range of prefix length `size` that costs least, None if there is no room.
 
-    Least means: the fewest single addresses held in it; then the most whole free /28s; then
-    the lowest. Ranges that hold one of AWS's addresses, or overlap a reservation, are out;
-    where the size leaves no other (half the subnet or more), the first rule is dropped.
+    Least means: the fewest single addresses in use; then the most free /28s; then the lowest.
+    Ranges that hold one of AWS's addresses, or overlap a reservation, are not considered;
+    where the size allows no other (half the subnet or more), ranges with AWS's addresses are.
     One vector pass over blocks.
 
     Raises `InputError`: `size` is larger than the subnet, or smaller than a /28.

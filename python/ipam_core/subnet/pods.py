@@ -1,4 +1,4 @@
-"""kubectl's list of pods: which addresses a drain evicts, and whose nodes the list covers."""
+"""kubectl's list of pods: which addresses a drain evicts, and which nodes the list covers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ipam_core.errors import InputError
 _LAST = frozenset(map(str, range(256)))
 """The last numbers of IPv4 addresses."""
 _STAYING_OWNERS = ("DaemonSet", "Node")
-"""What keeps its pods on a node that is drained."""
+"""The kinds of controllers whose pods stay on a drained node."""
 
 
 @dataclass(slots=True)
@@ -18,10 +18,10 @@ class PodList:
     """Pods as kubectl lists them.
 
     Attributes:
-        evicted: addresses of the pods that a drain evicts: all but those of DaemonSets,
+        evicted: addresses of the pods that a drain evicts: all except those of DaemonSets,
             of the host network, and static ones.
-        addresses: of all pods, and of the hosts that they run on: a node that holds none
-            of them is of another cluster, or empty, and the list says nothing of it.
+        addresses: of all pods, and of their hosts: a node that holds none of them is in
+            another cluster, or empty, and the list does not cover it.
         n_pods: how many pods were listed.
     """
 
@@ -67,7 +67,7 @@ class PodList:
 
 
 def _texts(interface: dict[str, Any], key: str, name: str) -> list[str]:
-    """Return the texts of a name in a list of mappings; what else is there, a report tells of."""
+    """Return the texts under a name in a list of mappings; a report names other values."""
     listed = interface.get(key)
     entries = listed if isinstance(listed, list) else []
     found = (each.get(name) for each in entries if isinstance(each, dict))

@@ -1,4 +1,4 @@
-"""Text of the AWS command line and of kubectl as documents, whatever way it was written.
+"""Text of the AWS command line and of kubectl as documents, in every form they have.
 
 One JSON document; several, appended in a loop (`get-subnet-cidr-reservations` takes one
 subnet a call); `--output yaml`; a list, as `--query 'Subnets[]'` prints it; UTF-8 or
@@ -24,7 +24,7 @@ KNOWN = {
     "Reservations": "aws ec2 describe-instances",
     "items": "kubectl get pods -A -o json",
 }
-"""The key by which each document is known, and the command that prints it."""
+"""The key that identifies each document, and the command that prints it."""
 
 _OF_LISTS = {
     "Subnets": ("SubnetId", "CidrBlock"),
@@ -34,7 +34,7 @@ _OF_LISTS = {
     "Instances": ("InstanceId", "InstanceType"),
     "items": ("kind", "metadata", "spec"),
 }
-"""The keys by which the entries of a `--query` list are known, and which they need."""
+"""The keys that identify the entries of a `--query` list, and that they need."""
 
 
 def documents_of(path: Path) -> Iterator[dict[str, Any]]:
@@ -42,8 +42,8 @@ def documents_of(path: Path) -> Iterator[dict[str, Any]]:
 
     Cost: that of parsing it.
 
-    Raises `InputError`: not text, not JSON or YAML, cut off, or something else; larger, with
-    more values or nested deeper than `ipam_core.documents` allows. `OSError`: unreadable.
+    Raises `InputError`: not text, not JSON or YAML, incomplete, or something else; larger,
+    with more values or nested deeper than `ipam_core.documents` allows. `OSError`: unreadable.
     """
     try:
         text = read_text(path)
@@ -54,9 +54,9 @@ def documents_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def as_document(value: Any, source: str) -> dict[str, Any]:
-    """Return a value as a document with a key of `KNOWN`; a `--query` list is put under its own.
+    """Return a value as a document with a key of `KNOWN`; a `--query` list gets its key.
 
-    Raises `InputError`: it is none of those known.
+    Raises `InputError`: it is not a known document.
     """
     if isinstance(value, dict) and not KNOWN.keys().isdisjoint(value):
         return value

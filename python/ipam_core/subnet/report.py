@@ -1,4 +1,4 @@
-"""One subnet as it is: its blocks, its addresses, and whose they are."""
+"""The state of one subnet: its blocks, its addresses, and their owners."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 MOST_BAD_SHARE = 0.01
 MOST_BAD = 2
-"""Where more interfaces cannot be right than these two allow, all of the input is refused.
+"""If more interfaces are not valid than these two allow, the input is refused.
 
-One or two are odd in any account: an address that moved while the pages were read.
+One or two occur in any account: an address moved while the pages were read.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnerCount:
-    """What one kind of owner holds: single addresses, and /28s beside them."""
+    """The addresses of one kind of owner: single ones, and /28s."""
 
     owner: str
     enis: int
@@ -44,17 +44,17 @@ class OwnerCount:
 
 @dataclass(frozen=True, kw_only=True)
 class SubnetReport:
-    """One subnet as it is.
+    """The state of one subnet.
 
     Attributes:
-        subnet: its addresses; `copy()` it to try something.
+        subnet: its addresses; make a `copy()` to try changes.
         available: AvailableIpAddressCount as AWS gave it, None where it did not.
-        interfaces: those that hold something here, in the input's order.
+        interfaces: those that hold an address here, in the input's order.
         offsets: of their addresses in the subnet, one after the other: int64, shape (n,).
-        skipped: those that cannot be right.
-        orphans: those that are attached to nothing, and that AWS does not manage.
+        skipped: those that are not valid.
+        orphans: those that are not attached, and that AWS does not manage.
         pods: addresses of the pods that a drain evicts, None where they are not known.
-        probable_nodes: those of `nodes` that are nodes as far as one can see.
+        probable_nodes: those of `nodes` that are probably nodes.
         listed_nodes: those that the list of pods covers.
         missing: why the files may not show every interface, in words.
     """
@@ -78,15 +78,15 @@ class SubnetReport:
 
     @property
     def n_used(self) -> int:
-        """Addresses that somebody holds, those of /28s included."""
+        """Addresses in use, those of /28s included."""
         return self.subnet.n_blocks * ADDRESSES_PER_PREFIX - 5 - self.subnet.n_free
 
     @property
     def agreement(self) -> str:
         """How AvailableIpAddressCount compares with what the interfaces leave free.
 
-        AWS does not document whether it counts free addresses inside CIDR reservations,
-        so either is agreement.
+        AWS does not document whether it counts free addresses inside CIDR reservations, so
+        both counts agree.
         """
         if self.available is None:
             return "AWS gave no AvailableIpAddressCount"
@@ -103,7 +103,7 @@ class SubnetReport:
 
     @property
     def agrees(self) -> bool:
-        """Whether the count that AWS gives can be right."""
+        """Whether the count that AWS gives fits the files."""
         return self.available in (None, self.subnet.n_free, self.subnet.n_free_unreserved)
 
     @property
@@ -115,26 +115,26 @@ class SubnetReport:
 
     @property
     def partial(self) -> bool:
-        """Whether the files do not show all that is in use: what is free is at most so much.
+        """Whether the files do not show all addresses in use: free counts are upper bounds.
 
-        Where AWS counts just what the files leave free, nothing is missing.
+        If AWS counts exactly what the files leave free, nothing is missing.
         """
         confirmed = self.agrees and self.available is not None
         return self.n_unseen > 0 or (bool(self.missing) and not confirmed)
 
     @property
     def unseen(self) -> bool:
-        """Whether the files show no interface, and that is not all."""
+        """Whether the files show no interface, although there are some."""
         return self.partial and not self.interfaces
 
     @property
     def has_no_single_address(self) -> bool:
-        """Whether all that is free lies in reservations: no ENI finds an address of its own."""
+        """Whether all free addresses are in reservations: no ENI finds an address of its own."""
         return self.subnet.n_free > 0 and self.subnet.n_free_unreserved == 0
 
     @cached_property
     def owners(self) -> list[OwnerCount]:
-        """What each kind of owner holds, most addresses first."""
+        """The addresses of each kind of owner, most addresses first."""
         counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for interface in self.interfaces:
             count = counts[interface.owner]
@@ -149,14 +149,14 @@ class SubnetReport:
 
     @cached_property
     def nodes(self) -> list[str]:
-        """Return the nodes that hold something here, sorted."""
+        """Return the nodes that hold an address here, sorted."""
         return sorted({each.node for each in self.interfaces if each.node})
 
     @cached_property
     def pods_of(self) -> dict[str, int]:
         """Return, by node, the pods that a drain evicts.
 
-        Counted where the list of pods covers the node; else at most: every secondary
+        Counted if the list of pods covers the node; else an upper bound: every secondary
         address, every address of a /28, and that of every branch ENI (any other ENI's first
         address goes to no pod).
         """
@@ -181,7 +181,7 @@ class SubnetReport:
 
     @property
     def doubts(self) -> list[str]:
-        """Return why a choice of drains cannot be proven the best, in words."""
+        """Return why a choice of drains cannot be proven to be the best, in words."""
         found = []
         if self.partial:
             found.append("the files do not show all that is in use")
@@ -195,7 +195,7 @@ class SubnetReport:
 
     @cached_property
     def holders(self) -> NDArray[np.int64]:
-        """The holder of each interface: a place in `nodes`, or -1: not a node; int64, (n,)."""
+        """The holder of each interface: an index of `nodes`, or -1: not a node; int64, (n,)."""
         place = {node: at for at, node in enumerate(self.nodes)}
         return np.array([place.get(each.node or "", -1) for each in self.interfaces], np.int64)
 
@@ -256,12 +256,12 @@ class SubnetReport:
 def report_on(inventory: Inventory, subnet_id: str) -> SubnetReport:
     """Report on one subnet of an inventory.
 
-    An interface that cannot be right (an address outside the subnet or held twice, no
-    list of addresses) is left out and named in `skipped`, where others are right.
-    Cost: a few microseconds an interface, and 0.3 an address.
+    An interface that is not valid (an address outside the subnet or held twice, no list of
+    addresses) is left out and named in `skipped`, if most others are valid. Cost: a few
+    microseconds an interface, and 0.3 an address.
 
     Raises `InputError`: not a subnet of AWS's sizes, reservations that AWS would refuse,
-    or too many interfaces that cannot be right.
+    or too many interfaces that are not valid.
     """
     known = inventory.subnets[subnet_id]
     try:

@@ -1,10 +1,10 @@
-"""Search for settings: what a workload waits, holds and calls under each of many.
+"""Search for settings: the waits, idle addresses and EC2 calls of a workload under each.
 
 candidates.py   which settings are tried
-outcome.py      what one of them gives, and the front of those that none beats
+outcome.py      the outcome of one of them, and the Pareto front
 trials.py       environments played on a fleet, under several seeds
-concerns.py     what explain has against one
-search.py       try all, choose one, and check it again
+concerns.py     what explain finds wrong with one
+search.py       tries all, chooses one, and checks it again
 
 May import: diagnosis, simulation, and below.
 """

@@ -1,6 +1,6 @@
 """Which settings a search tries: the targets of both modes, fitted to the demand.
 
-Only the variables that make the pool's targets are changed; whatever else is set stays.
+Only the variables of the pool's targets are changed; all others stay.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def candidates(
 ) -> list[dict[str, str]]:
     """Return the environments to try for nodes with so many pods, typically and at most.
 
-    `base` gives all variables but the targets. `prefixes` says whether prefix mode may be
-    tried. The agent's own default, WARM_ENI_TARGET=1, is among them.
+    `base` gives all variables except the targets. `prefixes` says whether prefix mode may be
+    tried. The agent's own default, WARM_ENI_TARGET=1, is included.
     """
     kept = {name: value for name, value in base.items() if name not in TARGETS}
     minimums = sorted({0, typical_pods, peak_pods})
@@ -56,7 +56,7 @@ def targets_of(env: Env) -> dict[str, str]:
 
 
 def changes(today: Env, env: Env) -> dict[str, str | None]:
-    """Return what `kubectl set env` has to do: a value, or None to unset a variable."""
+    """Return the changes for `kubectl set env`: a value, or None to unset a variable."""
     found: dict[str, str | None] = {
         name: value for name, value in targets_of(env).items() if today.get(name) != value
     }

@@ -1,7 +1,7 @@
-"""What `explain` has against an environment, on every type and maxPods of a fleet.
+"""What `explain` finds wrong with an environment, on every type and maxPods of a fleet.
 
-A recommendation has none of it: what stalls a node, or what `explain` warns of, whatever
-the workload of a simulation made of it.
+A recommendation has no stall and no warning of `explain`, even if the simulated workload did
+not show one.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """One thing against an environment. `key` is the same wherever it is the same one.
+    """One problem of an environment. The same problem has the same `key` everywhere.
 
-    `stalls`: pods do not start. `avoidable`: other settings may be without it; a node that
-    is full, or a variable that nothing here changes, is with all of them.
+    `stalls`: pods do not start. `avoidable`: other settings may not have it; a full node, or a
+    variable that the search does not change, is a problem with all settings.
     """
 
     key: tuple[str, str]
@@ -35,7 +35,7 @@ class Concern:
 
 
 def concerns_of(spec: FleetSpec, env: Mapping[str, str], policy: Policy) -> tuple[Concern, ...]:
-    """Return what speaks against these variables on the fleet's nodes, the worst first.
+    """Return the problems of these variables on the fleet's nodes, the worst first.
 
     Each type is played from no pod to its maxPods. Cost: that of
     `explain` for each, which tries no fix here.

@@ -1,4 +1,4 @@
-"""What settings give under a workload, in three numbers, and which of many are best."""
+"""The outcome of settings under a workload, in three numbers, and which of many are best."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one environment gives: each number the less the better.
+    """The outcome of one environment: smaller numbers are better.
 
     `idle` is the mean of idle addresses a node, `wait_p99_s` the wait that 99 of 100 pods
     do not exceed (infinite where more than one of 100 was not served at the end), `calls`
-    EC2 calls a node and hour. Of several seeds they are the means, and the pods are those
-    of all; each number is within its `margin` in 95 of 100 cases, None where one seed says
-    nothing of that.
+    EC2 calls a node and hour. For several seeds they are the means, and the pods are those of
+    all; each number is within its `margin` in 95 of 100 cases. The margin is None for one
+    seed.
     """
 
     env: Mapping[str, str]
@@ -44,7 +44,7 @@ class Outcome:
         return self.idle, self.wait_p99_s, self.calls
 
     def beats(self, other: Outcome) -> bool:
-        """Return whether it is nowhere worse, and somewhere better."""
+        """Return whether it is worse in no number, and better in one."""
         return self.costs != other.costs and all(
             mine <= theirs for mine, theirs in zip(self.costs, other.costs, strict=True)
         )
@@ -56,12 +56,12 @@ def with_env(spec: FleetSpec, env: Mapping[str, str]) -> FleetSpec:
 
 
 def evaluate(spec: FleetSpec, env: Mapping[str, str], policy: Policy, seed: int) -> Outcome:
-    """Play a fleet with these variables on every node and return what it gives."""
+    """Play a fleet with these variables on every node and return the outcome."""
     return outcome_of(env, simulate_fleet(with_env(spec, env), policy=policy, seed=seed))
 
 
 def outcome_of(env: Mapping[str, str], result: FleetResult) -> Outcome:
-    """Return the outcome that a result shows."""
+    """Return the outcome of a result."""
     n_nodes = max(result.mean("nodes"), 1e-9)
     hours = max(result.duration_s - result.times_s[0], 1.0) / 3600
     n_unserved = len(result.still_waiting_s)
@@ -77,7 +77,7 @@ def outcome_of(env: Mapping[str, str], result: FleetResult) -> Outcome:
 
 
 def pooled(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return what several seeds gave together: means, and the margins of Student's t."""
+    """Return the outcome of several seeds together: means, and the margins of Student's t."""
     if len(outcomes) == 1:
         return outcomes[0]
     n_seeds = len(outcomes)
@@ -100,11 +100,11 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
 
 _STUDENT_T = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306}
 _NORMAL = 2.262
-"""Two-sided 95% points of Student's t by the number of seeds; from ten on that of ten."""
+"""Two-sided 95% points of Student's t by the number of seeds; for more than ten, that of ten."""
 
 
 def pareto_front(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return the outcomes that none other beats, by idle addresses; of equals the first."""
+    """Return the outcomes that no other beats, by idle addresses; of equals the first."""
     every = list({outcome.costs: outcome for outcome in reversed(list(outcomes))}.values())
     best = [one for one in every if not any(other.beats(one) for other in every)]
     return sorted(best, key=lambda outcome: outcome.costs)

@@ -1,8 +1,8 @@
-"""Try settings on a workload, choose among those that none beats, and check the choice.
+"""Try settings on a workload, choose one of the Pareto front, and check the choice.
 
-A choice is printed only when `explain` has nothing against it (the node is played from no
-pod to maxPods), and when it holds its promises under every seed and in a simulation twice
-as long with another one.
+A choice is printed only if `explain` finds nothing wrong with it (the node is played from no
+pod to maxPods), and if it is within the limits under every seed and in a simulation twice as
+long with another seed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ipam_core.tuning.concerns import Concern
 
 SLACK = 1.5
-"""A check with other pods at other times may cost so much more than what was searched."""
+"""The share by which a check with other pods at other times may cost more than the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goals:
-    """What matters: limits that must hold, and the weights of what remains.
+    """The goal: limits that must not be exceeded, and weights for the numbers.
 
-    A weight is for the whole span between the least and the most on the front.
+    A weight applies to the span between the least and the most on the front.
     """
 
     max_wait_p99_s: float = inf
@@ -45,7 +45,7 @@ class Goals:
     weight_calls: float = 1.0
 
     def misses(self, outcome: Outcome, *, slack: float = 1.0) -> tuple[str, ...]:
-        """Return each limit that an outcome does not hold, in words."""
+        """Return each limit that an outcome exceeds, in words."""
         found = []
         for what, value, limit in (
             ("99% of pods wait at most {} s", outcome.wait_p99_s, self.max_wait_p99_s),
@@ -59,13 +59,13 @@ class Goals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """What a search found; `recommended` is None where nothing holds the limits.
+    """The result of a search; `recommended` is None if nothing is within the limits.
 
-    `checked` is the recommended one in the longer simulation. `put_aside` names
-    environments that were, and why. `today_stalls` says where a node with today's settings
-    stalls, "" where they serve every pod, and `today_warnings` what else `explain` has
-    against them. `reasons` is what it has against the recommended one and every other.
-    Under `n_agreeing` of the `n_seeds` seeds alone the recommended one is the best, too.
+    `checked` is the recommended one in the longer simulation. `put_aside` has the environments
+    that were rejected, and the reasons. `today_stalls` says where a node with today's settings
+    stalls, "" if they serve every pod, and `today_warnings` the other findings of `explain`.
+    `reasons` are the problems of the recommended one that every other has too. For
+    `n_agreeing` of the `n_seeds` seeds, each alone, the recommended one is also the best.
     """
 
     today: Outcome
@@ -94,9 +94,9 @@ def tune(
 ) -> Tuning:
     """Search settings for a fleet's workload; today's are those of its first group.
 
-    All are played under `seed`, and those that none beats under `seeds` seeds from it on.
-    Any `concurrent.futures.Executor` may play them; without one they are played here.
-    Prefix mode is tried where `prefixes` and every type has it.
+    All are played under `seed`, and those of the Pareto front under `seeds` seeds, starting
+    with it. Any `concurrent.futures.Executor` may play them; without one they are played here.
+    Prefix mode is tried if `prefixes` is true and every type has it.
 
     Raises `ValueError`: less than one seed.
     """
@@ -105,7 +105,7 @@ def tune(
     goals = goals or Goals()
     first = spec.seed if seed is None else seed
     env = spec.groups[0].env
-    # The kubelet's maxPods stays that of today's settings, whatever is tried.
+    # The kubelet's maxPods stays that of today's settings for all settings tried.
     spec = replace(spec, groups=tuple(_with_max_pods(group) for group in spec.groups))
     probe = simulate_fleet(with_env(spec, env), policy=policy, seed=first)
     pods = sorted(probe.series["pods"])
@@ -143,12 +143,12 @@ def tune(
 
 
 def _with_max_pods(group: GroupSpec) -> GroupSpec:
-    """Return a group with its maxPods as it is today; types of a pool keep their own."""
+    """Return a group with today's maxPods; types of a pool keep their own."""
     return group if group.more_types else replace(group, max_pods=group.kubelet_max_pods)
 
 
 class _Search:
-    """The choice among what was tried, from trial to trial."""
+    """The choice among the settings that were tried, from trial to trial."""
 
     def __init__(self, trials: Trials, tried: list[dict[str, str]], goals: Goals) -> None:
         self._trials = trials
@@ -164,7 +164,7 @@ class _Search:
         self.checked: Outcome | None = None
 
     def run(self) -> None:
-        """Find the best that nothing speaks against; else that only what all have does."""
+        """Find the best without a problem; else the best with only problems that all have."""
         self._choose()
         if self.recommended is not None:
             return
@@ -177,14 +177,14 @@ class _Search:
             self._choose()
 
     def concerns(self, env: Mapping[str, str]) -> tuple[Concern, ...]:
-        """Return what `explain` has against an environment."""
+        """Return what `explain` finds wrong with an environment."""
         key = key_of(env)
         if key not in self._concerns:
             self._concerns[key] = concerns_of(self._trials.spec, env, self._trials.policy)
         return self._concerns[key]
 
     def n_agreeing(self) -> int:
-        """Return under how many seeds alone the recommended one is the best of the front."""
+        """Return for how many seeds, each alone, the recommended one is the best of the front."""
         assert self.recommended is not None
         found = 0
         for n in range(len(self._trials.seeds)):
@@ -194,13 +194,13 @@ class _Search:
         return found
 
     def _against(self, env: Mapping[str, str]) -> str:
-        """Return what speaks against an environment and is not had by all, "" for nothing."""
+        """Return a problem of an environment that not all have, "" for none."""
         return "; ".join(
             concern.text for concern in self.concerns(env) if concern.key not in self._allowed
         )
 
     def _common_concerns(self) -> frozenset[tuple[str, str]]:
-        """Return what `explain` has against every environment, and no setting avoids."""
+        """Return the problems that `explain` finds with every environment."""
         had = [
             {concern.key for concern in self.concerns(env) if not concern.avoidable}
             for env in self._tried
@@ -208,7 +208,7 @@ class _Search:
         return frozenset(set.intersection(*had)) if had else frozenset()
 
     def _choose(self) -> None:
-        """Go through the front in order of preference; without what fails it is another."""
+        """Go through the front in order of preference; without failed choices the front changes."""
         while True:
             self._settle_front()
             order = by_preference(self.front, self._goals)
@@ -223,7 +223,7 @@ class _Search:
             self._put_aside(outcome, why)
 
     def _settle_front(self) -> None:
-        """Find the front of what is left, each of it free of concerns and played with all seeds."""
+        """Find the front of the rest, each without concerns and played with all seeds."""
         while True:
             best = pareto_front(self._trials.outcome(env) for env in self._left)
             bad = [(outcome, why) for outcome in best if (why := self._against(outcome.env))]
@@ -242,7 +242,7 @@ class _Search:
         self._left = [env for env in self._left if env != outcome.env]
 
     def _check(self, outcome: Outcome) -> tuple[str, Outcome | None]:
-        """Return why a choice does not stand, "" if it does; and what the longer check gave."""
+        """Return why a choice fails, "" if it does not; and the result of the longer check."""
         trials, goals = self._trials, self._goals
         for seed, alone in zip(trials.seeds, trials.outcomes(outcome.env), strict=True):
             if missed := goals.misses(alone, slack=SLACK):
@@ -259,7 +259,7 @@ def _unserved(outcome: Outcome) -> tuple[str, ...]:
 
 
 def by_preference(best: list[Outcome], goals: Goals) -> list[Outcome]:
-    """Return the outcomes that hold the limits and serve the pods, the best first.
+    """Return the outcomes that are within the limits and serve the pods, the best first.
 
     Each number counts as its share of the span between the least and the most of these.
     """

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ipam_core.tuning.outcome import Outcome
 
 _ON_THE_FRONT = 8
-"""So many settings, about, are played under every seed: what progress goes by."""
+"""About how many settings are played under every seed: progress is computed from it."""
 
 
 def key_of(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return what is the same for the same variables."""
+    """Return a key that is equal for equal variables."""
     return tuple(sorted(env.items()))
 
 
 class Trials:
-    """What was played; `seeds` are taken from the first on."""
+    """The trials that were played; `seeds` are used in order."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Trials:
         self._n_expected = n_tried + (len(seeds) - 1) * _ON_THE_FRONT + len(seeds)
 
     def play(self, envs: Iterable[Mapping[str, str]], *, n_seeds: int) -> None:
-        """Play environments under so many seeds, unless that was done before."""
+        """Play environments under so many seeds, unless this was done before."""
         jobs = [
             (env, seed)
             for env in envs
@@ -70,12 +70,12 @@ class Trials:
                 future.cancel()
 
     def outcomes(self, env: Mapping[str, str]) -> list[Outcome]:
-        """Return what an environment gave under each seed it was played with, in their order."""
+        """Return the outcome of an environment for each seed it was played with, in their order."""
         found = self._found[key_of(env)]
         return [found[seed] for seed in self.seeds if seed in found]
 
     def outcome(self, env: Mapping[str, str]) -> Outcome:
-        """Return what an environment gave under all seeds it was played with."""
+        """Return the outcome of an environment for all seeds it was played with."""
         return pooled(self.outcomes(env))
 
     def _take(self, env: Mapping[str, str], seed: int, outcome: Outcome) -> None:

@@ -3,13 +3,13 @@
 spec.py        a fleet as a value; file.py: its format, in parts.py what a served VPC has too;
                bounds.py: the most it may ask for
 workload_specs.py  where pods come from, as values; pod_events.py: recorded ones
-workloads.py   a process for each; ports.py: what it may do to the fleet
+workloads.py   a process for each; ports.py: its interface to the fleet
 fleet.py       the scheduler, the kubelet's retries, nodes that come and go
-autoscaler.py  nodes booted for pods that wait, and those given up
-members.py     its nodes and pods; region.py: the region it begins in
-rollout.py     settings on their way over the nodes
-agent.py       a node's agent in time, and the looks it need not make
-result.py      what a run gives
+autoscaler.py  starts nodes for pods that wait, and removes nodes
+members.py     its nodes and pods; region.py: its region at the start
+rollout.py     new settings, rolled out over the nodes
+agent.py       a node's agent in virtual time, and the pool checks left out
+result.py      the result of a run
 
 May import: simulation, cloud, and below.
 """

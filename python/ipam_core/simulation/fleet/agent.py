@@ -1,8 +1,9 @@
-"""One node's agent in virtual time: its loop, its restarts, and the looks it need not make.
+"""One node's agent in virtual time: its loop, its restarts, and the pool checks left out.
 
-The loop is upstream's `StartNodeIPPoolManager` (pkg/ipamd/ipamd.go): wait 2.5 s, look,
-wait 2.5 s, maybe reconcile, again. An idle agent is parked until `Node.idle_until_ns`, and
-on waking is caught up as if it had looked all the while (`ipam_core.node.idle`).
+The loop is upstream's `StartNodeIPPoolManager` (pkg/ipamd/ipamd.go): wait 2.5 s, check the
+pool, wait 2.5 s, perhaps reconcile, repeat. An idle agent is parked until
+`Node.idle_until_ns`. When it wakes, its node gets the state that the checks left out would
+have given (`ipam_core.node.idle`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ LONGEST_CRASH_NS = 300 * NS
 """A container that exits is started again after 10 s, then twice as long, up to 300 s."""
 LEAK_INTERVAL_NS = 3600 * NS
 MOST_SPARED = 4
-"""After so many pods that came or went before a look, it is made rather than asked about."""
+"""After so many pods came or went before a pool check, it is made without asking if needed."""
 
 REFUSAL_CAUSES = (
     "the agent is not ready",
@@ -53,11 +54,13 @@ REFUSAL_CAUSES = (
     "no ENI has room",
     "the next look is awaited",
 )
-"""Why a pod gets no address, each as said where it is counted."""
+"""Why a pod gets no address: keys of `refusals` in JSON, so they never change.
+
+The texts for people are in `ipam_core.cli._fleet`."""
 
 
 class Agent:
-    """The agent of one simulated instance. `on_ready` is told of every start that is done."""
+    """The agent of one simulated instance. `on_ready` is called when a start is done."""
 
     def __init__(
         self,
@@ -110,7 +113,7 @@ class Agent:
         return True
 
     def remove(self, sandbox: Sandbox) -> bool:
-        """Give an address back; return whether the agent answered."""
+        """Release an address; return whether the agent answered."""
         if self._parked:
             self._catch_up(self._next_tick())
         try:
@@ -155,14 +158,14 @@ class Agent:
             self._catch_up(self._next_tick())
         return [store.stats(now_ns) for store in self.node.stores]
 
-    # --- the agent's life -----------------------------------------------------------
+    # --- starts and restarts --------------------------------------------------------
 
     def start(self) -> None:
         """Start the agent, now."""
         self._begin(self._n_starts)
 
     def stop(self) -> None:
-        """End the agent for good."""
+        """End the agent; it does not start again."""
         self._n_starts += 1
         if self._run is not None:
             self._run.cancel()
@@ -191,7 +194,7 @@ class Agent:
         )
 
     def _in(self, delay_ns: int, callback: Callable[[int], None]) -> None:
-        """Have something done unless the agent has been started anew by then."""
+        """Call a function at a time, unless the agent has been restarted by then."""
         when_ns = self._engine.now_ns + delay_ns
         self._engine.at(when_ns, RANK_LOOP, self.number, callback, self._n_starts)
 
@@ -207,7 +210,7 @@ class Agent:
             self._crash_ns = min(2 * self._crash_ns, LONGEST_CRASH_NS)
             return
         self._crash_ns = FIRST_CRASH_NS
-        # In IPv6 mode nothing is reconciled, unless the set-up of an ENI is to be finished.
+        # In IPv6 mode there is no reconcile, unless the set-up of an ENI is to be finished.
         self._reconciled_clean = self.node.mode == "ipv6" and not self.node.unfinished
         self._in(HALF_NS, self._look)
         if self.node.changes_pool:
@@ -230,7 +233,7 @@ class Agent:
             self._perform(self.node.adjust(), self._looked)
 
     def _looked(self, shrank: bool | None, error: IpamError | None) -> None:
-        if error is not None:  # no step lets one out: a fault of this library
+        if error is not None:  # no step raises one: a fault of this library
             raise error
         run, self._run = self._run, None
         assert run is not None
@@ -278,7 +281,7 @@ class Agent:
     # --- idle -----------------------------------------------------------------------
 
     def _park(self, looked_ns: int) -> None:
-        """Look no more until something can come of it."""
+        """Stop the pool checks until one can have an effect."""
         due_ns = self.node.idle_until_ns(reconciles=not self._reconciled_clean)
         self._parked = True
         self._n_parked += 1
@@ -294,9 +297,9 @@ class Agent:
             self._look(self._n_starts)
 
     def _wake_if_needed(self) -> None:
-        """Have the next look made, now that a pod came or went, unless it would do nothing.
+        """Schedule the next pool check after a pod came or went, unless it would do nothing.
 
-        Where many come and go before it, making it is cheaper than asking after each.
+        If many pods come and go before it, making the check is cheaper than asking after each.
         """
         tick_ns = self._next_tick()
         if tick_ns != self._spared_ns:
@@ -307,10 +310,10 @@ class Agent:
             self._in(tick_ns - self._engine.now_ns, self._look)
 
     def _next_tick(self) -> int:
-        """Return when the next look of a parked agent would be."""
+        """Return when the next pool check of a parked agent would be."""
         return tick_ns(self._look_ns, self._engine.now_ns + 1)
 
     def _catch_up(self, when_ns: int) -> None:
-        """Leave the node as the looks left out before `when_ns` would have."""
+        """Bring the node into the state that the checks left out before `when_ns` would give."""
         reconciles = not self._reconciled_clean
         self._look_ns = self.node.catch_up(self._look_ns, when_ns, reconciles=reconciles)

@@ -1,12 +1,12 @@
-"""What boots nodes for pods that found none, and gives up those that are not needed.
+"""Starts nodes for pods that found none, and removes nodes that are not needed.
 
-It works as Karpenter does, with one resource: the pods that a node has room for. Pods
-that wait are collected for a moment, put on nodes that are on their way, and only what is
-left of them gets more nodes: each as large as there are pods for, of the cheapest type
-that has the room. DaemonSets take their part of every node. Source: kubernetes-sigs/
-karpenter, pkg/controllers/provisioning (first fit), BATCH_IDLE_DURATION and
-BATCH_MAX_DURATION in pkg/operator/options/options.go, and pkg/controllers/disruption
-(emptiness, single-node consolidation, pollingPeriod; a NodePool's default budget, 10%).
+It works as Karpenter does, with one resource: the number of pods that a node has room for.
+Waiting pods are collected for a moment and planned on nodes that are starting. More nodes are
+started only for the rest of them: each as large as the number of pods needs, of the cheapest
+type with that room. DaemonSets take their part of every node. Source: kubernetes-sigs/
+karpenter, pkg/controllers/provisioning (first fit), BATCH_IDLE_DURATION and BATCH_MAX_DURATION
+in pkg/operator/options/options.go, and pkg/controllers/disruption (emptiness, single-node
+consolidation, pollingPeriod; a NodePool's default budget, 10%).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ BATCH_IDLE_NS = 1 * NS
 BATCH_MOST_NS = 10 * NS
 """Pods are collected until none came for a second, ten seconds at most (Karpenter's defaults)."""
 POLL_NS = 10 * NS
-"""So often nodes are looked at for consolidation."""
+"""How often nodes are checked for consolidation."""
 BUDGET = 0.1
-"""The share of a group's nodes that may go at one look, one at least."""
+"""The share of a group's nodes that one check may remove, at least one."""
 
 
 class Autoscaler:
@@ -49,7 +49,7 @@ class Autoscaler:
     # --- growing ----------------------------------------------------------------
 
     def pods_wait(self) -> None:
-        """Hear that pods found no node: decide once no more of them come."""
+        """Note that pods found no node: decide when no more of them come."""
         if not self._groups:
             return
         now_ns = self._engine.now_ns
@@ -74,7 +74,7 @@ class Autoscaler:
             waiting[None] = self._boot(group, waiting[None])
 
     def _on_their_way(self, wanted: str | None, waiting: Counter[str | None]) -> int:
-        """Return how many pods that want a group find room on nodes that are on their way."""
+        """Return how many pods that want a group have room on nodes that are starting."""
         fleet = self._fleet
         rooms: Counter[str] = Counter()
         for launch in self._launches:
@@ -86,13 +86,13 @@ class Autoscaler:
                 rooms[node.group.name] += self._room(node.kind)
         if wanted is not None:
             return min(waiting[wanted], rooms[wanted])
-        # What the pods of one group leave of its nodes.
+        # The room that the pods of one group leave on its nodes.
         taken = {name: fleet.n_unplaced(name) for name in rooms}
         left = sum(max(room - taken[name], 0) for name, room in rooms.items())
         return min(waiting[None], left)
 
     def _boot(self, group: GroupSpec, n_pods: int) -> int:
-        """Boot nodes of a group for so many pods; return how many of them it cannot have."""
+        """Start nodes of a group for so many pods; return the number of pods without room."""
         scale = group.autoscale
         assert scale is not None
         pool = [(self._room(kind), kind) for kind in self._pools[group.name]]
@@ -105,7 +105,7 @@ class Autoscaler:
         return max(n_pods, 0)
 
     def _room(self, kind: GroupSpec) -> int:
-        """Return the pods that a node of a kind has room for beside those of DaemonSets."""
+        """Return the number of pods, without those of DaemonSets, that fit on a node of a kind."""
         return max(kind.room - self._fleet.n_daemons(kind.name), 0)
 
     def _n_nodes(self, group: GroupSpec) -> int:
@@ -125,7 +125,7 @@ class Autoscaler:
         self._fleet.join((launch.group, launch.kind, launch))
 
     def joined(self, node: FleetNode) -> None:
-        """Hear that a node is ready for pods, and that those that waited have been put on it."""
+        """Note that a node is ready for pods, and waiting pods have been put on it."""
         for launch in [launch for launch in self._launches if launch.node is node]:
             self._launches.remove(launch)
             old = launch.instead_of
@@ -141,7 +141,7 @@ class Autoscaler:
     # --- shrinking --------------------------------------------------------------
 
     def changed(self, node: FleetNode) -> None:
-        """Hear that a pod came to a node, or left it, or that the node joined."""
+        """Note that a pod came to a node or left it, or that the node joined."""
         scale = node.group.autoscale
         if scale is None or node.gone or not node.joined:
             return
@@ -157,7 +157,7 @@ class Autoscaler:
                 self._engine.at(when_ns, RANK_WORKLOAD, -1, self._consolidate, when_ns)
 
     def _scale_in(self, given: tuple[FleetNode, int]) -> None:
-        """Give a node up that has been empty since the time given."""
+        """Remove a node that has been empty since the time given."""
         node, empty_ns = given
         scale = node.group.autoscale
         assert scale is not None
@@ -171,10 +171,10 @@ class Autoscaler:
         return sum(node.group is group and not node.gone for node in self._fleet.nodes)
 
     def _consolidate(self, when_ns: int) -> None:
-        """Give up nodes whose pods fit elsewhere; those with the fewest pods first."""
+        """Remove nodes whose pods fit elsewhere; those with the fewest pods first."""
         self._polls.discard(when_ns)
         if self._fleet.unplaced or self._launches:
-            return  # nodes are on their way: what fits is not known yet
+            return  # nodes are starting: it is not known yet which pods fit
         for group in self._groups:
             scale = group.autoscale
             if scale is None or scale.consolidate_ns is None:

@@ -1,4 +1,4 @@
-"""How large a fleet may be: what a file asks for is refused before it is played.
+"""How large a fleet may be: a larger one is refused before it is played.
 
 The bounds keep memory below a few GB (a node takes 25 KB, a pod that waits up to 1 KB) and
 are several times those of the largest clusters; a long run shows its progress.
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ipam_core.simulation.fleet.workload_specs import Workload
 
 MOST_NODES = 50_000
-"""Nodes of all groups, an autoscaler's most included."""
+"""Nodes of all groups, including the most that autoscalers may add."""
 MOST_PODS_AT_ONCE = 2_000_000
-"""Pods of one workload that are there at the same time."""
+"""Pods of one workload that exist at the same time."""
 MOST_PODS = 200_000_000
 """Pods of all workloads over the whole time."""
 MOST_PODS_PER_NODE = 100_000

@@ -1,9 +1,9 @@
-"""Many nodes that share subnets and EC2's patience, in virtual time.
+"""Many nodes that share subnets and EC2's API rate limits, in virtual time.
 
-`simulate_fleet` plays a `FleetSpec` under a policy and returns what happened. Pods go
-where a scheduler would put them and ask their node's agent for an address. Where there is
-none they ask again after 10 to 15 s, as the kubelet does, with a new sandbox, as the
-container runtime does. One seed decides everything.
+`simulate_fleet` plays a `FleetSpec` under a policy and returns what happened. Pods go where a
+scheduler would put them and ask their node's agent for an address. If there is none they ask
+again after 10 to 15 s, as the kubelet does, with a new sandbox, as the container runtime does.
+One seed decides everything.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ KUBELET_BACKOFF_S, KUBELET_JITTER = 10.0, 0.5
 Source: pkg/kubelet (backOffPeriod, workerBackOffPeriodJitterFactor) of kubernetes.
 """
 N_SAMPLES = 240
-"""How often the fleet is looked at for the series of a result."""
+"""How often the fleet is sampled for the series of a result."""
 NO_NODE = "no node has room"
 LAUNCH_AGAIN_NS = 60 * NS
 """An instance that found no address in its subnet is launched again after this long."""
 LATE_NS = 60 * NS
-"""A node that has not joined so long after its launch counts as one that never did."""
+"""A node that has not joined this long after its launch counts as not joined."""
 
 
 class Fleet:
-    """A fleet under way. Workloads create and remove pods through it."""
+    """A running fleet. Workloads create and remove pods through it."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Fleet:
                 engine.at(join_ns, RANK_WORKLOAD, -1, self.join, (group, group, None))
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
-        """Play to the end; `on_progress` is told the share done."""
+        """Play to the end; `on_progress` gets the share done."""
         duration_ns = self.spec.duration_ns
         for n in range(N_SAMPLES + 1):
             self.engine.run(duration_ns * n // N_SAMPLES)
@@ -126,7 +126,7 @@ class Fleet:
         )
 
     def _n_not_joined(self) -> int:
-        """Return the nodes that were wanted for a minute or more, and are not there."""
+        """Return the number of nodes requested a minute or more ago that have not joined."""
         late_ns = self.engine.now_ns - LATE_NS
         return self._retrying.total() + sum(
             not node.joined and not node.gone and node.launched_ns <= late_ns for node in self.nodes
@@ -162,7 +162,7 @@ class Fleet:
         return pod
 
     def remove(self, pod: Pod) -> None:
-        """Take a pod away; its address, if it has one, cools."""
+        """Remove a pod; its address, if it has one, cools."""
         if pod.gone:
             return
         node = pod.node
@@ -184,20 +184,20 @@ class Fleet:
             self._release(pod)
 
     def _evict(self, pod: Pod) -> None:
-        """Take a pod off its node; its controller makes another, that goes elsewhere."""
+        """Evict a pod from its node; its controller makes another, which goes elsewhere."""
         self._take_away(pod)
         new = self.create(pod.owner, group=pod.group, lifetime_ns=pod.lifetime_ns)
         pod.owner.replaced(pod, new)
 
     def node_named(self, name: str) -> FleetNode:
-        """Return the node of a name such as web-3. Raises `InputError`."""
+        """Return the node with a name such as web-3. Raises `InputError`."""
         for node in self.nodes:
             if node.name == name:
                 return node
         raise InputError(f"no node {name!r} at {self.engine.now_ns / NS:g} s")
 
     def watch_nodes(self, owner: PodOwner) -> None:
-        """Tell a workload of every node that is ready for pods."""
+        """Inform a workload about every node that is ready for pods."""
         self._watchers.append(owner)
 
     def _bind(self, pod: Pod, node: FleetNode) -> None:
@@ -225,7 +225,7 @@ class Fleet:
         pod.owner.served(pod)
 
     def _release(self, pod: Pod) -> None:
-        """Have the agent release a pod's address, again and again while it does not answer."""
+        """Have the agent release a pod's address; repeat while it does not answer."""
         node = pod.node
         if node is None or node.gone or node.agent.remove(pod.sandbox):
             return
@@ -251,7 +251,7 @@ class Fleet:
     def _place(self, group: str | None) -> FleetNode | None:
         """Return the node with the smallest share of its room taken, None where all are full.
 
-        A DaemonSet's pod has its place from the start, even if it is not there yet.
+        Room for a DaemonSet's pod is reserved from the start, even before it exists.
         """
         daemons = {name: self.n_daemons(name) for name in self._n_in_group}
         found, least = None, 1.0
@@ -277,8 +277,8 @@ class Fleet:
     def join(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
         """Add a node of a kind: an instance with its primary ENI, whose agent starts.
 
-        Its subnet is the next in turn that has an address for the ENI. Where none has, the
-        instance is tried again later.
+        Its subnet is the next in turn that has an address for the ENI. If none has, the launch
+        is tried again later.
         """
         group, kind, launch = given
         number = len(self.nodes)
@@ -367,11 +367,11 @@ def simulate_fleet(
     keep_calls: bool = False,
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> FleetResult:
-    """Play a fleet's life under a policy and return what happened.
+    """Play a fleet under a policy and return what happened.
 
-    `seed` is the spec's where left out. With `keep_calls` the result holds every EC2 call
-    (`ipam_core.cloud.cloudtrail.trail` writes them down). Raises `InputError` where a
-    workload names what is not there.
+    `seed` is the spec's if left out. With `keep_calls` the result holds every EC2 call
+    (`ipam_core.cloud.cloudtrail.trail` gives them the form of CloudTrail). Raises `InputError`
+    if a workload names a node that does not exist.
     """
     chosen = spec.seed if seed is None else seed
     return Fleet(spec, policy=policy, seed=chosen, keep_calls=keep_calls).run(on_progress)
@@ -380,7 +380,7 @@ def simulate_fleet(
 def simulate_many(
     runs: Iterable[tuple[FleetSpec, Policy, int]], executor: Executor | None = None
 ) -> Iterator[FleetResult]:
-    """Play runs that know nothing of each other; yield their results in order.
+    """Play independent runs; yield their results in order.
 
     Each run is (spec, policy, seed). Any `concurrent.futures.Executor` may do the work;
     without one it is done here.

@@ -1,4 +1,4 @@
-"""A fleet's nodes and pods, and who hears of them."""
+"""A fleet's nodes and pods, and the owners that are informed about them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 class PodOwner:
-    """Whoever made a pod hears of it. Here it does nothing."""
+    """The maker of a pod, informed about it. These methods do nothing."""
 
     __slots__ = ()
 
     is_daemon = False
-    """Whether its pods leave a node empty in the eyes of an autoscaler."""
+    """Whether an autoscaler counts a node with only its pods as empty."""
 
     def served(self, pod: Pod) -> None:
-        """Hear that a pod has its address."""
+        """Note that a pod has its address."""
 
     def ended(self, pod: Pod) -> None:
-        """Hear that a pod is gone."""
+        """Note that a pod is gone."""
 
     def joined(self, node: FleetNode) -> None:
-        """Hear that a node is ready for pods."""
+        """Note that a node is ready for pods."""
 
     def replaced(self, pod: Pod, by: Pod) -> None:
-        """Hear that a pod was evicted, and which new one its controller made for it."""
+        """Note that a pod was evicted, with the new one that its controller made for it."""
 
 
 @dataclass(eq=False, slots=True)
 class Launch:
-    """A node on its way: `node` is None until its instance runs. `instead_of` waits for it."""
+    """A starting node: `node` is None until its instance runs. It replaces `instead_of`."""
 
     kind: GroupSpec
     group: GroupSpec
@@ -65,9 +65,9 @@ class Pod:
         self.owner = owner
         self.lifetime_ns = lifetime_ns
         self.group = group
-        """The group whose nodes it may be put on, None: any."""
+        """The group whose nodes it may run on; None: any."""
         self.pinned = pinned
-        """Whether it was made for its node, and cannot go to another."""
+        """Whether it belongs to its node, and cannot move to another."""
         self.name = f"default/{number:x}"
         self.n_tries = 1
         self.sandbox = Sandbox(f"{number:x}")
@@ -77,7 +77,7 @@ class Pod:
         self.gone = False
 
     def try_again(self) -> None:
-        """Have the next try come with a new sandbox, as a container runtime makes it."""
+        """Use a new sandbox for the next try, as a container runtime does."""
         self.n_tries += 1
         self.sandbox = Sandbox(f"{self.number:x}-{self.n_tries}")
 
@@ -103,11 +103,11 @@ class FleetNode:
         self.n_daemons = 0
         self.joined = False
         self.leaving = False
-        """Whether it is cordoned: another node is on its way to take its pods."""
+        """Whether it is cordoned: another node is starting to take its pods."""
         self.gone = False
         self.launched_ns = now_ns
         self.changed_ns = now_ns
-        """When a pod came to it or left it last."""
+        """When a pod last came to it or left it."""
         self.empty_ns = -1
         """When it was found empty, if no pod came since."""
 
@@ -138,5 +138,5 @@ class FleetNode:
             self.n_daemons -= pod.owner.is_daemon
 
     def taken(self, n_daemons: int) -> int:
-        """Return how much of its room is taken, where so many DaemonSets run on every node."""
+        """Return the share of its room that is taken, if so many DaemonSets run on every node."""
         return len(self.pods) + max(n_daemons - self.n_daemons, 0)

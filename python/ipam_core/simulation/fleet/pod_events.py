@@ -1,4 +1,4 @@
-"""Recorded pods: a CSV of when each came and went.
+"""Recorded pods: a CSV with the times when each came and went.
 
     time,node,pod,action
     0,web-0,api-7f9c,add
@@ -26,7 +26,7 @@ HEADER = ("time", "node", "pod", "action")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodEvent:
-    """A pod comes, or goes; `node` is empty where the scheduler is to choose."""
+    """A pod comes, or goes; `node` is empty if the scheduler chooses it."""
 
     time_ns: int
     pod: str

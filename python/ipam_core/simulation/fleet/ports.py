@@ -1,4 +1,4 @@
-"""What a workload, and an autoscaler, may do to the fleet that they are in."""
+"""The interfaces through which a workload and an autoscaler act on their fleet."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Environment(Protocol):
         """Create a pod now, on a node if one is given; it goes after its lifetime."""
 
     def remove(self, pod: Pod) -> None:
-        """Take a pod away."""
+        """Remove a pod."""
 
     def node_named(self, name: str) -> FleetNode:
         """Return a node by name. Raises `InputError`."""
 
     def watch_nodes(self, owner: PodOwner) -> None:
-        """Tell an owner of every node that joins, and of those there now."""
+        """Inform an owner about every node that joins, and about the present ones."""
 
 
 class Scalable(Protocol):

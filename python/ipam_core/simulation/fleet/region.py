@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def region_of(spec: FleetSpec, engine: Engine, seed: int) -> SimulatedRegion:
-    """Return the region that a fleet begins in."""
+    """Return the region of a fleet at its start."""
     region = SimulatedRegion(
         {subnet.subnet_id: _subnet(subnet, n, seed) for n, subnet in enumerate(spec.subnets)},
         clock_ns=lambda: engine.now_ns,

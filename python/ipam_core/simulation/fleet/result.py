@@ -1,4 +1,4 @@
-"""What a fleet simulation gives: waits, refusals, EC2 calls, and counts over time."""
+"""The result of a fleet simulation: waits, refusals, EC2 calls, and counts over time."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ SERIES = (
     "throttled",
     "refusals",
 )
-"""What is sampled: counts at a moment; calls, throttled and refusals since the sample before."""
+"""The sampled series: counts at a moment; calls, throttled, refusals since the last sample."""
 OF_A_GROUP = ("nodes", "pods", "waiting", "enis", "total", "assigned", "cooling", "idle")
-"""What is sampled of each group; pods that have no node are of none."""
+"""The sampled series of each group; pods without a node are in none."""
 OF_A_SUBNET = ("free", "free_prefixes")
-"""What is sampled of each subnet: its free addresses, and its free /28s."""
+"""The sampled series of each subnet: its free addresses, and its free /28s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetResult:
-    """What happened. Counts are of the time measured; `waits_s` is of each pod served.
+    """What happened. Counts cover the time measured; `waits_s` has each pod served.
 
-    `still_waiting_s` is how long each pod had waited in vain at the end. `series` holds
-    arrays of equal length by the names of `SERIES`, sampled at `times_s`; `groups` those of
-    `OF_A_GROUP` by group, `subnets` those of `OF_A_SUBNET` by subnet. `not_placed` pods
-    have no node at the end, and `not_joined` nodes were wanted for a minute and are not
-    there. `calls` are kept only where they were asked for.
+    `still_waiting_s` has the wait of each pod that was not served until the end. `series`
+    holds arrays of equal length by the names of `SERIES`, sampled at `times_s`; `groups` those
+    of `OF_A_GROUP` by group, `subnets` those of `OF_A_SUBNET` by subnet. `not_placed` pods
+    have no node at the end. `not_joined` nodes were requested a minute or more ago and have
+    not joined. `calls` are kept only on request.
     """
 
     name: str
@@ -82,20 +82,20 @@ class FleetResult:
 
     @property
     def n_calls(self) -> int:
-        """EC2 calls, the throttled ones too."""
+        """EC2 calls, throttled ones included."""
         return sum(self.calls_by_api.values())
 
     def waits(self) -> NDArray[np.float64]:
         """Return the wait of every pod in seconds, shape (n_pods,), sorted.
 
-        A pod that still waits counts as long as it did until the end.
+        For a pod that still waits, the wait until the end counts.
         """
         import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
 
         return np.sort(np.array([*self.waits_s, *self.still_waiting_s], dtype=np.float64))
 
     def wait_quantile_s(self, share: float) -> float:
-        """Return the wait that this share of pods did not exceed; 0 where no pod asked."""
+        """Return the wait that this share of pods did not exceed; 0 if no pod asked."""
         waits = self.waits()
         if not len(waits):
             return 0.0
@@ -116,16 +116,16 @@ class FleetResult:
         return sum(values) / len(values) if values else 0.0
 
     def peak(self, name: str) -> int:
-        """Return the most of a series at a sample; between two samples there may be more."""
+        """Return the highest sample of a series; between two samples it may be higher."""
         return max(self.series[name], default=0)
 
     @property
     def has_failed(self) -> bool:
-        """Whether at the end pods wait in vain, or nodes are not there that were wanted."""
+        """Whether at the end pods wait without an address, or requested nodes are missing."""
         return bool(self.still_waiting_s or self.not_placed or self.not_joined)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it, but the calls, as plain values."""
+        """Return everything except the calls as plain values."""
         quantiles = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
         return {
             "name": self.name,
@@ -158,7 +158,7 @@ def _lists(series: Mapping[str, array[int]]) -> dict[str, list[int]]:
 
 
 class Recorder:
-    """Counts while a fleet is played; nothing in it grows with time but what results hold."""
+    """Counts while a fleet is played; only what the result holds grows with time."""
 
     def __init__(self, *, measure_from_ns: int, keep_calls: bool) -> None:
         self._from_ns = measure_from_ns
@@ -175,7 +175,7 @@ class Recorder:
         self._before = (0, 0, 0)
 
     def served(self, asked_ns: int, now_ns: int) -> None:
-        """Count a pod that has its address."""
+        """Count a pod that got its address."""
         if asked_ns >= self._from_ns:
             self._waits.append((now_ns - asked_ns) / NS)
 
@@ -185,7 +185,7 @@ class Recorder:
             self._refusals[cause] += 1
 
     def failed(self, api: str, code: str, now_ns: int) -> None:
-        """Count a failed call that no agent made."""
+        """Count a failed call that was not an agent's."""
         if now_ns >= self._from_ns:
             self._errors[api, code] += 1
 
@@ -211,7 +211,7 @@ class Recorder:
         n_pods: int,
         n_waiting: int,
     ) -> None:
-        """Look at the fleet once; `n_pods` are there, `n_waiting` of them without an address."""
+        """Sample the fleet once; it has `n_pods`, `n_waiting` of them without an address."""
         if now_ns < self._from_ns:
             return
         by_group = {name: dict.fromkeys(OF_A_GROUP, 0) for name in groups}

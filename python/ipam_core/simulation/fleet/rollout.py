@@ -1,4 +1,4 @@
-"""A change of settings on its way over a fleet, as a DaemonSet's rolling update does it."""
+"""A change of settings that is rolled out over a fleet, as a DaemonSet's rolling update."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Rollouts:
-    """The settings of each group now, and the changes of them that are on their way."""
+    """The current settings of each group, and the rollouts in progress."""
 
     def __init__(self, groups: Iterable[GroupSpec]) -> None:
         self._env = {group.name: dict(group.env) for group in groups}
@@ -36,13 +36,13 @@ class Rollouts:
         rollout.go_on()
 
     def is_down_no_more(self, node: FleetNode) -> None:
-        """Hear that a node's agent is ready, or that the node is gone."""
+        """Note that a node's agent is ready, or that the node is gone."""
         for rollout in self._under_way:
             rollout.is_down_no_more(node)
 
 
 class Rollout:
-    """Restarts the agents of nodes, at most so many at once not ready."""
+    """Restarts the agents of nodes; at most so many are not ready at the same time."""
 
     def __init__(
         self, spec: RolloutSpec, nodes: list[FleetNode], settings: dict[str, Settings]
@@ -54,7 +54,7 @@ class Rollout:
         self._most_down = max(ceil(spec.max_unavailable.of(len(nodes))), 1)
 
     def go_on(self) -> None:
-        """Restart as many more agents as may be down."""
+        """Restart more agents, as many as may be down."""
         while self._left and len(self._down) < self._most_down:
             node = self._left.popleft()
             if not node.gone:
@@ -62,7 +62,7 @@ class Rollout:
                 node.agent.restart(self._settings[node.group.name], self._spec.down_ns)
 
     def is_down_no_more(self, node: FleetNode) -> None:
-        """Hear that a node's agent is ready, or that the node is gone."""
+        """Note that a node's agent is ready, or that the node is gone."""
         if node.name in self._down:
             self._down.discard(node.name)
             self.go_on()

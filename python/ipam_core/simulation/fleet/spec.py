@@ -1,7 +1,7 @@
-"""What a fleet simulation is given, as values: nodes, subnets, EC2, workloads, rollouts.
+"""The input of a fleet simulation as values: nodes, subnets, EC2, workloads, rollouts.
 
-`file` reads these from YAML; a program may as well make them itself. All of it is
-immutable and can be pickled, so that runs may go to other processes.
+`file` reads these from YAML; a program can also make them itself. All values are immutable and
+can be pickled, so that runs can use other processes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ipam_core.simulation.fleet.workload_specs import Workload
 
 CHART_MAX_UNAVAILABLE = Share(10, percent=True)
-"""The chart aws-vpc-cni lets so many agents be down at once."""
+"""The share of agents that the chart aws-vpc-cni allows to be down at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetSpec:
-    """A subnet; `used` of its addresses, at random, are somebody else's from the start."""
+    """A subnet; `used` of its addresses, at random, are used by others from the start."""
 
     subnet_id: str
     cidr: str
@@ -43,11 +43,11 @@ class SubnetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoscale:
-    """A group grows while pods find no node, and gives up nodes that are empty.
+    """A group grows while pods find no node, and removes empty nodes.
 
     It never has more than `most` nodes, nor fewer than the group's `count`. With
-    `consolidate_ns` a node goes, too, whose pods fit on others, or with them on one that
-    costs less, once no pod came to it or left it for so long.
+    `consolidate_ns` it also removes a node whose pods fit on other nodes, or on others and one
+    that costs less, if no pod came to it or left it for this long.
     """
 
     most: int
@@ -77,7 +77,7 @@ class GroupSpec:
 
     @property
     def pool(self) -> tuple[GroupSpec, ...]:
-        """The group with each of its types, the fewest vCPUs first: that is what a node costs."""
+        """The group with each of its types, the fewest vCPUs first: they are the cost of a node."""
         kinds = (
             replace(self, instance_type=name, more_types=())
             for name in dict.fromkeys((self.instance_type, *self.more_types))
@@ -92,12 +92,12 @@ class GroupSpec:
 
     @property
     def cost(self) -> float:
-        """What a node costs, for comparison: its vCPUs, by which AWS prices a family."""
+        """The cost of a node, for comparison: its vCPUs, by which AWS prices a family."""
         return inf if self.limits.vcpus is None else self.limits.vcpus
 
     @property
     def limits(self) -> InstanceLimits:
-        """What the instance type allows."""
+        """The limits of the instance type."""
         return instances.limits(self.instance_type)
 
     @property
@@ -109,7 +109,7 @@ class GroupSpec:
 
     @property
     def max_pods_rule(self) -> str:
-        """Where `kubelet_max_pods` is from, in words."""
+        """The source of `kubelet_max_pods`, in words."""
         if self.max_pods is not None:
             return "given"
         return instances.max_pods(self.limits, Settings.from_env(self.env)).rule
@@ -135,7 +135,7 @@ class FaultSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutSpec:
-    """A change of settings that goes over the nodes as a DaemonSet's update does."""
+    """A change of settings, rolled out over the nodes as a DaemonSet's update."""
 
     at_ns: int
     env: Mapping[str, str | None]  # None unsets a variable
@@ -169,7 +169,7 @@ def with_max_pods(spec: FleetSpec, max_pods: int) -> FleetSpec:
 
 
 def check_times(spec: FleetSpec) -> None:
-    """Raise `InputError` where something would begin only after the end."""
+    """Raise `InputError` if something would begin only after the end."""
     for what, parts in (("workloads", spec.workloads), ("rollouts", spec.rollouts)):
         for n, part in enumerate(parts, 1):
             if (at_ns := getattr(part, "at_ns", 0)) >= spec.duration_ns:

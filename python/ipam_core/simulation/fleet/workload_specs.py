@@ -1,4 +1,4 @@
-"""Where pods come from, as values; `workloads` makes them come."""
+"""Where pods come from, as values; the processes of `workloads` create the pods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUARTER = Share(25, percent=True)
 class Arrivals:
     """Pods that come within `over_ns`, evenly: a burst where it is 0, a ramp otherwise.
 
-    Each lives `lifetime_ns`, None to the end; `every_ns` repeats it all, as cron jobs do.
+    Each runs for `lifetime_ns`, None: to the end; `every_ns` repeats all of it, as cron jobs do.
     """
 
     pods: int
@@ -32,9 +32,9 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Churn:
-    """So many pods on every node, each replaced on its node when its life is over.
+    """So many pods on every node, each replaced on its node when its lifetime is over.
 
-    Lives are exponential with a mean of `lifetime_ns`: a node in steady churn.
+    Lifetimes are exponential with a mean of `lifetime_ns`: a node in steady churn.
     """
 
     pods_per_node: int
@@ -45,7 +45,7 @@ class Churn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSet:
-    """One pod on every node that joins; nodes there before `at_ns` get theirs then."""
+    """One pod on every node that joins; nodes that joined before `at_ns` get theirs then."""
 
     at_ns: int = 0
     group: str | None = None
@@ -53,12 +53,12 @@ class DaemonSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollingUpdate:
-    """A Deployment of so many pods, there from the start and replaced at `at_ns`.
+    """A Deployment of so many pods, created at the start and replaced at `at_ns`.
 
-    At most `max_surge` pods more than asked for exist, at least all but `max_unavailable`
-    are ready, as the Deployment controller has it: the surge rounded up, the unavailable
-    down. A pod is ready `ready_after_ns` after it has its address. `times` updates follow
-    each other `every_ns` apart.
+    At most `max_surge` pods more than asked for exist, and at least all except
+    `max_unavailable` are ready, as the Deployment controller counts: the surge rounded up, the
+    unavailable down. A pod is ready `ready_after_ns` after it has its address. `times` updates
+    follow each other `every_ns` apart.
     """
 
     pods: int

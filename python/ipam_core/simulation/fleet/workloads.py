@@ -1,7 +1,7 @@
 """Where pods come from and when they go: a process for each workload.
 
-A fleet tells a process of its pods: `served` when a pod has its address, `ended` when one
-is gone, `joined` when a node is ready for pods.
+A fleet calls a process for its pods: `served` when a pod has its address, `ended` when one is
+gone, `joined` when a node is ready for pods.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SpecT = TypeVar("SpecT")
 
 
 class WorkloadProcess(PodOwner, Generic[SpecT]):
-    """A workload under way; `number` is its own, and orders what happens at one moment."""
+    """A running workload; `number` is its own, and orders events of one moment."""
 
     __slots__ = ("chance", "fleet", "number", "spec")
 
@@ -47,7 +47,7 @@ class WorkloadProcess(PodOwner, Generic[SpecT]):
         """Put the first events into the fleet's queue."""
 
     def at(self, time_ns: int, callback: Callable[[Any], None], argument: Any = None) -> None:
-        """Have something done at a time."""
+        """Call a function at a time."""
         self.fleet.engine.at(time_ns, RANK_WORKLOAD, self.number, callback, argument)
 
 
@@ -121,7 +121,7 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
         self._surge = ceil(spec.max_surge.of(spec.pods))
         self._unavailable = floor(spec.max_unavailable.of(spec.pods))
         if self._surge == self._unavailable == 0:
-            self._unavailable = 1  # as the API server's fencepost rule has it
+            self._unavailable = 1  # the API server's fencepost rule
         self._old: deque[Pod] = deque()
         self._new: list[Pod] = []
         self._ready: set[Pod] = set()
@@ -149,11 +149,11 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
             self._roll()
 
     def _roll(self) -> None:
-        """Take away old pods that need not stay, then make as many new ones as may be."""
+        """Remove old pods that need not stay, then make as many new ones as allowed."""
         if not self._old:
             return
         pods = self.spec.pods
-        # Pods that are not ready cost no availability: they go first.
+        # Pods that are not ready do not count as available: they are removed first.
         for pod in [pod for pod in self._old if pod not in self._ready]:
             self._old.remove(pod)
             self.fleet.remove(pod)

@@ -1,12 +1,12 @@
-"""One node's life, step by step.
+"""A scenario of one node, step by step.
 
 spec.py      a scenario as a value; file.py: its format; bounds.py: the most it may ask for
 world.py     one node with its region, instance, pods and calls
 player.py    the steps of a scenario, played on it; outside.py: those outside the agent
-observe.py   what an `expect` looks at
+observe.py   the value of each key of an `expect`
 checking.py  compare it with what is expected
-timeline.py  what playing gives
-restarts.py  what a restarted agent finds
+timeline.py  the result of playing
+restarts.py  the assignments that a restarted agent finds
 
 May import: simulation.validation, ipamd, cloud, and below.
 """

@@ -21,7 +21,7 @@ MOST_CARDS = 64
 MOST_ENIS = 64
 """ENIs of a card, the most that a store holds."""
 LARGEST = 1 << 24
-"""Any other number: as many addresses as the largest block of private ones has."""
+"""Any other number: the addresses of the largest private block."""
 
 
 def check_bounds(scenario: Scenario) -> None:

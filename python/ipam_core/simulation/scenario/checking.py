@@ -1,4 +1,4 @@
-"""Compare what is with what a scenario expects."""
+"""Compare the node with what a scenario expects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compare(
 ) -> list[Mismatch]:
     """Return every key of `expected` whose value `observe(key)` does not meet.
 
-    Mappings are compared key by key, so that APIs that are not named are not checked.
+    Mappings are compared key by key: APIs that are not named are not checked.
     """
     found = []
     for key, value in expected.items():

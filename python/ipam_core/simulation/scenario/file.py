@@ -62,7 +62,7 @@ EXPECT_KEYS = frozenset({
     "cards",
     "docs",
 })  # fmt: skip
-"""What an `expect` may ask; `docs` is for people and not checked."""
+"""The keys of an `expect`; `docs` is for people and not checked."""
 
 SCENARIO_KEYS = (
     "id",
@@ -163,7 +163,7 @@ def _scenario(raw: dict[str, Any], scenario_id: str) -> Scenario:
 
 
 def _trunking(compatible: Any, *, nitro: bool, instance_type: str) -> bool:
-    """Return whether a type can carry a trunk ENI; the agent takes an unknown one to."""
+    """Return whether a type can carry a trunk ENI; True for a type that the agent does not know."""
     if compatible is not None:
         return boolean(compatible, "node.trunk_compatible")
     if not nitro:
@@ -175,7 +175,7 @@ def _trunking(compatible: Any, *, nitro: bool, instance_type: str) -> bool:
 
 
 def _limits(raw: Any, instance_type: str) -> tuple[int, int]:
-    """Return (max_enis, ipv4_per_eni): as written, else out of the instance table."""
+    """Return (max_enis, ipv4_per_eni): as written, else from the instance table."""
     if raw is None:
         try:
             known = instances.limits(instance_type)

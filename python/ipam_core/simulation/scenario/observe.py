@@ -1,4 +1,4 @@
-"""What each key of a scenario's `expect` looks at (docs/scenarios.md)."""
+"""The value of each key of a scenario's `expect` (docs/scenarios.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ANSWERS = ("removed", "deleted", "tagged_created_at")
 
 
 def observe(world: World, key: str) -> Any:
-    """Return what is met now for a key; the answer None where nothing was asked."""
+    """Return the current value of a key; the answer None if nothing was asked."""
     if key in _OBSERVED:
         return _OBSERVED[key](world)
     if key in _ANSWERS:
@@ -36,7 +36,7 @@ def largest_first(world: World, attribute: str) -> list[int]:
 
 
 def requests(world: World) -> list[str]:
-    """Return the requests since mark, failing ones too, in order."""
+    """Return the requests since mark, failed ones too, in order."""
     return [request(call) for call in world.calls if call.api in REQUEST_APIS]
 
 

@@ -1,7 +1,7 @@
 """What happens to a node outside its agent's control, step by step of a scenario.
 
-EC2 and instance metadata change at once; the agent learns of it when it next looks. An ENI
-that is not there (the agent freed it, say) is left alone.
+EC2 and instance metadata change at once; the agent sees it at its next check. An ENI that does
+not exist (the agent may have freed it) is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def attach(world: World, step: ScenarioStep) -> None:
-    """Attach an ENI; the store learns of it by the next reconcile."""
+    """Attach an ENI; the store gets it at the next reconcile."""
     role = step.get("role", "secondary")
     eni = world.place(step.get("name"), step.get("ips", 0), step.get("prefixes", 0))
     eni.interface_type = "interface" if role == "secondary" else role
@@ -45,7 +45,7 @@ def give(world: World, step: ScenarioStep) -> None:
 
 
 def take(world: World, step: ScenarioStep) -> None:
-    """Take the last secondary IPs and prefixes of an ENI away."""
+    """Remove the last secondary IPs and prefixes of an ENI."""
     eni = world.region.enis.get(step.get("name"))
     if eni is not None:
         addresses = eni.addresses[max(len(eni.addresses) - step.get("ips", 0), 0) :]

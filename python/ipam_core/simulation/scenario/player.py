@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 STEP_NS = int(LOOK_INTERVAL_S * NS)
 QUIET_STEPS = 37
-"""So many pool steps (185 s) without a change are settled."""
+"""A pool is settled after this many pool steps (185 s) without a change."""
 MOST_STEPS = 400
-"""After so many pool steps (2,000 s) a pool has not settled."""
+"""A pool that has not settled after this many pool steps (2,000 s) never does."""
 TELLS_REST = frozenset({"unsettled", "ec2", "requests"})
-"""An `expect` with one of these says whether the pool came to rest before it."""
+"""An `expect` with one of these says whether the pool settled before it."""
 TOLD_EVERY = 1000
-"""So many pool steps of a long `run` go by until its progress is told: about 50 ms."""
+"""Pool steps of a long `run` between two reports of progress: about 50 ms."""
 TEN_MINUTES_NS = 600 * NS
 
 
@@ -49,9 +49,9 @@ def play(
 ) -> Result:
     """Play a scenario from its first step to its last and return what happened.
 
-    `seed` decides whatever the real agent leaves to chance. Without `record` the
-    timeline stays empty. `on_progress` is told the share done, from 0 to 1, now and then.
-    Raises `InputError` where a step cannot be done.
+    `seed` decides what the real agent leaves to chance. Without `record` the timeline stays
+    empty. `on_progress` gets the share done, from 0 to 1, from time to time. Raises
+    `InputError` if a step cannot be done.
     """
     player = Player(scenario, policy=policy, seed=seed, record=record)
     player.on_progress = on_progress
@@ -59,7 +59,7 @@ def play(
 
 
 class Player(World):
-    """Plays one scenario; between steps its node, region and pods can be looked at."""
+    """Plays one scenario; between steps its node, region and pods can be inspected."""
 
     def __init__(
         self, scenario: Scenario, *, policy: Policy = VPC_CNI, seed: int = 0, record: bool = True
@@ -75,7 +75,7 @@ class Player(World):
         self._following: ScenarioStep | None = None
 
     def play(self) -> Result:
-        """Play every step, then compare with what holds at the end."""
+        """Play every step, then compare with the expected end."""
         for _ in self.steps():
             pass
         return self.finish()
@@ -102,18 +102,18 @@ class Player(World):
             self.on_progress(self._n_done / self._n_to_do)
 
     def finish(self) -> Result:
-        """Compare with what holds at the end and return the result."""
+        """Compare with the expected end and return the result."""
         self._compare(self.scenario.expect, "end")
         return self.result
 
     # --- steps of the timeline --------------------------------------------------
 
     def boot(self, _: ScenarioStep) -> None:
-        """Start the agent on a fresh node."""
+        """Start the agent on a new node."""
         self.start()
 
     def restart(self, step: ScenarioStep) -> None:
-        """Restart the agent: what it keeps is in EC2 and in the checkpoint."""
+        """Restart the agent: its state is in EC2 and in the checkpoint."""
         for name, value in step.get("env", {}).items():
             if value is None:
                 self.env.pop(name, None)
@@ -133,9 +133,8 @@ class Player(World):
     def settle(self, step: ScenarioStep) -> None:
         """Run pool steps until nothing changes any more; at most 2,000 s.
 
-        A pool that has not come to rest by then is a failure, unless `never` says so, or an
-        `expect` that follows at once says what a pool without rest did: `unsettled`, or the
-        calls that it made.
+        A pool that has not settled by then is a failure, unless `never` is given, or the next
+        step is an `expect` with what such a pool did: `unsettled`, or the calls that it made.
         """
         after = self._following
         told = (
@@ -212,11 +211,11 @@ class Player(World):
             try:
                 released = self.node.remove_pod(pod.sandbox)
             except (UnknownSandboxError, NotReadyError):
-                continue  # its address went with its ENI, or its node is down
+                continue  # its address was lost with its ENI, or its node is down
             self._drive(self.node.drain(released))
 
     def attach_eni(self, step: ScenarioStep) -> None:
-        """Attach an ENI from outside; the store knows of it at once."""
+        """Attach an ENI from outside; the store has it at once."""
         role = step.get("role", "secondary")
         eni = self.place(step.get("name"), step.get("ips", 0))
         eni.interface_type = "interface" if role == "secondary" else role
@@ -226,7 +225,7 @@ class Player(World):
             self.now_ns += TEN_MINUTES_NS
 
     def detach_eni(self, step: ScenarioStep) -> None:
-        """Let the newest secondary ENI vanish outside the agent's control."""
+        """Remove the newest secondary ENI outside the agent's control."""
         with_pods = step.get("with_pods")
         candidates = [
             eni.eni_id
@@ -243,7 +242,7 @@ class Player(World):
         self.instance.publish_metadata()
 
     def state(self, step: ScenarioStep) -> None:
-        """Put a new agent on a node whose ENIs are just these; nothing is grown."""
+        """Put a new agent on a node with exactly these ENIs; the pool does not grow."""
         self.env = dict(step.get("env", self.env))
         self.max_pods = step.get("max_pods", self.max_pods)
         for eni_id in [eni.eni_id for eni in self.instance.attached()]:
@@ -278,7 +277,7 @@ class Player(World):
             self.running.append(pod)
 
     def free_eni(self, step: ScenarioStep) -> None:
-        """Ask once for an ENI to give up."""
+        """Free an ENI once, if there is one to free."""
         freed = self._drive(self.node.free_eni(step.get("warm_ip"), step.get("min_ip")))
         self.answers["removed"] = freed
 
@@ -309,13 +308,13 @@ class Player(World):
         """Compare now."""
         self._compare(step.arguments, step.label or f"at {self.now_ns / NS:g} s")
 
-    # --- what is ---------------------------------------------------------------
+    # --- values ----------------------------------------------------------------
 
     def _compare(self, expected: Any, where: str) -> None:
         self.result.mismatches += compare(expected, self.observe, where)
 
     def observe(self, key: str) -> Any:
-        """Return what is met for a key of an `expect`."""
+        """Return the value of a key of an `expect`."""
         return observe(self, key)
 
     def _show(self, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What a restarted agent finds: the assignments as its checkpoint kept them."""
+"""The assignments that a restarted agent finds in its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def checkpoint_of(node: Node, now_ns: int) -> list[CheckpointEntry]:
     """Return a node's assignments and cooldowns, with their ages at `now_ns`.
 
-    What it keeps aside is among them: it is still held.
+    Unattached addresses are included: they are still held.
     """
     used = [
         _entry(

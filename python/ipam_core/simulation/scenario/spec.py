@@ -1,4 +1,4 @@
-"""A scenario as a value: one node's life, with what must be true of it."""
+"""A scenario as a value: steps of one node, with what must be true."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ScenarioStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One node's life. `notes` and the like are for people."""
+    """A scenario of one node. `notes` and similar fields are for people."""
 
     scenario_id: str
     instance_type: str

@@ -1,4 +1,4 @@
-"""What playing a scenario gives: moments of a timeline, and what was not met."""
+"""The result of a scenario: moments of a timeline, and expectations that were not met."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUEST_APIS = frozenset({
     "UnassignPrivateIpAddresses",
     "CreateNetworkInterface",
 })  # fmt: skip
-"""The calls that ask for addresses, or give some back."""
+"""The calls that ask for addresses or give them back."""
 _SHOWN_APIS = REQUEST_APIS | CHANGING_APIS | {"DeleteNetworkInterface"}
 
 
@@ -44,7 +44,7 @@ class Moment:
 
 @dataclass(slots=True, kw_only=True)
 class Result:
-    """What playing a scenario gave."""
+    """The result of a played scenario."""
 
     scenario: Scenario
     seed: int
@@ -60,7 +60,7 @@ class Result:
 def moment_of(
     now_ns: int, what: str, stats: PoolStats, calls: Iterable[Call], *, running: int, waiting: int
 ) -> Moment:
-    """Return the moment of a pool with these statistics, after these calls."""
+    """Return the moment with these statistics of a pool, after these calls."""
     return Moment(
         time_s=now_ns / NS,
         what=what,
@@ -85,7 +85,7 @@ def request(call: Call) -> str:
 
 
 def described(step: ScenarioStep) -> str:
-    """Return a step as a timeline tells it: by its label, else as it was written."""
+    """Return a step as a timeline shows it: by its label, else as it was written."""
     if step.label:
         return step.label
     shown = {key: value for key, value in step.arguments.items() if key != "enis"}

@@ -1,7 +1,7 @@
 """The world of a scenario: one node with its region, instance, pods, and the calls it made.
 
-Calls take no time here: a scenario is about what a node does, not how long EC2
-takes. Who holds a world moves its time, `now_ns`, and lets things happen in it.
+Calls take no time here: a scenario shows what a node does, not how long EC2 takes. The holder
+of a world moves its time, `now_ns`, and makes things happen in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ipam_core.simulation.scenario.spec import Scenario, ScenarioStep
 
 NETWORKS = tuple(f"10.{16 * number}.0.0/12" for number in range(16))
-"""Where the addresses of a scenario's subnets come from, one network a subnet."""
+"""The networks of a scenario's subnets, one for each."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,16 +42,16 @@ class Pod:
     n_refused: int = 0
 
     def refused(self) -> None:
-        """Have the next try come with a new sandbox, as a container runtime makes it."""
+        """Use a new sandbox for the next try, as a container runtime does."""
         self.n_refused += 1
         self.sandbox = Sandbox(f"{self.name}-sandbox-{self.n_refused + 1}")
 
 
 class World:
-    """One node and what is around it: its region and instance, its pods, the calls it made."""
+    """One node and its surroundings: region, instance, pods, and the calls it made."""
 
     def __init__(self, scenario: Scenario, *, policy: Policy = VPC_CNI, seed: int = 0) -> None:
-        """Make the world as it is before the agent's first start."""
+        """Make the world before the agent's first start."""
         self.scenario = scenario
         self.policy = policy
         self.now_ns = 0
@@ -64,7 +64,7 @@ class World:
         self.unsettled: bool = False
         self.calls: list[Call] = []
         self.answers: dict[str, Any] = {}
-        """What steps that ask something were told, by key of an `expect`."""
+        """The answers to steps that ask something, by key of an `expect`."""
         self._seed = seed
         self._n_pods = 0
         self._n_changes = 0
@@ -150,12 +150,12 @@ class World:
         return drive(step, self.instance, sleep=self._sleep)
 
     def _sleep(self, seconds: float) -> None:
-        """Wait: no time passes, unless metadata lags, which the agent then waits out."""
+        """Wait: no time passes, unless metadata lags; then the agent waits until it is current."""
         if self.scenario.metadata_lag_s:
             self.now_ns += round(seconds * NS)
 
     def start(self) -> None:
-        """Start the agent; `init_error` says why it did not."""
+        """Start the agent; `init_error` is the reason if it did not start."""
         self.init_error = None
         try:
             self._drive(self.node.start())
@@ -163,7 +163,7 @@ class World:
             self.init_error = error.message
 
     def add_running(self, name: str, sandbox: Sandbox) -> None:
-        """Let a pod run that this player did not see placed."""
+        """Let a pod run that this player did not place."""
         self.running.append(Pod(name=name, sandbox=sandbox))
 
     def _new_pod(self) -> Pod:
@@ -177,7 +177,7 @@ class World:
         try:
             ask(pod.sandbox, f"default/{pod.name}")
         except NotReadyError:
-            return False  # the kubelet's call is refused, and comes again
+            return False  # the kubelet's call is refused, and is repeated
         except PoolExhaustedError:
             self.pod_error = NO_ADDRESS_ERROR
         else:
@@ -188,16 +188,16 @@ class World:
         return False
 
     def _try_waiting(self) -> None:
-        """Let each waiting pod ask once more; one that is refused holds up no other."""
+        """Let each waiting pod ask once more; a refused one does not stop the others."""
         served = [pod for pod in self.waiting if self._ask(pod)]
         if served:
             self.running += served
             self.waiting = [pod for pod in self.waiting if pod not in served]
 
-    # --- steps that the agent has no part in --------------------------------------
+    # --- steps outside the agent --------------------------------------------------
 
     def subnet(self, step: ScenarioStep) -> None:
-        """State what a subnet has free, and its tag."""
+        """Set the free addresses of a subnet, and its tag."""
         subnet_id = step.get("id", PRIMARY_SUBNET)
         if subnet_id not in self.subnets:
             if len(self.subnets) == len(NETWORKS):
@@ -216,7 +216,7 @@ class World:
         self.region.faults.append(fault)
 
     def ec2_heal(self, _: ScenarioStep) -> None:
-        """Let no call fail any more."""
+        """Let no call fail any longer."""
         self.region.faults.clear()
 
     def cordon(self, _: ScenarioStep) -> None:
