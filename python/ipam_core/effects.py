@@ -34,13 +34,18 @@ Step = Generator[Effect, Any, T]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedEni:
-    """An ENI as instance metadata shows it; metadata may lag behind EC2."""
+    """An ENI as instance metadata shows it; metadata may lag behind EC2.
+
+    `mac` and `subnet_cidr` are for the host's network alone; "" where nobody asked for them.
+    """
 
     eni_id: str
     device_number: int
     network_card: int = 0
     primary_address: str = ""
     subnet_id: str = ""
+    mac: str = ""
+    subnet_cidr: str = ""
     addresses: tuple[str, ...] = ()  # secondary IPv4 addresses, the primary one left out
     prefixes: tuple[str, ...] = ()  # IPv4 /28s
     ipv6_prefixes: tuple[str, ...] = ()
@@ -265,6 +270,49 @@ class ReadUnschedulable(Effect):
 @dataclass(frozen=True, slots=True)
 class ReadEniConfig(Effect):
     """Read the node's ENIConfig (custom networking). Reply: `EniConfig`."""
+
+
+# --- the host's network: asked for only by a node with `host_network` ---------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpHost(Effect):
+    """Prepare the host's routing, and the link of the primary ENI. Reply: None."""
+
+    primary: AttachedEni
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpEni(Effect):
+    """Bring up the link of an ENI, with its address and a route table of its own. Reply: None.
+
+    It may be asked for again at any time. A trunk's primary address gets no rule.
+    """
+
+    eni: AttachedEni
+    route_table: int
+    trunk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpPodRules(Effect):
+    """Send what pods send through their ENIs. Reply: None. `pods` are (address, route table).
+
+    At a start: the plugin does it for a new pod.
+    """
+
+    pods: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TearDownEni(Effect):
+    """Take away the rules of an ENI that is gone, by its primary address. Reply: None."""
+
+    eni_id: str
+    primary_address: str
+
+
+# --- durable state --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

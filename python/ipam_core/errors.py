@@ -222,6 +222,10 @@ class ReplyError(CloudError):
         self.reply = reply
 
 
+class HostNetworkError(CloudError):
+    """The host's network could not be set up; `api` is the effect's name, `code` the errno's."""
+
+
 class UnreachableError(CloudError):
     """No answer, so it is unknown what was done: refused, timed out, cut off, a server error."""
 

@@ -9,6 +9,7 @@ the effect's name, where the error of a failed call would be raised.
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 MOST_SLOTS = 63
 """Secondary IPs and prefixes that an ENI holds at most, as `DataStore` does."""
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 MOST_AGE_S = 4e9
 """No assignment is older than this: 126 years."""
 
@@ -62,6 +64,14 @@ def _is_ipv4(value: Any) -> bool:
 
 def _is_ipv4_or_empty(value: Any) -> bool:
     return isinstance(value, str) and (value == "" or _is_ipv4(value))
+
+
+def _is_mac_or_empty(value: Any) -> bool:
+    return isinstance(value, str) and (value == "" or _MAC.fullmatch(value) is not None)
+
+
+def _is_ipv4_block_or_empty(value: Any) -> bool:
+    return isinstance(value, str) and (value == "" or _parses(ipaddress.IPv4Network, value))
 
 
 def _is_ip(value: Any) -> bool:
@@ -141,6 +151,8 @@ FIELDS: dict[type, dict[str, tuple[Callable[[Any], bool], str]]] = {
         "network_card": _NUMBER,
         "primary_address": (_is_ipv4_or_empty, "an IPv4 address or empty"),
         "subnet_id": _TEXT,
+        "mac": (_is_mac_or_empty, "a MAC address in lower case or empty"),
+        "subnet_cidr": (_is_ipv4_block_or_empty, "an IPv4 block or empty"),
         "addresses": _IPV4S,
         "prefixes": _PREFIXES,
         "ipv6_prefixes": _IPV6_PREFIXES,

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from ipam_core.manifests import Environment
 
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+"""What Go's `strconv.ParseBool` reads."""
 _INTEGER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>[0-9]+)")
 _INT64 = 1 << 63
 _INT64_DIGITS = 19
@@ -222,8 +223,8 @@ def _integer(variable: str, text: str) -> tuple[float | None, str]:
 
 def _boolean(variable: str, text: str) -> tuple[bool, str]:
     """Return the value that the agent uses for a boolean variable, and a warning if any."""
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE, ""
+    if text in TRUE or text in FALSE:
+        return text in TRUE, ""
     # Unset, ENABLE_IPv4 is true here, as in every manifest; the agent's own default is false.
     default = variable != "ENABLE_IPv4" and bool(_default(variable))
     return default, f"not true or false; the agent uses {_shown(default)}"

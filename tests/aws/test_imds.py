@@ -80,6 +80,7 @@ def test_enis_by_card_and_device_with_all_that_they_hold(imds):
             device_number=0,
             primary_address="10.0.0.4",
             subnet_id="subnet-1",
+            mac=PRIMARY,
             addresses=("10.0.0.9", "10.0.0.5"),
         ),
         AttachedEni(
@@ -87,11 +88,19 @@ def test_enis_by_card_and_device_with_all_that_they_hold(imds):
             device_number=1,
             primary_address="10.0.1.4",
             subnet_id="subnet-2",
+            mac=SECOND,
             prefixes=("10.0.1.16/28", "10.0.1.64/28"),
             ipv6_prefixes=("2001:db8:0:1:2::/80",),
         ),
-        AttachedEni(eni_id="eni-3", device_number=1, network_card=1, subnet_id="subnet-1"),
+        AttachedEni(eni_id="eni-3", device_number=1, network_card=1, subnet_id="subnet-1", mac=EFA),
     )
+
+
+def test_the_blocks_of_subnets_are_read_where_they_are_asked_for(served, tree):
+    tree[f"{MACS}/{PRIMARY}/subnet-ipv4-cidr-block"] = "10.0.0.0/24"
+    tree[f"{MACS}/{SECOND}/subnet-ipv4-cidr-block"] = "10.0.1.0/24"
+    enis = Imds(served.url, timeout_s=0.5, subnet_cidrs=True).attached_enis()
+    assert [eni.subnet_cidr for eni in enis] == ["10.0.0.0/24", "10.0.1.0/24", ""]
 
 
 def test_one_token_serves_all_and_is_fetched_anew_when_it_expires(imds, served):

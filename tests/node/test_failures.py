@@ -10,6 +10,7 @@ import pytest
 from ipam_core import IPAM_CORE, VPC_CNI, Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud import drive
+from ipam_core.cloud.host import HostNetwork, Recorder
 from ipam_core.errors import (
     CheckpointWriteError,
     DeniedError,
@@ -26,9 +27,10 @@ KINDS = [
     for kind in vars(fx).values()
     if isinstance(kind, type)
     and issubclass(kind, fx.Effect)
-    and kind not in (fx.Effect, fx.Sleep, fx.ReadCheckpoint, fx.AssignIpv6Prefix)
+    and kind not in (fx.Effect, fx.Sleep)
+    and kind not in (fx.ReadCheckpoint, fx.AssignIpv6Prefix, fx.SetUpHost, fx.SetUpPodRules)
 ]
-"""What the loop asks for; the two left out are of the start."""
+"""What the loop asks for; those left out are of the start."""
 ENVS = [
     {"WARM_IP_TARGET": "2"},
     {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"},
@@ -54,8 +56,8 @@ class Failing:
 
 
 def started(policy=IPAM_CORE, **env):
-    world = World("m5.large", policy=policy, max_pods=29, **env)
-    world.cloud = Failing(world.instance)
+    world = World("m5.large", policy=policy, max_pods=29, host_network=True, **env)
+    world.cloud = Failing(HostNetwork(world.instance, Recorder()))
     world.drive = lambda step: drive(step, world.cloud, sleep=world.sleep)
     world.drive(world.node.start())
     return world

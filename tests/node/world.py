@@ -24,7 +24,16 @@ SECOND = 1_000_000_000
 class World:
     """One instance, its node and its pods; time stands still unless told to pass."""
 
-    def __init__(self, instance_type="c5.large", *, seed=0, policy=VPC_CNI, max_pods=110, **env):
+    def __init__(
+        self,
+        instance_type="c5.large",
+        *,
+        seed=0,
+        policy=VPC_CNI,
+        max_pods=110,
+        host_network=False,
+        **env,
+    ):
         self.now_ns = 10**6 * SECOND
         self.limits = limits(instance_type)
         self.subnet = CountedSubnet("10.0.0.0/12")
@@ -35,6 +44,7 @@ class World:
         )
         self.instance.attach(self.region.place_eni("eni-primary", PRIMARY_SUBNET), 0)
         self.policy, self.seed, self.max_pods, self.env = policy, seed, max_pods, env
+        self.host_network = host_network
         self.pods: dict[Sandbox, str | None] = {}
         self.n_pods = 0
         self.node = self.new_node()
@@ -47,6 +57,7 @@ class World:
             max_pods=self.max_pods,
             clock_ns=lambda: self.now_ns,
             seed=self.seed,
+            host_network=self.host_network,
         )
 
     def drive(self, step):

@@ -15,6 +15,7 @@
     retry.py        how often and when the SDK tries a call again
     metadata.py     facts about an instance: the protocol, and EC2's own answers
     imds.py         the same from the instance metadata service
+    host/           links, routes and rules on the host
     dry_run.py      reads another cloud but changes nothing
     plan.py         what a node would call next, without calling it
 

@@ -33,7 +33,7 @@ METHODS: Mapping[type[fx.Effect], str] = {
     fx.ReadCheckpoint: "_read_checkpoint",
     fx.ForgetAssignments: "_forget_assignments",
 }
-"""Every effect except `Sleep`, which the driver performs."""
+"""Every effect except `Sleep`, which the driver performs, and those of the host's network."""
 
 
 class EffectHandler:

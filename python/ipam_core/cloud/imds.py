@@ -39,11 +39,17 @@ class Imds:
 
     `endpoint` differs under IPv6 (http://[fd00:ec2::254]) and in tests. Each request is tried
     `attempts` times, `timeout_s` each, with back-off between. An expired token is replaced.
-    Not to be shared by threads.
+    `subnet_cidrs` reads the block of each ENI's subnet too, for the host's network: one
+    request more for each ENI. Not to be shared by threads.
     """
 
     def __init__(
-        self, endpoint: str = ENDPOINT, *, attempts: int = 3, timeout_s: float = 1.0
+        self,
+        endpoint: str = ENDPOINT,
+        *,
+        attempts: int = 3,
+        timeout_s: float = 1.0,
+        subnet_cidrs: bool = False,
     ) -> None:
         retries = urllib3.Retry(
             total=attempts - 1,
@@ -55,6 +61,7 @@ class Imds:
         )
         self._endpoint = endpoint.rstrip("/")
         self._http = urllib3.PoolManager(timeout=timeout_s, retries=retries)
+        self._subnet_cidrs = subnet_cidrs
         self._token: str | None = None
 
     def instance(self) -> Instance:
@@ -80,22 +87,30 @@ class Imds:
         enis = []
         for mac in self._list(_MACS):
             try:
-                enis.append(self._eni(f"{_MACS}/{mac.rstrip('/')}"))
+                enis.append(self._eni(mac.rstrip("/")))
             except NotFoundError:
                 continue
         return tuple(sorted(enis, key=lambda eni: (eni.network_card, eni.device_number)))
 
-    def _eni(self, path: str) -> AttachedEni:
+    def _eni(self, mac: str) -> AttachedEni:
+        path = f"{_MACS}/{mac}"
         # Optional values are read first: if the ENI is gone by then, reading the required ones
         # fails.
         addresses = self._list(f"{path}/local-ipv4s", optional=True)
         prefixes = self._list(f"{path}/ipv4-prefix", optional=True)
         ipv6_prefixes = self._list(f"{path}/ipv6-prefix", optional=True)
+        subnet_cidr = (
+            self._text(f"{path}/subnet-ipv4-cidr-block", optional=True)
+            if self._subnet_cidrs
+            else ""
+        )
         return AttachedEni(
             network_card=self._number(f"{path}/network-card", optional=True),
             eni_id=self._text(f"{path}/interface-id"),
             device_number=self._number(f"{path}/device-number"),
             subnet_id=self._text(f"{path}/subnet-id"),
+            mac=mac.lower(),
+            subnet_cidr=subnet_cidr,
             primary_address=addresses[0] if addresses else "",
             addresses=addresses[1:],
             prefixes=prefixes,

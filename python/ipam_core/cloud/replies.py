@@ -38,6 +38,8 @@ def attached_eni_of(eni: Mapping[str, Any]) -> AttachedEni:
         network_card=attachment.get("NetworkCardIndex", 0),
         primary_address=eni.get("PrivateIpAddress", ""),
         subnet_id=eni["SubnetId"],
+        mac=eni.get("MacAddress", "").lower(),
+        subnet_cidr="",  # another call would have it
         **_held(eni),
     )
 

@@ -297,6 +297,7 @@ class SimulatedInstance(EffectHandler):
                 network_card=eni.network_card,
                 primary_address=eni.primary_address,
                 subnet_id=eni.subnet_id,
+                subnet_cidr=self.region.subnets[eni.subnet_id].cidr,
                 addresses=() if hide else tuple(eni.addresses),
                 prefixes=tuple(eni.prefixes),
                 ipv6_prefixes=tuple(eni.ipv6_prefixes),

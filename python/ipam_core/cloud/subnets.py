@@ -31,6 +31,10 @@ class SimulatedSubnet(Protocol):
     tags: dict[str, str]
 
     @property
+    def cidr(self) -> str:
+        """Its block."""
+
+    @property
     def available_addresses(self) -> int:
         """Free addresses, as DescribeSubnets reports them."""
 
@@ -62,6 +66,7 @@ class AddressedSubnet:
 
     def __init__(self, subnet: Subnet) -> None:
         self.subnet = subnet
+        self.cidr = subnet.cidr
         self.tags: dict[str, str] = {}
 
     @property
@@ -118,6 +123,7 @@ class CountedSubnet:
     """
 
     def __init__(self, network: str) -> None:
+        self.cidr = network
         base = int(ipaddress.IPv4Network(network).network_address)
         self.tags: dict[str, str] = {}
         self.free_addresses: int | None = None

@@ -19,7 +19,7 @@ from ipam_core.effects import (
     TagEni,
 )
 from ipam_core.errors import CapacityError, CloudError, DuplicateError, NotFoundError
-from ipam_core.node import subnets
+from ipam_core.node import host, subnets
 from ipam_core.node.tries import DESCRIBE_ALL, TAG, persist
 from ipam_core.tags import NO_MANAGE_TAG, NODE_TAG
 
@@ -169,9 +169,11 @@ def set_up(node: NodeState, attached: AttachedEni, kind: str = "interface") -> S
 
     `kind` is its interface type; an ENI that this node created is a plain one. Raises
     `CloudError` where EC2 does not say whether its subnet is excluded, or gives no IPv6
-    prefix: the ENI is in the store then, and has no address.
+    prefix: the ENI is in the store then, and has no address. `HostNetworkError`: it is not.
     """
     store = node.stores[attached.network_card]
+    table = route_table(attached)
+    yield from host.set_up_eni(node, attached, table, trunk=kind == "trunk")
     if attached.eni_id not in store:
         now_ns = node.clock_ns()
         node.timers.young_ns.append(now_ns)
@@ -184,7 +186,7 @@ def set_up(node: NodeState, attached: AttachedEni, kind: str = "interface") -> S
             efa=kind == "efa",
             created_ns=now_ns,
             subnet_id=attached.subnet_id,
-            route_table=_route_table(attached),
+            route_table=table,
         )
     node.unfinished[attached.eni_id] = kind
     if (
@@ -252,11 +254,15 @@ def _take_ipv6_prefix(node: NodeState, store: DataStore, eni_id: str) -> Step[No
     add_cidrs(node, store, eni_id, prefixes=prefixes[:1])
 
 
-def _route_table(attached: AttachedEni) -> int:
+def route_table(attached: AttachedEni) -> int:
     """Return the host's route table: main for the primary ENI, else by card and device.
 
-    Source: pkg/networkutils (CalculateRouteTableId): a card adds 100, a device 1.
+    Source: pkg/networkutils/helper.go (CalculateRouteTableId, v1.23): on card 0 the device
+    number and 1; on others 10000, 100 a card and the device number, as amazon-ec2-net-utils
+    has it. A table that the image set up for such an ENI is not looked for.
     """
     if is_primary(attached):
         return 254
-    return attached.network_card * 100 + attached.device_number + 1
+    if attached.network_card == 0:
+        return attached.device_number + 1
+    return 10_000 + attached.network_card * 100 + attached.device_number

@@ -28,6 +28,8 @@ class Node(NodeState):
     `max_pods` is the node's pod capacity; left out, the kubelet's usual value
     (`instances.max_pods`). `clock_ns` gives monotonic nanoseconds. `seed` decides what the
     real agent leaves to Go's map order. `nitro` overrides the instance table.
+    With `host_network` the steps also yield what ENIs need on the host: links, routes and
+    rules (`ipam_core.cloud.host` performs it); only with IPv4.
     """
 
     # --- pods ---------------------------------------------------------------

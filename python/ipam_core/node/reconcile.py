@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core.effects import DescribeEnis, ForgetAssignments
 from ipam_core.errors import CloudError, IpamError, NotFoundError
-from ipam_core.node import attach
+from ipam_core.node import attach, host
 
 if TYPE_CHECKING:
     from ipam_core._store import DataStore
@@ -60,6 +60,7 @@ def reconcile(node: NodeState) -> Step[None]:
     except CloudError as error:
         node.note_failure(error)
         return
+    yield from host.tear_down_gone(node)
     node.note_change()
 
 

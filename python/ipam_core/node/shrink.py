@@ -26,6 +26,7 @@ from ipam_core.errors import (
     UnknownAddressError,
 )
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+from ipam_core.node import host
 from ipam_core.node.timers import YOUNGEST_FREED_S
 from ipam_core.node.tries import DELETE, DETACH, persist
 from ipam_core.pool import decide
@@ -245,6 +246,8 @@ def _free(node: NodeState, card: int, eni_id: str) -> Step[None]:
         yield from detach_and_delete(node, eni_id)
     except CloudError as error:
         node.note_failure(error)
+        return
+    yield from host.tear_down_gone(node)
 
 
 def _is_missed(node: NodeState, card: int, eni_id: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
-from ipam_core.node import attach, excluded, grow, reconcile, shrink, subnets
+from ipam_core.node import attach, excluded, grow, host, reconcile, shrink, subnets
 from ipam_core.node.tries import SET_UP_AT_START
 from ipam_core.node.unattached import Holder
 from ipam_core.settings import problems
@@ -52,6 +52,7 @@ def start(node: NodeState) -> Step[None]:
     except IpamError as error:
         raise StartError(f"ipamd init: {error}", error) from error
     yield from _restore(node)
+    yield from host.set_up_pods(node)
     yield from excluded.clean_up(node)
     yield from _drain_other_mode(node)
     if node.settings.disable_network_resource_provisioning:
@@ -68,6 +69,7 @@ def _take_over(node: NodeState) -> Step[None]:
     An ENI whose set-up fails after all tries stays as it is: in the store, without addresses.
     """
     attached = yield from attach.read_attached(node)
+    yield from host.set_up(node, attached)
     described = yield from attach.describe(node, attached)
     if described:  # an ENI that EC2 does not know is gone
         attached = tuple(eni for eni in attached if eni.eni_id in described)

@@ -60,6 +60,7 @@ class NodeState:
         nitro: bool | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         seed: int = 0,
+        host_network: bool = False,
     ) -> None:
         self.limits = limits
         self.settings = settings
@@ -68,6 +69,8 @@ class NodeState:
         self.nitro = limits.nitro if nitro is None else nitro
         self.clock_ns = clock_ns
         self.mode = _mode(settings, self.nitro)
+        if host_network and self.mode == "ipv6":
+            raise ValueError("host_network=True: only with IPv4, not with ENABLE_IPv6")
         self.prefix_mode = self.mode == "prefix"
         self.falls_back = self.prefix_mode and policy.fallback_to_addresses
         """Whether secondary IPs are taken where there is no /28."""
@@ -96,6 +99,10 @@ class NodeState:
         self.unmanaged: set[str] = set()
         """ENIs on the node that the agent does not manage, EFA-only ones included."""
         self.n_unmanaged = [0] * n_cards
+        self.host_network = host_network
+        """Whether the host's links, routes and rules are this node's to set up."""
+        self.links: dict[str, str] = {}
+        """ENIs whose links are set up, each with its primary address."""
         self.unfinished: dict[str, str] = {}
         """ENIs whose set-up failed, each with its interface type."""
         self.has_excluded = False

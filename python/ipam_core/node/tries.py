@@ -2,7 +2,7 @@
 
 These come in addition to the SDK's own tries of a call. Source: pkg/awsutils/awsutils.go
 (TagENI, tagENIcreateTS, freeENI, deleteENI, waitForENIAndIPsAttached, DescribeAllENIs) and
-pkg/ipamd/ipamd.go (nodeInit); pool-rules section 9.
+pkg/ipamd/ipamd.go (nodeInit), pkg/networkutils/network.go (linkByMac); pool-rules section 9.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ DETACH = Tries(12, 0.2)
 DELETE = Tries(12, 0.5)
 SEE_IN_METADATA = Tries(12, 0.1)
 """A new ENI with the addresses that were asked for."""
+SEE_LINK = Tries(5, 3.0, growth=1.0, jitter=0.0)
+"""The link of an attached ENI: the kernel shows it a moment later."""
 DESCRIBE_ALL = Tries(12, 0.01, growth=1.0, jitter=0.0)
 
 
