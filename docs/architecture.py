@@ -21,7 +21,10 @@ LAYERS = (
         ("__main__", "cli", "plots"),
         "what people see: tables, pictures, JSON; alone in printing",
     ),
-    Layer(("agent",), "the system running: an agent that a CNI plugin asks"),
+    Layer(
+        ("agent", "endpoint"),
+        "the system running: an agent that a CNI plugin asks, a VPC that EC2's clients ask",
+    ),
     Layer(("diagnosis", "tuning", "subnet"), "questions asked of the model"),
     Layer(("simulation",), "virtual time: scenarios, fleets, workloads, results"),
     Layer(("ipamd",), "the real agent's own formats"),

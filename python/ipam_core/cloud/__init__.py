@@ -1,6 +1,7 @@
 """Carries out a node's effects: EC2, a simulated region, instance metadata.
 
     codes.py        AWS error codes to typed errors
+    refusals.py     EC2's errors: codes, texts, sources
     subnets.py      subnets of the simulated region: counted, or address by address
     region.py       a simulated region: ENIs, attachments, refusals
     simulated.py    an instance in it, which performs a node's effects

@@ -179,9 +179,13 @@ class SimulatedRegion:
             addresses=addresses,
             prefixes=prefixes,
         )
-        self.enis[eni_id] = eni
-        self._attached[None][eni_id] = eni
+        self.add_eni(eni)
         return eni
+
+    def add_eni(self, eni: SimulatedEni) -> None:
+        """Add an ENI, attached to nothing, that holds what its subnet gave already."""
+        self.enis[eni.eni_id] = eni
+        self._attached[None][eni.eni_id] = eni
 
     def delete_eni(self, eni_id: str) -> None:
         """Delete an ENI; what it held is free again."""

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core import effects as fx
 from ipam_core._lazy import warn_renamed
-from ipam_core.cloud import codes
+from ipam_core.cloud import refusals
 from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.handler import EffectHandler
 from ipam_core.cloud.region import PRIMARY_SUBNET, Call
 from ipam_core.cloud.subnets import SubnetFullSignal
+from ipam_core.instances import BY_HAND
 from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, NODE_TAG, OWNER, OWNER_TAG
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ CHANGING_APIS = frozenset({
 class SimulatedInstance(EffectHandler):
     """One instance in a region, with its primary ENI's subnet.
 
-    `enis_per_card` and `slots` are what EC2 allows the type. `zone_subnets` are the
-    subnets of its VPC and zone, left out all of the region. `on_call` is told of each call.
+    `enis_per_card` and `slots` are what EC2 allows the type, which errors name.
+    `zone_subnets` are the subnets of its VPC and zone, left out all of the region.
+    `on_call` is told of each call.
     Instance metadata shows a change only `metadata_lag_s` after it was made.
     """
 
@@ -48,6 +50,7 @@ class SimulatedInstance(EffectHandler):
         *,
         enis_per_card: tuple[int, ...],
         slots: int,
+        instance_type: str = BY_HAND,
         instance_id: str = "i-00000000000000001",
         subnet_id: str = PRIMARY_SUBNET,
         zone_subnets: tuple[str, ...] | None = None,
@@ -60,6 +63,7 @@ class SimulatedInstance(EffectHandler):
         self._metadata: deque[tuple[int, tuple[fx.AttachedEni, ...]]] = deque()
         self.enis_per_card = enis_per_card
         self.slots = slots
+        self.instance_type = instance_type
         self.instance_id = instance_id
         self.subnet_id = subnet_id
         self.zone_subnets = zone_subnets
@@ -84,8 +88,8 @@ class SimulatedInstance(EffectHandler):
             try:
                 reply = self.answer(effect)
             except SubnetFullSignal as full:
-                error = error_for(api, full.code)
-            except _Refused as refused:
+                error = error_for(api, full.code, refusals.BY_CODE[full.code].text)
+            except refusals.Ec2Error as refused:
                 error = error_for(api, refused.code, refused.message)
         if error is None and api in CHANGING_APIS:
             self.publish_metadata()
@@ -143,8 +147,7 @@ class SimulatedInstance(EffectHandler):
         try:
             return self.region.enis[eni_id]
         except KeyError:
-            message = f"The networkInterface ID '{eni_id}' does not exist"
-            raise _Refused(codes.ENI_NOT_FOUND, message) from None
+            raise refusals.ENI_NOT_FOUND(eni_id) from None
 
     def _delete_with_instance(self, effect: fx.DeleteWithInstance) -> None:
         self._eni(effect.eni_id).goes_with_instance = True
@@ -154,7 +157,7 @@ class SimulatedInstance(EffectHandler):
 
     def _room(self, eni: SimulatedEni, count: int) -> None:
         if len(eni.addresses) + len(eni.prefixes) + count > self.slots:
-            raise _Refused(codes.ADDRESS_LIMIT, f"at most {self.slots} beside the primary")
+            raise refusals.ADDRESS_LIMIT()
 
     def _assign_private_ips(self, effect: fx.AssignPrivateIps) -> tuple[str, ...]:
         eni = self._eni(effect.eni_id)
@@ -210,9 +213,10 @@ class SimulatedInstance(EffectHandler):
         card = effect.network_card
         most = self.enis_per_card[card] if card < len(self.enis_per_card) else 0
         if self.terminated:
-            raise _Refused("InvalidInstanceID.NotFound", f"{self.instance_id} does not exist")
-        if sum(other.network_card == card for other in self.attached()) >= most:
-            raise _Refused(codes.ATTACHMENT_LIMIT, f"at most {most} interfaces on card {card}")
+            raise refusals.INSTANCE_NOT_FOUND(self.instance_id)
+        n_there = sum(other.network_card == card for other in self.attached())
+        if n_there >= most:
+            raise refusals.ATTACHMENT_LIMIT(n_there + 1, self.instance_type)
         self.attach(eni, effect.device_number, effect.network_card)
         return f"attach-{eni.eni_id}"
 
@@ -222,7 +226,7 @@ class SimulatedInstance(EffectHandler):
     def _delete_eni(self, effect: fx.DeleteEni) -> None:
         eni = self._eni(effect.eni_id)
         if eni.instance_id is not None:
-            raise _Refused("InvalidParameterValue", f"{eni.eni_id} is currently in use")
+            raise refusals.ENI_IN_USE(eni.eni_id)
         self.region.delete_eni(eni.eni_id)
 
     def _tag_eni(self, effect: fx.TagEni) -> None:
@@ -305,13 +309,6 @@ class SimulatedInstance(EffectHandler):
             for eni in self.attached()
             if eni.eni_id not in self.metadata_hides_enis
         )
-
-
-class _Refused(Exception):  # noqa: N818 - turned into a CloudError by `perform`
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = message
 
 
 def count_calls(calls: list[Call]) -> Counter[str]:

@@ -49,6 +49,7 @@ class SimulatedCloud(SimulatedInstance):
             region,
             enis_per_card=self.limits.enis_per_network_card,
             slots=self.limits.slots,
+            instance_type=self.limits.instance_type,
             metadata_lag_s=metadata_lag_s,
         )
         self.attach(region.create_eni(PRIMARY_SUBNET), 0, self.limits.default_network_card)

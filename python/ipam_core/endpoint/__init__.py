@@ -1,0 +1,20 @@
+"""A VPC that real clients talk to: EC2's Query API over the simulated region.
+
+    query.py        requests parsed, replies and errors built, for ec2, sts and eks
+    models.py       botocore's service models, loaded once
+    requests.py     parameters of a request as values, by the model
+    replies.py      replies as XML and JSON, by the model
+    vpc.py          the VPC: one account and region, and `Vpc.call`
+    resources.py    instances, interfaces, subnets and groups as the VPC keeps them
+    described.py    resources as EC2 shows them
+    account.py      all resources of an account, and the changes that take time
+    ipv6.py         a subnet's IPv6 addresses
+    tables.py       rows in order, with indices: what Describe calls read
+    filters.py      filters of Describe calls
+    pages.py        MaxResults and NextToken
+    client_tokens.py  the same request again
+    arguments.py    what actions read of their parameters, checked
+    actions/        one function for each action
+
+May import: simulation, and below.
+"""
