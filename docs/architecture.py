@@ -21,6 +21,7 @@ LAYERS = (
         ("__main__", "cli", "plots"),
         "what people see: tables, pictures, JSON; alone in printing",
     ),
+    Layer(("testing",), "for tests of clouds and of their clients"),
     Layer(
         ("agent", "endpoint"),
         "the system running: an agent that a CNI plugin asks, a VPC that EC2's clients ask",

@@ -84,7 +84,7 @@ def test_an_ipv6_prefix_is_assigned(cloud, stub):
     [
         (fx.CreateEni(n_prefixes=3), {"Ipv4PrefixCount": 3}),
         (fx.CreateEni(n_addresses=9), {"SecondaryPrivateIpAddressCount": 9}),
-        (fx.CreateEni(ipv6=True), {"Ipv6PrefixCount": 1}),
+        (fx.CreateEni(ipv6=True), {"Ipv6AddressCount": 1}),
         (fx.CreateEni(), {}),
     ],
     ids=["prefixes", "addresses", "ipv6", "neither"],

@@ -14,7 +14,10 @@ from ipam_core.diagnosis.explain.explanation import CHECKS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-PAGES = ["index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"]
+PAGES = [
+    *("index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"),
+    "testing",
+]
 PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 CHECKER = doctest.OutputChecker()
 

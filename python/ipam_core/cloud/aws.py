@@ -170,7 +170,7 @@ class AwsCloud(EffectHandler):
         counts = {
             "SecondaryPrivateIpAddressCount": effect.n_addresses,
             "Ipv4PrefixCount": effect.n_prefixes,
-            "Ipv6PrefixCount": int(effect.ipv6),
+            "Ipv6AddressCount": int(effect.ipv6),  # its /80 is assigned once it is attached
         }
         tags = {CREATED_AT_TAG: _rfc3339(now), **self._own_tags()}
         return {

@@ -191,10 +191,11 @@ class SimulatedInstance(EffectHandler):
         self.region.subnets[eni.subnet_id].give_back([], gone)
 
     def _create_eni(self, effect: fx.CreateEni) -> str:
+        subnet_id = effect.subnet_id or self.subnet_id
+        if subnet_id not in self.region.subnets:
+            raise refusals.SUBNET_NOT_FOUND(subnet_id)
         eni = self.region.create_eni(
-            effect.subnet_id or self.subnet_id,
-            n_addresses=effect.n_addresses,
-            n_prefixes=effect.n_prefixes,
+            subnet_id, n_addresses=effect.n_addresses, n_prefixes=effect.n_prefixes
         )
         eni.description = f"aws-K8S-{self.instance_id}"
         eni.tags = {**self._own_tags(), CREATED_AT_TAG: self.region.wall_time().isoformat()}
@@ -214,14 +215,24 @@ class SimulatedInstance(EffectHandler):
         most = self.enis_per_card[card] if card < len(self.enis_per_card) else 0
         if self.terminated:
             raise refusals.INSTANCE_NOT_FOUND(self.instance_id)
-        n_there = sum(other.network_card == card for other in self.attached())
-        if n_there >= most:
-            raise refusals.ATTACHMENT_LIMIT(n_there + 1, self.instance_type)
+        taken = [other.device_number for other in self.attached() if other.network_card == card]
+        if eni.instance_id is not None:
+            raise refusals.ENI_ATTACHED(eni.eni_id)
+        if effect.device_number in taken:
+            raise refusals.DEVICE_TAKEN(self.instance_id, effect.device_number)
+        if len(taken) >= most:
+            raise refusals.ATTACHMENT_LIMIT(len(taken) + 1, self.instance_type)
         self.attach(eni, effect.device_number, effect.network_card)
         return f"attach-{eni.eni_id}"
 
     def _detach_eni(self, effect: fx.DetachEni) -> None:
-        self.region.detach(self._eni(effect.eni_id))
+        eni = self._eni(effect.eni_id)
+        if eni.instance_id == self.instance_id and self._is_primary(eni):
+            raise refusals.PRIMARY_STAYS()
+        self.region.detach(eni)
+
+    def _is_primary(self, eni: SimulatedEni) -> bool:
+        return eni.device_number == 0 and eni is self.attached()[0]
 
     def _delete_eni(self, effect: fx.DeleteEni) -> None:
         eni = self._eni(effect.eni_id)

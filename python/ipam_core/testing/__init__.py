@@ -1,0 +1,29 @@
+"""Tests for whoever writes a cloud, or a client of one.
+
+contract    check_cloud: does a cloud do what a node expects of it?
+trial       one cloud under test, and what it did that it must not
+addresses   the checks of addresses and prefixes
+enis        the checks of ENIs and their attachments
+reads       the checks of what only reads, and of a whole node
+
+Each name is loaded when first used. Nothing here needs pytest, and no check needs an extra.
+
+May import: cloud, and below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipam_core._lazy import loader_of
+
+if TYPE_CHECKING:
+    from ipam_core.testing.contract import CHECKS, Breach, Check, check_cloud
+
+__all__ = ["CHECKS", "Breach", "Check", "check_cloud"]
+
+__getattr__ = loader_of(__name__, {"contract": ("CHECKS", "Breach", "Check", "check_cloud")})
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
