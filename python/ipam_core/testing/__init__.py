@@ -8,7 +8,7 @@ reads       the checks of what only reads, and of a whole node
 
 Each name is loaded when first used. Nothing here needs pytest, and no check needs an extra.
 
-May import: cloud, and below.
+May import: endpoint, and below.
 """
 
 from __future__ import annotations
