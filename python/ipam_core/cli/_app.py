@@ -63,6 +63,7 @@ def _register() -> None:
     from ipam_core.cli.explain import explain
     from ipam_core.cli.instances import instances
     from ipam_core.cli.node import app as node
+    from ipam_core.cli.pods import app as pods
     from ipam_core.cli.simulate import simulate
     from ipam_core.cli.subnet import subnet
     from ipam_core.cli.tune import tune
@@ -71,6 +72,7 @@ def _register() -> None:
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")
+    app.add_typer(pods, name="pods")
     app.add_typer(subnet)
     _unwrap_help(app)
 
@@ -132,6 +134,9 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
     for option, value in pairwise(arguments):
         if option in options:
             message += f", not {value!r}"
+    if getattr(getattr(error, "param", None), "param_type_name", "") == "argument":
+        first = arguments[len(_command_path(arguments).split()) - 1 :][:1]
+        message += "".join(f", not {word!r}" for word in first if not word.startswith("--"))
     return _fail(f"{message} (see '{_command_path(arguments)} --help')")
 
 

@@ -19,6 +19,7 @@ from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.effects import EniConfig
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
+from ipam_core.simulation import kubelet
 from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.autoscaler import Autoscaler
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
 
-KUBELET_BACKOFF_S, KUBELET_JITTER = 10.0, 0.5
-"""The kubelet syncs a pod that failed again after 10 s and up to half as much more.
-
-Source: pkg/kubelet (backOffPeriod, workerBackOffPeriodJitterFactor) of kubernetes.
-"""
 N_SAMPLES = 240
 """How often the fleet is sampled for the series of a result."""
 NO_NODE = "no node has room"
@@ -233,7 +229,7 @@ class Fleet:
         self.engine.at(when_ns, RANK_POD, pod.number, self._release, pod)
 
     def _backoff_ns(self) -> int:
-        return round(KUBELET_BACKOFF_S * (1 + KUBELET_JITTER * self._chance.random()) * NS)
+        return round(kubelet.backoff_s(self._chance) * NS)
 
     # --- the scheduler --------------------------------------------------------------
 
