@@ -339,6 +339,44 @@ def test_a_seed_decides_the_sequence():
     assert addresses == second.take_addresses(50) != other.take_addresses(50)
 
 
+def used_subnet(seed):
+    """Return a subnet with a past, and what is held in it singly and as /28s."""
+    subnet = Subnet("10.0.0.0/21", seed=seed, reservations=[("10.0.2.0/25", "prefix")])
+    prefixes, held = subnet.take_prefixes(30), subnet.take_addresses(60)
+    for address in held[seed::3]:
+        subnet.release_address(address)
+    subnet.release_prefix(prefixes.pop(seed))
+    return subnet, sorted(set(held) - set(held[seed::3])), prefixes
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_subnet_made_anew_goes_on_as_the_old_one_with_its_sequence(seed):
+    subnet, held, prefixes = used_subnet(seed)
+    made = {"prefixes": prefixes, "reservations": subnet.reservations}
+    other = Subnet.from_addresses("10.0.0.0/21", held, **made)
+    other.set_sequence(*subnet.sequence())
+    only_seeded = Subnet.from_addresses("10.0.0.0/21", held, seed=subnet.sequence()[0], **made)
+    other._check()
+    taken = subnet.take_addresses(30)
+    assert other.take_addresses(30) == taken
+    assert only_seeded.take_addresses(30) != taken  # the order of the blocks counts, too
+    assert other.take_prefixes(5) == subnet.take_prefixes(5)
+
+
+def test_an_order_that_is_none_of_the_blocks_is_refused_and_changes_nothing():
+    subnet, *_ = used_subnet(1)
+    state, order = subnet.sequence()
+    for bad in (order[1:], order[::-1].copy(), order * 0, order * 0 + 60_000):
+        with pytest.raises(ValueError, match="order: "):
+            subnet.set_sequence(7, bad)
+    for number in (-1, 1 << 64):
+        with pytest.raises(OverflowError):
+            subnet.set_sequence(number, order)
+    assert subnet.sequence()[0] == state
+    assert (subnet.sequence()[1] == order).all()
+    subnet._check()
+
+
 def test_prefix_mode_fails_in_a_subnet_of_thousands_of_free_addresses():
     """The incident: one address in each block is enough (InsufficientCidrBlocks)."""
     subnet = Subnet("10.0.0.0/20")

@@ -8,6 +8,7 @@
     resources.py    instances, interfaces, subnets and groups as the VPC keeps them
     described.py    resources as EC2 shows them
     account.py      all resources of an account, and the changes that take time
+    saved.py        an account as a plain value, and back
     ipv6.py         a subnet's IPv6 addresses
     tables.py       rows in order, with indices: what Describe calls read
     filters.py      filters of Describe calls

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ipam_core.cloud.region import SimulatedEni
 from ipam_core.cloud.subnets import AddressedSubnet
+from ipam_core.instances import limits
 
 if TYPE_CHECKING:
     from ipam_core._subnet import Subnet
@@ -71,7 +72,8 @@ class Instance:
 
     instance_id: str
     number: int
-    limits: InstanceLimits
+    type_given: str
+    """Its type: a name of the table, or limits as `instances.parse_limits` takes them."""
     image_id: str
     subnet_id: str
     vpc_id: str
@@ -91,6 +93,11 @@ class Instance:
     def key(self) -> str:
         """Its id."""
         return self.instance_id
+
+    @property
+    def limits(self) -> InstanceLimits:
+        """What its type allows."""
+        return limits(self.type_given)
 
 
 class VpcSubnet(AddressedSubnet):

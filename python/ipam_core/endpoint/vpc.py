@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud import refusals
 from ipam_core.endpoint.account import ACCOUNT_ID, Account, Delays
 from ipam_core.endpoint.actions.table import ACTIONS
+from ipam_core.endpoint.saved import account_of, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Self
 
 __all__ = ["Delays", "Vpc"]
 
@@ -51,6 +53,23 @@ class Vpc:
             seed=seed,
             delays=delays,
         )
+
+    @classmethod
+    def from_state(cls, state: Any, clock_ns: Callable[[], int] = lambda: 0) -> Self:
+        """Return the VPC of a value that `to_state` made, going on as that one would have.
+
+        `clock_ns` should not be before the value's `time_ns`.
+
+        Raises:
+            InputError: it is no such value, or contradicts itself; the first fault is named.
+        """
+        vpc = cls.__new__(cls)
+        vpc.account = account_of(state, clock_ns)
+        return vpc
+
+    def to_state(self) -> dict[str, Any]:
+        """Return all of it as a plain value of JSON, chance and what is pending included."""
+        return state_of(self.account)
 
     def call(self, service: str, action: str, params: dict[str, Any]) -> dict[str, Any]:
         """Do one call and return its reply; both by botocore's names.

@@ -201,7 +201,7 @@ def _launch(
     instance = Instance(
         instance_id=account.new_id("i"),
         number=account.next_number(),
-        limits=plan.limits,
+        type_given=params.get("InstanceType", DEFAULT_TYPE),
         image_id=params.get("ImageId", ""),
         subnet_id=primary.subnet_id,
         vpc_id=primary.vpc_id,
