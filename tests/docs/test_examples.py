@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = [
     *("index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"),
-    "testing",
+    *("testing", "vpc"),
 ]
 PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 CHECKER = doctest.OutputChecker()
@@ -96,7 +96,7 @@ def test_commands_and_options_that_a_page_names_exist(page, capsys):
         help_text = capsys.readouterr().out
         for line in re.findall(rf"ipam-core {name} [^`\n]*", text):
             for option in re.findall(r"(?<=\s)--[a-z-]+", line):
-                if name not in ("subnet", "checkpoint", "node"):  # theirs are a level deeper
+                if name not in ("subnet", "checkpoint", "node", "vpc"):  # theirs are a level deeper
                     assert option in help_text, f"{name} {option}"
 
 
@@ -107,7 +107,7 @@ def test_every_finding_is_documented_with_its_severity():
 
 
 PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity")}
-PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws"}
+PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws", "vpc": "vpc"}
 
 
 def leaves(command, *path):

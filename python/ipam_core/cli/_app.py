@@ -67,6 +67,7 @@ def _register() -> None:
     from ipam_core.cli.simulate import simulate
     from ipam_core.cli.subnet import subnet
     from ipam_core.cli.tune import tune
+    from ipam_core.cli.vpc import app as vpc
 
     for command in (demo, simulate, check, instances, doctor, explain, tune, capacity):
         app.command()(command)
@@ -74,6 +75,7 @@ def _register() -> None:
     app.add_typer(node, name="node")
     app.add_typer(pods, name="pods")
     app.add_typer(subnet)
+    app.add_typer(vpc, name="vpc")
     _unwrap_help(app)
 
 

@@ -140,6 +140,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_json_line(value: Any) -> None:
+    """Write `value` as JSON on one line; what is not ASCII is written as escapes."""
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
 def print_line(text: str) -> None:
     """Write one short line of our own words; quicker than `print_text`, which loads Rich."""
     sys.stdout.write(visible(text) + "\n")

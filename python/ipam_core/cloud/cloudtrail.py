@@ -52,10 +52,14 @@ def event(call: Call, number: int, *, region: str = "us-east-1") -> dict[str, An
         "recipientAccountId": ACCOUNT,
     }
     if call.error:
-        side = "Server" if call.error.code in _SERVER_CODES else "Client"
-        found["errorCode"] = f"{side}.{call.error.code}"
+        found["errorCode"] = sided(call.error.code)
         found["errorMessage"] = call.error.message
     return found
+
+
+def sided(code: str) -> str:
+    """Return an EC2 error code as CloudTrail has it: with the side whose fault it is."""
+    return f"{'Server' if code in _SERVER_CODES else 'Client'}.{code}"
 
 
 def _request(call: Call) -> dict[str, Any]:

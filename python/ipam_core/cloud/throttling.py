@@ -35,18 +35,22 @@ DOCUMENTED: dict[str, Bucket] = {
     "CreateTags": Bucket(100, 10),
     "AttachNetworkInterface": MUTATING,
     "DetachNetworkInterface": MUTATING,
+    "RunInstances": Bucket(5, 2),
+    "TerminateInstances": Bucket(100, 5),
     # The agent asks for ENIs and instances by id, without pages or filters: the smaller bucket.
     "DescribeNetworkInterfaces": Bucket(50, 10),
     "DescribeInstances": Bucket(50, 10),
     "DescribeSubnets": NON_MUTATING,
 }
-"""The documented buckets of the calls that a node makes."""
+"""The documented buckets of the calls that a node makes, and of those that make a node."""
+_READS = ("Describe", "Get", "List", "Search")
 
 
 class Throttle:
     """The token buckets of one account in one region, shared by all its nodes.
 
-    `buckets` says what differs from the documented ones; an API of neither is mutating.
+    `buckets` says what differs from the documented ones; the name of an API of neither says
+    whether it only reads.
     """
 
     def __init__(self, buckets: Mapping[str, Bucket] | None = None) -> None:
@@ -56,10 +60,24 @@ class Throttle:
 
     def admits(self, api: str, now_ns: int) -> bool:
         """Return whether a call made now is let in, taking its token."""
-        bucket = self._buckets.get(api, MUTATING)
+        bucket = self._buckets.get(api) or (NON_MUTATING if api.startswith(_READS) else MUTATING)
         second = now_ns // _NS
         passed = second - self._filled_s.get(api, second)
         tokens = min(self._tokens.get(api, bucket.burst) + passed * bucket.per_second, bucket.burst)
         self._filled_s[api] = second
         self._tokens[api] = tokens - (tokens >= 1)
         return tokens >= 1
+
+    def with_buckets(self, buckets: Mapping[str, Bucket]) -> Throttle:
+        """Return one with other buckets, the tokens being those that are left here."""
+        other = Throttle(buckets)
+        other._tokens, other._filled_s = self._tokens, self._filled_s
+        return other
+
+    def saved(self) -> tuple[dict[str, float], dict[str, int]]:
+        """Return the tokens of each API that was called, and the second they are of."""
+        return dict(self._tokens), dict(self._filled_s)
+
+    def restore(self, tokens: Mapping[str, float], filled_s: Mapping[str, int]) -> None:
+        """Take tokens as `saved` returned them."""
+        self._tokens, self._filled_s = dict(tokens), dict(filled_s)

@@ -17,5 +17,17 @@
     arguments.py    what actions read of their parameters, checked
     actions/        one function for each action
 
+    file.py         a VPC's file, in the format of a fleet's
+    served.py       a VPC with its time, gate, metadata and trail
+    clock.py        time: real, scaled, held, moved
+    gate.py         how a call goes through: throttling, latency, faults
+    callers.py      who makes a call
+    metadata.py     what each instance's metadata shows; imds.py: its sessions and paths
+    trail.py        calls as CloudTrail records them
+    state.py        a served VPC as a file; plain.py: values as JSON, and back
+    control.py      the control endpoint; client.py: its client
+    faces.py        what EC2's port answers; listen.py: HTTP ports
+    server.py       all of it served, in a loop or in a thread
+
 May import: simulation, and below.
 """

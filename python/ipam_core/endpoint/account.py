@@ -122,9 +122,13 @@ class Account:
             if not self.enis.numbers_of("mac-address", mac):
                 return mac
 
+    def event_ns(self) -> int:
+        """Return the time of what happens now: while `settle` catches up, when it was due."""
+        return self._event_ns or self.now_ns()
+
     def later(self, delay_s: float, what: str, key: str) -> None:
         """Let something happen once the clock has gone on so far, before the next call."""
-        due_ns = (self._event_ns or self.now_ns()) + round(delay_s * NS)
+        due_ns = self.event_ns() + round(delay_s * NS)
         heapq.heappush(self.pending, (due_ns, self.next_number(), what, key))
 
     def settle(self) -> None:
@@ -132,7 +136,7 @@ class Account:
         now_ns = self.now_ns()
         while self.pending and self.pending[0][0] <= now_ns:
             self._event_ns, _, what, key = heapq.heappop(self.pending)
-            _EVENTS[what](self, key)
+            EVENTS[what](self, key)
         self._event_ns = 0
 
     # --- networks, subnets, groups ------------------------------------------------------
@@ -347,7 +351,7 @@ def _forgotten(account: Account, instance_id: str) -> None:
     account.client_tokens.forget("RunInstances", instance.client_token)
 
 
-_EVENTS = {
+EVENTS = {
     "available": _available,
     "attached": _attached,
     "detached": _detached,

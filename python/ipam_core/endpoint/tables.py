@@ -48,6 +48,8 @@ class Table(Generic[T]):
 
     def __init__(self, indexed: Mapping[str, Callable[[T], Iterable[str]]]) -> None:
         self.by_key: dict[str, T] = {}
+        self.on_change: Callable[[T], None] | None = None
+        """Told of each row that was added, changed or removed."""
         self._indexed = indexed
         self._by_number: dict[int, T] = {}
         self._numbers: list[int] = []
@@ -74,6 +76,7 @@ class Table(Generic[T]):
             self._leave(value, row.number)
         del self.by_key[row.key], self._by_number[row.number]
         del self._numbers[bisect_right(self._numbers, row.number) - 1]
+        self.touched(row)
 
     def changed(self, row: T) -> None:
         """Put a row that changed into the indices where it belongs now."""
@@ -87,6 +90,12 @@ class Table(Generic[T]):
         for entry in after - before:
             insort(self._indices.setdefault(entry, []), row.number)
         self._values[row.number] = frozenset(after)
+        self.touched(row)
+
+    def touched(self, row: T) -> None:
+        """Tell that a row changed in what no index has."""
+        if self.on_change is not None:
+            self.on_change(row)
 
     def _leave(self, entry: tuple[str, str], number: int) -> None:
         numbers = self._indices[entry]

@@ -36,9 +36,11 @@ def assign_private_ip_addresses(account: Account, params: dict[str, Any]) -> dic
     _, addresses, prefixes = wanted.take(new=False)
     for address in moved:
         subnet.holders[address].addresses.remove(address)
+        account.enis.touched(subnet.holders[address])
     eni.addresses += [*moved, *addresses]
     eni.prefixes += prefixes
     subnet.holders |= dict.fromkeys((*moved, *addresses, *prefixes), eni)
+    account.enis.touched(eni)
     given = set(asked) - {*addresses, *prefixes}
     return {
         "NetworkInterfaceId": eni.eni_id,
@@ -95,6 +97,7 @@ def unassign_private_ip_addresses(account: Account, params: dict[str, Any]) -> d
     for held in (*gone, *gone_prefixes):
         del subnet.holders[held]
     subnet.give_back(gone, gone_prefixes)
+    account.enis.touched(eni)
     return {}
 
 
@@ -114,6 +117,7 @@ def assign_ipv6_addresses(account: Account, params: dict[str, Any]) -> dict[str,
     addresses, prefixes = wanted.take()
     eni.ipv6_addresses += addresses
     eni.ipv6_prefixes += prefixes
+    account.enis.touched(eni)
     return {
         "NetworkInterfaceId": eni.eni_id,
         "AssignedIpv6Addresses": addresses,
@@ -139,6 +143,7 @@ def unassign_ipv6_addresses(account: Account, params: dict[str, Any]) -> dict[st
     eni.ipv6_addresses = [each for each in eni.ipv6_addresses if each not in addresses]
     eni.ipv6_prefixes = [each for each in eni.ipv6_prefixes if each not in prefixes]
     block.give_back(addresses, prefixes)
+    account.enis.touched(eni)
     return {
         "NetworkInterfaceId": eni.eni_id,
         "UnassignedIpv6Addresses": addresses,

@@ -129,6 +129,8 @@ def ec2_of(apis: Collection[str]) -> Callable[[Any, str], dict[str, Any]]:
         }
 
     def latencies(value: Any, where: str) -> dict[str, Latency]:
+        if value is False:
+            return dict.fromkeys(apis, Latency(0, 0))
         checks = {"median": duration_ns, "p99": duration_ns}
         found = {}
         for name, one in by_api(value, where, checks, ("median",)).items():

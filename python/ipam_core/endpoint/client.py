@@ -1,0 +1,61 @@
+"""A client of the control endpoint: what `ipam-core vpc fault` and its like ask with."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from ipam_core.errors import InputError, IpamError
+from ipam_core.quoting import quoted
+
+PREFIX = "/ipam-core/"
+TIMEOUT_S = 10.0
+_MOST_BYTES = 64 << 20
+# A proxy of the environment is not for a server of one's own.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def ask(
+    endpoint_url: str, path: str, body: dict[str, Any] | None = None, *, method: str = ""
+) -> dict[str, Any]:
+    """Ask the served VPC whose EC2 is at a URL, and return what it answers.
+
+    `path` is below `/ipam-core/`; with a body it is a POST.
+
+    Raises:
+        InputError: no URL, or the VPC refuses it.
+        IpamError: nothing answers there, or it is no served VPC.
+    """
+    parts = urlsplit(endpoint_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"--endpoint-url is http://HOST:PORT, not {quoted(endpoint_url)}")
+    request = urllib.request.Request(
+        endpoint_url.rstrip("/") + PREFIX + path,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method=method or ("GET" if body is None else "POST"),
+    )
+    try:
+        with _opener.open(request, timeout=TIMEOUT_S) as reply:
+            found = json.loads(reply.read(_MOST_BYTES))
+    except HTTPError as error:
+        with error:
+            raise _refusal(endpoint_url, error.read(_MOST_BYTES)) from None
+    except (URLError, OSError) as error:
+        why = getattr(error, "reason", None) or error
+        raise IpamError(f"nothing answers at {endpoint_url}: {why}") from None
+    except ValueError:
+        raise IpamError(f"{endpoint_url} is no served VPC: its answer is no JSON") from None
+    if not isinstance(found, dict):
+        raise IpamError(f"{endpoint_url} is no served VPC: {quoted(found)}")
+    return found
+
+
+def _refusal(endpoint_url: str, body: bytes) -> IpamError:
+    try:
+        return InputError(str(json.loads(body)["error"]))
+    except (ValueError, TypeError, KeyError):
+        return IpamError(f"{endpoint_url} is no served VPC")

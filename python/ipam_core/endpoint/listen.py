@@ -1,0 +1,192 @@
+"""HTTP ports: requests read within bounds, and every fault of one answered in the same form.
+
+A request whose body is slow holds up nobody else, and is given up after a while; one that is
+no HTTP gets the port's own form of an error, as everything else that fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import InputError, MissingExtraError
+
+try:
+    from aiohttp import web
+    from aiohttp.web_protocol import RequestHandler
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("vpc", "a served VPC") from missing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+MOST_BYTES = 1 << 20
+"""The longest body that is read; the rest of a longer one is not."""
+BODY_S = 20.0
+"""So long a client has to send its body, in real seconds."""
+IDLE_S = 75.0
+"""So long a connection stays open between two requests."""
+CLOSING_S = 1.0
+"""So long calls under way have to end when a port is closed."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it was read. `path` has its query; `source` is who sent it."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is sent back."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Port:
+    """One address that is listened on. `open_port` makes it.
+
+    Attributes:
+        url: how clients reach it, such as `http://127.0.0.1:34567`.
+    """
+
+    def __init__(self, runner: web.ServerRunner, url: str, port: int) -> None:
+        self._runner = runner
+        self.url = url
+        self.port = port
+
+    async def close(self) -> None:
+        """Let calls under way end for a second, and close every connection."""
+        await self._runner.cleanup()
+
+
+async def open_port(
+    handle: Callable[[Request], Awaitable[Answer]],
+    refuse: Callable[[int], Answer],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+) -> Port:
+    """Listen on a port, 0 for any that is free. `refuse` makes the answer of an HTTP status.
+
+    Raises `InputError` where that cannot be.
+    """
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return _response(await handle(await _read(request)))
+        except _UnreadableSignal as unreadable:
+            found = _response(refuse(unreadable.status))
+            found.force_close()
+            return found
+        except Exception:  # a fault of ours: told to the log, and no traceback to the client
+            _log.exception("%s %s", request.method, request.path)
+            return _response(refuse(500))
+
+    server = _Server(answer, refuse)
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=CLOSING_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        why = error.strerror or str(error)
+        raise InputError(f"{host}:{port} cannot be listened on: {why}") from error
+    except OverflowError as error:
+        await runner.cleanup()
+        raise InputError(f"a port is from 0 to 65535, not {port}") from error
+    number = runner.addresses[0][1]
+    return Port(runner, f"http://{_in_url(host)}:{number}", number)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = {"Content-Type": answer.content_type, "Server": "ipam-core", **answer.headers}
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+class _UnreadableSignal(Exception):  # noqa: N818 - answered by the port
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+async def _read(request: web.BaseRequest) -> Request:
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _UnreadableSignal(413) from None
+    except TimeoutError:
+        raise _UnreadableSignal(408) from None
+    except (web.RequestPayloadError, ValueError):
+        raise _UnreadableSignal(400) from None
+    return Request(
+        method=request.method,
+        path=request.raw_path,
+        headers=request.headers,
+        body=body,
+        source=request.remote or "",
+    )
+
+
+class _Protocol(RequestHandler):
+    """aiohttp's, whose own errors, of what is no HTTP, are answered in the port's form."""
+
+    __slots__ = ("refuse",)
+
+    refuse: Callable[[int], Answer]
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        _log.debug("a request that is no HTTP: %s", exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is on its way already")
+        found = _response(self.refuse(status))
+        found.force_close()
+        return found
+
+
+class _Server(web.Server):
+    def __init__(self, handler: Any, refuse: Callable[[int], Answer]) -> None:
+        super().__init__(handler)
+        self._refuse = refuse
+
+    def __call__(self) -> RequestHandler:
+        protocol = _Protocol(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # None is what its own caller passes
+            keepalive_timeout=IDLE_S,
+            lingering_time=1.0,
+        )
+        protocol.refuse = self._refuse
+        return protocol
