@@ -33,7 +33,7 @@ SPEC = vpc_of(
 
 def call(served, action, service="ec2", **params):
     """Make a call without the gate: nothing is late, throttled or struck."""
-    return served.gate._service.call(service, action, params)
+    return served.vpc.call(service, action, params)
 
 
 def worked(served):
@@ -75,7 +75,7 @@ def described(served):
 
 
 def reopened(served, path, **how):
-    states.write(path, states.dump(served.account, served.gate, served.metadata))
+    states.write(path, states.dump(served.vpc, served.gate, served.metadata))
     return open_vpc(SPEC, held=True, state=path, **how)
 
 
@@ -86,8 +86,8 @@ def test_a_vpc_that_was_saved_is_the_same_again(tmp_path):
     assert described(again) == before
     assert again.clock.now_ns() == served.clock.now_ns()
     assert again.metadata.lag_ns == 4 * NS
-    assert states.dump(again.account, again.gate, again.metadata) == states.dump(
-        served.account, served.gate, served.metadata
+    assert states.dump(again.vpc, again.gate, again.metadata) == states.dump(
+        served.vpc, served.gate, served.metadata
     )
     for subnet in again.account.subnets:
         subnet.subnet._check()
@@ -115,16 +115,15 @@ def test_a_client_token_is_known_after_it(tmp_path):
     assert len(again.account.enis) == n_before
 
 
-def test_a_state_gives_the_same_replies_each_time_it_is_read(tmp_path):
+def test_a_state_goes_on_as_the_vpc_that_was_saved(tmp_path):
     served = worked(open_vpc(SPEC, held=True))
-    path = tmp_path / "state.json"
+    again = reopened(served, tmp_path / "state.json")
 
-    def play():
-        again = reopened(served, path)
-        subnet = next(iter(again.account.subnets)).subnet_id
-        return [call(again, "CreateNetworkInterface", SubnetId=subnet) for _ in range(5)]
+    def play(one):
+        subnet = next(iter(one.account.subnets)).subnet_id
+        return [call(one, "CreateNetworkInterface", SubnetId=subnet) for _ in range(5)]
 
-    assert play() == play()
+    assert play(again) == play(served)
 
 
 def test_a_clock_that_runs_goes_on_at_the_time_of_day_a_moved_one_where_it_was(tmp_path):
@@ -175,7 +174,7 @@ def test_a_write_that_fails_leaves_the_old_state(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def whole():
     served = worked(open_vpc(SPEC, held=True))
-    return json.loads(json.dumps(states.dump(served.account, served.gate, served.metadata)))
+    return json.loads(json.dumps(states.dump(served.vpc, served.gate, served.metadata)))
 
 
 def refused(path):
@@ -194,9 +193,9 @@ def refused(path):
     [
         (b"", "no state of a VPC"),
         (b"\xff\xfe\x00", "UTF-16"),
-        (b"[]", "its format is not 'ipam-core vpc'"),
-        (b'{"format": "ipam-core vpc", "version": 2}', "version 2; 1 is known"),
-        (b'{"format": "ipam-core vpc", "version": 1}', "is missing"),
+        (b"[]", "its format is not 'ipam-core served vpc'"),
+        (b'{"format": "ipam-core served vpc", "version": 2}', "version 2; 1 is known"),
+        (b'{"format": "ipam-core served vpc", "version": 1}', "ec2 is an object, not None"),
     ],
 )
 def test_what_is_no_state_is_refused(tmp_path, content, words):
@@ -254,7 +253,7 @@ def test_whatever_is_of_another_type_or_missing_is_refused(tmp_path, whole):
         (("vpc", "subnets", 0, "cidr"), "10.0.0.0/8"),
         (("vpc", "subnets", 0, "vpc_id"), "vpc-0"),
         (("vpc", "subnets", 0, "others"), ["10.0.0.1"]),
-        (("vpc", "subnets", 0, "reservations"), [["10.0.0.0/24", "nonsense"]]),
+        (("vpc", "subnets", 0, "reserved"), [["10.0.0.0/24", "nonsense"]]),
         (("vpc", "pending", 0, 2), "explode"),
         (("vpc", "secret"), "xyz"),
         (("vpc", "chance"), [3, [1, 2], None]),

@@ -71,8 +71,8 @@ def _hints(kind: Any) -> dict[str, Any]:
     return {each.name: hints[each.name] for each in fields(kind)}
 
 
-_MOST = 2**63 - 1
-"""The largest integer, of which 292 years have so many nanoseconds."""
+LARGEST = 2**64 - 1
+"""The largest integer: the state of a random sequence has so many values."""
 _WORDS: dict[type, str] = {
     str: "a text",
     int: "an integer",
@@ -86,9 +86,9 @@ KNOWN: dict[str, Any] = {}
 
 
 def _of(raw: Any, kind: type, where: str) -> Any:
-    """Return a value of a plain type; a float may be written as an integer."""
+    """Return a value of a plain type; where a float is wanted, an integer will do."""
     if kind is float and type(raw) is int:
-        return float(raw)
-    if type(raw) is not kind or (isinstance(raw, int) and abs(raw) > _MOST):
+        return raw
+    if type(raw) is not kind or (isinstance(raw, int) and abs(raw) > LARGEST):
         raise InputError(f"{where} is {_WORDS[kind]}, not {quoted(raw)}")
     return raw

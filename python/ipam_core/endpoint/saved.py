@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import base64
 import heapq
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ipam_core._subnet import Subnet
-from ipam_core.endpoint.account import Account, Delays
+from ipam_core.endpoint.account import EVENTS, Account, Delays
 from ipam_core.endpoint.client_tokens import Remembered
 from ipam_core.endpoint.ipv6 import Ipv6Block
+from ipam_core.endpoint.plain import plain, typed
 from ipam_core.endpoint.resources import (
-    Attachment,
     CidrReservation,
     Instance,
     Interface,
@@ -33,58 +33,105 @@ if TYPE_CHECKING:
 
 FORMAT = "ipam-core vpc"
 VERSION = 1
-T = TypeVar("T")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Subnet:
+    """A subnet; what interfaces hold of it is theirs. `random` and `order`: `Subnet.sequence`."""
+
+    subnet_id: str
+    number: int
+    vpc_id: str
+    zone: str
+    cidr: str
+    ipv6_cidr: str | None
+    reserved: tuple[tuple[str, str], ...]
+    others: tuple[str, ...]
+    random: int
+    order: str
+    tags: dict[str, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class _State:
+    """All of an account."""
+
+    format: str
+    version: int
+    time_ns: int
+    region: str
+    account_id: str
+    cluster: str
+    cluster_subnets: tuple[str, ...]
+    node_groups: tuple[str, ...]
+    zones: list[str]
+    delays: Delays
+    chance: tuple[int, tuple[int, ...], float | None]
+    secret: str
+    n_made: int
+    pending: list[tuple[int, int, str, str]]
+    client_tokens: list[tuple[str, str, str, str]]
+    vpcs: list[VirtualNetwork]
+    groups: list[SecurityGroup]
+    subnets: list[_Subnet]
+    reservations: list[CidrReservation]
+    instances: list[Instance]
+    enis: list[Interface]
 
 
 def state_of(account: Account) -> dict[str, Any]:
     """Return an account as a plain value. Cost: proportional to what it holds."""
-    version, chance, gauss = account.chance.getstate()
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "time_ns": account.now_ns(),
-        "region": account.region_name,
-        "account_id": account.account_id,
-        "cluster": account.cluster,
-        "cluster_subnets": list(account.cluster_subnets),
-        "node_groups": list(account.node_groups),
-        "zones": list(account.zones),
-        "delays": asdict(account.delays),
-        "chance": [version, list(chance), gauss],
-        "secret": account.secret.hex(),
-        "n_made": account.n_made,
-        "pending": [list(each) for each in sorted(account.pending)],
-        "client_tokens": [
-            [*key, *remembered] for key, remembered in account.client_tokens.remembered.items()
-        ],
-        "vpcs": [asdict(row) for row in account.vpcs],
-        "groups": [asdict(row) for row in account.groups],
-        "subnets": [_subnet_state(row) for row in account.subnets],
-        "reservations": [asdict(row) for row in account.reservations],
-        "instances": [asdict(row) for row in account.instances],
-        "enis": [asdict(row) for row in account.enis],
-    }
+    found: dict[str, Any] = plain(
+        _State(
+            format=FORMAT,
+            version=VERSION,
+            time_ns=account.now_ns(),
+            region=account.region_name,
+            account_id=account.account_id,
+            cluster=account.cluster,
+            cluster_subnets=account.cluster_subnets,
+            node_groups=account.node_groups,
+            zones=account.zones,
+            delays=account.delays,
+            chance=account.chance.getstate(),
+            secret=account.secret.hex(),
+            n_made=account.n_made,
+            pending=sorted(account.pending),
+            client_tokens=[
+                (*key, *remembered) for key, remembered in account.client_tokens.remembered.items()
+            ],
+            vpcs=list(account.vpcs),
+            groups=list(account.groups),
+            subnets=[_subnet_state(row) for row in account.subnets],
+            reservations=list(account.reservations),
+            instances=list(account.instances),
+            enis=list(account.enis),
+        )
+    )
+    return found
 
 
-def _subnet_state(row: VpcSubnet) -> dict[str, Any]:
+def _subnet_state(row: VpcSubnet) -> _Subnet:
     random, order = row.subnet.sequence()
-    return {
-        "subnet_id": row.subnet_id,
-        "number": row.number,
-        "vpc_id": row.vpc_id,
-        "zone": row.zone,
-        "cidr": row.subnet.cidr,
-        "ipv6_cidr": None if row.ipv6 is None else row.ipv6.cidr,
-        "reserved": [list(each) for each in row.subnet.reservations],
-        "others": list(row.others),
-        "random": random,
-        "order": base64.b64encode(order.astype("<u2").tobytes()).decode(),
-        "tags": dict(row.tags),
-    }
+    return _Subnet(
+        subnet_id=row.subnet_id,
+        number=row.number,
+        vpc_id=row.vpc_id,
+        zone=row.zone,
+        cidr=row.subnet.cidr,
+        ipv6_cidr=None if row.ipv6 is None else row.ipv6.cidr,
+        reserved=row.subnet.reservations,
+        others=row.others,
+        random=random,
+        order=base64.b64encode(order.astype("<u2").tobytes()).decode(),
+        tags=row.tags,
+    )
 
 
 def account_of(state: Any, clock_ns: Callable[[], int]) -> Account:
     """Return the account of a value that `state_of` made, on a clock that goes on from it.
+
+    Every value is checked, so that no call to the account meets one that cannot be.
 
     Raises:
         InputError: it is none, or of another version, or contradicts itself.
@@ -94,90 +141,77 @@ def account_of(state: Any, clock_ns: Callable[[], int]) -> Account:
     if state.get("version") != VERSION:
         raise InputError(f"state of a VPC: version {state.get('version')!r}; {VERSION} is read")
     try:
-        return _account_of(state, clock_ns)
-    except (IpamError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        return _account_of(typed(_State, state, "state"), clock_ns)
+    except (IpamError, LookupError, TypeError, ValueError, OverflowError) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"state of a VPC: {said[:200]}") from error
 
 
-def _account_of(state: dict[str, Any], clock_ns: Callable[[], int]) -> Account:
+def _account_of(state: _State, clock_ns: Callable[[], int]) -> Account:
     account = Account(
-        region=state["region"],
-        account_id=state["account_id"],
-        cluster=state["cluster"],
+        region=state.region,
+        account_id=state.account_id,
+        cluster=state.cluster,
         clock_ns=clock_ns,
-        delays=Delays(**state["delays"]),
+        delays=state.delays,
     )
-    account.zones = list(map(str, state["zones"]))
-    account.cluster_subnets = tuple(map(str, state["cluster_subnets"]))
-    account.node_groups = tuple(map(str, state["node_groups"]))
-    version, chance, gauss = state["chance"]
-    account.chance.setstate((version, tuple(chance), gauss))
-    account.secret = bytes.fromhex(state["secret"])
-    account.n_made = int(state["n_made"])
-    account.pending = [(int(due), int(n), str(what), str(key)) for due, n, what, key in
-                       state["pending"]]  # fmt: skip
+    account.zones = state.zones
+    account.cluster_subnets = state.cluster_subnets
+    account.node_groups = state.node_groups
+    account.chance.setstate(state.chance)
+    account.secret = bytes.fromhex(state.secret)
+    account.n_made = state.n_made
+    for due in state.pending:
+        _ = EVENTS[due[2]]  # what is not known ends the reading
+    account.pending = state.pending
     heapq.heapify(account.pending)
-    for action, token, digest, made in state["client_tokens"]:
+    for action, token, digest, made in state.client_tokens:
         account.client_tokens.remembered[action, token] = Remembered(digest, made)
-    for raw in state["vpcs"]:
-        row = _made(VirtualNetwork, raw)
-        row.blocks = [(block, association) for block, association in row.blocks]
-        first, association = row.ipv6_block
-        row.ipv6_block = first, association
-        account.vpcs.add(row)
-    for raw in state["groups"]:
-        account.groups.add(_made(SecurityGroup, raw))
-    orders = {}
-    for raw in state["subnets"]:
-        subnet = _subnet_of(account, raw)
+    for network in state.vpcs:
+        account.vpcs.add(network)
+    for group in state.groups:
+        _ = account.vpcs.by_key[group.vpc_id]
+        account.groups.add(group)
+    for saved in state.subnets:
+        subnet = _subnet_of(account, saved)
         account.subnets.add(subnet)
         account.simulated.subnets[subnet.subnet_id] = subnet
-        order = np.frombuffer(base64.b64decode(raw["order"], validate=True), "<u2")
-        orders[subnet.subnet_id] = int(raw["random"]), order.astype(np.uint16)
-    for raw in state["reservations"]:
-        account.reservations.add(_made(CidrReservation, raw))
-    for raw in state["instances"]:
-        instance = _made(Instance, raw)
-        instance.groups = tuple(instance.groups)
-        _ = instance.limits  # a type that is not known ends the reading
+    for reservation in state.reservations:
+        _ = account.subnets.by_key[reservation.subnet_id]
+        account.reservations.add(reservation)
+    for instance in state.instances:
+        _ = instance.limits, account.subnets.by_key[instance.subnet_id]
         account.instances.add(instance)
-    for raw in state["enis"]:
-        _add_interface(account, _made(Interface, raw))
-    for subnet_id, (random, order) in orders.items():
-        account.subnets.by_key[subnet_id].subnet.set_sequence(random, order)
+    for eni in state.enis:
+        _add_interface(account, eni)
+    for saved in state.subnets:
+        order = np.frombuffer(base64.b64decode(saved.order, validate=True), "<u2")
+        compiled = account.subnets.by_key[saved.subnet_id].subnet
+        compiled.set_sequence(saved.random, order.astype(np.uint16))
     return account
 
 
-def _made(kind: type[T], raw: dict[str, Any]) -> T:
-    """Return a row from its fields; all must be there, and no other."""
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if raw.keys() != names:
-        odd = ", ".join(sorted(raw.keys() ^ names))
-        raise ValueError(f"{kind.__name__}: {odd}: missing, or one too many")
-    return kind(**raw)
-
-
-def _subnet_of(account: Account, raw: dict[str, Any]) -> VpcSubnet:
-    compiled = Subnet(raw["cidr"], reservations=[(cidr, kind) for cidr, kind in raw["reserved"]])
-    compiled.take_given_addresses(raw["others"])
+def _subnet_of(account: Account, saved: _Subnet) -> VpcSubnet:
+    compiled = Subnet(saved.cidr, reservations=saved.reserved)  # type: ignore[arg-type]
+    compiled.take_given_addresses(saved.others)
     subnet = VpcSubnet(
         compiled,
-        subnet_id=raw["subnet_id"],
-        number=raw["number"],
-        vpc_id=raw["vpc_id"],
-        zone=raw["zone"],
-        ipv6=None if raw["ipv6_cidr"] is None else Ipv6Block(raw["ipv6_cidr"], account.chance),
-        tags=raw["tags"],
+        subnet_id=saved.subnet_id,
+        number=saved.number,
+        vpc_id=account.vpcs.by_key[saved.vpc_id].vpc_id,
+        zone=saved.zone,
+        ipv6=None if saved.ipv6_cidr is None else Ipv6Block(saved.ipv6_cidr, account.chance),
+        tags=saved.tags,
     )
-    subnet.others = tuple(raw["others"])
+    subnet.others = saved.others
     return subnet
 
 
 def _add_interface(account: Account, eni: Interface) -> None:
     """Add an interface: it takes what it holds from its subnet, and is attached as it was."""
     subnet = account.subnets.by_key[eni.subnet_id]
-    eni.groups = tuple(eni.groups)
+    for group in eni.groups:
+        _ = account.groups.by_key[group]
     subnet.subnet.take_given_addresses([eni.primary_address, *eni.addresses])
     for prefix in eni.prefixes:
         subnet.subnet.take_given_prefix(prefix)
@@ -190,7 +224,6 @@ def _add_interface(account: Account, eni: Interface) -> None:
     if (instance_id is None) != (eni.attachment is None):
         raise ValueError(f"{eni.eni_id} is attached, and is not")
     if instance_id is not None:
-        eni.attachment = Attachment(**eni.attachment)  # type: ignore[arg-type]
         _ = account.instances.by_key[instance_id]
         account.simulated.attach(eni, instance_id, eni.device_number, eni.network_card)
     account.enis.add(eni)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud.refusals import Ec2Error
 from ipam_core.endpoint import state as states
-from ipam_core.endpoint.account import Account, Delays
+from ipam_core.endpoint.account import Delays
 from ipam_core.endpoint.actions.instances import MOST_AT_ONCE
 from ipam_core.endpoint.actions.table import ACTIONS
 from ipam_core.endpoint.clock import VpcClock
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ipam_core.endpoint.account import Account
     from ipam_core.endpoint.file import VpcSpec
     from ipam_core.simulation.fleet.spec import GroupSpec, SubnetSpec
 
@@ -37,14 +38,14 @@ class ServedVpc:
     """A VPC that is served. `open_vpc` makes it.
 
     Attributes:
-        account, gate, metadata, clock: its parts.
+        vpc, gate, metadata, clock: its parts; account: the VPC's.
         trail: where calls are written, None for nowhere.
         state_path: where it is saved, None for nowhere.
     """
 
     def __init__(
         self,
-        account: Account,
+        vpc: Vpc,
         gate: Gate,
         metadata: Metadata,
         clock: VpcClock,
@@ -52,7 +53,8 @@ class ServedVpc:
         trail: Trail | None = None,
         state_path: Path | None = None,
     ) -> None:
-        self.account = account
+        self.vpc = vpc
+        self.account = vpc.account
         self.gate = gate
         self.metadata = metadata
         self.clock = clock
@@ -77,7 +79,7 @@ class ServedVpc:
         """
         if self.state_path is None:
             raise InputError("no file was given for the state: --state FILE")
-        states.write(self.state_path, states.dump(self.account, self.gate, self.metadata))
+        states.write(self.state_path, states.dump(self.vpc, self.gate, self.metadata))
         return self.state_path
 
     def instance_ids(self) -> list[str]:
@@ -134,34 +136,38 @@ def open_vpc(
         as_time_does = speed == 1 and not held
         start_ns = max(saved.now_ns, clock.now_ns()) if as_time_does else saved.now_ns
         clock = VpcClock(speed=speed, held=held, start_ns=start_ns)
-        account = saved.account(clock.now_ns)
+        vpc = saved.vpc(clock.now_ns)
     else:
-        account = account_of(spec, clock, chosen)
+        vpc = _vpc_of(spec, clock, chosen)
     written = None
     if trail is not None:
-        written = Trail(trail, region=account.region_name, is_folder=trail_is_folder)
-    gate = Gate(
-        vpc_of(account), clock, seed=chosen, on_call=written.write if written else lambda _: None
-    )
-    metadata = Metadata(account, lag_ns=spec.metadata_lag_ns)
-    if saved is not None:
-        saved.fill(gate, metadata)
-    else:
+        written = Trail(trail, region=vpc.account.region_name, is_folder=trail_is_folder)
+    on_call = written.write if written is not None else lambda _: None
+    gate = Gate(vpc, clock, seed=chosen, on_call=on_call)
+    metadata = Metadata(vpc.account, lag_ns=spec.metadata_lag_ns)
+    try:
+        if saved is not None:
+            saved.fill(gate, metadata)
+    except InputError:
+        if written is not None:
+            written.close()
+        raise
+    if saved is None:
         gate.set_latencies(spec.latencies)
         gate.set_throttling(spec.throttling)
         gate.add_faults(spec.faults)
-    return ServedVpc(account, gate, metadata, clock, trail=written, state_path=state)
+    return ServedVpc(vpc, gate, metadata, clock, trail=written, state_path=state)
 
 
 # --- what a file says ---------------------------------------------------------------------
 
 
-def account_of(spec: VpcSpec, clock: VpcClock, seed: int) -> Account:
+def _vpc_of(spec: VpcSpec, clock: VpcClock, seed: int) -> Vpc:
     """Return the VPC of a spec, with its subnets and its nodes. Raises `InputError`."""
-    account = Account(
+    vpc = Vpc(
         region=spec.region, cluster=spec.cluster, clock_ns=clock.now_ns, seed=seed, delays=AT_ONCE
     )
-    vpc = vpc_of(account)
+    account = vpc.account
     network = account.add_vpc(spec.blocks, vpc_id=spec.vpc_id)
     ids = {
         subnet.subnet_id: _add_subnet(account, subnet, network.vpc_id) for subnet in spec.subnets
@@ -179,13 +185,6 @@ def account_of(spec: VpcSpec, clock: VpcClock, seed: int) -> Account:
                 raise InputError(f"{where}: {error.message}") from error
     account.settle()
     account.delays = Delays()
-    return account
-
-
-def vpc_of(account: Account) -> Vpc:
-    """Return what performs the calls to an account."""
-    vpc = Vpc()
-    vpc.account = account
     return vpc
 
 
