@@ -14,6 +14,9 @@ class Pods(Attached):
     def assign(
         self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
     ) -> Assignment: ...
+    def try_assign(
+        self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
+    ) -> Assignment | None: ...  # None where `assign` raises PoolExhaustedError
     def adopt(
         self,
         sandbox: Sandbox,
@@ -27,6 +30,9 @@ class Pods(Attached):
         self, address: _Address, released_ns: int
     ) -> None: ...  # a restart that keeps cooldowns
     def release(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment: ...
+    def try_release(
+        self, sandbox: Sandbox, now_ns: int | None = None
+    ) -> Assignment | None: ...  # None where `release` raises UnknownSandboxError
     def unassign(self, sandbox: Sandbox) -> Assignment: ...  # never told of: does not cool
     def find(self, sandbox: Sandbox) -> Assignment | None: ...
     def find_address(self, address: _Address) -> Assignment | None: ...

@@ -8,6 +8,8 @@ from ipam_core._values cimport Assignment, PoolStats, Sandbox
 
 
 cdef class Pods(Attached):
+    cdef Assignment give(self, Sandbox sandbox, object pod, int64_t now)
+    cdef Assignment take_back(self, Sandbox sandbox, int64_t now)
     cdef Place place_of(self, str address) except *
     cdef int reserve(self, Place place) except -1
     cdef Assignment own(self, uint32_t number, Assignment given, Sandbox sandbox, str pod)

@@ -129,3 +129,25 @@ def test_each_eni_that_goes_is_drawn_anew():
             store.remove_eni(answer.eni_id)
         gone.add(pair[1] - pair[0])
     assert len(gone) > 4  # not always the next one round
+
+
+def test_refusals_may_be_answers_and_change_as_little_as_the_errors():
+    """`try_assign` and `try_release` do what `assign` and `release` do, None for their errors."""
+    store, same = store_of([16, 15]), store_of([16, 15])
+    one, more = Sandbox("one"), Sandbox("more")
+    given = store.try_assign(one, "default/one", 2)
+    assert (given.sandbox, given.pod, given.address) == (one, "default/one", "10.0.1.15")
+    assert store.try_assign(one, None, 3) is given
+    same.assign(one, "default/one", 2)
+    before = same.snapshot()
+    assert store.snapshot() == before
+    assert store.try_assign(more, None, 4) is None
+    assert store.try_release(more, 4) is None
+    assert store.snapshot() == before
+    assert store.try_release(one, 5) is given
+    same.release(one, 5)
+    assert store.snapshot() == same.snapshot()
+    assert store.try_assign(more, None, 6) is None, "it cools"
+    with pytest.raises(TypeError):
+        store.try_assign(more, 7, 6)
+    store._check()
