@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from ipam_core.errors import PoolExhaustedError
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.fleet import Fleet
@@ -21,22 +20,18 @@ GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
 
 def recorded(node, told, clock_ns):
     """Have a node tell of what it is asked: ("add", pod, sandbox, served) and ("del", sandbox)."""
-    add_pod, remove_pod = node.add_pod, node.remove_pod
+    add_pod, remove_pod = node.try_add_pod, node.try_remove_pod
 
     def add(sandbox, pod=None):
-        try:
-            held = add_pod(sandbox, pod)
-        except PoolExhaustedError:
-            told.append((clock_ns(), "add", pod, sandbox.container_id, False))
-            raise
-        told.append((clock_ns(), "add", pod, sandbox.container_id, True))
+        held = add_pod(sandbox, pod)
+        told.append((clock_ns(), "add", pod, sandbox.container_id, held is not None))
         return held
 
     def remove(sandbox):
         told.append((clock_ns(), "del", sandbox.container_id))
         return remove_pod(sandbox)
 
-    node.add_pod, node.remove_pod = add, remove
+    node.try_add_pod, node.try_remove_pod = add, remove
 
 
 def check(told):

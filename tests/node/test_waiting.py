@@ -7,7 +7,7 @@ refused, and one pod counted as 116 where it does not.
 import pytest
 
 from ipam_core._store import Sandbox
-from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
+from ipam_core.errors import NotReadyError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.node.waiting import WAITS_S, Waiting
 from ipam_core.policy import IPAM_CORE
 from node.world import SECOND, World
@@ -136,3 +136,21 @@ def test_a_pod_that_is_deleted_while_it_waits_keeps_addresses_for_a_minute_only(
     assert world.node.store.stats().total == 5
     world.settle(120)  # the release delay is over too
     assert world.node.store.stats().total == 4
+
+
+def test_a_refusal_may_be_an_answer_and_the_pod_waits_all_the_same():
+    world = World("m5.large", policy=IPAM_CORE, max_pods=29, MINIMUM_IP_TARGET="4")
+    world.drive(world.node.start())
+    for number in range(4):
+        assert world.node.try_add_pod(Sandbox(f"c{number}")) is not None
+    one = Sandbox("one")
+    assert world.node.try_add_pod(one, "default/one") is None
+    assert "default/one" in world.node.waiting
+    assert world.node.try_remove_pod(one) is None
+    with pytest.raises(PoolExhaustedError, match="4 in all, 4 assigned, 0 cooling"):
+        world.node.add_pod(one, "default/one")
+    (released,) = world.node.try_remove_pod(Sandbox("c0"))
+    assert released.sandbox == Sandbox("c0")
+    world.node.ready = False
+    with pytest.raises(NotReadyError):
+        world.node.try_add_pod(one)

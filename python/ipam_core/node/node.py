@@ -43,28 +43,34 @@ class Node(NodeState):
         `NotReadyError` before the start is done: an address that the checkpoint holds could be
         given to another pod. Source: pool-rules sections 1 and 3.
         """
+        given = self.try_add_pod(sandbox, pod)
+        if given is None:
+            stats = self.served[-1].stats(self.clock_ns())
+            raise PoolExhaustedError(
+                total=stats.total, assigned=stats.assigned, cooling=stats.cooling
+            )
+        return given
+
+    def try_add_pod(self, sandbox: Sandbox, pod: str | None = None) -> Assignment | None:
+        """Do as `add_pod`, but return None where nothing can be given: the pod waits.
+
+        For callers that are refused often. Raises `NotReadyError`.
+        """
         now_ns = self._answering()
         if len(self.served) > 1:
             for store in self.served:
                 if (held := store.find(sandbox)) is not None:
                     self.waiting.note_served(sandbox, pod)
                     return held
-        for store in self.served[:-1]:
-            try:
-                assignment = store.assign(sandbox, pod, now_ns)
-            except PoolExhaustedError:
-                continue
-            break
-        else:
-            try:
-                assignment = self.served[-1].assign(sandbox, pod, now_ns)
-            except PoolExhaustedError:
-                self.waiting.note_refused(sandbox, pod)
-                raise
-        self.waiting.note_served(sandbox, pod)
-        if self.unattached:
-            self._forget_unattached(sandbox)
-        return assignment
+        for store in self.served:
+            assignment = store.try_assign(sandbox, pod, now_ns)
+            if assignment is not None:
+                self.waiting.note_served(sandbox, pod)
+                if self.unattached:
+                    self._forget_unattached(sandbox)
+                return assignment
+        self.waiting.note_refused(sandbox, pod)
+        return None
 
     def add_pod_to_all_cards(self, sandbox: Sandbox, pod: str | None = None) -> list[Assignment]:
         """Assign one address out of every network card, or none at all.
@@ -102,18 +108,22 @@ class Node(NodeState):
         refused continues to wait. Raises `NotReadyError`. A store with addresses of the other
         mode may now have some to drain: see `drain`.
         """
-        now_ns = self._answering()
-        forgot = self.unattached and self._forget_unattached(sandbox)
-        if len(self.served) == 1 and not forgot:
-            released = [self.served[0].release(sandbox, now_ns)]
-        else:
-            released = [
-                store.release(sandbox, now_ns)
-                for store in self.served
-                if store.find(sandbox) is not None
-            ]
-        if not released and not forgot:
+        released = self.try_remove_pod(sandbox)
+        if released is None:
             raise UnknownSandboxError(sandbox)
+        return released
+
+    def try_remove_pod(self, sandbox: Sandbox) -> list[Assignment] | None:
+        """Do as `remove_pod`, but return None where the sandbox holds nothing.
+
+        For callers whose sandboxes often hold nothing. Raises `NotReadyError`.
+        """
+        now_ns = self._answering()
+        forgot = bool(self.unattached) and self._forget_unattached(sandbox)
+        found = (store.try_release(sandbox, now_ns) for store in self.served)
+        released = [assignment for assignment in found if assignment is not None]
+        if not released and not forgot:
+            return None
         if self.has_excluded:
             excluded.note_released(self, released)
         return released
