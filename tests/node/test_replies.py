@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 from dataclasses import fields, replace
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from ipam_core import IPAM_CORE, VPC_CNI, Sandbox
+from ipam_core import IPAM_CORE, VPC_CNI, Sandbox, replies
 from ipam_core import effects as fx
 from ipam_core.cloud import drive
 from ipam_core.errors import CloudError, PoolExhaustedError, ReplyError, UnknownSandboxError
@@ -302,3 +305,22 @@ def test_a_node_that_hears_nonsense_keeps_its_invariants_and_lets_nothing_out(en
     run(world.node.clean_leaked(2e9))
     # In IPv6 mode nothing is asked once the node has started.
     assert world.node.last_error is not None or world.node.mode == "ipv6"
+
+
+@settings(deadline=None)
+@given(
+    text=st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,4}){3}\Z")
+    | st.ip_addresses(v=4).map(str)
+    | st.text(alphabet="0123456789.-/% \n\u0663a", max_size=18)
+)
+@example("10.0.0.1\n")
+@example("01.0.0.1")
+@example("10.0.0.256")
+@example("1\u0663.0.0.1")
+def test_an_ipv4_address_is_what_pythons_ipaddress_takes(text):
+    try:
+        ipaddress.IPv4Address(text)
+        taken = True
+    except ValueError:
+        taken = False
+    assert replies._is_ipv4(text) == taken

@@ -117,7 +117,8 @@ class NodeState:
         """When that was, on the node's clock."""
         self._decider = decider(settings, self.slots, self.max_pods, self.prefix_mode, policy)
         self.timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._random: random.Random | None = None  # 2.5 KB, which most nodes never need
         self._replies = Replies()
 
     def manage_cards(self, managed: list[int]) -> None:
@@ -197,6 +198,8 @@ class NodeState:
 
     def jittered(self, seconds: float, share: float) -> float:
         """Return a back-off delay with up to `share` of random jitter added."""
+        if self._random is None:
+            self._random = random.Random(self._seed)
         return seconds * (1 + share * self._random.random())
 
     # --- what the steps note ------------------------------------------------------
