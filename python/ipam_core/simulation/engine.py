@@ -34,10 +34,11 @@ class Engine:
 
     Only events of the current and of earlier minutes are in order, in a heap. Those of a later
     minute wait in a list of their own. Most events are ends of pods hours away, and a heap of
-    all of them would be too large for the cache.
+    all of them would be too large for the cache. The later minutes themselves are a heap, so
+    an event costs O(log n), however long the simulated time is.
     """
 
-    __slots__ = ("_later", "_minute", "_n", "_queue", "now_ns")
+    __slots__ = ("_later", "_minute", "_minutes", "_n", "_queue", "now_ns")
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -45,6 +46,7 @@ class Engine:
         self._minute = 0
         self._queue: list[_Event] = []
         self._later: dict[int, list[_Event]] = {}
+        self._minutes: list[int] = []  # the keys of `_later`, as a heap
 
     def at(
         self,
@@ -64,17 +66,18 @@ class Engine:
             events.append(event)
         else:
             self._later[minute] = [event]
+            heapq.heappush(self._minutes, minute)
 
     def run(self, until_ns: int) -> None:
         """Process all events up to a time, that moment included."""
-        queue, pop = self._queue, heapq.heappop
+        queue, minutes, pop = self._queue, self._minutes, heapq.heappop
         while True:
             while queue and queue[0][0] <= until_ns:
                 self.now_ns, _, _, _, callback, argument = pop(queue)
                 callback(argument)
-            if queue or not self._later or min(self._later) * _MINUTE_NS > until_ns:
+            if queue or not minutes or minutes[0] * _MINUTE_NS > until_ns:
                 break
-            self._minute = min(self._later)
+            self._minute = pop(minutes)
             queue.extend(self._later.pop(self._minute))
             heapq.heapify(queue)
         self.now_ns = until_ns

@@ -4,8 +4,9 @@ spec.py        a fleet as a value; file.py: its format, in parts.py what a serve
                bounds.py: the most it may ask for
 workload_specs.py  where pods come from, as values; pod_events.py: recorded ones
 workloads.py   a process for each; ports.py: its interface to the fleet
-fleet.py       the scheduler, the kubelet's retries, nodes that come and go
-autoscaler.py  starts nodes for pods that wait, and removes nodes
+fleet.py       the kubelet's retries, nodes that come and go, samples
+scheduler.py   which node a pod is put on, and the pods that wait for one
+autoscaler.py  starts nodes for pods that wait, and removes nodes; emptied.py: empty ones
 members.py     its nodes and pods; region.py: its region at the start
 rollout.py     new settings, rolled out over the nodes
 agent.py       a node's agent in virtual time, and the pool checks left out

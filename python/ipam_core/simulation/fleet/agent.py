@@ -10,14 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import (
-    IpamError,
-    NotReadyError,
-    PoolExhaustedError,
-    SubnetFullError,
-    ThrottledError,
-    UnknownSandboxError,
-)
+from ipam_core.errors import IpamError, SubnetFullError, ThrottledError
 from ipam_core.node import Node
 from ipam_core.node.idle import HALF_NS, PERIOD_NS, tick_ns
 from ipam_core.simulation.engine import RANK_LOOP
@@ -60,7 +53,10 @@ The texts for people are in `ipam_core.cli._fleet`."""
 
 
 class Agent:
-    """The agent of one simulated instance. `on_ready` is called when a start is done."""
+    """The agent of one simulated instance. `on_ready` is called when a start is done.
+
+    In `changed` it notes itself, once, when its pools may not be as they were: see `stats`.
+    """
 
     def __init__(
         self,
@@ -75,12 +71,15 @@ class Agent:
         seed: int,
         skip_idle: bool = True,
         on_ready: Callable[[Agent], None] = lambda _: None,
+        changed: list[Agent] | None = None,
     ) -> None:
         self.instance = instance
         self.number = number
         self.max_pods = max_pods
         self.settings = settings
         self.on_ready = on_ready
+        self._changed = [] if changed is None else changed
+        self._is_noted = False
         self._client = client
         self._engine = client.engine
         self._limits = limits
@@ -103,28 +102,26 @@ class Agent:
         """Ask for an address for a pod; return whether there was one."""
         if self._parked:
             self._catch_up(self._next_tick())
-        try:
-            self.node.add_pod(sandbox, pod)
-        except (PoolExhaustedError, NotReadyError):
+        node = self.node
+        if not node.ready:
             return False
-        finally:
-            if self._parked:
-                self._wake_if_needed()
-        return True
+        given = node.try_add_pod(sandbox, pod)
+        self.note_change()
+        if self._parked:
+            self._wake_if_needed()
+        return given is not None
 
     def remove(self, sandbox: Sandbox) -> bool:
         """Release an address; return whether the agent answered."""
         if self._parked:
             self._catch_up(self._next_tick())
-        try:
-            self.node.remove_pod(sandbox)
-        except UnknownSandboxError:
-            return True
-        except NotReadyError:
+        node = self.node
+        if not node.ready:
             return False
-        finally:
-            if self._parked:
-                self._wake_if_needed()
+        node.try_remove_pod(sandbox)
+        self.note_change()
+        if self._parked:
+            self._wake_if_needed()
         return True
 
     def refusal_cause(self) -> str:
@@ -151,8 +148,20 @@ class Agent:
             return 3
         return 1 if isinstance(node.last_error, ThrottledError) else 8
 
+    def note_change(self) -> None:
+        """Note that its pools may have changed."""
+        if not self._is_noted:
+            self._is_noted = True
+            self._changed.append(self)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a step is under way, which may change its pools."""
+        return self._run is not None
+
     def stats(self) -> list[PoolStats]:
-        """Return the statistics of each network card's pool now."""
+        """Return the statistics of each network card's pool now; later changes are noted anew."""
+        self._is_noted = False
         now_ns = self._engine.now_ns
         if self._parked:
             self._catch_up(self._next_tick())
@@ -184,6 +193,7 @@ class Agent:
 
     def _new_node(self) -> Node:
         engine = self._engine
+        self.note_change()
         return Node(
             self._limits,
             self.settings,
@@ -218,6 +228,7 @@ class Agent:
         self.on_ready(self)
 
     def _perform(self, step: Step[Any], done: Callable[[Any, IpamError | None], None]) -> None:
+        self.note_change()
         run = self._run = StepProcess(self._client, step, self.instance, self.number, done)
         run.begin()
 

@@ -16,7 +16,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from ipam_core.simulation.engine import RANK_WORKLOAD
-from ipam_core.simulation.fleet.members import Launch
+from ipam_core.simulation.fleet.emptied import Emptied
+from ipam_core.simulation.fleet.members import Kind, Launch
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -40,8 +41,15 @@ class Autoscaler:
         self._fleet = fleet
         self._engine = fleet.engine
         self._groups = [group for group in fleet.spec.groups if group.autoscale is not None]
-        self._pools = {group.name: group.pool for group in self._groups}
-        self._launches: list[Launch] = []
+        self._pools = {group.name: [Kind.of(kind) for kind in group.pool] for group in self._groups}
+        self._emptied = {
+            group.name: Emptied(group.autoscale.empty_ns)
+            for group in self._groups
+            if group.autoscale is not None
+        }
+        self._n_launches = 0
+        self._n_without_node: Counter[str] = Counter()  # launches, by group
+        self._on_the_way: Counter[Kind] = Counter()  # nodes that will take pods that wait
         self._batch_from_ns: int | None = None
         self._decide_ns = -1
         self._polls: set[int] = set()
@@ -64,7 +72,8 @@ class Autoscaler:
         if when_ns != self._decide_ns:
             return
         self._decide_ns, self._batch_from_ns = -1, None
-        waiting = Counter(pod.group for pod in self._fleet.unplaced)
+        unplaced = self._fleet.scheduler.unplaced
+        waiting = Counter({name: unplaced.count(name) for name in unplaced.groups()})
         # Those of one group first: the others may go anywhere.
         for wanted in sorted(waiting, key=lambda name: name is None):
             waiting[wanted] -= self._on_their_way(wanted, waiting)
@@ -75,20 +84,14 @@ class Autoscaler:
 
     def _on_their_way(self, wanted: str | None, waiting: Counter[str | None]) -> int:
         """Return how many pods that want a group have room on nodes that are starting."""
-        fleet = self._fleet
         rooms: Counter[str] = Counter()
-        for launch in self._launches:
-            if launch.instead_of is None and (launch.node is None or not launch.node.joined):
-                rooms[launch.group.name] += self._room(launch.kind)
-        ours = {id(launch.node) for launch in self._launches}
-        for node in fleet.nodes:
-            if not node.joined and not node.gone and id(node) not in ours:
-                rooms[node.group.name] += self._room(node.kind)
+        for kind, n_nodes in self._on_the_way.items():
+            rooms[kind.group_name] += n_nodes * self._room(kind)
         if wanted is not None:
             return min(waiting[wanted], rooms[wanted])
         # The room that the pods of one group leave on its nodes.
-        taken = {name: fleet.n_unplaced(name) for name in rooms}
-        left = sum(max(room - taken[name], 0) for name, room in rooms.items())
+        unplaced = self._fleet.scheduler.unplaced
+        left = sum(max(room - unplaced.count(name), 0) for name, room in rooms.items())
         return min(waiting[None], left)
 
     def _boot(self, group: GroupSpec, n_pods: int) -> int:
@@ -104,38 +107,46 @@ class Autoscaler:
             n_pods -= room
         return max(n_pods, 0)
 
-    def _room(self, kind: GroupSpec) -> int:
+    def _room(self, kind: Kind) -> int:
         """Return the number of pods, without those of DaemonSets, that fit on a node of a kind."""
-        return max(kind.room - self._fleet.n_daemons(kind.name), 0)
+        return max(kind.room - self._fleet.scheduler.n_daemons(kind.group_name), 0)
 
     def _n_nodes(self, group: GroupSpec) -> int:
-        alive = sum(node.group is group and not node.gone for node in self._fleet.nodes)
-        return alive + sum(
-            launch.group is group and launch.node is None for launch in self._launches
-        )
+        return self._n_alive(group) + self._n_without_node[group.name]
 
-    def _launch(self, group: GroupSpec, kind: GroupSpec, node: FleetNode | None = None) -> None:
+    def _launch(self, group: GroupSpec, kind: Kind, node: FleetNode | None = None) -> None:
         assert group.autoscale is not None
         launch = Launch(kind, group, instead_of=node)
-        self._launches.append(launch)
+        self._n_launches += 1
+        self._n_without_node[group.name] += 1
+        self._on_the_way[kind] += node is None
         when_ns = self._engine.now_ns + group.autoscale.boot_ns
         self._engine.at(when_ns, RANK_WORKLOAD, -1, self._booted, launch)
 
     def _booted(self, launch: Launch) -> None:
         self._fleet.join((launch.group, launch.kind, launch))
 
+    def arrived(self, node: FleetNode) -> None:
+        """Note that an instance runs; its agent is not ready yet."""
+        if node.launch is None:
+            self._on_the_way[node.kind] += 1
+        else:
+            node.launch.node = node
+            self._n_without_node[node.group.name] -= 1
+
     def joined(self, node: FleetNode) -> None:
         """Note that a node is ready for pods, and waiting pods have been put on it."""
-        for launch in [launch for launch in self._launches if launch.node is node]:
-            self._launches.remove(launch)
+        launch = node.launch
+        self._on_the_way[node.kind] -= launch is None or launch.instead_of is None
+        if launch is not None:
+            self._n_launches -= 1
             old = launch.instead_of
             if old is not None and not old.gone:
                 self._fleet.drain(old)
-        if self._fleet.unplaced:
+        if self._fleet.scheduler.unplaced:
             self.pods_wait()  # there are more of them than this node has room for
-        for other in self._fleet.nodes:
-            if other.empty_ns >= 0 and other is not node:
-                self._scale_in((other, other.empty_ns))  # it may have been one of the last
+        while (other := self._find_empty(node)) is not None:
+            self._fleet.drain(other)  # it was one of the last until now
         self.changed(node)
 
     # --- shrinking --------------------------------------------------------------
@@ -148,6 +159,7 @@ class Autoscaler:
         now_ns = self._engine.now_ns
         if node.is_empty and node.empty_ns < 0:
             node.empty_ns = now_ns
+            self._emptied[node.group.name].note(node)
             when_ns = now_ns + scale.empty_ns
             self._engine.at(when_ns, RANK_WORKLOAD, -1, self._scale_in, (node, now_ns))
         if scale.consolidate_ns is not None:
@@ -159,21 +171,29 @@ class Autoscaler:
     def _scale_in(self, given: tuple[FleetNode, int]) -> None:
         """Remove a node that has been empty since the time given."""
         node, empty_ns = given
-        scale = node.group.autoscale
-        assert scale is not None
-        since_ns = self._engine.now_ns - empty_ns
-        if node.gone or node.empty_ns != empty_ns or since_ns < scale.empty_ns:
+        now_ns = self._engine.now_ns
+        self._emptied[node.group.name].let_pass(now_ns)
+        if node.gone or node.empty_ns != empty_ns:
             return
         if self._n_alive(node.group) > node.group.count:
             self._fleet.drain(node)
 
+    def _find_empty(self, but: FleetNode) -> FleetNode | None:
+        """Return the oldest node, but one, that may be given up as empty for long enough."""
+        found = (
+            self._emptied[group.name].first(self._engine.now_ns, but)
+            for group in self._groups
+            if self._n_alive(group) > group.count
+        )
+        return min(filter(None, found), key=lambda node: node.number, default=None)
+
     def _n_alive(self, group: GroupSpec) -> int:
-        return sum(node.group is group and not node.gone for node in self._fleet.nodes)
+        return len(self._fleet.groups[group.name].nodes)
 
     def _consolidate(self, when_ns: int) -> None:
         """Remove nodes whose pods fit elsewhere; those with the fewest pods first."""
         self._polls.discard(when_ns)
-        if self._fleet.unplaced or self._launches:
+        if self._fleet.scheduler.unplaced or self._n_launches:
             return  # nodes are starting: it is not known yet which pods fit
         for group in self._groups:
             scale = group.autoscale
@@ -181,11 +201,10 @@ class Autoscaler:
                 continue
             nodes = [
                 node
-                for node in self._fleet.nodes
-                if node.group is group
-                and node.takes_pods
+                for node in self._fleet.groups[group.name].nodes.values()
+                if node.takes_pods
                 and when_ns - node.changed_ns >= scale.consolidate_ns
-                and not any(pod.pinned and not pod.owner.is_daemon for pod in node.pods)
+                and not node.n_pinned
             ]
             left = max(ceil(BUDGET * self._n_alive(group)), 1)
             for node in sorted(nodes, key=lambda node: len(node.pods)):
@@ -203,20 +222,16 @@ class Autoscaler:
             return True
         for kind in self._pools[group.name]:
             if kind.cost < node.kind.cost and self._room(kind) >= unmet:
-                node.leaving = True
+                node.cordon()
                 self._launch(group, kind, node)
                 return True
         return False
 
     def _without_room_elsewhere(self, node: FleetNode) -> int:
         """Return how many pods of a node would find no room on the others."""
-        fleet = self._fleet
-        free = Counter[str]()
-        for other in fleet.nodes:
-            if other is not node and other.takes_pods:
-                name = other.group.name
-                free[name] += max(other.room - other.taken(fleet.n_daemons(name)), 0)
-        wanted = Counter(pod.group for pod in node.pods if not pod.owner.is_daemon)
+        scheduler, wanted = self._fleet.scheduler, node.wants()
+        free = Counter({name: scheduler.free_room(name) for name in self._fleet.groups})
+        free[node.group.name] -= node.free
         unmet = 0
         for name in [name for name in wanted if name is not None]:
             unmet += max(wanted[name] - free[name], 0)

@@ -9,7 +9,7 @@ One seed decides everything.
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,11 @@ from ipam_core.simulation import kubelet
 from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.autoscaler import Autoscaler
-from ipam_core.simulation.fleet.members import FleetNode, Launch, Pod, PodOwner
-from ipam_core.simulation.fleet.region import region_of
+from ipam_core.simulation.fleet.members import FleetNode, Kind, Launch, NodeGroup, Pod, PodOwner
+from ipam_core.simulation.fleet.region import region_of, zone_subnets
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
 from ipam_core.simulation.fleet.rollout import Rollouts
+from ipam_core.simulation.fleet.scheduler import Scheduler
 from ipam_core.simulation.fleet.workload_specs import DaemonSet
 from ipam_core.simulation.fleet.workloads import begin
 from ipam_core.simulation.processes import ApiClient
@@ -66,21 +67,26 @@ class Fleet:
         self.engine = engine = Engine()
         self.recorder = Recorder(measure_from_ns=spec.measure_from_ns, keep_calls=keep_calls)
         self.nodes: list[FleetNode] = []
+        """Every node that ever came, by number."""
+        self.groups = {group.name: NodeGroup() for group in spec.groups}
         self._skip_idle = skip_idle
         self._chance = random.Random(f"{seed}/kubelet")
         self._n_pods = 0
         self._n_alive = 0
         self._n_served = 0
-        self._n_in_group = {group.name: 0 for group in spec.groups}
         self._retrying: Counter[str] = Counter()  # nodes that found no address, by group
-        self.unplaced: deque[Pod] = deque()
-        self._daemon_sets = [
-            (each.at_ns, each.group) for each in spec.workloads if isinstance(each, DaemonSet)
-        ]
+        self._by_name: dict[str, FleetNode] = {}
+        self._changed: list[Agent] = []  # whose pools are to be counted anew
+        self.scheduler = Scheduler(
+            self.groups,
+            [(each.at_ns, each.group) for each in spec.workloads if isinstance(each, DaemonSet)],
+            lambda: engine.now_ns,
+        )
+        self.unplaced = self.scheduler.unplaced
         self._watchers: list[PodOwner] = []
         self._rollouts = Rollouts(spec.groups)
         self.region = region_of(spec, engine, seed)
-        self._zones = {subnet.subnet_id: subnet.zone for subnet in spec.subnets}
+        self._zone_subnets = zone_subnets(spec.subnets)
         self._client = ApiClient(engine, Latencies(spec.latencies), seed=seed)
         self._autoscaler = Autoscaler(self)
         for number, workload in enumerate(spec.workloads):
@@ -89,23 +95,18 @@ class Fleet:
         for rollout in spec.rollouts:
             engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), roll_out, rollout)
         for group in spec.groups:
+            kind = Kind.of(group)
             for n in range(group.count):
                 join_ns = group.join_ns * n // group.count
-                engine.at(join_ns, RANK_WORKLOAD, -1, self.join, (group, group, None))
+                engine.at(join_ns, RANK_WORKLOAD, -1, self.join, (group, kind, None))
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
         """Play to the end; `on_progress` gets the share done."""
         duration_ns = self.spec.duration_ns
         for n in range(N_SAMPLES + 1):
             self.engine.run(duration_ns * n // N_SAMPLES)
-            self.recorder.sample(
-                self.engine.now_ns,
-                self.nodes,
-                self.region.subnets,
-                self._n_in_group,
-                n_pods=self._n_alive,
-                n_waiting=self._n_alive - self._n_served,
-            )
+            if self.recorder.measures(self.engine.now_ns):
+                self._sample()
             on_progress(n / N_SAMPLES)
         return self.recorder.result(
             name=self.spec.name,
@@ -119,6 +120,21 @@ class Fleet:
             ],
             not_placed=len(self.unplaced),
             not_joined=self._n_not_joined(),
+        )
+
+    def _sample(self) -> None:
+        """Look at the fleet once: at the nodes whose pools may have changed since the last time."""
+        agents = self._changed[:]
+        self._changed.clear()
+        for agent in agents:
+            if self.nodes[agent.number].recount():
+                agent.note_change()
+        self.recorder.sample(
+            self.engine.now_ns,
+            self.groups,
+            self.region.subnets,
+            n_pods=self._n_alive,
+            n_waiting=self._n_alive - self._n_served,
         )
 
     def _n_not_joined(self) -> int:
@@ -148,9 +164,9 @@ class Fleet:
         self._n_alive += 1
         pod = Pod(self._n_pods, owner, lifetime_ns, group=group, pinned=node is not None)
         pod.asked_ns = self.engine.now_ns
-        node = node or self._place(group)
+        node = node or self.scheduler.find(group)
         if node is None:
-            self.unplaced.append(pod)
+            self.unplaced.add(pod)
             self.recorder.refused(NO_NODE, self.engine.now_ns)
             self._autoscaler.pods_wait()
         else:
@@ -165,8 +181,7 @@ class Fleet:
         self._take_away(pod)
         pod.owner.ended(pod)
         if node is not None and not node.gone:
-            if self.unplaced:
-                self._place_waiting()
+            self._place_waiting()
             self._autoscaler.changed(node)
 
     def _take_away(self, pod: Pod) -> None:
@@ -187,10 +202,9 @@ class Fleet:
 
     def node_named(self, name: str) -> FleetNode:
         """Return the node with a name such as web-3. Raises `InputError`."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise InputError(f"no node {name!r} at {self.engine.now_ns / NS:g} s")
+        if name not in self._by_name:
+            raise InputError(f"no node {name!r} at {self.engine.now_ns / NS:g} s")
+        return self._by_name[name]
 
     def watch_nodes(self, owner: PodOwner) -> None:
         """Inform a workload about every node that is ready for pods."""
@@ -214,6 +228,7 @@ class Fleet:
             self.engine.at(now_ns + self._backoff_ns(), RANK_POD, pod.number, self._ask, pod)
             return
         pod.served = True
+        node.serve()
         self._n_served += 1
         self.recorder.served(pod.asked_ns, now_ns)
         if pod.lifetime_ns is not None:
@@ -231,54 +246,22 @@ class Fleet:
     def _backoff_ns(self) -> int:
         return round(kubelet.backoff_s(self._chance) * NS)
 
-    # --- the scheduler --------------------------------------------------------------
-
-    def n_daemons(self, group: str) -> int:
-        """Return how many DaemonSets have a pod on every node of a group now."""
-        now_ns = self.engine.now_ns
-        return sum(
-            at_ns <= now_ns and wanted in (None, group) for at_ns, wanted in self._daemon_sets
-        )
-
-    def n_unplaced(self, group: str) -> int:
-        """Return how many pods wait for a node of this group alone."""
-        return sum(pod.group == group for pod in self.unplaced)
-
-    def _place(self, group: str | None) -> FleetNode | None:
-        """Return the node with the smallest share of its room taken, None where all are full.
-
-        Room for a DaemonSet's pod is reserved from the start, even before it exists.
-        """
-        daemons = {name: self.n_daemons(name) for name in self._n_in_group}
-        found, least = None, 1.0
-        for node in self.nodes:
-            if node.takes_pods and group in (None, node.group.name) and node.room:
-                taken = node.taken(daemons[node.group.name]) / node.room
-                if taken < least:
-                    found, least = node, taken
-        return found
-
     def _place_waiting(self) -> None:
-        """Put pods that found no node where there is room now, in their order."""
-        for _ in range(len(self.unplaced)):
-            pod = self.unplaced.popleft()
-            node = self._place(pod.group)
-            if node is None:
-                self.unplaced.append(pod)
-            else:
-                self._bind(pod, node)
+        """Put pods that found no node where there is room now."""
+        if self.unplaced:
+            self.scheduler.place_waiting(self._bind)
 
     # --- nodes ----------------------------------------------------------------------
 
-    def join(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
+    def join(self, given: tuple[GroupSpec, Kind, Launch | None]) -> None:
         """Add a node of a kind: an instance with its primary ENI, whose agent starts.
 
         Its subnet is the next in turn that has an address for the ENI. If none has, the launch
         is tried again later.
         """
         group, kind, launch = given
-        number = len(self.nodes)
-        n_in_group = self._n_in_group[group.name]
+        number, members = len(self.nodes), self.groups[group.name]
+        n_in_group = members.n_joined
         now_ns = self.engine.now_ns
         for turn in range(len(group.subnets)):
             subnet_id = group.subnets[(n_in_group + turn) % len(group.subnets)]
@@ -292,7 +275,6 @@ class Fleet:
             when_ns = now_ns + LAUNCH_AGAIN_NS
             self.engine.at(when_ns, RANK_WORKLOAD, -1, self._join_again, given)
             return
-        self._n_in_group[group.name] = n_in_group + 1
         limits = kind.limits
         instance = SimulatedInstance(
             self.region,
@@ -300,9 +282,7 @@ class Fleet:
             slots=limits.slots,
             instance_id=f"i-{number + 1:017x}",
             subnet_id=subnet_id,
-            zone_subnets=tuple(
-                other for other, zone in self._zones.items() if zone == self._zones[subnet_id]
-            ),
+            zone_subnets=self._zone_subnets[subnet_id],
             eni_config=EniConfig(subnet_id=group.pod_subnet or subnet_id),
             on_call=self.recorder.called,
             metadata_lag_s=self.spec.metadata_lag_s,
@@ -315,36 +295,45 @@ class Fleet:
             limits,
             self._rollouts.settings[group.name],
             policy=self.policy,
-            max_pods=kind.kubelet_max_pods,
+            max_pods=kind.max_pods,
             number=number,
             seed=self.seed * 1_000_003 + number,
             skip_idle=self._skip_idle,
             on_ready=self._is_ready,
+            changed=self._changed,
         )
-        node = FleetNode(f"{group.name}-{n_in_group}", group, kind, agent, now_ns)
+        node = FleetNode(
+            f"{group.name}-{n_in_group}",
+            group,
+            kind,
+            agent,
+            now_ns,
+            members=members,
+            changed=self.scheduler.changed,
+            launch=launch,
+        )
         self.nodes.append(node)
-        if launch is not None:
-            launch.node = node
+        self._by_name.setdefault(node.name, node)
+        self._autoscaler.arrived(node)
         agent.start()
 
-    def _join_again(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
+    def _join_again(self, given: tuple[GroupSpec, Kind, Launch | None]) -> None:
         self._retrying[given[0].name] -= 1
         self.join(given)
 
     def _is_ready(self, agent: Agent) -> None:
         node = self.nodes[agent.number]
         if not node.joined:
-            node.joined = True
+            node.join()
             for watcher in self._watchers:
                 watcher.joined(node)
-            if self.unplaced:
-                self._place_waiting()
+            self._place_waiting()
             self._autoscaler.joined(node)
         self._rollouts.is_down_no_more(node)
 
     def drain(self, node: FleetNode) -> None:
         """End a node; its pods go to others, or wait for one."""
-        node.gone = True
+        node.leave()
         for pod in sorted(node.pods, key=lambda pod: pod.number):
             if pod.owner.is_daemon or pod.pinned:
                 self.remove(pod)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections import deque
-
     from ipam_core.simulation.engine import Engine
-    from ipam_core.simulation.fleet.members import FleetNode, Launch, Pod, PodOwner
+    from ipam_core.simulation.fleet.members import FleetNode, Kind, Launch, NodeGroup, Pod, PodOwner
+    from ipam_core.simulation.fleet.scheduler import Scheduler
     from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
 
 
@@ -43,16 +42,10 @@ class Scalable(Protocol):
 
     spec: FleetSpec
     engine: Engine
-    nodes: list[FleetNode]
-    unplaced: deque[Pod]
+    groups: dict[str, NodeGroup]
+    scheduler: Scheduler
 
-    def n_daemons(self, group: str) -> int:
-        """Return how many DaemonSets have a pod on every node of a group now."""
-
-    def n_unplaced(self, group: str) -> int:
-        """Return how many pods wait for a node of this group alone."""
-
-    def join(self, given: tuple[GroupSpec, GroupSpec, Launch | None]) -> None:
+    def join(self, given: tuple[GroupSpec, Kind, Launch | None]) -> None:
         """Add a node to a group: of a kind, for a launch."""
 
     def drain(self, node: FleetNode) -> None:

@@ -11,6 +11,8 @@ from ipam_core.cloud.throttling import Throttle
 from ipam_core.tags import ROLE_TAG
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ipam_core.simulation.engine import Engine
     from ipam_core.simulation.fleet.spec import FleetSpec, SubnetSpec
 
@@ -36,6 +38,15 @@ def region_of(spec: FleetSpec, engine: Engine, seed: int) -> SimulatedRegion:
         for fault in spec.faults
     ]
     return region
+
+
+def zone_subnets(subnets: Sequence[SubnetSpec]) -> dict[str, tuple[str, ...]]:
+    """Return the subnets of each subnet's zone, by its id."""
+    by_zone: dict[str, list[str]] = {}
+    for subnet in subnets:
+        by_zone.setdefault(subnet.zone, []).append(subnet.subnet_id)
+    of_zone = {zone: tuple(subnet_ids) for zone, subnet_ids in by_zone.items()}
+    return {subnet.subnet_id: of_zone[subnet.zone] for subnet in subnets}
 
 
 def _subnet(spec: SubnetSpec, number: int, seed: int) -> AddressedSubnet:

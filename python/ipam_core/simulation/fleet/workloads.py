@@ -7,7 +7,7 @@ gone, `joined` when a node is ready for pods.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import OrderedDict
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -112,9 +112,15 @@ class _DaemonProcess(WorkloadProcess[DaemonSet]):
 
 
 class _RollingProcess(WorkloadProcess[RollingUpdate]):
-    """One Deployment. `_old` are pods of the last template, ready ones and others."""
+    """One Deployment. `_old` are pods of the last template, ready ones and others.
 
-    __slots__ = ("_new", "_old", "_ready", "_surge", "_unavailable")
+    Each pod has a number in its Deployment, in order of creation; one that replaces an
+    evicted pod has its number, and so its place. `_unready` may be old pods that are not
+    ready; all others are. Every event costs O(log n) for each pod that it moves.
+    """
+
+    __slots__ = ("_n_made", "_new", "_numbers", "_old", "_ready", "_surge", "_unavailable",
+                 "_unready")  # fmt: skip
 
     def __init__(self, spec: RollingUpdate, fleet: Environment, number: int) -> None:
         super().__init__(spec, fleet, number)
@@ -122,8 +128,11 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
         self._unavailable = floor(spec.max_unavailable.of(spec.pods))
         if self._surge == self._unavailable == 0:
             self._unavailable = 1  # the API server's fencepost rule
-        self._old: deque[Pod] = deque()
-        self._new: list[Pod] = []
+        self._n_made = 0
+        self._numbers: dict[Pod, int] = {}
+        self._old: OrderedDict[int, Pod] = OrderedDict()
+        self._new: dict[int, Pod] = {}
+        self._unready: set[int] = set()
         self._ready: set[Pod] = set()
 
     def begin(self) -> None:
@@ -132,12 +141,19 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
             self.at(self.spec.at_ns + n * self.spec.every_ns, self._update)
 
     def _create(self, _: object) -> None:
-        for _n in range(self.spec.pods):
-            self._new.append(self.fleet.create(self, group=self.spec.group))
+        self._make(self.spec.pods)
+
+    def _make(self, n_pods: int) -> None:
+        for _ in range(n_pods):
+            pod = self.fleet.create(self, group=self.spec.group)
+            self._numbers[pod] = self._n_made
+            self._new[self._n_made] = pod
+            self._n_made += 1
 
     def _update(self, _: object) -> None:
-        self._old.extend(self._new)
-        self._new = []
+        self._unready.update(number for number, pod in self._new.items() if pod not in self._ready)
+        self._old.update(self._new)
+        self._new = {}
         self._roll()
 
     def served(self, pod: Pod) -> None:
@@ -154,31 +170,38 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
             return
         pods = self.spec.pods
         # Pods that are not ready do not count as available: they are removed first.
-        for pod in [pod for pod in self._old if pod not in self._ready]:
-            self._old.remove(pod)
-            self.fleet.remove(pod)
+        unready, self._unready = sorted(self._unready), set()
+        for number in unready:
+            if self._old[number] not in self._ready:
+                self.fleet.remove(self._old.pop(number))
         while self._old and len(self._ready) > pods - self._unavailable:
-            self.fleet.remove(self._old.popleft())
-        n_more = min(pods - len(self._new), pods + self._surge - len(self._new) - len(self._old))
-        for _ in range(n_more):
-            self._new.append(self.fleet.create(self, group=self.spec.group))
+            self.fleet.remove(self._old.popitem(last=False)[1])
+        self._make(min(pods - len(self._new), pods + self._surge - len(self._new) - len(self._old)))
 
     def ended(self, pod: Pod) -> None:
         self._ready.discard(pod)
+        self._numbers.pop(pod, None)
 
     def replaced(self, pod: Pod, by: Pod) -> None:
         self._ready.discard(pod)
-        for pods in (self._old, self._new):
-            if pod in pods:
-                pods[pods.index(pod)] = by
+        number = self._numbers.pop(pod, None)
+        if number is None:
+            return
+        self._numbers[by] = number
+        if number in self._old:
+            self._old[number] = by
+            self._unready.add(number)
+        else:
+            self._new[number] = by
 
 
 class _TraceProcess(WorkloadProcess[Trace]):
-    __slots__ = ("_pods",)
+    __slots__ = ("_names", "_pods")
 
     def __init__(self, spec: Trace, fleet: Environment, number: int) -> None:
         super().__init__(spec, fleet, number)
         self._pods: dict[str, Pod] = {}
+        self._names: dict[Pod, str] = {}
 
     def begin(self) -> None:
         for event in self.spec.events:
@@ -187,15 +210,18 @@ class _TraceProcess(WorkloadProcess[Trace]):
     def _play(self, event: PodEvent) -> None:
         if event.add:
             node = self.fleet.node_named(event.node) if event.node else None
-            self._pods[event.pod] = self.fleet.create(self, node=node)
+            pod = self._pods[event.pod] = self.fleet.create(self, node=node)
+            self._names[pod] = event.pod
         else:
-            self.fleet.remove(self._pods.pop(event.pod))
+            pod = self._pods.pop(event.pod)
+            del self._names[pod]
+            self.fleet.remove(pod)
 
     def replaced(self, pod: Pod, by: Pod) -> None:
-        for name, each in self._pods.items():
-            if each is pod:
-                self._pods[name] = by
-                return
+        name = self._names.pop(pod, None)
+        if name is not None:
+            self._pods[name] = by
+            self._names[by] = name
 
 
 _PROCESSES: dict[type, type[WorkloadProcess[Any]]] = {
