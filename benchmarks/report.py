@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tracemalloc
 from pathlib import Path
@@ -18,6 +19,22 @@ def rows(path: Path) -> dict[str, dict[str, float]]:
         median_ns = bench["stats"]["median"] * 1e9 / facts["per_call"]
         found.setdefault(bench["group"], {})[facts["subject"]] = median_ns
     return found
+
+
+def growth(path: Path) -> dict[str, dict[int, float]]:
+    """Return the seconds of each kind of work, by how many times as much of it there was."""
+    found: dict[str, dict[int, float]] = {}
+    for bench in json.loads(path.read_text())["benchmarks"]:
+        facts = bench["extra_info"]
+        if "growth" in facts:
+            found.setdefault(facts["growth"], {})[facts["scale"]] = bench["stats"]["min"]
+    return found
+
+
+def exponent(seconds: dict[int, float]) -> float:
+    """Return by which power of the work the last step's time grows."""
+    less, more = sorted(seconds)[-2:]
+    return math.log(seconds[more] / seconds[less]) / math.log(more / less)
 
 
 def written(path: Path) -> list[tuple[str, float]]:
@@ -81,6 +98,13 @@ def main() -> None:
     few, many = (table.get(f"pair, {n} pods", {}).get("ipam_core") for n in (29, 11000))
     if few and many:
         print(f"{'11,000 pods against 29':34}{many / few:19.2f}")
+    grown = growth(Path(sys.argv[1]))
+    if grown:
+        print(f"{'growth: seconds at':34}{'1x':>9}{'10x':>10}{'100x':>10}{'exponent':>10}")
+    for what, seconds in grown.items():
+        times = "".join(f"{seconds[scale]:10.3f}" for scale in sorted(seconds))
+        power = f"{exponent(seconds):10.2f}" if len(seconds) > 1 else ""
+        print(f"  {what:31}{times:<30}{power}")
     for what, size in written(Path(sys.argv[1])):
         print(f"bytes written, {what:50}{size:11.0f}")
     if "--memory" in sys.argv:
