@@ -26,7 +26,7 @@ ALWAYS = {
     "GroupIdentifier": "GroupId GroupName",
     "Instance": (
         "AmiLaunchIndex Architecture ImageId InstanceId InstanceType LaunchTime Monitoring "
-        "NetworkInterfaces Placement SecurityGroups SourceDestCheck State RootDeviceType "
+        "NetworkInterfaces Placement SecurityGroups State RootDeviceType "
         "VirtualizationType Hypervisor"
     ),
     "InstanceNetworkInterface": (
@@ -235,7 +235,7 @@ class Watch:
 
     def check(self):
         """Fail where any answer was not as the model has it."""
-        assert self.problems == []
+        assert not self.problems, sorted(set(self.problems))
 
 
 def error_problems(operation, response):
