@@ -65,14 +65,15 @@ class Caller:
 
     def identity(self) -> dict[str, Any]:
         """Return `userIdentity` of a CloudTrail record."""
+        instance_id = self.instance_id
         found = {
-            "type": "AssumedRole" if self.instance_id else "IAMUser",
+            "type": "AssumedRole" if instance_id else "IAMUser",
             "principalId": self.user_id,
             "arn": self.arn,
             "accountId": ACCOUNT,
-            "accessKeyId": self.access_key,
+            "accessKeyId": access_key_of(instance_id) if instance_id else self.access_key,
         }
-        if not self.instance_id:
+        if not instance_id:
             return {**found, "userName": USER}
         issuer = {
             "type": "Role",
