@@ -236,7 +236,7 @@ def test_every_pod_is_tried_where_targets_are_small(tmp_path):
     manifest = manifest.replace('value: "25"', 'value: "8"').replace("WARM_ENI", "WARM_IP")
     (tmp_path / "aws-node.yaml").write_text(manifest)
     facts = gather_facts(read_case([tmp_path]), instance_type="m8g.4xlarge")
-    prognosis = simulate_fix(facts, Change(fault=({"op": "cordon"},), mend=({"op": "uncordon"},)))
+    prognosis = simulate_fix(facts, Change(fault=({"op": "cordon"},), repair=({"op": "uncordon"},)))
     assert prognosis.serves == 232
 
 

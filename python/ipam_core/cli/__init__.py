@@ -1,7 +1,7 @@
 """The command line: the only layer that prints. `main` is the entry point.
 
-_app.py        all commands, each a module of its name; exit statuses
-_options.py    options that commands share; _given.py: those of settings and types
+_app.py        all commands, each in the module of its name; exit statuses
+_options.py    options that commands share; _given.py: options of settings and types
 _out.py        how everything is printed; _tables.py: tables
 _timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
 _explain_text.py, _explain_compare.py, _explain_machine.py   what explain shows
@@ -18,26 +18,26 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and leave the process with its exit status."""
+    """Run the command line and end the process with its exit status."""
     try:
         if sys.argv[1:] == ["--version"] and _tell_version():
             raise SystemExit(0)
         from ipam_core.cli._app import run
 
         status = run()
-    except KeyboardInterrupt:  # while it was being loaded, or for the second time
+    except KeyboardInterrupt:  # during loading, or the second one
         status = 130
     raise SystemExit(status)
 
 
 def _tell_version() -> bool:
-    """Print the version without loading any command; False where the output takes nothing."""
+    """Print the version without loading any command; False if the output cannot be written."""
     from ipam_core.cli._out import finish_output, prepare_streams, print_version
 
     try:
         prepare_streams()
         print_version()
         finish_output()
-    except OSError:  # `run` meets it again, and tells it
+    except OSError:  # `run` gets it again, and reports it
         return False
     return True

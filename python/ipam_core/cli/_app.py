@@ -1,4 +1,4 @@
-"""The commands by name, and how every failure is told: one line, exit status 2."""
+"""The commands by name, and the report of every failure: one line, exit status 2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 NOT_READ = 141
-"""As a shell reports a program that such a signal ended."""
+"""The status that a shell reports for a program ended by this signal."""
 
 app = typer.Typer(
     name="ipam-core",
@@ -80,7 +80,7 @@ def _register() -> None:
 
 
 def _unwrap_help(group: typer.Typer) -> None:
-    """Let each paragraph of a docstring be one line, which the help then wraps, once."""
+    """Make each paragraph of a docstring one line, which the help then wraps."""
     import inspect
 
     for command in group.registered_commands:
@@ -97,14 +97,14 @@ _register()
 
 @cache
 def _command() -> Callable[..., object]:
-    """Return what runs a command: making it takes ten times as long as a short one runs."""
+    """Return the function that runs a command; making it takes ten times as long as a short run."""
     return get_command(app)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 fine, 1 a problem found, 2 bad input.
 
-    `INTERRUPTED` and `NOT_READ` where the user or the reader of the output ends it.
+    `INTERRUPTED` and `NOT_READ` if the user or the reader of the output ends it.
     """
     prepare_streams()
     try:
@@ -115,7 +115,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:
-        # The reader, such as `head`, has what it wants. Typer and Rich make a status 1 of it.
+        # The reader, such as `head`, has read enough. Typer and Rich would exit with 1.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
         abandon_output()
@@ -128,8 +128,8 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _usage(error: typer.TyperException, arguments: list[str]) -> int:
-    """Tell a wrong call in one line, with the value that was met."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown; typer names it not
+    """Report a wrong call in one line, with the wrong value."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown; typer does not name it
         return 2
     message = getattr(error, "format_message", error.__str__)().rstrip(".")
     options = getattr(getattr(error, "param", None), "opts", ())
@@ -143,7 +143,7 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
 
 
 def _command_path(arguments: list[str]) -> str:
-    """Return the command that the arguments begin with, as one types it."""
+    """Return the command at the start of the arguments, as it is typed."""
     words, group = ["ipam-core"], typer.main.get_command(app)
     for word in arguments:
         found = getattr(group, "commands", {}).get(word)

@@ -1,4 +1,4 @@
-"""`explain --compare`: what a change of settings changes, a row for each thing on each type."""
+"""`explain --compare`: the effects of a change of settings, a row for each on each type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pair = tuple["Explanation", "Explanation"]
 
 
 def changes(pair: Pair) -> Iterator[tuple[str, str, str]]:
-    """Yield what differs between two explanations of a type: what, as it is, as it would be."""
+    """Yield the differences of two explanations of a type: what, as it is, as it would be."""
     for what, value in _MEASURES.items():
         old, new = value(pair[0]), value(pair[1])
         if old != new:

@@ -1,4 +1,4 @@
-"""What `explain` says to machines: JSON, JUnit for test reports, SARIF for code scanning."""
+"""The output of `explain` for machines: JSON, JUnit (test reports), SARIF (code scanning)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def plain(explained: Explanation) -> dict[str, Any]:
 def plain_together(
     found: Together | None, explained: Sequence[Explanation]
 ) -> dict[str, Any] | None:
-    """Return the one change for all kinds of finding as plain values, None where there is none."""
+    """Return the one change for all kinds of finding as plain values, None if there is none."""
     from ipam_core.diagnosis.explain.together import prices
 
     if found is None:
@@ -92,7 +92,7 @@ def _plain_finding(finding: Finding) -> dict[str, Any]:
 def junit(
     explained: Sequence[Explanation], kinds: Iterable[Kind], fails: Callable[[str], bool]
 ) -> Element:
-    """Return a JUnit report: a case for each type and kind of finding, failed where it `fails`."""
+    """Return a JUnit report: a case for each type and kind of finding, failed if it `fails`."""
     from xml.etree import ElementTree
 
     suites = ElementTree.Element("testsuites", name="ipam-core explain")
@@ -122,7 +122,7 @@ def junit(
 
 
 def sarif(explained: Sequence[Explanation], kinds: Iterable[Kind], origin: str) -> dict[str, Any]:
-    """Return a SARIF 2.1.0 log; results lie in `origin`, the file of the settings."""
+    """Return a SARIF 2.1.0 log; results are in `origin`, the file of the settings."""
     from importlib.metadata import version
 
     place: dict[str, Any] = (

@@ -1,4 +1,4 @@
-"""What `explain` says to people: verdicts, tables, findings, and one command for all types."""
+"""The output of `explain` for people: verdicts, tables, findings, one command for all types."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def print_together(
 
 
 def print_kinds(kinds: Iterable[Kind]) -> None:
-    """Print what each kind of finding is."""
+    """Print a description of each kind of finding."""
     for kind in kinds:
         _print_label(kind)
         print_text(kind.rule, indent="  ")
@@ -79,7 +79,7 @@ def print_kinds(kinds: Iterable[Kind]) -> None:
 def by_kind(
     explained: Iterable[Explanation],
 ) -> dict[Kind, list[tuple[Finding, list[str]]]]:
-    """Return the findings by kind, the worst first, each with the types on which it is so."""
+    """Return the findings by kind, the worst first, each with the types that have it."""
     from ipam_core.diagnosis.explain.explanation import CHECKS
 
     found: dict[Kind, list[tuple[Finding, list[str]]]] = {check.kind: [] for check in CHECKS}
@@ -139,7 +139,7 @@ def _tell_advice(
 
 
 def _tell_change(fix: Fix, explained: Sequence[Explanation], place: str, n_nodes: int) -> None:
-    """Print what to change, in the form of the place where it is set, and its price."""
+    """Print what to change, in the form of the file where it is set, and its price."""
     env = fix.change.env if fix.change else None
     if place and env:
         print_text(json.dumps({"env": env}), indent="    ", style="green")

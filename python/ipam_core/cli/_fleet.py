@@ -1,4 +1,4 @@
-"""What a fleet simulation found, as a table of 80 columns with a column for each policy."""
+"""The result of a fleet simulation, as a table of 80 columns with one for each policy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CAUSES = {
     "the targets ask for no more": "the targets need no more addresses",
     "the next look is awaited": "waiting for the next pool check (5 s)",
 }
-"""How the table words a cause whose key in JSON is older."""
+"""The words of the table for causes; their keys in JSON are older and never change."""
 
 
 def heading(spec: FleetSpec, seed: int) -> str:
@@ -47,9 +47,9 @@ def heading(spec: FleetSpec, seed: int) -> str:
 
 
 def max_pods_lines(spec: FleetSpec) -> list[str]:
-    """Return, for each type of each group, the kubelet's maxPods that was taken, and by which rule.
+    """Return the kubelet's maxPods used for each type of each group, and its rule.
 
-    Groups that have the same are told once.
+    Groups with the same values are printed once.
     """
     found = {
         (kind.limits.instance_type, kind.kubelet_max_pods, kind.max_pods_rule): None
@@ -141,5 +141,5 @@ def _calls(n_calls: int, n_throttled: int) -> str:
 
 
 def _all_keys(mappings: Iterable[Mapping[K, int]]) -> list[K]:
-    """Return the keys of all, in the order met."""
+    """Return the keys of all, in order of appearance."""
     return list(dict.fromkeys(key for mapping in mappings for key in mapping))

@@ -1,4 +1,4 @@
-"""How `ipam-core subnet forecast` writes for people: one table over time, and what was lost."""
+"""The text of `ipam-core subnet forecast`: one table over time, and what was refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands are given of settings and instance types: options and how they are read."""
+"""Settings and instance types of commands: the options and how they are read."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ TypesFileOption = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenSettings:
-    """The agent's variables as given, and what to say of where they are from.
+    """The agent's variables as given, and texts about their sources.
 
     `place` is where a fix is made, "" for the DaemonSet; `origin` is the file's name.
     """
@@ -101,14 +101,14 @@ def read_given(
     daemonset: str = "",
     strict: bool = False,
 ) -> GivenSettings:
-    """Return the variables of the one file, if any, with those of `-e` over them.
+    """Return the variables of the one file, if any, replaced by those of `-e`.
 
     Without a file, prefix mode comes with WARM_PREFIX_TARGET=1: every published manifest
     sets it, and `kubectl set env` leaves it.
 
     Raises:
-        InputError: several files, one that holds no setting, or with `strict` a variable
-            that is most likely not what was meant.
+        InputError: several files, one that holds no setting, or with `strict` a variable that
+        is probably not what was meant.
     """
     from ipam_core.settings import Settings
 
@@ -185,7 +185,7 @@ def _without_file(over: dict[str, str]) -> GivenSettings:
 
 
 def _place(form: str) -> str:
-    """Return where a fix is made, if not in the DaemonSet itself."""
+    """Return the place of a fix, if it is not the DaemonSet itself."""
     if form.startswith(("Helm", "HelmRelease", "Application")):
         return " in the Helm values"
     if "add-on" in form or form.startswith("Terraform"):
@@ -226,14 +226,13 @@ def chosen_types(
 ) -> list[InstanceLimits]:
     """Return the limits of the types asked for, in that order, each once.
 
-    A pattern with * or ? stands for the types that it fits. Types of `file`, what
-    describe-instance-types prints, win over the table; with neither a name nor `limits`
-    all of its types are meant. Names that are not known are told with `tell`, where it is
-    given, and passed over.
+    A pattern with * or ? means all types that it matches. Types of `file`, the output of
+    describe-instance-types, replace those of the table; without a name and `limits` all its
+    types are returned. Unknown names are reported by `tell`, if it is given, and skipped.
 
     Raises:
-        InputError: nothing is called so or fits, or the file or the limits are not right;
-            of several unknown names each is named.
+        InputError: no type matches, or the file or the limits are not valid; all unknown names
+        are listed.
     """
     from fnmatch import filter as matching
 
@@ -272,10 +271,10 @@ def chosen_types(
 def one_type(
     name: str | None, *, limits: str | None = None, file: Path | None = None
 ) -> InstanceLimits | None:
-    """Return the limits of the one type that is given, None where none is.
+    """Return the limits of the one type that is given, None if none is.
 
     Raises:
-        InputError: as `chosen_types`, and where several are given.
+        InputError: as `chosen_types`, and if several are given.
     """
     return needed_type(name or "", limits=limits, file=file) if name or limits else None
 
@@ -283,10 +282,10 @@ def one_type(
 def needed_type(
     name: str, *, limits: str | None = None, file: Path | None = None
 ) -> InstanceLimits:
-    """Return the limits of the one type that is given, "" where only `limits` are.
+    """Return the limits of the one type that is given, "" if only `limits` are.
 
     Raises:
-        InputError: as `chosen_types`, and where none or several are given.
+        InputError: as `chosen_types`, and if none or several are given.
     """
     found = chosen_types([name] if name else [], limits=limits, file=file)
     if len(found) != 1:
@@ -300,12 +299,12 @@ _MOST_NAMED = 3
 
 
 def types_given(limits: str | None, file: Path | None) -> dict[str, InstanceLimits]:
-    """Return limits that are given beside a file of nodes, by type.
+    """Return limits that are given in addition to a file of nodes, by type.
 
     Those of `limits` without a name are for every node.
 
     Raises:
-        InputError: the file or the limits are not right.
+        InputError: the file or the limits are not valid.
     """
     from ipam_core.instance_descriptions import read_descriptions
     from ipam_core.instances import BY_HAND, parse_limits

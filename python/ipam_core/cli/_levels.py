@@ -1,4 +1,4 @@
-"""The levels of played nodes as few rows as tell them, of 80 columns, and as JSON."""
+"""The levels of played nodes in as few rows as possible, of 80 columns, and as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.explain.play import Level, Play
 
 MOST_ROWS = 12
-"""With more rows for one way, there is one for each number of ENIs."""
+"""With more rows than this for one way, there is one row for each number of ENIs."""
 _SHOWN = (
     "AssignPrivateIpAddresses",
     "UnassignPrivateIpAddresses",
@@ -28,7 +28,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Levels told in one row; after every `period` pods the same calls come again."""
+    """Levels in one row; after every `period` pods the same calls repeat."""
 
     levels: tuple[Level, ...]
     period: int | None = None
@@ -55,7 +55,7 @@ def unchanging(levels: Sequence[Level]) -> list[Row]:
 
 
 def fold(levels: Sequence[Level]) -> list[Row]:
-    """Return rows in which what repeats is told once; where they are many, one for each ENI."""
+    """Return rows in which repeated rows are one; if there are many, one for each ENI."""
     rows = []
     for _, group in groupby(unchanging(levels), key=_pattern):
         alike = list(group)
@@ -67,7 +67,7 @@ def fold(levels: Sequence[Level]) -> list[Row]:
 
 
 def _pattern(row: Row) -> Any:
-    """Return what rows that repeat have in common."""
+    """Return what repeated rows have in common."""
     return (
         row.levels[0].enis,
         row.levels[0].settled,
@@ -77,7 +77,7 @@ def _pattern(row: Row) -> Any:
 
 
 def levels_table(play: Play) -> Table:
-    """Return the table of a play, up and back, as AWS's documents print it by hand."""
+    """Return the table of a play, up and back, in the form of AWS's documents."""
     from ipam_core.cli._tables import Table
 
     slots = "prefixes" if play.prefix_mode else "addresses"
@@ -136,7 +136,7 @@ def nodes_table(explained: Sequence[Explanation]) -> Table:
 
 
 def changing_calls(levels: Sequence[Level]) -> int:
-    """Return how many calls that worked change what the node holds."""
+    """Return how many successful calls change what the node holds."""
     return sum(level.calls[api] for level in levels for api in _SHOWN)
 
 

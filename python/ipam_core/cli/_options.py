@@ -22,13 +22,13 @@ PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni 
 def given_text(path: Path) -> str:
     """Return the text of a file, or of the standard input where the path is `-`.
 
-    Raises `OSError` and, where it is no text or too long, `InputError`.
+    Raises `OSError` and, if it is not text or too long, `InputError`.
     """
     from ipam_core.documents import read_text, text_of
 
     if str(path) != "-":
         return read_text(path)
-    # What stands in for the standard input, as in a notebook, may have no bytes.
+    # A replacement of the standard input, as in a notebook, may have no bytes.
     return text_of(sys.stdin.buffer) if hasattr(sys.stdin, "buffer") else sys.stdin.read()
 
 

@@ -1,8 +1,8 @@
 """How commands write: JSON for machines, text of at most 80 columns for people.
 
 All that a command prints passes through here, and no other module touches Rich, `print`
-or the standard streams (a test keeps it so). Text may come from a file that others
-wrote: nothing in it is markup, and what would move a cursor is written as an escape.
+or the standard streams (a test keeps it so). Text may come from a file from outside: nothing
+in it is markup, and characters that would move a cursor are written as escapes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LONGEST_TEXT = 4000
 """Letters of a paragraph: 50 lines."""
 _bars: list[Progress] = []
 """The bars that are shown."""
-_FILLER = "\0"  # no text that is shown has one
+_FILLER = "\0"  # shown text never has one
 
 
 @cache
@@ -59,7 +59,7 @@ def _console() -> Console:
 
 
 def _print(*what: Any, **how: Any) -> None:
-    """Print on the console; a bar that is on the same terminal goes away meanwhile."""
+    """Print on the console; a bar on the same terminal is hidden meanwhile."""
     bar = _bars[-1] if _bars and sys.stdout.isatty() else None
     if bar is not None:
         bar.stop()
@@ -69,7 +69,7 @@ def _print(*what: Any, **how: Any) -> None:
 
 
 def _error_console() -> Console | None:
-    """Return the console of the error stream, None where nobody looks at it."""
+    """Return the console of the error stream, None if it is not a terminal."""
     if not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")):
         return None
     from rich.console import Console
@@ -80,7 +80,7 @@ def _error_console() -> Console | None:
 def print_text(
     *parts: Part, indent: str = "", style: str = "", before: bool = False, whole: bool = False
 ) -> None:
-    """Print a paragraph within 80 columns, an empty line `before`; a command stays `whole`.
+    """Print a paragraph within 80 columns, an empty line `before`; `whole` keeps a command intact.
 
     What follows the first line is indented by two more; a command's lines end in
     backslashes. A newline in the text does not end a line: it is shown as an escape.
@@ -116,7 +116,7 @@ def print_text(
 
 
 def _a_letter_a_column(text: str) -> str:
-    """Return text in which a letter of two columns is two: itself and a filler."""
+    """Return text in which a letter of two columns is followed by a filler."""
     from rich.cells import cell_len
 
     if text.isascii():
@@ -135,7 +135,7 @@ def print_table(table: Table) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Write `value` as indented JSON and a newline; what is not ASCII is written as escapes."""
+    """Write `value` as indented JSON and a newline; non-ASCII characters as escapes."""
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
@@ -160,7 +160,7 @@ def print_version() -> None:
 def print_xml(root: Element) -> None:
     """Write an element as indented XML of ASCII letters, and a newline.
 
-    What XML cannot hold, such as a terminal's escapes, is made visible, wherever it is.
+    Characters that XML cannot hold, such as a terminal's escapes, are made visible.
     """
     from xml.etree import ElementTree
 
@@ -183,7 +183,7 @@ def print_error(message: str) -> None:
 
 
 def styled(*parts: Part | Text, style: str = "", most: int = LONGEST_TEXT) -> Text:
-    """Return text as Rich has it: of each part all that is hidden made visible."""
+    """Return text in Rich's form, with hidden characters made visible."""
     from rich.text import Text
 
     text = Text(style=style)
@@ -197,14 +197,14 @@ def styled(*parts: Part | Text, style: str = "", most: int = LONGEST_TEXT) -> Te
 
 
 def prepare_streams() -> None:
-    """Let a stream that cannot hold a letter write its escape instead."""
+    """Make a stream write an escape for a letter that it cannot hold."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def finish_output() -> None:
-    """Write what waits to be written. Raises `OSError`, and leaves nothing to be written."""
+    """Flush the output. Raises `OSError`, and then drops what was not written."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -213,13 +213,13 @@ def finish_output() -> None:
 
 
 def abandon_output() -> None:
-    """Give up the output: nobody reads it, or there is no room for it."""
+    """Close the output: it has no reader, or there is no space for it."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
-# --- what takes its time ------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------------
 
 
 def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
@@ -232,9 +232,9 @@ def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
 
 @contextmanager
 def progress_of(what: str, n_bytes: int | None = None) -> Iterator[Callable[[float], None]]:
-    """Give a function to be told the share done, shown as a bar if somebody looks.
+    """Give a function that takes the share done, shown as a bar on a terminal.
 
-    Of `n_bytes` the function is told how many more were read.
+    With `n_bytes` the function takes the number of bytes read since the last call.
     """
     console = _error_console()
     if console is None:
@@ -265,7 +265,7 @@ def progress_of(what: str, n_bytes: int | None = None) -> Iterator[Callable[[flo
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show on the error stream, if that is a terminal, that something takes its time."""
+    """Show on the error stream, if it is a terminal, that work is in progress."""
     console = _error_console()
     if console is None:
         yield

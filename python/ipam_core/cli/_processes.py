@@ -1,4 +1,4 @@
-"""Work on several processes, or on a Dask cluster, that an interrupt ends at once."""
+"""Work on several processes, or on a Dask cluster; an interrupt ends it at once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CLOSED_WITHIN_S = 2
-"""So long a cluster has to answer that its client leaves."""
+"""How long the client waits for a cluster's answer when it disconnects."""
 
 
 class _Processes(ProcessPoolExecutor):
     """Processes that leave an interrupt, which a terminal sends to all, to their parent.
 
-    One that starts has the handler of its parent at first: so an interrupt waits while one may.
+    A new process first has the handler of its parent: so interrupts wait while one starts.
     """
 
     def __init__(self, n_jobs: int) -> None:
@@ -42,9 +42,9 @@ def _ignore_interrupts() -> None:
 
 @contextmanager
 def processes(n_jobs: int) -> Iterator[Executor]:
-    """Give an executor of so many processes; on any error they are killed at work.
+    """Give an executor of so many processes; on any error they are killed.
 
-    Raises `IpamError` where one of them is killed by others.
+    Raises `IpamError` if one of them is killed from outside.
     """
     executor = _Processes(n_jobs)
     try:
@@ -63,11 +63,11 @@ def processes(n_jobs: int) -> Iterator[Executor]:
 def cluster(
     scheduler: str, *, ca: Path | None = None, cert: Path | None = None, key: Path | None = None
 ) -> Iterator[Executor]:
-    """Give an executor on the Dask cluster of a scheduler; on any error its work is given up.
+    """Give an executor on the Dask cluster of a scheduler; on any error its work is cancelled.
 
-    With `tls://` nothing goes unencrypted, and who the others are is proven by the files:
-    of a certificate authority, this client's certificate and its key. Where one is left
-    out, Dask's own configuration says which.
+    With `tls://` everything is encrypted, and both sides are authenticated by the files: a
+    certificate authority, this client's certificate and its key. Dask's own configuration
+    gives those that are left out.
 
     Raises:
         MissingExtraError: the extra `dist` is not installed.
@@ -91,7 +91,7 @@ def cluster(
     try:
         yield executor
     except BaseException:
-        executor.shutdown(wait=False)  # cancels what is not done
+        executor.shutdown(wait=False)  # cancels unfinished work
         raise
     finally:
         client.close(timeout=_CLOSED_WITHIN_S)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Tables of 80 columns: each cell shows what it holds, and nothing in it is markup."""
+"""Tables of 80 columns: each cell shows its text as it is, never as markup."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Table:
     def text_column(
         self, heading: str = "", *, no_wrap: bool = False, takes_rest: bool = False
     ) -> None:
-        """Add a column of text; of what is too long for a line more lines are made."""
+        """Add a column of text; a text that is too long is continued on more lines."""
         ratio = 1 if takes_rest else None
         self.rich.add_column(heading, overflow="fold", no_wrap=no_wrap, ratio=ratio)
 
     def number_columns(self, *headings: str, least: int | None = None) -> None:
-        """Add columns of numbers, each at least so many letters wide."""
+        """Add columns of numbers, each at least this number of letters wide."""
         for heading in headings:
             self.rich.add_column(heading, justify="right", no_wrap=True, min_width=least)
 

@@ -25,15 +25,15 @@ SHORT_NAMES = {
     "DetachNetworkInterface": "Detach",
     "DeleteNetworkInterface": "Delete",
 }
-"""How the table calls the EC2 calls, which do not fit it in full."""
+"""The table's names of EC2 calls: the full names do not fit."""
 _ENDLESS = 1 << 32
-"""So many addresses are IPv6's, and no number to read or draw pods beside."""
+"""From this number on the addresses are IPv6's: the number is not printed or drawn."""
 _ROWS = ("pods", *SHORT_NAMES.values())
-"""The rows of marks under a picture, those that it has."""
+"""The possible rows of marks under a picture."""
 
 
 def timeline_table(moments: Sequence[Moment]) -> Table:
-    """Return the table of a timeline: a row a moment, calls below the row they belong to."""
+    """Return the table of a timeline: a row for each moment, its calls below it."""
     from ipam_core.cli._tables import Table
 
     table = Table(ruled=True, full_width=True)
@@ -67,7 +67,7 @@ def timeline_json(moments: Sequence[Moment]) -> list[dict[str, Any]]:
 
 
 def heading(scenario: Scenario) -> str:
-    """Return what a scenario's node is: its type and settings."""
+    """Return the type and settings of a scenario's node."""
     settings = " ".join(f"{name}={value}" for name, value in shown_variables(scenario.env).items())
     return f"{scenario.instance_type}, {settings or 'default settings'}"
 
@@ -96,7 +96,7 @@ def plot_result(result: Result, path: Path) -> None:
 
 
 def _marks(moments: Sequence[Moment]) -> Iterator[Mark]:
-    """Mark the pods that are refused, for as long as any is, and every EC2 call."""
+    """Mark the refused pods, as long as there are any, and every EC2 call."""
     from ipam_core.plots.timeline import Mark
 
     waiting, since_s = 0, None

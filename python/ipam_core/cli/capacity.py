@@ -1,4 +1,4 @@
-"""`ipam-core capacity`: whether groups of nodes fit subnets, and what is left then."""
+"""`ipam-core capacity`: whether groups of nodes fit into subnets, and what remains free."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ZONES_TIMES = 2
 """EKS adds up to twice as many nodes as the group has zones before it drains the first."""
 MOST_NODES = 50_000
-"""As many as a fleet file may have."""
+"""The same limit as in a fleet file."""
 _KEYS = ("name", "pods", "peak", "max-pods", "surge", "subnets")
 
 
@@ -61,9 +61,9 @@ def capacity(
 ) -> int:
     """Show what groups of nodes hold in subnets: at rest, at peak, in a rolling upgrade.
 
-    At rest each node runs the group's `pods` (none unless given), at the peak `peak` (all
-    that maxPods allows). An upgrade adds `surge` full nodes before old ones go: twice the
-    group's zones unless given, as EKS does. Exits 1 where a node or a pod finds no room.
+    At rest each node runs the group's `pods` (none unless given), at the peak `peak` (all that
+    maxPods allows). An upgrade adds `surge` full nodes before old ones go: twice the group's
+    zones unless given, as EKS does. Exits 1 if a node or a pod finds no room.
 
     Example: ipam-core capacity --cidr 10.0.0.0/22 --group 30xm5.large,pods=12
 
@@ -98,7 +98,7 @@ def capacity(
 
 
 def _beyond(group: NodeGroup) -> int:
-    """Return how many pods maxPods lets onto a node for which it never has an address."""
+    """Return how many pods maxPods admits to a node that never get an address."""
     return 0 if group.draws.init_error else max(group.draws.most_pods - group.draws.served, 0)
 
 
@@ -178,7 +178,7 @@ def _group(
             env.append(part)
         else:
             raise InputError(f"{where}: {part!r} is none of {', '.join(_KEYS)} or NAME=VALUE")
-    # What holds for all, then this group's own.
+    # The settings of all groups, then this group's own.
     try:
         given = read_given([*(f"{name}={value}" for name, value in variables.items()), *env])
     except InputError as error:

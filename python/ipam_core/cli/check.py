@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ipam_core.simulation.scenario.spec import Scenario
 
 WORTH_A_PROCESS = 200
-"""Fewer plays than this are done before a second process has started."""
+"""A smaller number of plays is finished before a second process has started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A scenario under all its seeds: the first seed that fails, and what it did not meet."""
+    """A scenario under all its seeds: the first seed that fails, and its mismatches."""
 
     scenario_id: str
     failing_seed: int | None
@@ -88,9 +88,9 @@ def _verdicts(
     jobs: int,
     on_progress: Callable[[float], None],
 ) -> Iterator[Verdict]:
-    """Judge every scenario, in order, in several processes where that is worth it.
+    """Judge every scenario, in order, in several processes if that is faster.
 
-    In this one `on_progress` is told the share of the scenario that is played.
+    In this process `on_progress` gets the share of the scenario that is played.
     """
     n_jobs = jobs or os.cpu_count() or 1
     if n_jobs == 1 or len(scenarios) * seeds < WORTH_A_PROCESS:

@@ -1,4 +1,4 @@
-"""`ipam-core checkpoint`: look at durable state, and move a node here and back."""
+"""`ipam-core checkpoint`: show durable state, and convert the agent's from and to its form."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def import_(
 ) -> int:
     """Take over the agent's allocations, of all network cards, into a checkpoint.
 
-    FILE is card 0's; ipam-nic-1.json and so on beside it are read too. One bad entry,
-    or one that contradicts the checkpoint, and the checkpoint stays as it was.
+    FILE is card 0's; ipam-nic-1.json and so on next to it are read too. If one entry is wrong,
+    or contradicts the checkpoint, the checkpoint is not changed.
 
     Example: ipam-core checkpoint import examples/ipam.json
     """
@@ -46,7 +46,7 @@ def import_(
     from ipam_core.ipamd import checkpoint_file
 
     files = checkpoint_file.card_files(file)
-    for card, card_file in files.items():  # bad input makes no checkpoint
+    for card, card_file in files.items():  # bad input creates no checkpoint
         checkpoint_file.read(card_file, card)
     with Checkpoint(path) as opened:
         entries = checkpoint_file.import_node(opened, file, replace=replace)
@@ -111,7 +111,7 @@ def export(
 
 @checkpoint.command("show")
 def show(file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOption = False) -> int:
-    """List what a checkpoint holds: each address, who holds it (a container id too), since when.
+    """List what a checkpoint holds: each address, its holder (with container id), since when.
 
     Example: ipam-core checkpoint show ipam.db
     """
@@ -147,7 +147,7 @@ def show(file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOpt
 def verify(
     file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOption = False
 ) -> int:
-    """Prove a checkpoint whole: its pages, its log, and the checksum of every row.
+    """Check that a checkpoint is intact: its pages, its log, and the checksum of every row.
 
     Exits 1 if it is damaged, and says where.
 
@@ -198,7 +198,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
 
 
 def _time(ns: int) -> str:
-    """Return a wall-clock time to the second; "-" where none is known."""
+    """Return a wall-clock time to the second; "-" if it is not known."""
     from datetime import UTC, datetime
 
     try:

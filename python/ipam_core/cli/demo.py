@@ -1,4 +1,4 @@
-"""`ipam-core demo`: the stall that this project starts from, played and mended."""
+"""`ipam-core demo`: the stall that this project starts from, played and fixed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall-clock time at which the played clock is 0."""
+
+_MOMENTS = {"stalled": "stalled", "fixed": "mended"}
+"""Words in the labels of steps after which the node is shown, and their keys in JSON."""
 
 
 def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
@@ -36,12 +39,12 @@ def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
     story = _Story(player, silent=as_json)
     states = {}
     for step in player.steps():
-        moment = next((name for name in ("stalled", "mended") if name in step.label), None)
+        moment = next((name for name in _MOMENTS if name in step.label), None)
         if moment is not None:
-            story.tell_up_to(moment)
-            states[moment] = enis_document(player.node.stores, STARTED_AT)
-            story.show_state(states[moment], moment)
-    story.tell_up_to("the end")
+            story.print_up_to(moment)
+            states[_MOMENTS[moment]] = state = enis_document(player.node.stores, STARTED_AT)
+            story.show_state(state, moment)
+    story.print_up_to("the end")
     result = player.finish()
     if as_json:
         print_json(
@@ -59,25 +62,25 @@ def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
 
 
 class _Story:
-    """Tells the incident on the console, from what the player shows at each step."""
+    """Prints the incident on the console, from the state of the player at each step."""
 
     def __init__(self, player: Player, *, silent: bool) -> None:
         self.player = player
         self.silent = silent
-        self._told = 0
+        self._printed = 0
         self._print(("A node of 232 addresses that stops at the 25th pod", "bold"))
         self._print("m8g.4xlarge: 8 ENIs x 29 addresses. MINIMUM_IP_TARGET=25, WARM_ENI_TARGET=1.")
         self._print()
 
-    def tell_up_to(self, moment: str) -> None:
-        """Tell what happened since the story paused, and at the stall, why."""
+    def print_up_to(self, moment: str) -> None:
+        """Print what happened since the last moment, and at the stall, why."""
         from ipam_core.cli._out import print_table
 
         if self.silent:
             return
         timeline = self.player.result.timeline
-        print_table(timeline_table(timeline[self._told :]))
-        self._told = len(timeline)
+        print_table(timeline_table(timeline[self._printed :]))
+        self._printed = len(timeline)
         if moment == "stalled":
             self._stall()
 

@@ -1,4 +1,4 @@
-"""`ipam-core doctor`: why a node is stuck, by what it leaves behind."""
+"""`ipam-core doctor`: why a node is stuck, by its files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STYLES = {"found": "bold red", "cannot tell": "bold yellow", "healthy": "bold g
 _CODE = re.compile(r"api error [\w.]+|\b(?:[A-Z][a-z]+){2}\w*(?:\.\w+)*(?=: )")
 """The code of an error in a log's line: of the SDK for Go, version 2 or 1."""
 PODS_SHOWN = 3
-"""So many refused pods are named; `--json` names all."""
+"""The number of refused pods that are named; `--json` names all."""
 WORTH_A_BAR = 20 << 20
 """Fewer bytes than this are read in less than a second."""
 
@@ -63,7 +63,7 @@ def doctor(
     or its variables; the Node; events (kubectl get events, kubectl describe); CloudTrail
     events; or a directory or archive of them, such as aws-cni-support makes.
 
-    Exits 0 if the files show that nothing is wrong, 1 if something is or they do not tell.
+    Exits 0 if the files show that nothing is wrong, 1 if something is wrong or they do not show it.
 
     Example: ipam-core doctor examples/stuck-node/
     """
@@ -125,7 +125,7 @@ def _tell_list(heading: str, lines: tuple[str, ...]) -> None:
 
 
 def _tell_finding(finding: Finding, told: set[Any]) -> None:
-    """Tell a finding, but not again what is `told`; add to that."""
+    """Print a finding without what is already in `told`; add to it."""
     rule = () if finding.rule in told else finding.rule
     print_text(f"{finding.why}:" if rule else finding.why)
     for line in rule:
@@ -258,7 +258,7 @@ def _place(evidence: Evidence) -> str:
 def _short(value: str) -> str:
     """Return a value in one line; of a long one, the start and the end, where the reason is.
 
-    Its error's code is kept where it stands between.
+    The error's code is kept if it is between them.
     """
     line = " ".join(value.split())
     if len(line) <= 200:
@@ -303,7 +303,7 @@ def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def _max_pods_from(facts: Facts) -> str | None:
-    """Return where maxPods was read; None where it is what is usual, or not known."""
+    """Return where maxPods was read; None if it is the usual value, or not known."""
     known = facts.max_pods
     return _place(known.evidence) if known and known.evidence else None
 

@@ -83,13 +83,12 @@ def explain(
     show_list: Annotated[bool, typer.Option("--list", help="List every finding and stop.")] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Say what settings do on a node: whether every pod gets an address, at what cost.
+    """Show what settings do on a node: whether every pod gets an address, at what cost.
 
-    Plays a fresh node from 0 pods to maxPods and back, and shows the table, what is
-    wrong, why, and what to set instead. Advice is for all the types given: it is played
-    on each of them before it is printed. Exits 1 if something is wrong: pods that get no
-    address, or a finding of severity error or warning; with --compare, if something
-    becomes worse.
+    Plays a new node from 0 pods to maxPods and back, and shows the table, what is wrong, why,
+    and what to set instead. Advice is for all the types given: it is played on each of them
+    before it is printed. Exits 1 if something is wrong: pods that get no address, or a finding
+    of severity error or warning; with --compare, if something becomes worse.
 
     Example: ipam-core explain m8g.4xlarge m5.large -e MINIMUM_IP_TARGET=25
     """
@@ -194,7 +193,7 @@ def _failing(fail_on: str) -> tuple[str, ...]:
 
 
 def _passes(each: Explanation, fail_on: str) -> bool:
-    """Return whether a node serves all and no finding is of a severity that fails."""
+    """Return whether a node serves all and no finding has a severity that fails."""
     found = {str(finding.kind.severity) for finding in each.findings}
     return each.verdict.serves_all and found.isdisjoint(_failing(fail_on))
 

@@ -1,4 +1,4 @@
-"""`ipam-core instances`: what instance types allow, and which of them suit so many pods."""
+"""`ipam-core instances`: limits of instance types, and types for a number of pods."""
 
 from __future__ import annotations
 
@@ -43,9 +43,8 @@ def instances(
 
     Pods are the addresses for pods of a full node, on its first network card: with
     secondary IPs, and with /28 prefixes where the type can have them.
-    "Usual maxPods" is what a node has if nobody sets it; "calculator" what AWS's
-    max-pods calculator answers for the mode that is given.
-    Exits 1 if no type is as asked.
+    "Usual maxPods" is what a node has if it is not set; "calculator" is the answer of AWS's
+    max-pods calculator for the given mode. Exits 1 if no type matches.
 
     Example: ipam-core instances 'm7g.*' --pods 60 --prefixes --max-vcpus 8
     """
@@ -93,7 +92,7 @@ def instances(
 
 
 def _most(limits: InstanceLimits, settings: Settings) -> int:
-    """Return the pods that a node takes: its maxPods, or fewer where addresses are fewer."""
+    """Return the pods that a node can run: its maxPods, or fewer if it has fewer addresses."""
     found = table.max_pods(limits, settings)
     return min(found.value, found.allowed)
 
@@ -105,7 +104,7 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _facts(limits: InstanceLimits, settings: Settings) -> dict[str, Any]:
-    """Return what is shown of a type, under the names of its fields and properties."""
+    """Return the values shown for a type, under the names of its fields and properties."""
     mode: MaxPods = table.max_pods(limits, settings)
     return _fields(limits) | {
         "nitro": limits.nitro,

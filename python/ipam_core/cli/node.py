@@ -62,7 +62,7 @@ def plan(
 ) -> int:
     """Print the EC2 calls that the next pool check would make and why, making no change.
 
-    The node is taken to have been quiet for ten minutes, and not to be cordoned.
+    Assumes that the node was idle for ten minutes, and is not cordoned.
 
     Example: ipam-core node plan --instance-id i-0123456789abcdef0 --pods 25
     --env MINIMUM_IP_TARGET=25 --env WARM_IP_TARGET=10
@@ -183,7 +183,7 @@ def _cloud(
 
 
 def _check_id(option: str, text: str, kind: str) -> None:
-    """Refuse what cannot be an id of EC2, before anything is asked. Raises `InputError`."""
+    """Refuse a text that cannot be an id of EC2, before any call. Raises `InputError`."""
     if not re.fullmatch(rf"{kind}-[0-9a-z]+", text):
         raise InputError(f"{option} {text!r}: an id such as {kind}-0123456789abcdef0 is needed")
 
@@ -214,7 +214,7 @@ def _call_table(calls: tuple[PlannedCall, ...]) -> Table:
 
 
 def _short(value: Any) -> str:
-    """Return a value, a long list of them by number."""
+    """Return a value as text; of a long list, the number of values."""
     if not isinstance(value, tuple):
         return str(value)
     return " ".join(value) if len(value) == 1 else f"({len(value)})"

@@ -42,10 +42,10 @@ def simulate(
 ) -> int:
     """Play a file, JSON or YAML, and print what happens; draw it too, if asked.
 
-    A scenario is one node and prints a timeline; exits 1 when something that it expects
-    is not met. A fleet is many nodes with a workload and prints waits, refusals and EC2
-    calls, what it holds on average and at most, and what each subnet has free; exits 1
-    when at its end pods wait in vain or nodes that were wanted have not joined.
+    A scenario is one node and prints a timeline; exits 1 if an expected value is not met. A
+    fleet is many nodes with a workload and prints waits, refusals and EC2 calls, its mean and
+    maximum addresses, and the free addresses of each subnet; exits 1 if at its end pods wait
+    without an address, or requested nodes have not joined.
 
     Examples: ipam-core simulate examples/stall.yaml
 

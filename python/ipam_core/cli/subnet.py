@@ -1,4 +1,4 @@
-"""`ipam-core subnet`: what is in a subnet, what to do about it, how it will go on."""
+"""`ipam-core subnet`: the content of a subnet, advice, and a forecast."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def report(
 ) -> int:
     """Show blocks, fragmentation and owners of subnets, and advise.
 
-    Free /28s are what prefix mode needs; the advice says which leaked ENIs to delete, which
-    nodes to drain to win some, where a CIDR reservation costs least, and how many nodes
-    still fit. AWS is only read. The exit status is 1 where a subnet is critical or
-    exhausted, no ENI can be created in it, or the input is doubtful.
+    Prefix mode needs free /28s; the advice says which leaked ENIs to delete, which nodes to
+    drain to get some, where a CIDR reservation costs least, and how many nodes still fit. AWS
+    is only read. The exit status is 1 if a subnet is critical or exhausted, no ENI can be
+    created in it, or the input is doubtful.
 
     Example: ipam-core subnet report subnets.json interfaces.json --plot map.png
     """
@@ -137,7 +137,7 @@ def report(
                     reservation_size=reservation_size,
                     pods_per_node=pods_per_node,
                     max_pods=max_pods,
-                    # What one subnet does not need is left to those after it.
+                    # Time that one subnet does not need is left for the next ones.
                     time_limit_s=max(until - time.monotonic(), 0) / (len(reports) - at),
                     apart=lambda function, *given: solver.submit(function, *given).result(),
                 )
@@ -218,9 +218,9 @@ def forecast(
 ) -> int:
     """Show free addresses and /28s over time under each placement of addresses.
 
-    Pods and nodes come and go at random, at the mean rates that the options give. EC2
-    places addresses at random; `lowest` and `densest` show what other ways would keep whole.
-    Exits 1 where EC2 refuses a call, a node does not join, or a pod finds no room.
+    Pods and nodes come and go at random, at the mean rates that the options give. EC2 places
+    addresses at random; `lowest` and `densest` show how many /28s other ways would keep free.
+    Exits 1 if EC2 refuses a call, a node does not join, or a pod finds no room.
 
     Example: ipam-core subnet forecast --cidr 10.0.0.0/20 --nodes 60 --plot churn.svg
     """
@@ -296,7 +296,7 @@ def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[s
 
     if not subnet_ids and cluster is None:
         raise InputError("no input: give files, or --subnet-id or --cluster to read from AWS")
-    # A failed call is told once, by the error.
+    # A failed call is reported once, by the error.
     logging.getLogger("ipam_core").addHandler(logging.NullHandler())
     with waiting("Reading from AWS"):
         inventory, wanted = read_live(subnet_ids, cluster=cluster)
@@ -308,7 +308,7 @@ def _settings(env: list[str] | None) -> Settings:
     from ipam_core.manifests import CHART_ENV
     from ipam_core.settings import Settings
 
-    # Prefix mode on a cluster has what the published manifest sets beside it.
+    # Prefix mode on a cluster includes what the published manifest sets with it.
     variables = {"WARM_PREFIX_TARGET": CHART_ENV["WARM_PREFIX_TARGET"]}
     for each in env or ():
         name, equals, value = each.partition("=")

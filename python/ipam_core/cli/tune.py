@@ -82,11 +82,11 @@ def tune(
 ) -> int:
     """Search settings for a workload: idle addresses, pod waits and EC2 calls of each.
 
-    Prints those that none other beats in all three, one recommendation beside today's
-    settings, and the command that sets it. What is recommended never stalls within maxPods,
-    has no warning of explain that other settings are without, and is checked under
-    several seeds and in a longer simulation. Exits 1 where nothing holds the limits, or
-    today's settings stall, have such a warning, or break the limits.
+    Prints those that no other beats in all three, one recommendation next to today's settings,
+    and the command that sets it. The recommendation never stalls within maxPods, has no
+    warning of explain that other settings avoid, and is checked under several seeds and in a
+    longer simulation. Exits 1 if no settings are within the limits, or if today's settings
+    stall, have such a warning, or exceed the limits.
 
     Example: ipam-core tune examples/workload.yaml --instance m5.large
     """
@@ -174,7 +174,7 @@ def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> Flee
 
 
 def _types(names: list[str], given: Mapping[str, InstanceLimits]) -> list[str]:
-    """Return types as a fleet names them: limits where they are given. Raises `InputError`."""
+    """Return types as a fleet names them: limits if they are given. Raises `InputError`."""
     from ipam_core import instances
     from ipam_core.simulation.given_types import limits_of
 
@@ -189,7 +189,7 @@ def _types(names: list[str], given: Mapping[str, InstanceLimits]) -> list[str]:
 def _executor(
     n_jobs: int, scheduler: str | None, tls: dict[str, Path | None]
 ) -> AbstractContextManager[Executor | None]:
-    """Give what plays the candidates: processes here, or a Dask cluster."""
+    """Give an executor for the candidates: processes here, or a Dask cluster."""
     from ipam_core.cli._processes import cluster, processes
 
     if scheduler is not None:
@@ -199,7 +199,7 @@ def _executor(
     return nullcontext() if n_jobs == 1 else processes(n_jobs)
 
 
-# --- what is said -------------------------------------------------------------------------
+# --- output -------------------------------------------------------------------------------
 
 
 def _settings(env: Any) -> str:
@@ -210,7 +210,7 @@ def _settings(env: Any) -> str:
 
 
 def _at_most(outcome: Outcome) -> str:
-    """Return how long 99% of pods wait, in words: not "never s" where some are never served."""
+    """Return how long 99% of pods wait, in words: not "never s" if some are never served."""
     wait_s = outcome.wait_p99_s
     return "without end" if isinf(wait_s) else f"at most {wait_s:.1f} s"
 
@@ -317,7 +317,7 @@ _MOST_NAMED = 3
 
 
 def _tell_put_aside(found: Tuning) -> None:
-    """Print what was put aside, one line for all that have the same against them at first."""
+    """Print the rejected settings, one line for all with the same first reason."""
     from ipam_core.cli._out import print_text
 
     by_reason: dict[str, list[tuple[str, str]]] = {}

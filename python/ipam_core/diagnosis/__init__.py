@@ -1,9 +1,9 @@
-"""Questions asked of the model: what a node will do, and why one is stuck.
+"""Questions about a node: what it will do, and why one is stuck.
 
-explain/   will settings serve every pod, and at what price
+explain/   whether settings serve every pod, and at what price
 doctor/    why pods get no address on a node
-inputs/    the files that a node and its cluster give
-fixes.py   what both advise, as commands
+inputs/    reads the files of a node and its cluster
+fixes.py   the advice of both, as commands
 
 May import: simulation, and below.
 """

@@ -1,4 +1,4 @@
-"""What mends a node: the commands, and the change that a simulation of them makes."""
+"""What fixes a node: the commands, and the change that a simulation of them makes."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from dataclasses import dataclass
 from typing import Any
 
 SPARE = 10
-"""Free addresses that a fix asks for: so many pods may start within one look of 5 s."""
+"""Free addresses that a fix asks for: so many pods may start between two pool checks (5 s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What a simulation changes: the fault that stays as it is, and what the fix does.
 
-    `fault` and `mend` are steps of a scenario; `env` is merged in by a restart, None
-    takes a variable away. The fix goes on from where pods still wait. It starts from the
-    state again, without the fault, where that is `anew`, another `max_pods` or with
-    `freed_places` for ENIs, or where they were served in the end. With `delays` the fault
-    only keeps a pod waiting for a while.
+    `fault` and `repair` are steps of a scenario; `env` is applied by a restart, None
+    removes a variable. The fix continues from the moment when pods still wait. It starts
+    from the first state again, without the fault, if it is to be played `from_start`, with
+    another `max_pods` or with `freed_places` for ENIs, or if the pods were served without
+    it. With `delays` the fault only makes a pod wait for some time.
     """
 
     fault: tuple[dict[str, Any], ...] = ()
-    mend: tuple[dict[str, Any], ...] = ()
+    repair: tuple[dict[str, Any], ...] = ()
     env: dict[str, str | None] | None = None
     max_pods: int | None = None
     freed_places: int = 0
-    anew: bool = False
+    from_start: bool = False
     delays: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One of several ways to mend a cause; the fix's change is that of the `simulated` one."""
+    """One of several ways to fix a cause; the fix's change is that of the `simulated` one."""
 
     title: str
     commands: tuple[str, ...]
@@ -40,7 +40,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """The commands that mend a cause, what to know of them, and the change to simulate.
+    """The commands that fix a cause, a note on them, and the change to simulate.
 
     With `options` one of them is enough; the commands are then those of all, in order.
     """
@@ -52,7 +52,7 @@ class Fix:
 
     @property
     def simulated(self) -> int | None:
-        """The number of the option that is simulated, from 1; None where there is one way."""
+        """The number of the option that is simulated, from 1; None if there is only one way."""
         for number, option in enumerate(self.options, 1):
             if option.simulated:
                 return number

@@ -1,12 +1,12 @@
-"""Why pods get no address on a node, from what it and its cluster show.
+"""Why pods get no address on a node, from the files of the node and its cluster.
 
 diagnosis.py   `diagnose`: all causes judged, and the headline
-gather.py      what the inputs show, each value with where it is from
-facts.py       the same as a value, with what follows from it
+gather.py      the facts in the inputs, each value with its source
+facts.py       the facts as a value, with conclusions from them
 agent.py       does the agent run
 pools.py       the counts of its pools
 causes/        each cause's evidence for and against it; table.py lists them
-finding.py     what is said of one
+finding.py     the judgement about one cause
 prognosis.py   the fix simulated
 
 May import: diagnosis.inputs, diagnosis.fixes, simulation, and below.

@@ -1,4 +1,4 @@
-"""Does the agent run? Its last start, its last work, and who cannot reach it."""
+"""Does the agent run? Its last start, its last work, and failed calls to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Run(StrEnum):
-    """What the files show of the agent, at the end of each."""
+    """The agent's state at the end of the files."""
 
     WORKS = "works"
     FAILED = "failed to start"
@@ -35,7 +35,7 @@ class Agent:
 
 
 def agent_of(case: Case) -> Agent:
-    """Return what the files show of the agent: its own log first, then its container's."""
+    """Return the agent's state in the files: its own log first, then its container's."""
     by_log = _by_log(case.log) if case.log else None
     if by_log and by_log.run not in (Run.UNKNOWN, Run.STARTS):
         return by_log
@@ -127,14 +127,14 @@ def _last(log: LogSummary, *kinds: str) -> Evidence | None:
 
 
 def after(one: Evidence, than: Evidence) -> bool:
-    """Return whether `one` is after another line of the same log: by time, then by place."""
+    """Return whether `one` is after another line of the same log: by time, then by line number."""
     if one.time is not None and than.time is not None and one.time != than.time:
         return one.time > than.time
     return one.file == than.file and (one.line or 0) > (than.line or 0)
 
 
 def _reason(evidence: Evidence) -> str:
-    """Return a line's reason: what stands after the text that it starts with."""
+    """Return a line's reason: the text after its fixed start."""
     line = " ".join(evidence.value.split())
     for end in (": ", ", "):
         head, found, rest = line.partition(end)

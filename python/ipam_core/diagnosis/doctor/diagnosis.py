@@ -1,8 +1,7 @@
 """Why is this node stuck? Judge every cause by the node's files, and simulate the fix.
 
-What may be said: an all-clear only where the files show it, a cause as certain only where
-they prove it. Where they show neither, the verdict is that they do not tell, and what
-would.
+"Nothing wrong" needs files that show it, and "certain" needs files that prove it. If they show
+neither, the verdict is that the files do not show it, and which other files would.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Answer(StrEnum):
-    """What a diagnosis comes to."""
+    """The verdict of a diagnosis."""
 
     FOUND = "found"
     HEALTHY = "healthy"
@@ -38,9 +37,9 @@ class Answer(StrEnum):
 class Diagnosis:
     """Every cause, judged; those found first, the surest first, each with its prognosis.
 
-    `covered` causes hold in the sense of one that is found. `doubts`: why there is no
-    all-clear although nothing is found. `remarks`: what is no
-    fault, and worth to know.
+    `covered` causes are included in one that is found. `doubts`: why the verdict is not
+    "nothing wrong" although nothing is found. `remarks`: facts that are no fault and worth
+    knowing.
     """
 
     facts: Facts
@@ -53,7 +52,7 @@ class Diagnosis:
 
     @property
     def answer(self) -> Answer:
-        """What it comes to."""
+        """The verdict."""
         if self.found:
             return Answer.FOUND
         return Answer.CANNOT_TELL if self.doubts else Answer.HEALTHY
@@ -77,7 +76,7 @@ class Diagnosis:
         return "Nothing wrong: every address is used, and no pod is refused"
 
     def gives(self) -> tuple[str, ...]:
-        """Return what was not given and would tell more, each with how to get it."""
+        """Return the missing inputs that would show more, each with the way to get it."""
         facts, case = self.facts, self.facts.case
         wanted = []
         if not facts.log_judges and facts.agent.run not in (Run.FAILED, Run.NO_API_SERVER):
@@ -105,7 +104,7 @@ def diagnose(
 ) -> Diagnosis:
     """Judge every cause for a node and simulate the fix of each that is found.
 
-    What is given wins over what the files show. Cost: up to seconds, for the simulations.
+    Given values replace those in the files. Cost: up to seconds, for the simulations.
 
     Raises:
         InputError: nothing in the case shows the node's state, or an unknown type.
@@ -154,7 +153,7 @@ def _judged(cause: Cause, facts: Facts) -> Finding:
 
 
 def _doubts(facts: Facts, n_open: int) -> list[str]:
-    """Return why the files do not show that all is well: nothing where they do."""
+    """Return why the files do not show that nothing is wrong; empty if they do."""
     doubts = [f"the inputs contradict each other: {each}" for each in facts.contradictions]
     run, pool = facts.agent.run, facts.pool
     if facts.refusals:
@@ -175,7 +174,7 @@ def _doubts(facts: Facts, n_open: int) -> list[str]:
 
 
 def _at_capacity(facts: Facts) -> bool:
-    """Return whether a node without a free address is as full as it may be: no pod can come."""
+    """Return whether a node without a free address is full: no pod can come."""
     return facts.low is False or bool(facts.is_full())
 
 
@@ -208,6 +207,6 @@ _OTHERWISE = (
 
 
 def _waits_for_ever(change: Change, facts: Facts) -> bool:
-    """Return whether the node itself refused a pod, and nothing that only delays it is known."""
+    """Return whether the node itself refused a pod, and no cause of a delay only is known."""
     cools = facts.pool is not None and facts.pool.cooling > 0
     return bool(facts.starved) and not change.delays and not cools

@@ -1,4 +1,4 @@
-"""What follows from a case before any cause is judged: settings, limits, pool, decision."""
+"""The facts of a case before any cause is judged: settings, limits, pool, decision."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from ipam_core.settings import Settings
 
 RECENT = timedelta(minutes=15)
-"""What was last seen so long before the newest time of the same kind of file is over: an
-agent that is short asks again every 5 s, or 120 s after a full subnet, and CloudTrail
+"""An event is over if it was last seen this long before the newest time of the same kind of
+file: an agent that is short asks again every 5 s, or 120 s after a full subnet, and CloudTrail
 delivers within about 15 minutes."""
 LEAK_RECENT = timedelta(minutes=75)
-"""The same for leaked ENIs, which the agent looks for every hour."""
+"""The same for leaked ENIs, which the agent searches every hour."""
 SETTINGS = "the settings: the DaemonSet's manifest or ipamd.log"
 LOG = "ipamd.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A number, and where it is from; `assumed` where nothing shows it."""
+    """A number and its source; `assumed` if no file shows it."""
 
     value: int
     evidence: Evidence | None = None
@@ -43,14 +43,14 @@ class Known:
 
 @dataclass(slots=True, kw_only=True)
 class Facts:
-    """All that the causes are judged by: of a node's network cards, card 0.
+    """All facts by which the causes are judged, for network card 0.
 
-    `others` are the pools of the cards that are not judged, by number. `max_pods` is None
-    where nothing shows it and what is usual is refuted. A pool of `growth_cap` addresses
-    does not grow: that is maxPods, where the agent's `version` has that rule.
-    `targets_known`: the files show every setting that decides on growth. `refusals` are
-    those that are recent and not over, by kind. `assumed` says what was not shown, in
-    words; `contradictions` what the inputs say against each other.
+    `others` are the pools of the cards that are not judged, by number. `max_pods` is None if
+    no file shows it and the files contradict the usual value. A pool of `growth_cap` addresses
+    does not grow: that is maxPods, if the agent's `version` has that rule. `targets_known`:
+    the files show every setting that decides about growth. `refusals` are those that are
+    recent and not over, by kind. `assumed` lists the values that no file shows, in words;
+    `contradictions` those on which the inputs disagree.
     """
 
     case: Case
@@ -79,9 +79,9 @@ class Facts:
 
     @property
     def low(self) -> bool | None:
-        """Whether the agent wants to grow; None where that is not shown.
+        """Whether the agent wants to grow; None if that is not shown.
 
-        Its own word counts first: a line that says so, or a call that it makes to grow.
+        Its own lines count first: one that says so, or a call that it makes to grow.
         """
         if self.says_low:
             return True
@@ -93,7 +93,7 @@ class Facts:
 
     @property
     def low_is_proven(self) -> bool:
-        """Whether `low` rests on nothing that is assumed."""
+        """Whether `low` follows without assumed values."""
         if self.says_low:
             return True
         if self.low is None:
@@ -102,7 +102,7 @@ class Facts:
 
     @property
     def says_low(self) -> bool:
-        """Whether the agent's log says that the pool is too low, and nothing later is enough."""
+        """Whether the agent's log says that the pool is too low, and no later one says enough."""
         seen = self.sighting("too_low")
         if seen is None or not self.recent(seen) or self.pool is None:
             return False
@@ -113,7 +113,7 @@ class Facts:
 
     @property
     def release(self) -> tuple[int, int] | None:
-        """The agent's version, major and minor; None where it is not shown."""
+        """The agent's version, major and minor; None if it is not shown."""
         numbers = self.version.lstrip("v").split(".")
         return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 else None
 
@@ -123,14 +123,14 @@ class Facts:
 
     @property
     def max_enis(self) -> int | None:
-        """ENIs that the type and MAX_ENI allow; None where the type is not known."""
+        """ENIs that the type and MAX_ENI allow; None if the type is not known."""
         if self.limits is None:
             return None
         return min(self.limits.max_enis, self.settings.max_eni or self.limits.max_enis)
 
     @property
     def n_enis(self) -> int | None:
-        """ENIs that the agent uses: of its store, else as many as its addresses fill."""
+        """ENIs that the agent uses: those of its store, else the number that its addresses fill."""
         if self.case.state and self.enis is not None:
             return len(self.enis)
         if self.pool is None or self.pool.per_eni <= 0 or self.prefix_mode:
@@ -154,14 +154,15 @@ class Facts:
 
     @property
     def lost_places(self) -> int:
-        """Places that the agent keeps for a trunk ENI although the type can have none."""
+        """Places that the agent keeps for a trunk ENI although the type cannot have one."""
         return int(self.trunk_place and self.limits is not None and not self.limits.trunking)
 
     @property
     def allowed_pods(self) -> int | None:
-        """Pods for whose addresses the node has slots, and two of the host's network.
+        """Pods that the node has addresses for, and two on the host's network.
 
-        By the addresses alone: no cap of AWS's calculator. None where the type is not known.
+        Only the addresses count, without the cap of AWS's calculator. None if the type is not
+        known.
         """
         if self.limits is None:
             return None
@@ -183,7 +184,7 @@ class Facts:
 
     @property
     def unmanaged(self) -> dict[str, Evidence]:
-        """ENIs that the agent leaves alone, as it says since its last start."""
+        """ENIs that the agent does not manage, by its log since its last start."""
         start = self.fact("version.version")
         return {
             eni: evidence
@@ -195,12 +196,12 @@ class Facts:
 
     @property
     def refusals(self) -> tuple[Evidence, ...]:
-        """Every refusal that is recent and not over, whatever its reason."""
+        """Every refusal that is recent and not over, with any reason."""
         return tuple(dict.fromkeys(one for kind in self.refused.values() for one in kind))
 
     @property
     def starved(self) -> tuple[Evidence, ...]:
-        """The refusals for want of an address."""
+        """The refusals because there was no address."""
         return self.refused.get(Refusal.NO_ADDRESS, ())
 
     def knows(self, variable: str) -> bool:
@@ -211,11 +212,11 @@ class Facts:
         return self.case.manifest is not None and not {variable, "envFrom"} & unknown.keys()
 
     def n_cooling(self, cidr: HeldCidr) -> int:
-        """Return how many released addresses of a CIDR cool still."""
+        """Return how many released addresses of a CIDR are still cooling."""
         return n_cooling(cidr, self.settings, self.cooled_at)
 
     def recent(self, seen: Sighting | None, window: timedelta = RECENT) -> bool:
-        """Return whether something was seen lately, by the newest time of its kind of file."""
+        """Return whether something was seen recently, by the newest time of its kind of file."""
         if seen is None:
             return False
         newest = self.case.newest.get(seen.last.source)
@@ -238,7 +239,7 @@ class Facts:
     def log_judges(self) -> bool:
         """Whether the log shows the agent at work at the time in question.
 
-        Only then does what it does not say rule anything out.
+        Only then does a missing line rule out a cause.
         """
         return (
             self.case.log is not None
@@ -249,19 +250,19 @@ class Facts:
         )
 
     def sighting(self, *kinds: str) -> Sighting | None:
-        """Return what the log has of some kinds, the latest, however long ago."""
+        """Return the latest lines of some kinds in the log, of any age."""
         seen = self.case.log.sightings if self.case.log else {}
         found = [seen[kind] for kind in kinds if kind in seen]
         return max(found, key=lambda one: str(one.last.time or ""), default=None)
 
     def event(self, *reasons: str) -> Sighting | None:
-        """Return the latest event of some reasons on this node."""
+        """Return the latest event on this node with one of some reasons."""
         seen = self.case.events.reasons if self.case.events else {}
         found = [seen[key] for key in seen if key[0] in reasons and key[1] in (self.node, "")]
         return max(found, key=lambda one: str(one.last.time or ""), default=None)
 
     def failures(self) -> list[Failure]:
-        """Return the failed calls that concern this node, throttled ones of all callers too."""
+        """Return the failed calls of this node, and the throttled ones of all callers."""
         found = list(self.case.log_failures.seen.values())
         known = self.fact("instance.instance_id") is not None
         for failure in self.case.trail.seen.values() if self.case.trail else ():
@@ -271,7 +272,7 @@ class Facts:
         return found
 
     def is_own(self, failure: Failure) -> bool:
-        """Return whether a failed call is surely this node's: from its log, or by its id."""
+        """Return whether a failed call is certainly this node's: from its log, or by its id."""
         own = self.fact("instance.instance_id")
         return failure.caller in ("", own.value if own else "")
 

@@ -1,4 +1,4 @@
-"""What is found of one cause: whether it holds, how sure that is, and what fixes it."""
+"""The judgement about one cause: whether it is there, how certain that is, and its fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Status(StrEnum):
-    """Whether a cause holds; `OPEN`: the inputs do not show it; `COVERED`: another one says it."""
+    """Whether a cause is there; `OPEN`: the inputs do not show it; `COVERED`: part of another."""
 
     FOUND = "found"
     RULED_OUT = "ruled out"
@@ -24,8 +24,8 @@ class Status(StrEnum):
 class Certainty(StrEnum):
     """How sure a found cause is, the surest first.
 
-    `CERTAIN`: what this node showed proves it. `LIKELY`: what it showed speaks for it, and
-    something was not shown. `POSSIBLE`: it may mean something else.
+    `CERTAIN`: the node's files prove it. `LIKELY`: they are evidence for it, and some input is
+    missing. `POSSIBLE`: the evidence may mean something else.
     """
 
     CERTAIN = "certain"
@@ -35,9 +35,9 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A cause, judged. `why` says what makes it hold, what rules it out, or what is missing.
+    """A cause, judged. `why` gives the reason for it, against it, or the missing input.
 
-    `not_simulated` says why there is no prognosis for a fix that could have one.
+    `not_simulated` is the reason if a fix that could have a prognosis has none.
     """
 
     cause: str = ""
@@ -53,15 +53,15 @@ class Finding:
 
 
 def ruled_out(why: str) -> Finding:
-    """Return a cause that does not hold, and why."""
+    """Return a cause that is ruled out, and why."""
     return Finding(status=Status.RULED_OUT, why=why)
 
 
 def left_open(needs: str) -> Finding:
-    """Return a cause of which the inputs say nothing, and which would."""
+    """Return a cause that the inputs do not show, and which inputs would."""
     return Finding(status=Status.OPEN, why=f"needs {needs}")
 
 
 def covered(by: str) -> Finding:
-    """Return a cause that holds only in the sense of another one, which is found."""
+    """Return a cause that is part of another one, which is found."""
     return Finding(status=Status.COVERED, why=f"see {by}")

@@ -1,4 +1,4 @@
-"""Gather from a case what the causes are judged by: every value with where it is from."""
+"""Gather the facts of a case, by which the causes are judged: every value with its source."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 LAST_WITHOUT_CAP = (1, 16, 0)
 """Agents up to this version grow past maxPods (PR 2745 of aws/amazon-vpc-cni-k8s, 2024)."""
 SERVED_AGAIN = timedelta(seconds=30)
-"""A refused pod asks again within seconds: free addresses so long after, and no further
-refusal, end it."""
+"""A refused pod asks again within seconds: a refusal is over if addresses are free this long
+after it, and there was no further refusal."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)\S*")
-"""What an agent built by hand logs in its place is `...` or a branch."""
+"""An agent built by hand logs `...` or a branch in its place."""
 _PREFIXES = "ENABLE_PREFIX_DELEGATION"
 _TARGETS = ("WARM_IP_TARGET", "MINIMUM_IP_TARGET", "WARM_ENI_TARGET", "WARM_PREFIX_TARGET")
 _LOG_REFUSALS = {
@@ -47,7 +47,7 @@ _LOG_REFUSALS = {
 def gather_facts(
     case: Case, *, instance_type: str = "", max_pods: int | None = None, node: str = ""
 ) -> Facts:
-    """Return what follows from a case; what is given wins over what the files show.
+    """Return the facts of a case; given values replace those in the files.
 
     Raises:
         UnknownInstanceTypeError: the type that is given is not in the table.
@@ -133,7 +133,7 @@ def gather_facts(
 
 
 def _variables(case: Case) -> dict[str, Evidence]:
-    """Return the agent's variables: what it logs or its endpoint shows goes before a manifest."""
+    """Return the agent's variables: its log or its endpoint counts before a manifest."""
     running = dict(case.endpoint or {})
     if case.log:
         running |= {name: fact for name, fact in case.log.facts.items() if name in VARIABLES}
@@ -151,7 +151,7 @@ def _variables(case: Case) -> dict[str, Evidence]:
 def _prefixes_seen(
     case: Case, variables: dict[str, Evidence], limits: InstanceLimits | None
 ) -> Evidence | None:
-    """Return what shows prefix mode where no setting does: its prefixes, or an ENI's size."""
+    """Return the evidence for prefix mode if no setting shows it: prefixes, or an ENI's size."""
     if _PREFIXES in variables or case.manifest is not None:
         return None
     cidrs = [
@@ -168,9 +168,9 @@ def _prefixes_seen(
 def _targets_known(case: Case, variables: dict[str, Evidence], prefix_mode: bool) -> bool:
     """Return whether every setting that decides on growth is shown.
 
-    A manifest shows that what it does not set is unset. The agent's log shows it too: with
-    its start, where it logs every target that is set, and where it says that it goes by
-    WARM_ENI_TARGET or WARM_PREFIX_TARGET, which it does only without IP targets.
+    A manifest shows that variables that it does not set are unset. The agent's log shows it
+    too: at its start it logs every target that is set, and it says that it uses
+    WARM_ENI_TARGET or WARM_PREFIX_TARGET only without IP targets.
     """
     if case.manifest is not None:
         return not {*_TARGETS, "envFrom"} & case.unknown.keys()
@@ -185,7 +185,7 @@ def _targets_known(case: Case, variables: dict[str, Evidence], prefix_mode: bool
 
 
 def _node(case: Case, given: str) -> tuple[str, list[str]]:
-    """Return the node's name, and what the files say against the one that is given."""
+    """Return the node's name, and contradictions of the files to the one that is given."""
     refused = case.events.refused if case.events else {}
     logged = case.log.facts.get("node.node") if case.log else None
     named = {*case.nodes, *filter(None, refused)} | ({logged.value} if logged else set())
@@ -208,7 +208,7 @@ def _node(case: Case, given: str) -> tuple[str, list[str]]:
 
 
 def _other_nodes(case: Case, logged: str) -> list[str]:
-    """Return what is said against a log's node: Nodes are given, and it is none of them."""
+    """Return a contradiction about a log's node: Nodes are given, and it is none of them."""
     if not case.nodes or any(_host(name) == _host(logged) for name in case.nodes):
         return []
     return [f"the log is of node {logged}, and the Node given is {_some(set(case.nodes))}"]
@@ -243,7 +243,7 @@ def _limits(
 
 
 def _slots(logged: tuple[PoolCounts, Evidence] | None, prefix_mode: bool) -> int:
-    """Return the slots of an ENI as the log has them, 0 where it does not."""
+    """Return the slots of an ENI in the log, 0 if it does not have them."""
     size = ADDRESSES_PER_PREFIX if prefix_mode else 1
     return logged[0].ips_per_eni // size if logged else 0
 
@@ -256,10 +256,10 @@ def _max_pods(
     settings: Settings,
     pool: Pool | None,
 ) -> Known | None:
-    """Return maxPods as it is given or shown; what is usual where that is not refuted.
+    """Return maxPods as given or shown; else the usual value, unless the files contradict it.
 
-    So many pods with an address as maxPods prove that it is another: two pods of every
-    node at least have none (aws-node and kube-proxy).
+    As many pods with an address as the usual maxPods prove that the real one is larger: at
+    least two pods of every node have none (aws-node and kube-proxy).
     """
     if given is not None:
         where = Evidence(file="--max-pods", line=None, value=str(given), source=Source.GIVEN)
@@ -298,7 +298,7 @@ def _decision(
     prefix_mode: bool,
     n_waiting: int,
 ) -> Decision | None:
-    """Return what the rules say, None where the pool, or a size they need, is not known."""
+    """Return the decision of the rules, None if the pool, or a size they need, is not known."""
     if pool is None or not (slots or prefix_mode or settings.ip_targets_defined):
         return None
     return decide(
@@ -319,7 +319,7 @@ def _refusals(case: Case, node: str, pool: Pool | None) -> tuple[dict[str, list[
     log = case.log.sightings if case.log else {}
     kinds = [kind for kind in _LOG_REFUSALS if kind in log]
     if "refused" in kinds and "no_address" in kinds:
-        kinds.remove("no_address")  # the line before tells the same
+        kinds.remove("no_address")  # the line before reports the same refusal
     for kind in kinds:
         if not _over(log[kind], log.get("served"), pool, _LOG_REFUSALS[kind]):
             found.setdefault(_LOG_REFUSALS[kind], []).append(log[kind])
@@ -340,7 +340,7 @@ def _refusals(case: Case, node: str, pool: Pool | None) -> tuple[dict[str, list[
 def _over(seen: Sighting, served: Sighting | None, pool: Pool | None, reason: Refusal) -> bool:
     """Return whether a refusal is over: a pod was served since, or addresses are free since.
 
-    While no address is free, a pod that was served took the place of one that left.
+    While no address is free, a served pod took the address of one that ended.
     """
     starved = reason is Refusal.NO_ADDRESS
     if starved and pool is not None and pool.assignable <= 0:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """The counts of one network card, and where they are from."""
+    """The counts of one network card, and their source."""
 
     total: int
     assigned: int
@@ -27,18 +27,18 @@ class Pool:
     free_prefixes: int
     evidence: Evidence
     per_eni: int = 0
-    """Addresses of an ENI, by the agent's own table, as its log has them; 0 where it has not."""
+    """Addresses of an ENI in the agent's own table, from its log; 0 if it is not there."""
 
     @property
     def assignable(self) -> int:
-        """Addresses that a pod could be given now."""
+        """Addresses that can be assigned now."""
         return self.total - self.assigned - self.cooling
 
 
 def pools_of(
     case: Case, settings: Settings, prefix_mode: bool, now: datetime | None
 ) -> dict[int, Pool]:
-    """Return the counts of each network card: of its ENIs, else of the log, else of the metrics."""
+    """Return the counts of each network card: from its ENIs, else the log, else the metrics."""
     pools = {}
     if "total_ip_addresses" in case.metrics and "assigned_ip_addresses" in case.metrics:
         pools[0] = _measured_pool(case.metrics)
@@ -51,7 +51,7 @@ def pools_of(
 
 
 def n_cooling(cidr: HeldCidr, settings: Settings, now: datetime | None) -> int:
-    """Return how many released addresses of a CIDR cool still at a time."""
+    """Return how many released addresses of a CIDR are still cooling at a time."""
     if now is None:
         return 0
     period = timedelta(seconds=settings.cooldown_s)
@@ -66,9 +66,9 @@ def assumed_enis(
     *,
     bare_primary: bool = False,
 ) -> tuple[HeldEni, ...]:
-    """Return ENIs that would give these counts: filled, and used, one after another.
+    """Return ENIs with these counts: filled, and used, one after another.
 
-    With a `bare_primary`, as under custom networking, the first ENI holds nothing.
+    With a `bare_primary`, as under custom networking, the first ENI holds no addresses.
     """
     size = ADDRESSES_PER_PREFIX if prefix_mode else 1
     assigned, cooling = counts.assigned, counts.cooling if now else 0
@@ -109,7 +109,7 @@ def _pool_of(
     evidence: Evidence,
     now: datetime | None,
 ) -> Pool:
-    """Return the counts as the agent's statistics have them (pool-rules section 3)."""
+    """Return the counts of the agent's statistics (pool-rules section 3)."""
     own = [
         cidr
         for eni in enis
@@ -129,7 +129,7 @@ def _pool_of(
 
 
 def _logged_pool(counts: PoolCounts, evidence: Evidence) -> Pool:
-    """Return the counts that the agent logged; free prefixes are at least so many."""
+    """Return the counts that the agent logged; free prefixes are a lower bound."""
     in_use = counts.assigned + counts.cooling
     return Pool(
         total=counts.total,
@@ -151,7 +151,7 @@ def _measured_pool(metrics: dict[str, Evidence]) -> Pool:
     return Pool(
         total=total,
         assigned=assigned,
-        cooling=0,  # the metrics do not have them
+        cooling=0,  # the metrics lack them
         prefixes=prefixes,
         free_prefixes=max(prefixes - assigned, 0),
         evidence=metrics["total_ip_addresses"],

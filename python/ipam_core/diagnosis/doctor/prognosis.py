@@ -1,4 +1,4 @@
-"""What a fix will do, simulated from the node's own state with the scenario player."""
+"""The effect of a fix, simulated from the node's own state with the scenario player."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ipam_core.simulation.scenario.spec import ScenarioStep
 
 WATCHED_S = 600
-"""So long the node is watched as it is, and again with the fix."""
+"""How long the node is played unchanged, and again with the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The node after being watched: `served_after_s` is None where pods still wait."""
+    """The node after being played: `served_after_s` is None if pods still wait."""
 
     waiting: int
     running: int
@@ -34,10 +34,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prognosis:
-    """A node as it is and with the fix, from its own state.
+    """A node unchanged and with the fix, from its own state.
 
-    `waiting` pods ask at the start. `serves` is how many pods run in the end when
-    more and more ask, up to what the node can hold.
+    `waiting` pods ask at the start. `serves` is how many pods run at the end if more and more
+    ask, up to the capacity of the node.
     """
 
     waiting: int
@@ -47,7 +47,7 @@ class Prognosis:
 
 
 def simulate_fix(facts: Facts, change: Change) -> Prognosis | None:
-    """Simulate the node as it is and with the change; None where its state is not known.
+    """Simulate the node unchanged and with the change; None if its state is not known.
 
     Costs some tens of milliseconds, up to a second for hundreds of addresses.
     """
@@ -59,28 +59,28 @@ def simulate_fix(facts: Facts, change: Change) -> Prognosis | None:
         stuck = _player(facts, _max_pods(facts), places)
         _play(stuck, *change.fault, {"op": "add_pods", "n": waiting})
         as_it_is = _watch(stuck)
-        mended = stuck
-        if change.anew or change.max_pods or change.freed_places or not stuck.waiting:
+        fixed = stuck
+        if change.from_start or change.max_pods or change.freed_places or not stuck.waiting:
             max_pods = change.max_pods or _max_pods(facts)
-            mended = _player(facts, max_pods, places - change.freed_places)
-        _play(mended, {"op": "mark"}, *change.mend)
+            fixed = _player(facts, max_pods, places - change.freed_places)
+        _play(fixed, {"op": "mark"}, *change.repair)
         if change.env is not None:
-            _play(mended, {"op": "restart", "env": change.env})
-        if mended is not stuck:
-            _play(mended, {"op": "add_pods", "n": waiting})
-        with_fix = _watch(mended)
-    except IpamError:  # a state that no such node can have, from damaged or mixed files
+            _play(fixed, {"op": "restart", "env": change.env})
+        if fixed is not stuck:
+            _play(fixed, {"op": "add_pods", "n": waiting})
+        with_fix = _watch(fixed)
+    except IpamError:  # a state that is not possible, from damaged or mixed files
         return None
     return Prognosis(
         waiting=waiting,
         as_it_is=as_it_is,
         with_fix=with_fix,
-        serves=_fill(mended),
+        serves=_fill(fixed),
     )
 
 
 def _max_pods(facts: Facts) -> int:
-    """Return maxPods; where it is not shown, what the node has addresses for."""
+    """Return maxPods; if it is not shown, the number that the node has addresses for."""
     if facts.max_pods is not None:
         return facts.max_pods.value
     assert facts.allowed_pods is not None
@@ -88,7 +88,7 @@ def _max_pods(facts: Facts) -> int:
 
 
 def _player(facts: Facts, max_pods: int, places: int) -> Player:
-    """Return a player whose node is in the state of this one, its cooldowns included."""
+    """Return a player whose node has the state of this one, its cooldowns included."""
     from ipam_core.simulation.scenario.file import scenario_of  # noqa: PLC0415
     from ipam_core.simulation.scenario.player import Player  # noqa: PLC0415  (loads the simulator)
 
@@ -98,7 +98,7 @@ def _player(facts: Facts, max_pods: int, places: int) -> Player:
         {
             "id": "this node",
             "instance_type": facts.limits.instance_type,
-            # An ENI that the agent leaves alone takes a place, as if there were one less.
+            # An ENI that the agent does not manage takes a place, as if there were one less.
             "limits": {
                 "max_enis": facts.limits.max_enis - places,
                 "ipv4_per_eni": facts.limits.ipv4_per_eni,
@@ -115,7 +115,7 @@ def _player(facts: Facts, max_pods: int, places: int) -> Player:
 
 
 def _loads(facts: Facts) -> tuple[list[dict[str, Any]], list[int]]:
-    """Return the ENIs of a `state` step, and which of its pods to remove: what cools."""
+    """Return the ENIs of a `state` step, and which pods to remove so that addresses cool."""
     enis: list[dict[str, Any]] = []
     cooling: list[int] = []
     n_pods = 0
@@ -168,7 +168,7 @@ def _steps(raw: Sequence[dict[str, Any]]) -> list[ScenarioStep]:
 
 
 def _watch(player: Player) -> Outcome:
-    """Watch for `WATCHED_S` and return what became of the waiting pods."""
+    """Play for `WATCHED_S` and return what happened to the waiting pods."""
     served_after_s = None if player.waiting else 0.0
     for elapsed_s in range(5, WATCHED_S + 1, 5):
         _play(player, {"op": "run", "seconds": 5})
@@ -185,7 +185,7 @@ def _watch(player: Player) -> Outcome:
 
 
 def _fill(player: Player) -> int:
-    """Let more pods ask, as many as are free and one, until some stay refused; count them."""
+    """Let more pods ask, one more than is free, until some stay refused; count them."""
     while not player.waiting and (room := player.max_pods - len(player.running)) > 0:
         n_free = int(player.observe("free_ips"))
         _play(player, {"op": "add_pods", "n": min(n_free + 1, room)}, {"op": "run", "seconds": 65})

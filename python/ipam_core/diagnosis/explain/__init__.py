@@ -4,8 +4,8 @@ explanation.py  `explain`: the answer and its parts
 play.py         the node played
 rolling.py      a rolling update on it
 together.py     one advice for several instance types
-finding.py      what may be found, and how sure it is
-stalls.py, warnings.py, costs.py   what is found
+finding.py      kinds of findings, their checks, and the verdict
+stalls.py, warnings.py, costs.py   the checks: errors, warnings, costs
 
 May import: diagnosis.fixes, simulation, and below.
 """

@@ -1,4 +1,4 @@
-"""Findings of severity info: what the settings cost, and what they do not do."""
+"""Findings of severity info: the cost of the settings, and settings without effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOWERING = ("MAX_ENI", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_POD_ENI")
 _FEW_PODS_PREFIX = 110
 """What AWS recommends as maxPods in prefix mode on types of less than 30 vCPUs."""
 SHORT_WAIT_S = 10.0
-"""So long a pod may wait for a look and for what it asks of EC2."""
+"""The longest acceptable wait: for a pool check and the EC2 calls that it makes."""
 
 
 @finds(
@@ -96,7 +96,7 @@ def _setting_ignored(facts: Facts) -> Iterator[Found]:
         if text is None or name in unread or _set_by_all(name, text, facts):
             continue
         if name == "WARM_IP_TARGET" and facts.settings.minimum_ip_target and text != "0":
-            continue  # without it the minimum alone would rule, and later pods stall
+            continue  # without it the minimum alone would count, and later pods stall
         value = getattr(facts.settings, VARIABLES[name])
         others = [None] if not value else [str(value + 1), str(value - 1), None]
         if all(play.same_as(facts.case.with_env({name: other})) for other in others):
@@ -246,7 +246,7 @@ def _address_calls(levels: Sequence[Level]) -> int:
 
 
 def _warmer(facts: Facts, surge: int) -> tuple[Fix | None, str]:
-    """Return the least of a few warmer targets with which no pod waits long, as played."""
+    """Return the smallest of a few larger targets with which no pod waits long, as played."""
     top = facts.play.top
     for n_ahead in (surge, 2 * surge, 4 * surge):
         if top.targets_defined:
@@ -262,7 +262,7 @@ def _warmer(facts: Facts, surge: int) -> tuple[Fix | None, str]:
 
 
 def _other_ways(facts: Facts, met: RollingUpdate) -> Iterator[str]:
-    """Yield what else makes a rolling update short, as played: fewer at a time, less cooldown."""
+    """Yield other ways to shorten the waits, as played: fewer at a time, less cooldown."""
     for surge in (met.surge // 2, met.surge // 4, 1):
         fewer = rolling_update(facts.case, surge=surge) if 0 < surge < met.surge else None
         if fewer is not None and fewer.longest_wait_s <= SHORT_WAIT_S:
@@ -289,7 +289,7 @@ def _waits(met: RollingUpdate) -> str:
 
 
 def _set_by_all(name: str, text: str, facts: Facts) -> bool:
-    """Return whether every manifest sets this, and nobody counts on it here."""
+    """Return whether every manifest sets this, so that no one relies on it here."""
     counted_on = name == "WARM_ENI_TARGET" and not facts.prefix_mode
     return text == CHART_ENV.get(name) and not counted_on
 

@@ -27,10 +27,10 @@ CHECKS = (*stalls.CHECKS, *warnings.CHECKS, *costs.CHECKS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What settings do on a node: the verdict, the levels it is read from, and findings.
+    """What settings do on a node: the verdict, the levels that it is based on, and findings.
 
-    `version` is the agent's, "" where it is not known; `max_pods_rule` says where maxPods is
-    from, "" where it was given.
+    `version` is the agent's, "" if it is not known; `max_pods_rule` is the source of maxPods,
+    "" if it was given.
     """
 
     case: NodeCase
@@ -43,7 +43,7 @@ class Explanation:
 
     @property
     def healthy(self) -> bool:
-        """Whether every pod gets an address and nothing is other than meant."""
+        """Whether every pod gets an address and there is no warning."""
         return self.verdict.serves_all and not any(
             finding.kind.severity is not Severity.INFO for finding in self.findings
         )
@@ -62,24 +62,23 @@ def explain(
     least: Severity = Severity.INFO,
     advise: bool = True,
 ) -> Explanation:
-    """Play a fresh node with these variables from 0 pods to all it may run, and back.
+    """Play a new node with these variables from 0 pods to all it may run, and back.
 
-    `env` holds the agent's environment variables as strings; `Settings.to_env()` gives
-    them, and so do the readers of `ipam_core.manifests`, which give `unknown` too:
-    variables kept elsewhere, taken as unset. `version` is the agent's, as v1.20.1: variables
-    that it does not know yet are named. `max_pods` is the kubelet's maxPods, two
-    pods on the host network included; left out, the usual one (`instances.max_pods`).
-    `subnet_free` addresses are free in the node's subnet; left out, without end. `seed`
-    decides what the agent leaves to chance: which address a pod gets. Findings less severe
-    than `least` are not looked for, and without `advise` no fix is played: what only asks
-    whether settings are sound pays for no more.
+    `env` holds the agent's environment variables as strings; `Settings.to_env()` and the
+    readers of `ipam_core.manifests` give them. The readers give `unknown` too: variables kept
+    elsewhere, treated as unset. `version` is the agent's, as v1.20.1: variables that it does
+    not know yet are named. `max_pods` is the kubelet's maxPods, two pods on the host network
+    included; left out, the usual one (`instances.max_pods`). `subnet_free` addresses are free
+    in the node's subnet; left out, any number. `seed` decides what the agent leaves to chance:
+    which address a pod gets. Findings less severe than `least` are not searched, and without
+    `advise` no fix is played: a caller that only needs the verdict saves this cost.
 
-    Calls take no time. Cost: 20 to 200 ms, a second for thousands of pods; without
-    advice and what is of severity info, a fifth to a half of it.
+    Calls take no time. Cost: 20 to 200 ms, a second for thousands of pods; a fifth to a half
+    of it without advice and without findings of severity info.
 
     Raises:
         UnknownInstanceTypeError: the instance type is not in the table.
-        TypeError: a value of `env` is no string.
+        TypeError: a value of `env` is not a string.
     """
     limits = instances.limits(instance) if isinstance(instance, str) else instance
     settings = Settings.from_env(env, unknown=unknown)

@@ -1,4 +1,4 @@
-"""What `explain` says of a node: the verdict, and the kinds of findings with their checks."""
+"""The parts of an explanation: the verdict, and the kinds of findings with their checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UPSTREAM = "aws/amazon-vpc-cni-k8s"
 
 
 class Severity(StrEnum):
-    """How bad a finding is, the worst first: pods do not start; not as meant; what it costs."""
+    """How severe a finding is, the worst first: pods do not start; not as intended; a cost."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -32,12 +32,12 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What becomes of `n_pods` pods that start one by one, the pool settling between.
+    """What happens to `n_pods` pods that start one by one; the pool settles between two.
 
-    `stalled_at` is the first pod that never gets an address, None where all get one;
-    `unused_slots` are those of the node then, addresses or prefixes, that could be
-    filled. `burst` pods may start at once with any number running and none waits, None:
-    all that there are. `init_error` is why the agent does not start.
+    `stalled_at` is the first pod that never gets an address, None if all get one;
+    `unused_slots` are the slots of the node, addresses or prefixes, that could be filled then.
+    `burst` pods may start at once with any number running and none waits; None: all pods.
+    `init_error` is why the agent does not start.
     """
 
     n_pods: int
@@ -63,7 +63,7 @@ class Verdict:
 
 
 def served_text(served: int, n_pods: int) -> str:
-    """Return how many of so many pods are served, in words."""
+    """Return how many of the pods are served, in words."""
     if served < n_pods:
         return f"serves {served} of {n_pods} pods"
     return "serves its 1 pod" if n_pods == 1 else f"serves all {n_pods} pods"
@@ -82,9 +82,9 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A kind of finding met: this case's numbers, and a fix with what playing it gave.
+    """A kind of finding in this case: its numbers, and a fix with the result of playing it.
 
-    `alternatives` are other ways out, each with what playing it gave.
+    `alternatives` are other ways, each with the result of playing it.
     """
 
     kind: Kind
@@ -106,9 +106,9 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What checks go by: the case as played, and `capacity`, the slots that it can fill.
+    """The input of checks: the case as played, and `capacity`, the slots that it can fill.
 
-    `version` is the agent's where it is known, as v1.20.1. Without `advise` no fix is tried.
+    `version` is the agent's if it is known, as v1.20.1. Without `advise` no fix is tried.
     """
 
     play: Play
@@ -129,7 +129,7 @@ class Facts:
 
     @property
     def ipv6(self) -> bool:
-        """Whether pods get IPv6 addresses, of which there is no end."""
+        """Whether pods get IPv6 addresses, which do not run out."""
         return self.play.mode == "ipv6"
 
     @property
@@ -144,11 +144,11 @@ class Facts:
 
     @property
     def warm_variable(self) -> str:
-        """The warm target of the mode that counts where no IP target does."""
+        """The warm target of the mode, which counts if no IP target is set."""
         return "WARM_PREFIX_TARGET" if self.prefix_mode else "WARM_ENI_TARGET"
 
     def verdict(self) -> Verdict:
-        """Return what became of the pods."""
+        """Return what happened to the pods."""
         play = self.play
         return Verdict(
             n_pods=self.case.n_pods,
@@ -160,15 +160,15 @@ class Facts:
         )
 
     def without_max_pods(self, decision: Decision) -> Decision:
-        """Return what the rules would say if maxPods did not stop growth."""
+        """Return what the rules would decide if maxPods did not stop growth."""
         return decide(replace(decision.view, max_pods=WITHOUT_END), self.case.policy)
 
-    def mended(
+    def first_fix(
         self, fixes: Iterable[Fix], good: Callable[[Play], bool] = lambda play: play.serves_all
     ) -> tuple[Fix | None, str]:
-        """Return the first fix that does good when played, and what it gave.
+        """Return the first fix that helps when played, and its result.
 
-        Without any, and where no advice is asked for, (None, "").
+        Without one, and if no advice is asked for, (None, "").
         """
         for fix in fixes if self.advise else ():
             assert fix.change is not None
@@ -182,13 +182,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A kind of finding, and what looks for it in a case as played."""
+    """A kind of finding, and the function that searches a played case for it."""
 
     kind: Kind
     find: Callable[[Facts], Iterator[Found]]
 
     def __call__(self, facts: Facts) -> Iterator[Finding]:
-        """Yield what is found of this kind."""
+        """Yield the findings of this kind."""
         for found in self.find(facts):
             yield Finding(
                 kind=self.kind,

@@ -1,8 +1,8 @@
-"""Play a node from 0 pods to all that it may run, and back: what `explain` goes by.
+"""Play a node from 0 pods to all that it may run, and back: the base of `explain`.
 
-Between two pods the pool settles. Only looks that may do something are played: those
-5 s apart while something changes, then one after a time past every pause of the agent.
-Calls take no time, as in scenarios.
+Between two pods the pool settles. Only pool checks that may do something are played: 5 s apart
+while something changes, then one after a time longer than every pause of the agent. Calls take
+no time, as in scenarios.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
 
 SETTLED_AFTER_S = 185.0
-"""Past this every pause of the agent is over (the longest is 120 s, after a full subnet)."""
+"""After this time every pause of the agent is over (the longest is 120 s: a full subnet)."""
 LONGEST_COOLDOWN_S = 600.0
-"""A longer cooldown is not waited for between two pods."""
+"""The longest cooldown that is awaited between two pods."""
 MOST_TURNS = 6
 """A pool that turned from growing to shrinking, or back, more often does not settle."""
 MOST_LOOKS = 400
 FLAP_WATCHED_S = 600
 WITHOUT_END = 10**9
-"""A target or limit that nothing reaches."""
+"""A target or limit that is never reached."""
 _GROWING = frozenset({"AssignPrivateIpAddresses", "AttachNetworkInterface"})
 _ASKING = _GROWING | {"CreateNetworkInterface"}
 
@@ -52,8 +52,8 @@ _ASKING = _GROWING | {"CreateNetworkInterface"}
 class NodeCase:
     """One node to play. `env` are its variables as set; `max_pods` is the kubelet's maxPods.
 
-    `subnet_free` addresses are free in the subnet that the node's ENIs come from, in whole
-    /28s as far as they go; None: without end. `seed` decides what the agent leaves to chance.
+    `subnet_free` addresses are free in the subnet of the node's ENIs, in free /28s as far as
+    possible; None: any number. `seed` decides what the agent leaves to chance.
     """
 
     limits: InstanceLimits
@@ -69,20 +69,19 @@ class NodeCase:
         return max(self.max_pods - HOST_NETWORK_PODS, 0)
 
     def with_env(self, changes: Mapping[str, str | None]) -> NodeCase:
-        """Return the case with variables set, or with None taken away."""
+        """Return the case with variables set, or removed if None."""
         merged = {**self.env, **changes}
         return replace(self, env={name: v for name, v in merged.items() if v is not None})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The settled node with so many pods, and what led there from the level before.
+    """The settled node with so many pods, and the calls since the level before.
 
-    `per_eni` are the slots in use on each ENI, largest first: addresses beside its primary,
-    prefixes in prefix mode, and where a policy allows that, both. `free` can be given to
-    pods. `calls` are those that worked, `refused` those that failed. `settled` is False
-    where the pool goes on growing and shrinking. `waited`: the pod found nothing and waited
-    for a look.
+    `per_eni` are the slots in use on each ENI, largest first: secondary IPs, prefixes in
+    prefix mode, and both if a policy allows that. `free` can be given to pods. `calls` are
+    those that succeeded, `refused` those that failed. `settled` is False if the pool grows and
+    shrinks without end. `waited`: the pod found no address and waited for a pool check.
     """
 
     pods: int
@@ -101,26 +100,26 @@ class Level:
 
     @property
     def taken(self) -> int:
-        """Addresses of the subnet that the node took beside its first: ENIs have one too."""
+        """Addresses of the subnet that the node took after its first: ENIs have one too."""
         return self.total + self.enis - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flap:
-    """A pool that does not settle: with how many pods, and the calls it makes for ever."""
+    """A pool that does not settle: the number of pods, and the calls it repeats without end."""
 
     pods: int
     calls_per_hour: int
 
 
 class Play:
-    """A node played up, and back when asked for.
+    """A node played up, and back on request.
 
     `up` are the levels from 0 pods on; its last is that of all pods, or of the last pod
-    served. `idle` and `top` are what the rules say with no pod, and with all pods or at
-    the stall; the errors are how the last call for more was refused until then, None: it
-    was not. `mode` is the node's, and `n_cards` are the network cards that the agent
-    manages. Cost: 30 to 100 us a level.
+    served. `idle` and `top` are what the rules decide with no pod, and with all pods or at the
+    stall; the errors are those of the last refused call for more until then, None without one.
+    `mode` is the node's, and `n_cards` are the network cards that the agent manages. Cost: 30
+    to 100 us a level.
 
     A play can be pickled: it is played back first, and its node is left behind.
     """
@@ -135,7 +134,7 @@ class Play:
         self.falls_back = node.falls_back
         self.n_cards = len(node.stores)
         self.flap: Flap | None = None
-        """Where the pool first does not settle, on the way up, or back once that is played."""
+        """The first level at which the pool does not settle, on the way up, or back if played."""
         self.init_error = played.init_error
         self.top_error: CloudError | None = None
         self.up: list[Level] = []
@@ -153,7 +152,7 @@ class Play:
         self.flap = played.flap
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return all but the node, which is what the levels back are needed from."""
+        """Return everything except the node: the levels back are played before."""
         assert isinstance(self.back, list)
         return self.__dict__ | {"_played": None}
 
@@ -164,7 +163,7 @@ class Play:
 
     @property
     def serves_all(self) -> bool:
-        """Whether every pod got one, in the end."""
+        """Whether every pod got an address."""
         return not self.init_error and self.served == self.case.n_pods
 
     @cached_property
@@ -177,12 +176,12 @@ class Play:
 
     @property
     def burst(self) -> int | None:
-        """So many pods may start at once at any level and none waits; None: any number."""
+        """The number of pods that may start at once at any level without a wait; None: any."""
         n_pods = self.case.n_pods
         return min((at.free for at in self.up if at.free < n_pods - at.pods), default=None)
 
     def same_as(self, case: NodeCase) -> bool:
-        """Return whether another case's node goes through just the same levels."""
+        """Return whether another case's node goes through the same levels."""
         played = PlayedNode(case)
         if self.init_error or played.init_error:
             return self.init_error == played.init_error
@@ -209,7 +208,7 @@ def capacity_slots(case: NodeCase) -> int:
 
 
 class PlayedNode:
-    """A node driven look by look, in the world of a scenario without steps."""
+    """A node driven from pool check to pool check, in the world of a scenario without steps."""
 
     def __init__(self, case: NodeCase) -> None:
         limits = case.limits
@@ -248,7 +247,7 @@ class PlayedNode:
 
     @property
     def refused(self) -> CloudError | None:
-        """How the last call for more was refused."""
+        """The error of the last refused call for more."""
         asking = (call.error for call in reversed(self.world.calls) if call.api in _ASKING)
         return next(asking, None)
 
@@ -265,7 +264,7 @@ class PlayedNode:
 
     def back(self) -> Iterator[Level]:
         """Yield the level of each pod fewer."""
-        if self.waiting:  # the pod of the stall goes first, and is forgotten
+        if self.waiting:  # the pod of the stall is removed first
             self.waiting.clear()
             self.world.now_ns += WAITS_S * NS
         while self.running:
@@ -287,9 +286,9 @@ class PlayedNode:
         self.world.node.remove_pod(self.running.pop(0))
 
     def look(self, after_s: float) -> Counter[str]:
-        """Look at the pool after a time, try the waiting pods; return the calls that changed it.
+        """Check the pool after a time, try the waiting pods; return the calls that changed it.
 
-        The waiting pods have asked all the while, and nothing was free.
+        The waiting pods have asked during this time, and no address was free.
         """
         world = self.world
         world.now_ns += int(after_s * NS)
@@ -306,7 +305,7 @@ class PlayedNode:
         )
 
     def settle(self) -> bool:
-        """Look until nothing changes any more; return False where that never comes."""
+        """Check the pool until nothing changes; return False if that never happens."""
         quiet = turns = 0
         grew: bool | None = None
         for _ in range(MOST_LOOKS):
@@ -324,7 +323,7 @@ class PlayedNode:
         return False
 
     def level(self, pods: int, *, settled: bool = True, waited: bool = False) -> Level:
-        """Return the level as it is now, with the calls since the one before."""
+        """Return the current level, with the calls since the one before."""
         world = self.world
         cards = [store.stats(world.now_ns) for store in world.node.stores]
         calls = world.calls[self._n_told :]

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 ROLLING_SHARE = 0.25
 """The surge of a rolling update: `maxSurge` of a Deployment is 25% unless set."""
 READY_AFTER_LOOKS = 2
-"""So many looks (10 s) after it runs a pod is ready, and an old one may go."""
+"""Pool checks (10 s) after which a running pod is ready, and an old one may go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollingUpdate:
-    """Pods replaced a wave at a time: who waited longest, and what the pool was then.
+    """Pods replaced a wave at a time: the longest wait, and the pool at that time.
 
-    `cooling` and `available` are of the moment when most pods waited while addresses
-    cooled; all 0 where there was none.
+    `cooling` and `available` are from the moment when most pods waited while addresses cooled;
+    all 0 if there was none.
     """
 
     pods: int
@@ -39,8 +39,8 @@ def rolling_update(case: NodeCase, *, surge: int | None = None) -> RollingUpdate
     """Replace the pods of a half-full node, a wave of new ones before as many old ones go.
 
     A wave is `surge` pods, a quarter of them unless given. Its pods are ready 10 s after
-    they run; then as many old ones go, and the next wave starts. None where the node cannot
-    hold so many pods.
+    they run; then as many old ones go, and the next wave starts. None if the node cannot hold
+    so many pods.
     """
     played = PlayedNode(case)
     n_pods = case.n_pods // 2

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def _agent_does_not_start(facts: Facts) -> Iterator[Found]:
     if not facts.play.init_error:
         return
-    fix, outcome = facts.mended(
+    fix, outcome = facts.first_fix(
         set_env(**changes)
         for changes in (
             {"ENABLE_IPv4": "true"},
@@ -56,7 +56,7 @@ def _agent_does_not_start(facts: Facts) -> Iterator[Found]:
 def _provisioning_off(facts: Facts) -> Iterator[Found]:
     if _stalls(facts) and facts.settings.disable_network_resource_provisioning:
         named = {name: None for name in PROVISIONING if name in facts.case.env}
-        fix, outcome = facts.mended([set_env(**named)])
+        fix, outcome = facts.first_fix([set_env(**named)])
         yield Found(
             why=(f"the node has {facts.play.up[-1].total} addresses, and gets no more",),
             fix=fix,
@@ -78,7 +78,7 @@ def _provisioning_off(facts: Facts) -> Iterator[Found]:
 def _minimum_without_warm(facts: Facts) -> Iterator[Found]:
     top, off = facts.play.top, facts.settings.disable_network_resource_provisioning
     if _stalls(facts) and not top.low and top.targets_defined and not off:
-        fix, outcome = facts.mended([set_env(WARM_IP_TARGET=str(SPARE))])
+        fix, outcome = facts.first_fix([set_env(WARM_IP_TARGET=str(SPARE))])
         yield Found(why=top.growth_rule(), fix=fix, outcome=outcome)
 
 
@@ -103,10 +103,10 @@ def _subnet_too_small(facts: Facts) -> Iterator[Found]:
     if endless.served <= play.served:
         return
     needed = max(level.taken for level in endless.up)
-    fix, outcome = facts.mended([set_env(WARM_IP_TARGET="1", MINIMUM_IP_TARGET=None)])
+    fix, outcome = facts.first_fix([set_env(WARM_IP_TARGET="1", MINIMUM_IP_TARGET=None)])
     if fix is None and facts.advise:
         enough = Play(replace(facts.case, subnet_free=needed))
-        own = needed + 1  # the primary's own address is the subnet's too
+        own = needed + 1  # the primary ENI's own address is in the subnet too
         fix = Fix(commands=(), note=f"use a subnet with {own} free addresses for each node")
         outcome = served_text(enough.served, enough.case.n_pods) if enough.serves_all else ""
     refused = (f"{play.top_error.api}: {play.top_error.code}",) if play.top_error else ()
@@ -147,7 +147,7 @@ def _max_pods_above_capacity(facts: Facts) -> Iterator[Found]:
         fixes.insert(0, wider)  # so many pods were asked for
     if "MAX_ENI" in case.env:
         fixes.insert(0, set_env(MAX_ENI=None))
-    fix, outcome = facts.mended(fixes)
+    fix, outcome = facts.first_fix(fixes)
     calculated = max_pods(case.limits, facts.settings).calculated
     yield Found(
         why=(

@@ -1,7 +1,7 @@
-"""One DaemonSet, several instance types: advice that holds for all of them, and its price.
+"""One DaemonSet, several instance types: advice that is valid for all, and its price.
 
-The agent's settings are one set for the whole cluster. So a fix that one type suggests is
-played on every type given, from no pod to maxPods, and stands only if no type fares worse.
+The agent's settings are one set for the cluster. So a fix that one type suggests is played on
+every type given, from no pod to maxPods, and is kept only if no type becomes worse.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.explain.finding import Finding
 
 LOWER_TARGETS = (10, 5, 3, 2, 1)
-"""Values of WARM_IP_TARGET that are tried where a larger one harms a type."""
+"""Values of WARM_IP_TARGET that are tried if a larger one harms a type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """Idle addresses of a half-full node of one type: as it is, and with the advice."""
+    """Idle addresses of a half-full node of one type: now, and with the advice."""
 
     instance_type: str
     before: int
@@ -34,13 +34,13 @@ class Price:
 
 
 def agree(explained: Sequence[Explanation]) -> list[Explanation]:
-    """Return the explanations with advice that all of them can take.
+    """Return the explanations with advice that is valid for all of them.
 
-    Findings of one kind get one change of variables, the least of those that the types
-    suggest that does what it is for on each, as played, and makes none worse: no pod fewer
-    served, no new error or warning. Where none is so, no change is advised. A variable is
-    called ignored only if it is on every type. Cost: that of `explain` for each change
-    tried and each type.
+    Findings of one kind get one change of variables: the smallest of those that the types
+    suggest that fixes the finding on each type, as played, and makes none worse: as many pods
+    served, no new error or warning. If there is none, no change is advised. A variable is
+    called ignored only if it is on every type. Cost: that of `explain` for each change tried
+    and each type.
     """
     ignored = _ignored_by_all(explained)
     kinds = {finding.kind.identifier for each in explained for finding in each.findings}
@@ -59,7 +59,7 @@ def agree(explained: Sequence[Explanation]) -> list[Explanation]:
 
 
 def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
-    """Return the explanation of the same node with variables set, or with None taken away.
+    """Return the explanation of the same node with variables set, or removed if None.
 
     No further fix is tried.
     """
@@ -77,9 +77,9 @@ def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
 
 
 def idle_half_full(play: Play) -> int:
-    """Return the addresses that a node with half of its pods keeps idle, 0 where it stalls before.
+    """Return the idle addresses of a node with half of its pods, 0 if it stalls before.
 
-    With IPv6 none is counted: there is no end of them.
+    With IPv6 none is counted: the addresses do not run out.
     """
     half = play.case.n_pods // 2
     if play.mode == "ipv6" or half >= len(play.up):
@@ -101,9 +101,9 @@ def prices(explained: Iterable[Explanation], env: Mapping[str, str | None]) -> l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Together:
-    """One change of the DaemonSet for several kinds of finding, and what playing it gave.
+    """One change of the DaemonSet for several kinds of finding, and the result of playing it.
 
-    `kinds` are those that it fixes on every type, `left` those whose advice it is without.
+    `kinds` are those that it fixes on every type, `left` those whose advice it leaves out.
     """
 
     fix: Fix
@@ -113,13 +113,12 @@ class Together:
 
 
 def one_for_all(explained: Sequence[Explanation]) -> Together | None:
-    """Return one change for all kinds of finding that have one of their own, as agreed.
+    """Return one change for all kinds of finding that have an agreed change of their own.
 
-    The changes one by one, then all of them as one, the larger of two targets, are played
-    on every type. The first that fixes every kind where it was met, and makes no type worse,
-    counts. Where
-    none does, the least severe kind is left out, and so on; None where less than two are
-    left. Cost: that of `agree` for each change tried.
+    Each change alone, then all of them combined with the larger of two targets, are played on
+    every type. The first is returned that fixes every kind on the types that have it, and
+    makes no type worse. If there is none, the least severe kind is left out, and so on; None
+    if less than two are left. Cost: that of `agree` for each change tried.
     """
     advised = _advised(explained)
     kinds = list(advised)
@@ -162,7 +161,7 @@ def _advised(explained: Sequence[Explanation]) -> dict[str, dict[str, str | None
 
 
 def _merged(envs: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
-    """Return several changes as one: a value rather than none, the larger of two numbers."""
+    """Return several changes as one: a value instead of none, the larger of two numbers."""
     merged: dict[str, str | None] = {}
     for env in envs:
         for name, value in env.items():
@@ -188,7 +187,7 @@ def bad(each: Explanation) -> set[str]:
 
 
 def _advice(kind: str, explained: Sequence[Explanation]) -> tuple[Fix, str] | None:
-    """Return the first change that helps every type with the finding, and what it gives."""
+    """Return the first change that helps every type with the finding, and its result."""
     with_it = [each for each in explained if _of_kind(each, kind)]
     for env in _candidates(kind, with_it):
         after = [again(each, env) for each in explained]
@@ -200,7 +199,7 @@ def _advice(kind: str, explained: Sequence[Explanation]) -> tuple[Fix, str] | No
 
 
 def _candidates(kind: str, with_it: Sequence[Explanation]) -> Iterator[dict[str, str | None]]:
-    """Yield the changes that the types suggest: the one that is largest for all, then the rest."""
+    """Yield the changes that the types suggest: the largest of all, then the rest."""
     suggested: list[dict[str, str | None]] = []
     for each in with_it:
         for finding in _of_kind(each, kind):
@@ -221,7 +220,7 @@ def _candidates(kind: str, with_it: Sequence[Explanation]) -> Iterator[dict[str,
 
 
 def _helps(kind: str, after: Explanation) -> bool:
-    """Return whether a kind of finding is gone, or for a rolling update, is mended enough."""
+    """Return whether a kind of finding is gone, or for a rolling update, is fixed well enough."""
     found = _of_kind(after, kind)
     if kind != "cooldown-exhausted" or not found:
         return not found
@@ -233,7 +232,7 @@ def _helps(kind: str, after: Explanation) -> bool:
 
 
 def _outcome(kind: str, with_it: Sequence[Explanation], after: Sequence[Explanation]) -> str:
-    """Return what a change gives, in words: for one type its own, else of all types."""
+    """Return the result of a change, in words: of one type, else of all types."""
     if len(after) == 1:
         own = next((f.outcome for each in with_it for f in _of_kind(each, kind)), "")
         verdict = after[0].verdict
@@ -247,7 +246,7 @@ def _outcome(kind: str, with_it: Sequence[Explanation], after: Sequence[Explanat
 
 
 def _agreed(finding: Finding, advice: tuple[Fix, str] | None) -> Finding:
-    """Return a finding with the agreed change in place of its own change of variables."""
+    """Return a finding with the agreed change instead of its own change of variables."""
     if finding.fix is None or not (finding.fix.change and finding.fix.change.env):
         return finding  # maxPods, a subnet: each type's own
     if advice is None:

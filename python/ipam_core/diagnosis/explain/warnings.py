@@ -1,4 +1,4 @@
-"""Findings of severity warning: every pod gets an address, and something is not as meant."""
+"""Findings of severity warning: every pod gets an address, but something is not as intended."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _nothing_kept_warm(facts: Facts) -> Iterator[Found]:
         fixes = [set_env(WARM_IP_TARGET=str(SPARE))]
     else:
         fixes = [set_env(**{facts.warm_variable: "1"})]
-    fix, outcome = facts.mended(fixes, lambda play: _serves_as(facts, play) and not _waits(play))
+    fix, outcome = facts.first_fix(fixes, lambda play: _serves_as(facts, play) and not _waits(play))
     yield Found(
         why=(
             (
@@ -80,7 +80,7 @@ def _pool_flaps(facts: Facts) -> Iterator[Found]:
     if flap is None:
         return
     fixes = [set_env(**{facts.warm_variable: "1"})]
-    fix, outcome = facts.mended(fixes, lambda play: _serves_as(facts, play) and not play.flap)
+    fix, outcome = facts.first_fix(fixes, lambda play: _serves_as(facts, play) and not play.flap)
     yield Found(
         why=(f"with {flap.pods} pods: {flap.calls_per_hour} EC2 calls an hour, on every node",),
         fix=fix,
@@ -169,7 +169,7 @@ def _not_in_this_agent(facts: Facts) -> Iterator[Found]:
 
 
 def _serves_as(facts: Facts, play: Play) -> bool:
-    """Return whether a play serves as many pods as that of the case."""
+    """Return whether a play serves as many pods as the play of the case."""
     return not play.init_error and play.served >= facts.play.served
 
 

@@ -1,18 +1,18 @@
-"""What a node in trouble leaves behind, read into values.
+"""The files of a node in trouble, read into values.
 
-collect.py      files, directories, archives, standard input: find what is in them
-packed.py       bytes that are no UTF-8 text
-recognise.py    what a file is, by what it holds
+collect.py      files, directories, archives, standard input: finds the inputs in them
+packed.py       bytes that are not UTF-8 text
+recognise.py    the kind of a file, by its content; each kind is listed here
 case.py         what was read, as one value: the case
 enis.py         /v1/enis in its three forms
-lines.py        a line of a log, in whatever a tool wrapped it
+lines.py        a line of a log, with what tools put around it
 log.py          the logs of the agent, its container and the CNI plugin
-errors.py       AWS errors as a log words them
+errors.py       AWS errors in the words of a log
 events.py       events of Kubernetes, as objects
-described.py    what kubectl prints for people: events and descriptions
+described.py    kubectl's output for people: events and descriptions
 kubernetes.py   the Node, the kubelet's configuration
-variables.py    the agent's variables, wherever they are set
-dig.py          values taken out of JSON that may hold anything
+variables.py    the agent's variables, in every place where they are set
+dig.py          values from JSON that may hold anything
 metrics.py      the agent's metrics
 checkpoint.py   the agent's checkpoint file
 cloudtrail.py   CloudTrail events

@@ -1,4 +1,4 @@
-"""What was read of a node in trouble: every value with where it was read."""
+"""What was read about a node in trouble: every value with its source."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _Key = TypeVar("_Key")
 
 
 MOST_ADDRESSES = 1 << 17
-"""More than any node has: 64 ENIs of 63 /28s are 64,512. A larger count is a damaged one."""
+"""More than any node has: 64 ENIs of 63 /28s are 64,512. A larger count is damaged."""
 
 
 class Source(StrEnum):
-    """What kind of file a value is from; each has a newest time of its own.
+    """The kind of file of a value; each kind has a newest time of its own.
 
-    `PRINTED` events have ages, not times: they compare with each other only.
+    `PRINTED` events have ages, not times: they can be compared only with each other.
     """
 
     LOG = "log"
@@ -42,7 +42,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A value and where it was read: file, line (None: the whole file), and when it was true."""
+    """A value and its source: file, line (None: no single line), and when it was true."""
 
     file: str
     line: int | None
@@ -53,18 +53,18 @@ class Evidence:
 
 @dataclass(slots=True, kw_only=True)
 class Sighting:
-    """Something seen again and again: how often, the first time and the last."""
+    """Something seen repeatedly: how often, the first time and the last."""
 
     last: Evidence
     count: int = 1
     first: Evidence = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the one seen for the first."""
+        """Use the one seen as the first."""
         self.first = self.last
 
     def again(self, evidence: Evidence, count: int = 1) -> None:
-        """Count one more; first and last go by time, whatever the order of the files."""
+        """Count one more; first and last are by time, in any order of the files."""
         self.count += count
         if later(evidence, self.last):
             self.last = evidence
@@ -72,14 +72,14 @@ class Sighting:
             self.first = evidence
 
     def counted(self) -> Evidence:
-        """Return the latest, with how often there was one like it."""
+        """Return the latest, with the number of those like it."""
         if self.count == 1:
             return self.last
         return replace(self.last, value=f"{self.last.value} ({self.count} times)")
 
 
 def later(one: Evidence, than: Evidence) -> bool:
-    """Return whether `one` is not before `than`; what has no time is in the order read."""
+    """Return whether `one` is not before `than`; without times the order of reading counts."""
     return one.time is None or than.time is None or one.time >= than.time
 
 
@@ -93,7 +93,7 @@ def note(into: dict[_Key, Sighting], key: _Key, evidence: Evidence, count: int =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCidr:
-    """A secondary IP or a prefix on an ENI: who holds addresses, and when others were released."""
+    """A secondary IP or a prefix on an ENI: holders of addresses, and releases of others."""
 
     cidr: str
     is_prefix: bool
@@ -117,7 +117,7 @@ class HeldEni:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
-    """A node's ENIs by network card, as /v1/enis shows them, and when it was written at least."""
+    """A node's ENIs by network card, as /v1/enis shows them; it was not written before its time."""
 
     cards: dict[int, tuple[HeldEni, ...]]
     evidence: Evidence
@@ -137,7 +137,7 @@ class PoolCounts:
 
 @dataclass(slots=True, kw_only=True)
 class LogSummary:
-    """What the agent's log holds: the latest of each fact, and sightings of what happens.
+    """The content of the agent's log: the latest of each fact, and sightings of events.
 
     `starts` are the agent's starts in the order read. `stale` are restored addresses that
     the agent dropped. `n_known` counts the lines whose text is known.
@@ -165,9 +165,9 @@ class Refusal(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class EventSummary:
-    """What Kubernetes' events hold: pods refused, by node, pod and reason; other reasons by node.
+    """The content of Kubernetes' events: refused pods, by node, pod and reason; other reasons.
 
-    `started` are the pods that started, so that a refusal before is over.
+    `started` are the pods that started: an earlier refusal of one is over.
     """
 
     refused: dict[str, dict[tuple[str, Refusal], Sighting]] = field(default_factory=dict)
@@ -178,7 +178,7 @@ class EventSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One way in which an EC2 call fails; `kind` is what an agent would make of it."""
+    """One way in which an EC2 call fails; `kind` is its error class."""
 
     api: str
     code: str
@@ -213,7 +213,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeObject:
-    """The Node as the API server has it; `branch_enis` is None where it advertises none."""
+    """The Node of the API server; `branch_enis` is None if it advertises none."""
 
     name: str
     evidence: Evidence
@@ -227,7 +227,7 @@ class NodeObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
-    """A file that looks like an input and was not read: why, and how to get it readable."""
+    """A file that looks like an input and was not read: why, and how to make it readable."""
 
     file: str
     why: str
@@ -241,7 +241,7 @@ class Unread:
 class Case:
     """All that was read. `variables` are the agent's, by source: manifest, endpoint or log.
 
-    `other_logs` have the form of the agent's and are of other programs.
+    `other_logs` have the form of the agent's logs and are from other programs.
     """
 
     state: NodeState | None = None
@@ -275,6 +275,6 @@ class Case:
             self.newest[source] = time
 
     def now(self) -> datetime | None:
-        """Return the newest time of anything read: when the files were taken."""
+        """Return the newest time of all that was read: when the files were collected."""
         times = [time for source, time in self.newest.items() if source is not Source.PRINTED]
         return max(times, default=None)

@@ -1,4 +1,4 @@
-"""The agent's checkpoint file, ipam.json: what keeps an agent from starting with it.
+"""The agent's checkpoint file, ipam.json: damage that prevents an agent from starting.
 
 Source: pkg/ipamd/datastore/data_store.go (ReadBackingStore) of aws/amazon-vpc-cni-k8s:
 a file that does not parse, is of another version, or has an address twice fails the start.
@@ -27,7 +27,7 @@ def is_checkpoint(document: Any) -> bool:
 
 
 def read_checkpoint(document: dict[str, Any], file: str, case: Case) -> None:
-    """Add to the case what would keep an agent from starting with a checkpoint."""
+    """Add to the case what would prevent an agent from starting with a checkpoint."""
     if document["version"] != VERSION:
         _bad(f"version {dig.shown(document['version'])}; known: {VERSION}", file, case)
     seen: set[str] = set()
@@ -40,12 +40,12 @@ def read_checkpoint(document: dict[str, Any], file: str, case: Case) -> None:
 
 
 def is_named_so(name: str) -> bool:
-    """Return whether a file is named as the agent names its checkpoint, or a copy of it."""
+    """Return whether a file has the name of the agent's checkpoint, or of a copy of it."""
     return _NAME.search(name) is not None
 
 
 def read_damaged(why: str, file: str, case: Case) -> None:
-    """Add to the case that a checkpoint is no JSON at all: an agent cannot start with it."""
+    """Add to the case that a checkpoint is not JSON: an agent cannot start with it."""
     _bad(why, file, case)
 
 

@@ -1,8 +1,8 @@
 """Read files, directories, archives and the standard input into one case.
 
-Archives are read as a stream and never unpacked: only regular members are looked at,
-and no name in an archive becomes a path. What is damaged is read as far as it goes.
-What looks like an input and is not read is named, with the reason.
+Archives are read as a stream and never unpacked: only regular members are read, and no name in
+an archive becomes a path. A damaged file is read as far as possible. A file that looks like an
+input and is not read is named, with the reason.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     _Stream = io.BufferedReader[Any]
 
 DEEPEST = 3
-"""A gzipped log in a gzipped archive is three deep; deeper is not looked into."""
+"""A gzipped log in a gzipped archive is three levels deep; deeper levels are not read."""
 STANDARD_INPUT = "-"
 _TAR = b"ustar"
 _TAR_AT = 257
@@ -33,13 +33,13 @@ _LOOKS_OURS = re.compile(
     r"\bipam|aws-?node|aws-cni|plugin\.log|\beni|events?\.|cloudtrail|describe|kubelet-?config",
     re.IGNORECASE,
 )
-"""A name that promises an input: where it is not read, the output says so."""
+"""Names of inputs: if such a file is not read, the output names it."""
 _NAMED_SO = re.compile(
     r"networkutils|eni-?configs?\b|pods?\.(?:json|out)|ip(?:tables|rule|route)|\.(?:conflist|py|sh|md)$"
     r"|network-policy|ebpf-sdk|egress",
     re.IGNORECASE,
 )
-"""Names of what lies beside them in every bundle, and holds nothing that is judged."""
+"""Names of other files in every bundle, which hold nothing that is judged."""
 
 KINDS = (
     "/v1/enis or /v1/ipamd-env-settings of the agent, its logs, metrics and checkpoint, the "
@@ -52,9 +52,9 @@ KINDS = (
 def read_case(paths: Sequence[Path], advance: Callable[[int], None] | None = None) -> Case:
     """Read files, directories and archives into one case; `-` is the standard input.
 
-    `advance` is called with every so many bytes read from disk. In a directory or archive
-    what is not recognised is passed over, but for what its name promises; a file that is
-    named must be recognised.
+    `advance` is called with every so many bytes read from disk. In a directory or archive,
+    files that are not recognised are skipped; those with the name of an input are reported. A
+    file that the user names must be recognised.
 
     Raises:
         OSError: a path cannot be read.
@@ -152,7 +152,7 @@ class _Reader:
         except InputError as error:
             why = str(error)
         self.case.unread.append(Unread(file=name, why=why))
-        return len(self.case.files) > n_files  # a log is of use up to where it is damaged
+        return len(self.case.files) > n_files  # a log is useful up to where it is damaged
 
     def _open(self, stream: _Stream, name: str, depth: int) -> bool:
         head = stream.peek(BUFFER)

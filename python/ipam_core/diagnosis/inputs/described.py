@@ -1,8 +1,7 @@
-"""What kubectl prints for people: `get events`, and `describe` of a pod, a node or a DaemonSet.
+"""kubectl's text for people: `get events`, and `describe` of a pod, a node or a DaemonSet.
 
-Ages (`5m11s`, `3m (x12 over 10m)`) are from the moment of printing, which such a text
-does not hold: they become times before `PRINTED`, so that they compare with each other
-and with nothing else.
+Ages (`5m11s`, `3m (x12 over 10m)`) count from the time of printing, which is not in the text.
+They become times before `PRINTED`, so that they can be compared only with each other.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRINTED = datetime(1970, 1, 2, tzinfo=UTC)
-"""When a text was printed, on a clock of its own."""
+"""The time of printing, on a clock of its own."""
 _AGE = r"(?:<unknown>|<invalid>|(?:\d+[ywdhms])+)"
 _TABLE_HEAD = re.compile(r"^(?:NAMESPACE +)?(?:LAST SEEN|LASTSEEN)\b.*\bREASON\b.*\bMESSAGE\s*$")
 _DESCRIBED_EVENT = re.compile(
@@ -50,7 +49,7 @@ def read_event_table(content: str, file: str, case: Case) -> None:
 
 
 def read_description(content: str, file: str, case: Case) -> str:
-    """Add to the case what a description holds; return what it is of: node, pod or DaemonSet."""
+    """Add the content of a description to the case; return its kind: node, pod or DaemonSet."""
     lines = content.splitlines()
     fields = _fields(lines)
     name = fields.get("Name", (1, ""))[1]

@@ -1,4 +1,4 @@
-"""Take values out of parsed JSON that may hold anything."""
+"""Take values from parsed JSON that may hold anything."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def integer(value: Any, default: int = 0) -> int:
 
 
 def number(holder: dict[str, Any], key: str) -> int:
-    """Return an integer, 0 where there is none. Raises `InputError` for anything else."""
+    """Return an integer, 0 if there is none. Raises `InputError` for anything else."""
     value = holder.get(key, 0)
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"{key} is an integer, not {shown(value)}")
@@ -48,7 +48,7 @@ def number(holder: dict[str, Any], key: str) -> int:
 
 
 def boolean(holder: dict[str, Any], key: str) -> bool:
-    """Return true or false, false where there is none. Raises `InputError` for anything else."""
+    """Return true or false, false if there is none. Raises `InputError` for anything else."""
     value = holder.get(key, False)
     if not isinstance(value, bool):
         raise InputError(f"{key} is true or false, not {shown(value)}")
@@ -58,7 +58,7 @@ def boolean(holder: dict[str, Any], key: str) -> bool:
 def time(value: Any) -> datetime | None:
     """Return a time written as RFC 3339 or as zap does (`+0000`), None for Go's zero time.
 
-    None, too, for what is no time: a damaged file is read for what else it says.
+    None also for a text that is not a time: the rest of a damaged file is still read.
     """
     if not isinstance(value, str):
         return None
@@ -85,9 +85,9 @@ def line_of(document: str, *words: str) -> int | None:
 
 
 class Lines:
-    """Line numbers of words that come in order: each is sought from where the last one was.
+    """Line numbers of words that come in order: each search starts at the last place.
 
-    So all of a document's cost one pass over it.
+    So all searches of a document cost one pass over it.
     """
 
     def __init__(self, document: str) -> None:
@@ -96,7 +96,7 @@ class Lines:
         self._line = 1
 
     def find(self, word: str) -> int | None:
-        """Return the line of the next place that has the word, None where none has."""
+        """Return the line of the next place with the word, None if there is none."""
         at = self._document.find(word, self._at)
         if at < 0:
             return None

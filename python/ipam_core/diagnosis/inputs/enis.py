@@ -1,4 +1,4 @@
-"""/v1/enis of the agent's introspection endpoint, in the three forms it has had.
+"""/v1/enis of the agent's introspection endpoint, in its three forms.
 
 Source: pkg/ipamd/introspect.go (eniV1RequestHandler) and
 pkg/ipamd/datastore/data_store.go (ENIInfos, ENI, CidrInfo, AddressInfo) of
@@ -34,7 +34,7 @@ def is_enis(document: Any) -> bool:
 
 
 def read_enis(document: dict[str, Any], file: str, content: str) -> NodeState:
-    """Return the node's state. Raises `InputError` where a part is not what it should be."""
+    """Return the node's state. Raises `InputError` if a part is not valid."""
     cards = {0: document} if _is_card(document) else {int(k): v for k, v in document.items()}
     times: list[datetime] = []
     state = {number: _card(card, times) for number, card in sorted(cards.items())}

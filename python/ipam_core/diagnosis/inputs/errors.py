@@ -1,4 +1,4 @@
-"""AWS errors as the agent's log words them: which call, and with which code.
+"""AWS errors in the words of the agent's log: which call, and with which code.
 
 The SDK for Go writes `Code: message` and a second line with the status (version 1), or
 `operation error EC2: Call, ..., api error Code: message` (version 2). The agent puts the
@@ -11,7 +11,7 @@ import re
 
 ASSUME_ROLE = "AssumeRoleWithWebIdentity"
 UNKNOWN = "Unknown"
-"""The code where an error has none: a network fault, or the agent's own."""
+"""The code of an error without one: a network fault, or the agent's own."""
 _V2 = re.compile(r"api error (?P<code>[\w.]+)")
 _OPERATION = re.compile(r"operation error \w+: (?P<api>\w+)")
 _V1 = re.compile(r"(?:^|: )(?P<code>[A-Z][a-z]\w+(?:\.\w+)*): ")
@@ -19,7 +19,7 @@ _OWN = frozenset({
     "AllocENI", "FreeENI", "DescribeAllENIs", "DescribeENI", "GetClusterTag", "RequestError",
     "WebIdentityErr",
 })  # fmt: skip
-"""Capital words before a colon that are functions of the agent, or no answer of EC2."""
+"""Capitalised words before a colon that are functions of the agent, not codes of EC2."""
 _BY_WORDS = (
     (ASSUME_ROLE, "assumerolewithwebidentity"),
     ("DescribeSecurityGroups", "describe security groups"),
@@ -31,12 +31,12 @@ _BY_WORDS = (
     ("AssignPrivateIpAddresses", "assign private ip"),
     ("AssignPrivateIpAddresses", "allocate a private ip"),
 )
-"""The call by the agent's words for it, where the SDK does not name it."""
+"""The call by the agent's words for it, if the SDK does not name it."""
 
 
 def api_and_code(error: str) -> tuple[str, str]:
-    """Return the call that an error names ('' where none) and its code, `UNKNOWN` without one."""
-    operations = _OPERATION.findall(error)  # the last one failed: it is the others' reason
+    """Return the call that an error names ('' if none) and its code, `UNKNOWN` without one."""
+    operations = _OPERATION.findall(error)  # the last one failed: it is the reason for the others
     api = operations[-1] if operations else _by_words(error)
     if match := _V2.search(error):
         return api, match["code"]

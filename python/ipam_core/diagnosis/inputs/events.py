@@ -1,4 +1,4 @@
-"""Kubernetes' events, as the API server has them: JSON or YAML, `v1` or `events.k8s.io/v1`."""
+"""Kubernetes' events in the API server's form: JSON or YAML, `v1` or `events.k8s.io/v1`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _NO_ADDRESS = POD_EVENT.rpartition("add cmd: ")[2]
-"""How the kubelet's event ends in every version; what stands before differs."""
+"""The end of the kubelet's event in every version; the text before it differs."""
 _UNREACHABLE = (
     "127.0.0.1:50051",
     "ipamd.sock",
@@ -29,18 +29,18 @@ _UNREACHABLE = (
     "cni plugin not initialized",
     "cni config uninitialized",
 )
-"""What the event has where the plugin cannot reach the agent, in one version or another."""
+"""Texts of the event, by version, if the plugin cannot reach the agent."""
 _GRPC = "from AddNetwork gRPC call"
 _GRPC_UNREACHABLE = ("code = Unavailable", "context deadline exceeded", "code = DeadlineExceeded")
 TOO_MANY_PODS = "Too many pods"
-"""What the scheduler says of a node whose maxPods is reached."""
+"""The scheduler's words for a node whose maxPods is reached."""
 NO_BRANCH_ENI = "Insufficient vpc.amazonaws.com/pod-eni"
-"""What it says of a node without a branch ENI left."""
+"""Its words for a node without a free branch ENI."""
 STARTED = "Started"
 AGENT_POD = "aws-node"
 _AGENT_REASONS = frozenset({"Unhealthy", "BackOff", "Failed", "FailedMount", "FailedCreate"})
 AGENT_FAILS = "aws-node "
-"""How the reason of an event about the agent's own pod is kept: with this in front."""
+"""The prefix of the reason of an event about the agent's own pod."""
 KEPT_REASONS = frozenset({
     "MissingIAMPermissions",  # awsutils.checkAPIErrorAndBroadcastEvent
     "NodeNotSchedulable",
@@ -54,7 +54,7 @@ KEPT_REASONS = frozenset({
 
 
 class Event(NamedTuple):
-    """One event, whatever form it had: of which object, by whom, how often, and when last."""
+    """One event of any form: its object, its reporter, how often, and when last."""
 
     reason: str
     kind: str
@@ -85,7 +85,7 @@ def is_events(document: Any) -> bool:
 
 
 def read_events(document: dict[str, Any], file: str, content: str, case: Case) -> None:
-    """Add to the case what the events hold."""
+    """Add the content of the events to the case."""
     items = [document]
     if document.get("kind") != "Event":
         items = dig.sequence(document.get("items"), f"{file}: items")
@@ -96,7 +96,7 @@ def read_events(document: dict[str, Any], file: str, content: str, case: Case) -
 def add_events(
     events: Iterable[Event], file: str, case: Case, source: Source = Source.EVENTS
 ) -> None:
-    """Add events of any form to the case; a pod that started since is not refused."""
+    """Add events of any form to the case; a pod that has started since is not refused."""
     summary = case.events = case.events or EventSummary()
     for event in sorted(events, key=lambda one: str(one.time or "")):
         summary.count += 1
@@ -109,7 +109,7 @@ def _event(event: Any, file: str, lines: dig.Lines) -> Event:
     where = f"{file}: an event's"
     metadata = dig.mapping(event.get("metadata"), f"{where} metadata")
     about = dig.mapping(event.get("involvedObject", event.get("regarding")), f"{where} object")
-    # The kubelet names its node; of other reporters only an event about a node has one.
+    # The kubelet names its node; other reporters do so only in an event about a node.
     source = event.get("source", event.get("deprecatedSource"))
     source = dig.mapping(source, f"{where} source")
     component = dig.text(source.get("component")) or dig.text(event.get("reportingController"))
@@ -175,7 +175,7 @@ def _add(event: Event, file: str, summary: EventSummary, source: Source) -> None
 
 
 def refusal(message: str) -> Refusal:
-    """Return why a pod's network could not be set up, by the kubelet's words."""
+    """Return why a pod's network could not be set up, from the kubelet's words."""
     if _NO_ADDRESS in message:
         return Refusal.NO_ADDRESS
     if any(text in message for text in _UNREACHABLE) or (

@@ -1,4 +1,4 @@
-"""Objects of Kubernetes that say what a node is: the Node, and the kubelet's configuration."""
+"""Objects of Kubernetes that describe a node: the Node, and the kubelet's configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_node(document: Any) -> bool:
 
 
 def is_kubelet_config(document: Any) -> bool:
-    """Return whether an object is the kubelet's configuration, as its file or `/configz` has it."""
+    """Return whether an object is the kubelet's configuration, of its file or of `/configz`."""
     if not isinstance(document, dict):
         return False
     inner = document.get("kubeletconfig", document)
@@ -69,7 +69,7 @@ def read_node(document: dict[str, Any], file: str, content: str, case: Case) -> 
 
 
 def read_kubelet_config(document: dict[str, Any], file: str, content: str, case: Case) -> None:
-    """Add the kubelet's maxPods to the case, where its configuration has one."""
+    """Add the kubelet's maxPods to the case, if its configuration has one."""
     pods = _count(dig.mapping(document.get("kubeletconfig", document), file).get("maxPods"))
     if pods is not None:
         case.kubelet_max_pods = Evidence(
@@ -81,7 +81,7 @@ def read_kubelet_config(document: dict[str, Any], file: str, content: str, case:
 
 
 def _count(value: Any) -> int | None:
-    """Return a count that is written as a number or as text, None for anything else."""
+    """Return a count that is a number or a text, None for anything else."""
     if isinstance(value, str) and value.isdigit() and len(value) < 7:
         return int(value)
     is_int = isinstance(value, int) and not isinstance(value, bool)

@@ -1,10 +1,10 @@
-"""One line of a log, in whatever a tool wrapped it: its time, caller and message.
+"""One line of a log, with what tools put around it: its time, caller and message.
 
 The agent logs JSON since v1.6 (zap) and `TIME [LEVEL] text` before (seelog); its container
 logs JSON (entrypoint.sh), `time=... level=... msg=...` (logrus, from v1.12) or plain text
-(before v1.7). What stands before a line (grep -n, CRI, kubectl --prefix and --timestamps,
-journald, fluent-bit, a CloudWatch export) is passed over; what wraps a line in JSON of its
-own (docker, fluent-bit, CloudWatch) is taken off.
+(before v1.7). A prefix of a line (grep -n, CRI, kubectl --prefix and --timestamps, journald,
+fluent-bit, a CloudWatch export) is skipped; JSON around a line (docker, fluent-bit,
+CloudWatch) is removed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PLAIN = re.compile(
     r"(?:panic: |fatal error: |(?:s|S)tarting IPAM daemon|(?:c|C)hecking for IPAM connectivity"
     r"|(?:t|T)imed out waiting for IPAM daemon).*"
 )
-"""What the container prints in no form at all: the texts of entrypoint.sh before v1.7, and Go's."""
+"""What the container prints as plain text: entrypoint.sh before v1.7, and Go's own."""
 _WRAPPED_IN = ("log", "message", "@message", "MESSAGE", "msg")
 _DECODER = json.JSONDecoder()
 _DEEPEST = 3
 
 
 class Entry(NamedTuple):
-    """A line of a log: `ts` as it is written, '' where the line has none."""
+    """A line of a log: `ts` as it is written, '' if the line has none."""
 
     ts: str
     caller: str
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
 
 def entry(line: bytes) -> Entry | None:
-    """Return what a line holds, None where it is no line of these logs."""
+    """Return the content of a line, None if it is not a line of these logs."""
     if line.startswith(_JSON):
         found = _of_json(line.decode("utf-8", "replace"))
         if found is not None:
@@ -48,7 +48,7 @@ def entry(line: bytes) -> Entry | None:
 
 
 def continues(line: bytes) -> bool:
-    """Return whether a line goes on with the one before: an AWS error's second line."""
+    """Return whether a line continues the one before: an AWS error's second line."""
     return line[:1] in (b"\t", b" ")
 
 
@@ -70,7 +70,7 @@ def _wrapped(text: str, depth: int) -> Entry | None:
 
 
 def _of_json(text: str) -> Entry | None:
-    """Return the line that starts a text; what follows it is passed over."""
+    """Return the line that starts a text; the rest is skipped."""
     try:
         fields, _ = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def _of_json(text: str) -> Entry | None:
 
 
 def _inner(text: str) -> str | None:
-    """Return the line that a collector wrapped in JSON of its own."""
+    """Return the line inside a collector's JSON."""
     at = text.find("{")
     if at < 0:
         return None
@@ -97,7 +97,7 @@ def _inner(text: str) -> str | None:
 
 
 def wrapped_in(fields: Any) -> str | None:
-    """Return the line in a collector's object, None where there is none."""
+    """Return the line in a collector's object, None if there is none."""
     if not isinstance(fields, dict):
         return None
     return next((fields[key] for key in _WRAPPED_IN if isinstance(fields.get(key), str)), None)

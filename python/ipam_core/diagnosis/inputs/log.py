@@ -1,8 +1,7 @@
 """The agent's logs, read as a stream: ipamd.log, its container's log, and the CNI plugin's.
 
-Whose a line is follows from its text where that is known, else from its caller. Lines of
-others (network policy agent, eBPF) are not the agent's: they have no say in what it did
-or when.
+The program of a line follows from its text if that is known, else from its caller. Lines of
+other programs (network policy agent, eBPF) are not the agent's: they are not used.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
     from ipam_core.ipamd.messages import LogMessage
 
 LONGEST_LINE = 1 << 20
-"""A longer line is not the agent's: it is cut into broken ones, so that memory stays bounded."""
+"""A longer line is not the agent's: it is cut into pieces, so that memory stays bounded."""
 _KEY = 6
-"""So many first letters of a message tell which patterns are worth a try."""
+"""The number of first letters of a message that select the patterns to try."""
 _PLUGIN_CALLERS = ("routed-eni-cni-plugin/", "driver/")
 _AGENT_CALLERS = (
     "aws-k8s-agent/",
@@ -49,7 +48,7 @@ _AGENT_CALLERS = (
 )
 _CONTAINER = "entrypoint.sh"
 _CONTAINER_KINDS = frozenset({"waits", "timed_out", "came_up", "stopped", "refused_setting"})
-"""What the container's own log says, wherever it is found."""
+"""Messages of the container's own log, found in any file."""
 _EITHER_KINDS = frozenset({"no_start"})
 _VARIABLES = {
     "warm_ip": "WARM_IP_TARGET",
@@ -68,25 +67,25 @@ _FACTS = frozenset({
 })  # fmt: skip
 _TARGETS = {"warm_ip": "WARM_IP_TARGET", "warm_eni": "WARM_ENI_TARGET",
             "warm_prefix": "WARM_PREFIX_TARGET"}  # fmt: skip
-"""Lines in which the agent names the one target that it goes by."""
+"""Lines in which the agent names the one target that it uses."""
 _ANY_CALL = frozenset({"tryAllocateENI"})
-"""Who reports a failure of any call: the error itself names it."""
+"""Messages about a failure of any call: the error itself names the call."""
 _WANTS_MORE = frozenset({"eni_limit", "unschedulable", "metadata", "full_subnet"})
 _GROWTH = frozenset({
     "AssignPrivateIpAddresses", "CreateNetworkInterface", "AttachNetworkInterface",
 })  # fmt: skip
 _GROWS = "Starting to increase "
-"""Lines that the agent writes only where its pool is too low."""
+"""Lines that the agent writes only if its pool is too low."""
 NO_ERROR = "<nil>"
 NO_ADDRESS = "no available IP"
-"""What every form of the error has that a pod gets when the store has no address."""
+"""In every form of the error that a pod gets if the store has no address."""
 _MOST_STARTS = 1000
 _GO = "runtime"
-"""Who writes what a program ends with when it panics."""
+"""The callers of the last lines of a program that panics."""
 
 
 class Kinds(NamedTuple):
-    """How many lines of each log a file holds; `others` are of programs that are not these."""
+    """How many lines of each log a file holds; `others` are from other programs."""
 
     agent: int
     container: int
@@ -94,7 +93,7 @@ class Kinds(NamedTuple):
     others: int
 
     def __str__(self) -> str:
-        """Return what the file is, by what it holds."""
+        """Return the kind of the file, by its content."""
         named = ("log", "container log", "plugin log")
         return ", ".join(kind for kind, n in zip(named, self, strict=False) if n)
 
@@ -105,7 +104,7 @@ def is_log_line(line: bytes) -> bool:
 
 
 def read_log(lines: Iterable[bytes], file: str, case: Case) -> Kinds:
-    """Add what a log holds to the case. Memory: what is kept, not the log's size.
+    """Add the content of a log to the case. Memory: only what is kept, not the log's size.
 
     Cost: about 9 microseconds a line.
     """
@@ -137,7 +136,7 @@ class _Reader:
             return
         known = _match(found.message)
         if known and known[0].function == _GO and not (self._n["agent"] or self._n["container"]):
-            known = None  # another program's end, in a log of the whole node
+            known = None  # the end of another program, in a log of all programs of the node
         source = _whose(found, known[0].kind if known else "")
         if source is None:
             self._n["others"] += 1
@@ -186,7 +185,7 @@ class _Reader:
 
 
 def _whose(found: Entry, kind: str) -> Source | None:
-    """Return which log a line belongs to, None for another program's."""
+    """Return which log a line belongs to, None for other programs."""
     if kind.startswith("plugin.") or found.caller.startswith(_PLUGIN_CALLERS):
         return Source.PLUGIN
     if found.caller == _CONTAINER or kind in _CONTAINER_KINDS:
@@ -216,7 +215,7 @@ def _by_key() -> dict[str, list[tuple[LogMessage, re.Pattern[str]]]]:
 
 
 def starts(pattern: str) -> list[str]:
-    """Return the literal texts with which a pattern starts: it may open with (?:one|other)."""
+    """Return the literal texts at the start of a pattern: it may start with (?:one|other)."""
     opened = re.match(r"(?:\(\?P<\w+>)?\(\?:(?P<choices>[^)]*)\)(?P<rest>.*)", pattern, re.DOTALL)
     if opened is None:
         return [pattern.replace("\\", "")]
@@ -281,7 +280,7 @@ def _note(
 
 
 def _kind(kind: str, values: dict[str, str], evidence: Evidence) -> str:
-    """Return what a reply to the plugin means: served, or refused for want of an address or not."""
+    """Return what a reply to the plugin means: served, or refused and the kind of reason."""
     if kind != "reply":
         return kind
     error = values["error"].strip()
@@ -291,7 +290,7 @@ def _kind(kind: str, values: dict[str, str], evidence: Evidence) -> str:
 
 
 def _note_fact(summary: LogSummary, name: str, value: str, evidence: Evidence) -> None:
-    """Keep a fact, and the latest one only."""
+    """Keep the latest value of a fact."""
     met = summary.facts.get(name)
     if met is None or later(evidence, met):
         summary.facts[name] = Evidence(
@@ -312,7 +311,7 @@ def _note_pool(summary: LogSummary, values: dict[str, str], evidence: Evidence) 
     total, assigned = int(values["total"]), int(values["assigned"])
     if max(total, assigned) > MOST_ADDRESSES:
         raise ValueError(f"{total} addresses; no node has more than {MOST_ADDRESSES}")
-    # What a form does not hold is as the latest line had it.
+    # Values that a form does not have are those of the latest line.
     cooling = int(values.get("cooling") or min(kept.cooling, max(total - assigned, 0)))
     counts = PoolCounts(
         total=total,

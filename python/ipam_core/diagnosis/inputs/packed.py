@@ -1,4 +1,4 @@
-"""Bytes that are no UTF-8 text: UTF-16, which is read, and what is not read, with the reason."""
+"""Bytes that are not UTF-8 text: UTF-16, which is read, and formats that are not, with why."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _UNREADABLE = {
     b"<!DOCTYPE": "a web page; save the plain text instead",
     b"<html": "a web page; save the plain text instead",
 }
-"""By the first bytes of a file: why it is not read, and how to get it readable."""
+"""By the first bytes of a file: why it is not read, and how to make it readable."""
 
 
 def unreadable(head: bytes) -> str:
-    """Return why a file that starts so is not read, '' where nothing is known of it."""
+    """Return why a file with this start is not read, '' if the format is not known."""
     return next((why for magic, why in _UNREADABLE.items() if head.startswith(magic)), "")
 
 
 def recoded(stream: IO[bytes], head: bytes) -> io.BufferedReader | None:
-    """Return a stream of UTF-16 as UTF-8, None where it is something else.
+    """Return a stream of UTF-16 as UTF-8, None if it is something else.
 
     PowerShell's `>` writes UTF-16, with a byte order mark or without.
     """

@@ -1,7 +1,7 @@
-"""What a file is, by what it holds, and into the case with it.
+"""Finds the kind of a file by its content, and adds it to the case.
 
-JSON may follow a prompt, headers or a progress meter, and several documents may be in
-one file: every document that is found is looked at.
+JSON may follow a prompt, headers or a progress meter, and a file may hold several documents:
+every document that is found is read.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 _HEAD_LINES = 200
 _MOST_TRIES = 200
-"""So many braces and brackets of a file are tried as the start of a JSON document."""
+"""The most braces and brackets of a file that are tried as the start of a JSON document."""
 _MARK = "\ufeff"
 _OURS = (
     '"AvailableIPv4Cidrs"', '"ENIIPPools"', '"AssignedIPs"', '"eventSource"', '"Records"',
     '"involvedObject"', '"vpc-cni-ipam/1"',
 )  # fmt: skip
-"""Words that show what a document was, when it no longer parses."""
+"""Words that show the kind of a document that does not parse."""
 _OUR_YAML = ("DaemonSet", "involvedObject", "KubeletConfiguration")
 _IN_JSON = re.compile(
     rb'"(?:AvailableIPv4Cidrs|ENIIPPools|ENIs|AssignedIPs|eventSource|CloudTrailEvent|involvedObject'
     rb'|regarding|allocations|maxPods|addonName|WARM_[A-Z_]+|kind|level|message|@message)"'
 )
-"""What is in a JSON document of these, wherever it starts in a text."""
+"""Texts in a JSON document of these kinds, anywhere in a file."""
 _IN_TEXT = re.compile(rb"(?:%s)\b" % b"|".join(name.encode() for name in VARIABLES))
 _YAML = re.compile(rb"^\s*(?:- )?kind:\s", re.MULTILINE)
 
@@ -55,10 +55,10 @@ _YAML = re.compile(rb"^\s*(?:- )?kind:\s", re.MULTILINE)
 def recognise(stream: io.BufferedReader[Any], name: str, case: Case) -> bool:
     """Read a plain stream into the case; return whether it is an input.
 
-    A bundle holds much else: only a stream that starts like an input is read wholly.
+    A bundle has many other files: only a stream that starts like an input is read completely.
 
     Raises:
-        InputError: it is one, and damaged.
+        InputError: it is an input, and damaged.
     """
     head = stream.peek(1 << 18)
     if not head and checkpoint.is_named_so(name):
@@ -97,7 +97,7 @@ def recognise(stream: io.BufferedReader[Any], name: str, case: Case) -> bool:
 
 
 def _log(lines: Iterable[bytes], name: str, case: Case) -> bool:
-    """Read log lines; return whether some are of the agent, its container or its plugin."""
+    """Read log lines; return whether some are from the agent, its container or its plugin."""
     kinds = read_log(lines, name, case)
     if not any(kinds[:3]):
         case.other_logs.append(name)
@@ -114,7 +114,7 @@ def _json(content: str, name: str, case: Case) -> bool:
         return True
     documents = list(_documents(content))
     lines = [json.dumps(each).encode() for each in documents if _is_line(each)]
-    if lines:  # a log that `jq .` spread over lines
+    if lines:  # a log that `jq .` printed over several lines
         return _log(lines, name, case)
     for document in documents:
         found |= _document(document, name, content, case)
@@ -128,7 +128,7 @@ def _is_line(document: Any) -> bool:
 
 
 def _damage(content: str) -> str:
-    """Return why a text is not one JSON document, '' where it is."""
+    """Return why a text is not one JSON document, '' if it is."""
     try:
         load_json(content)
     except ValueError as error:
@@ -137,9 +137,9 @@ def _damage(content: str) -> str:
 
 
 def _documents(content: str) -> Iterator[Any]:
-    """Yield the JSON documents of a text, whatever is between them.
+    """Yield the JSON documents of a text, with anything between them.
 
-    Raises `InputError` where there are more values, or deeper ones, than may be.
+    Raises `InputError` if there are more values, or deeper ones, than allowed.
     """
     try:
         yield load_json(content)
@@ -201,13 +201,13 @@ def _documents_of(documents: list[Any], name: str, content: str, case: Case) -> 
 
 
 def _items(document: Any) -> list[Any] | None:
-    """Return the objects of a Kubernetes list, None where it is none."""
+    """Return the objects of a Kubernetes list, None if it is none."""
     if not isinstance(document, dict) or not isinstance(document.get("items"), list):
         return None
     kind = dig.text(document.get("kind"))
     items: list[Any] = document["items"]
     if kind.endswith("List") and kind != "List":
-        # The items of a typed list may go without their kind.
+        # The items of a typed list may lack their kind.
         of_list = {"kind": kind.removesuffix("List")}
         return [of_list | item if isinstance(item, dict) else item for item in items]
     return items
@@ -239,7 +239,7 @@ def _yaml(content: str, name: str, case: Case) -> bool:
     except InputError:
         if any(word in content for word in _OUR_YAML):
             raise
-        return False  # a template, or a text that only looks so
+        return False  # a template, or a text that only looks like it
     return _documents_of(documents, name, content, case)
 
 
@@ -252,7 +252,7 @@ def _settings(content: str, name: str, case: Case) -> bool:
         return False
     try:
         return _yaml(content, name, case)
-    except InputError:  # some text that only names a variable
+    except InputError:  # a text that only mentions a variable
         return False
 
 

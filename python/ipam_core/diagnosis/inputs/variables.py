@@ -1,4 +1,4 @@
-"""Where the agent's variables are: its endpoint, and every form that `manifests` reads."""
+"""The agent's variables: from its endpoint, and from every form that `manifests` reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ENDPOINT = frozenset({"WARM_ENI_TARGET", "WARM_IP_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"})
 _ASSIGNMENT = re.compile(r"^\s*(?:export )?(?P<name>[A-Z][A-Za-z0-9_]+)=(?P<value>\S*)\s*$")
 _KEPT = frozenset({*VARIABLES, "ENI_CONFIG_ANNOTATION_DEF", "ENI_CONFIG_LABEL_DEF"})
-"""What decides on the pool, and how a node's ENIConfig is found."""
+"""Variables that decide about the pool, and how a node's ENIConfig is found."""
 _OWN_ROLE = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 _OBJECTS = {
@@ -80,7 +80,7 @@ def read_document(document: Any, file: str, content: str, case: Case) -> bool:
 
 
 def read_text(content: str, file: str, case: Case) -> bool:
-    """Add the variables of what kubectl prints as text, or of `NAME=value` lines."""
+    """Add the variables of kubectl's text, or of `NAME=value` lines."""
     found = [each for _, each, _ in read_env_list(content) or read_describe(content)]
     if not found:
         matches = [_ASSIGNMENT.match(line) for line in content.splitlines()]
@@ -108,7 +108,7 @@ def _values(document: dict[str, Any], file: str, content: str, case: Case) -> bo
 
 
 def _own_object(document: dict[str, Any], kind: str, file: str, content: str, case: Case) -> bool:
-    """Add what aws-node's own pod or service account shows; another's is no input."""
+    """Add the facts of aws-node's own pod or service account; others are no input."""
     metadata = dig.mapping(document.get("metadata"), f"{file}: metadata")
     name = dig.text(metadata.get("name"))
     if kind == "ServiceAccount":

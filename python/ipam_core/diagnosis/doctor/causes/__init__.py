@@ -1,17 +1,17 @@
 """Each cause's evidence for and against it.
 
 table.py    every cause, in order, with what proves it and what rules it out
-start.py    the agent does not come up, or cannot be reached
+start.py    the agent does not start, or cannot be reached
 ec2.py      EC2's answers
-answers.py  those that no other cause names
+answers.py  answers of EC2 that no other cause names
 denials.py  denials that no policy of the role can lift
-limits.py   what the agent takes the instance for: limits, ENIs, metadata
+limits.py   the agent's view of the instance is wrong: limits, ENIs, metadata
 custom.py   custom networking
 enis.py     the places for ENIs, and maxPods above them
-places.py   what these share: is every place taken, and how a node gets more
+places.py   shared by these: is every place taken, and how a node gets more
 targets.py  the pool's own rules
 outside.py  refusals that have nothing to do with the pool
-common.py   what all share
+common.py   shared by all
 
 May import: diagnosis.doctor, diagnosis.inputs, diagnosis.fixes, cloud, and below.
 """

@@ -83,7 +83,7 @@ def other_answer(facts: Facts) -> Finding:
 _GONE = {
     "InvalidNetworkInterfaceID.NotFound": (
         "Instance metadata still shows an ENI that is gone, or the agent's store does. A restarted "
-        "aws-node reads both afresh; while metadata is late, restart it again after some minutes."
+        "aws-node reads both again; while metadata is late, restart it again after some minutes."
     ),
     **dict.fromkeys(
         ("InvalidSecurityGroupID.NotFound", "InvalidGroup.NotFound"),
@@ -91,4 +91,4 @@ _GONE = {
         "deleted since. Give that ENI groups that exist; the restarted aws-node reads them.",
     ),
 }
-"""What is gone although the agent goes by it: read again when it starts."""
+"""Resources that are gone although the agent uses them: it reads them again at its start."""

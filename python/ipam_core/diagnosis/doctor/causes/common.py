@@ -1,4 +1,4 @@
-"""What the judgements of several causes share."""
+"""Shared by the judgements of several causes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLACES = f"/v1/enis and the instance type, or {LOG}"
 
 
 def no_matter(facts: Facts) -> Finding | None:
-    """Return why nothing that keeps a pool from growing matters now, None where it may."""
+    """Return why a cause that stops a pool's growth does not matter now, None if it may."""
     if facts.low is False:
         return ruled_out(CONTENT)
     if facts.pool is not None and facts.pool.assignable > 0 and not facts.starved:
@@ -41,7 +41,7 @@ def no_matter(facts: Facts) -> Finding | None:
 
 
 def unless_recent(facts: Facts, failures: list[Failure]) -> Finding | None:
-    """Return why failing calls are not the cause now, None where they are."""
+    """Return why failed calls are not the cause now, None if they are."""
     if facts.low is False:
         return ruled_out(CONTENT)
     if any(facts.recent(failure.sighting) for failure in failures):
@@ -57,7 +57,7 @@ def unless_recent(facts: Facts, failures: list[Failure]) -> Finding | None:
 
 
 def unless_seen(facts: Facts, seen: Sighting | None) -> Finding | None:
-    """Return why what the log or an event says is not the cause now, None where it is."""
+    """Return why a line of the log or an event is not the cause now, None if it is."""
     if facts.low is False:
         return ruled_out(CONTENT)
     if facts.recent(seen):
@@ -68,14 +68,14 @@ def unless_seen(facts: Facts, seen: Sighting | None) -> Finding | None:
 
 
 def unless_logged(facts: Facts, needs: str = LOG_AT_WORK) -> Finding:
-    """Return that the log does not say so; open where no log can rule that out."""
+    """Return that the log does not say so; open if no log can rule that out."""
     if facts.log_judges:
         return ruled_out("the log does not say so")
     return left_open(missing(facts, needs))
 
 
 def missing(facts: Facts, needs: str) -> str:
-    """Return what would be needed, and why the log that is given is not enough."""
+    """Return the missing input, and why the given log is not enough."""
     gap = facts.log_gap()
     if gap is not None:
         return f"{LOG} of the time of the refusals: it ends {span(gap.total_seconds())} before them"
@@ -92,9 +92,10 @@ def found_failing(
     more: tuple[Evidence, ...] = (),
     own: bool = False,
 ) -> Finding:
-    """Return a cause found by failing calls: the latest of each kind is its evidence.
+    """Return a cause found by failed calls: the latest of each kind is its evidence.
 
-    Sure only if a call is this node's `own`: CloudTrail shows the whole account's.
+    It is certain only if a call is this node's `own`: CloudTrail shows all calls of the
+    account.
     """
     recent = [failure for failure in failures if facts.recent(failure.sighting)]
     recent.sort(key=lambda failure: when(failure.sighting), reverse=True)
@@ -121,9 +122,9 @@ def ends_the_start(facts: Facts, failure: Failure) -> bool:
 
 
 def found(facts: Facts, evidence: list[Evidence], *, title: str, why: str, fix: Fix) -> Finding:
-    """Return a cause that keeps the agent from growing.
+    """Return a cause that stops the agent from growing.
 
-    Certain where the pool is proven to be low and the log is of the time in question.
+    Certain if the pool is proven to be low and the log is from the time in question.
     """
     pool = [facts.pool.evidence] if facts.pool else []
     proven = facts.low is True and facts.low_is_proven and facts.log_gap() is None
@@ -159,7 +160,7 @@ def shown_max_pods(facts: Facts) -> list[Evidence]:
 
 
 def when(seen: Sighting) -> str:
-    """Return when something was last seen, as what can be put in order; '' is unknown."""
+    """Return when something was last seen, in sortable form; '' is unknown."""
     time = seen.last.time
     return time.astimezone(UTC).isoformat() if time else ""
 
@@ -187,7 +188,7 @@ def count(n: int, what: str, plural: str = "s") -> str:
 
 
 def _of_all(failures: list[Failure]) -> Evidence:
-    """Return the first of failures that are alike, and how often there were such."""
+    """Return the first of similar failures, and their number."""
     latest = failures[0].sighting
     if len(failures) == 1:
         return latest.counted()

@@ -59,9 +59,9 @@ def custom_networking(facts: Facts) -> Finding:
                 ),
                 note="New ENIs are created in the new subnet; attached ones keep theirs.",
                 change=Change(
-                    # Attached ENIs stand in "primary" there, and stay in a full subnet.
+                    # Attached ENIs are in "primary" there, and stay in a full subnet.
                     fault=(room_of("primary", 0), room_of("eniconfig", 0)),
-                    mend=(room_of("eniconfig", 1 << 16),),
+                    repair=(room_of("eniconfig", 1 << 16),),
                 ),
             ),
         )
@@ -101,7 +101,7 @@ def _no_eni_config(facts: Facts) -> Finding:
             ),
             change=Change(
                 fault=({"op": "ec2_fail", "api": "CreateNetworkInterface", "code": "None"},),
-                mend=({"op": "ec2_heal"},),
+                repair=({"op": "ec2_heal"},),
             ),
         ),
     )
@@ -125,8 +125,8 @@ def _keys(facts: Facts) -> tuple[str, str]:
 def _name_it(facts: Facts) -> str:
     """Return the command, without its end, that names the node's ENIConfig to the agent.
 
-    The annotation is read first (GetNodeSpecificENIConfigName); the label is named only
-    where it is known to be one that nothing else reads, as a zone's is not.
+    The annotation is read first (GetNodeSpecificENIConfigName). The label is named only if it
+    is known that nothing else reads it: others read the label of the zone.
     """
     annotation, label = _keys(facts)
     node = facts.node or "NODE"

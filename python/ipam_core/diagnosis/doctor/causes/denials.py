@@ -1,7 +1,7 @@
-"""Denials that no policy of the role can lift: who denies, and where to look.
+"""Denials that no policy of the role can remove: which policy denies, and where to look.
 
-AWS names the kind of policy in its message. An explicit Deny wins over every Allow, and
-what an organisation, a boundary, a session or an endpoint does not allow stays denied.
+AWS names the kind of policy in its message. An explicit Deny wins over every Allow, and a call
+that an organisation, a boundary, a session or an endpoint does not allow stays denied.
 
 Source: IAM user guide, "Troubleshoot access denied error messages".
 """
@@ -37,7 +37,7 @@ _LOOK = {
 
 
 def denier(failures: list[Failure]) -> str:
-    """Return what denies the calls, with its article, where the role's own Allow cannot help."""
+    """Return what denies the calls, with its article, if the role's own Allow cannot help."""
     for failure in failures:
         text = " ".join(failure.sighting.last.value.split())
         if match := _EXPLICIT.search(text) or _IMPLICIT.search(text):
@@ -47,12 +47,12 @@ def denier(failures: list[Failure]) -> str:
 
 
 NOT_IN_THE_POLICY = frozenset({"AssignIpv6Addresses", "DescribeSecurityGroups"})
-"""Calls that AmazonEKS_CNI_Policy does not allow, or did not for long."""
+"""Calls that AmazonEKS_CNI_Policy does not allow, or did not allow in older versions."""
 DISCOVERS_GROUPS = "DescribeSecurityGroups"
 
 
 def allow(apis: list[str], role: str) -> str:
-    """Return the command that lets a role make calls by a statement of its own."""
+    """Return the command that lets a role make calls by a separate statement."""
     actions = ", ".join(f'"ec2:{api}"' for api in apis)
     statement = f'{{"Effect": "Allow", "Action": [{actions}], "Resource": "*"}}'
     document = f'{{"Version": "2012-10-17", "Statement": [{statement}]}}'
@@ -63,7 +63,7 @@ def allow(apis: list[str], role: str) -> str:
 
 
 def without_groups(command: str, note: str, change: Change) -> Fix:
-    """Return the ways out where an agent may not look for security groups (v1.22.0, v1.22.1)."""
+    """Return the fixes for an agent that may not search security groups (v1.22.0, v1.22.1)."""
     return one_of(
         [
             Option(title="allow the call", commands=(command,), simulated=True),
@@ -87,7 +87,7 @@ def without_groups(command: str, note: str, change: Change) -> Fix:
 
 
 def lift(who: str, role: str, apis: list[str]) -> Fix:
-    """Return where to look for the policy that denies; nothing that could be simulated."""
+    """Return where to look for the policy that denies; it cannot be simulated."""
     kind = who.partition(" ")[2]
     look = _LOOK.get(kind.lower(), "").format(role=role or "ROLE")
     calls = ", ".join(f"ec2:{api}" for api in apis) or "the call"

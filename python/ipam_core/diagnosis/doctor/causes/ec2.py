@@ -41,7 +41,7 @@ _NO_ENI = (
     "used, even the primary ENI's. Agents of v1.18 to v1.21 go on in the primary ENI's subnet"
 )
 FIRST_WITH_DISCOVERY = (1, 18)
-"""The first release that takes addresses of other subnets, by their tag (PR 2714)."""
+"""The first release that uses addresses of other subnets, by their tag (PR 2714)."""
 _RESERVE = (
     "aws ec2 create-subnet-cidr-reservation --subnet-id SUBNET_WITH_ROOM "
     "--cidr CIDR --reservation-type prefix"
@@ -59,7 +59,7 @@ def missing_permission(facts: Facts) -> Finding:
     denied = any(facts.recent(failure.sighting) for failure in failures) or event is not None
     starting = facts.agent.run not in (Run.WORKS, Run.UNKNOWN)
     if not denied or (facts.low is False and not starting):
-        # A call that is denied at the start matters whatever the pool holds.
+        # A call that is denied at the start matters with any state of the pool.
         return unless_recent(facts, failures) or left_open("ipamd.log")
     apis = {f.api for f in failures if facts.recent(f.sighting)} - {"EC2"}
     if event is not None:
@@ -86,7 +86,7 @@ def missing_permission(facts: Facts) -> Finding:
         else _permit(facts, failures, sorted(apis)),
     )
     own = any(not failure.caller for failure in failures if facts.recent(failure.sighting))
-    if own or event is not None:  # this node's own log or event says it of this node's own call
+    if own or event is not None:  # this node's own log or event reports its own call
         finding = replace(finding, certainty=Certainty.CERTAIN)
     return finding
 
@@ -100,7 +100,7 @@ def _apis_named(text: str) -> set[str]:
 
 
 _RENAMED = {"AssignPrivateIpv6Addresses": "AssignIpv6Addresses"}
-"""What the agent calls a call, by the name that EC2 and IAM have for it."""
+"""The agent's name of a call, by the name in EC2 and IAM."""
 
 
 def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
@@ -118,7 +118,7 @@ def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
             for api in apis
             if api != ASSUME_ROLE
         ),
-        mend=({"op": "ec2_heal"},),
+        repair=({"op": "ec2_heal"},),
     )
     account = "kubectl -n kube-system get serviceaccount aws-node -o yaml"
     if ASSUME_ROLE in apis:
@@ -177,7 +177,7 @@ def _role_in(failures: list[Failure]) -> str:
 
 
 def throttled(facts: Facts) -> Finding:
-    """Judge whether EC2 answers that calls come too fast."""
+    """Judge whether EC2 throttles calls."""
     failures = [failure for failure in facts.failures() if failure.kind is ThrottledError]
     if (other := unless_recent(facts, failures)) is not None:
         return other
@@ -200,7 +200,7 @@ def throttled(facts: Facts) -> Finding:
         fix=Fix(
             commands=tuple(commands),
             note="The first command shows who calls so often. Larger targets need fewer calls.",
-            change=Change(fault=_failing(failures), mend=({"op": "ec2_heal"},), env=env),
+            change=Change(fault=_failing(failures), repair=({"op": "ec2_heal"},), env=env),
         ),
     )
 
@@ -258,7 +258,7 @@ def _full(facts: Facts, *, prefixes: bool) -> Finding:
             + (_KEEPS_FREE if prefixes else "")
         ),
         change=Change(
-            fault=(lack,), mend=({"op": "subnet", "id": "another", "tag": "1"},), env=env
+            fault=(lack,), repair=({"op": "subnet", "id": "another", "tag": "1"},), env=env
         ),
     )
     return _found_full(facts, failures, fix, prefixes)

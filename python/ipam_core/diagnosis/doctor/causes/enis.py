@@ -47,7 +47,7 @@ def eni_limit(facts: Facts) -> Finding:
 
 
 def full_node(facts: Facts, title: str, why: str) -> Finding:
-    """Judge whether a node has no place and no slot left, and pods are refused for it."""
+    """Judge whether a node has no place and no slot left, and pods are refused because of it."""
     if facts.low is False:
         return ruled_out(CONTENT)
     evidence = full(facts)
@@ -78,7 +78,7 @@ def full_node(facts: Facts, title: str, why: str) -> Finding:
 
 
 def _kept_small(facts: Facts) -> bool:
-    """Return whether a setting keeps the node below what usual maxPods lets in."""
+    """Return whether a setting keeps the node below the usual maxPods."""
     most = facts.allowed_pods
     if most is None or facts.pool is None or facts.pool.assignable > 0:
         return False
@@ -86,7 +86,7 @@ def _kept_small(facts: Facts) -> bool:
 
 
 def _proof(facts: Facts, evidence: list[Evidence]) -> Certainty:
-    """Return how sure a full node is: its own log's word, or its ENIs and a type not assumed."""
+    """Return how certain a full node is: by its own log, or its ENIs and a type not assumed."""
     in_use = facts.pool is None or facts.pool.assignable <= 0
     return Certainty.CERTAIN if evidence and in_use and not facts.log_gap() else Certainty.LIKELY
 
@@ -105,7 +105,7 @@ def _title(facts: Facts) -> str:
 
 
 def above_addresses(facts: Facts) -> Finding:
-    """Judge whether the kubelet's maxPods lets in more pods than the node has addresses for."""
+    """Judge whether the kubelet's maxPods admits more pods than the node has addresses for."""
     allowed = facts.allowed_pods
     if allowed is None or facts.max_pods is None or facts.max_pods.evidence is None:
         if facts.low is False:
@@ -117,7 +117,7 @@ def above_addresses(facts: Facts) -> Finding:
     evidence = full(facts)
     if not evidence or not _above(facts):
         return no_matter(facts) or ruled_out("the addresses are not used up")
-    # Of those pods two are on the host's network, and more where DaemonSets are.
+    # Two of those pods are on the host's network, and more if there are such DaemonSets.
     finding = found(
         facts,
         [
@@ -160,7 +160,7 @@ def _sum(facts: Facts) -> str:
 
 
 def _less(facts: Facts) -> str:
-    """Return which settings take places away, '' where none does."""
+    """Return which settings take places away, '' if none does."""
     settings, limits = facts.settings, facts.limits
     takes = []
     if settings.custom_networking:
@@ -173,7 +173,7 @@ def _less(facts: Facts) -> str:
 
 
 def unmanaged(facts: Facts) -> Finding:
-    """Judge whether ENIs that the agent leaves alone take the places (#1077)."""
+    """Judge whether ENIs that the agent does not manage take the places (#1077)."""
     if not facts.unmanaged:
         return no_matter(facts) or unless_logged(facts)
     if facts.low is False:

@@ -1,4 +1,4 @@
-"""Causes in what the agent takes an instance for: its limits, its ENIs, its metadata."""
+"""Causes in the agent's view of the instance: its limits, its ENIs, its metadata."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def unknown_enis(facts: Facts) -> Finding:
 
 
 def limits_wrong(facts: Facts) -> Finding:
-    """Judge whether the agent's limits for the type are not EC2's, or it has none (#1083)."""
+    """Judge whether the agent's limits for the type differ from EC2's, or are missing (#1083)."""
     unknown = facts.sighting("limits_unknown")
     if unknown is not None and facts.recent(unknown):
         return replace(
@@ -191,7 +191,7 @@ def _upgrade(facts: Facts) -> Fix:
 
 
 def not_in_metadata(facts: Facts) -> Finding:
-    """Judge whether instance metadata does not show what is attached."""
+    """Judge whether instance metadata does not show all that is attached."""
     seen = facts.sighting("metadata", "metadata_wrong")
     stale = facts.sighting("metadata_stale")
     if seen is None and facts.starved and facts.recent(stale):
@@ -205,7 +205,7 @@ def not_in_metadata(facts: Facts) -> Finding:
                 fix=Fix(
                     commands=(RESTART.format(node=facts.node or "NODE"),),
                     note="Metadata is late at times and catches up. If it does not, the restarted "
-                    "agent reads both afresh.",
+                    "agent reads both again.",
                 ),
             ),
             certainty=Certainty.POSSIBLE,
@@ -231,13 +231,15 @@ def not_in_metadata(facts: Facts) -> Finding:
                 else "A reconcile adds it when metadata shows it. If that never happens, "
                 "replace the node."
             ),
-            change=None if wrong else Change(fault=({"op": "imds_hide"},), anew=True, delays=True),
+            change=None
+            if wrong
+            else Change(fault=({"op": "imds_hide"},), from_start=True, delays=True),
         ),
     )
 
 
 def leaked(facts: Facts) -> Finding:
-    """Judge whether detached ENIs of the agent's stay and hold addresses of the subnet."""
+    """Judge whether detached ENIs of the agent remain and hold addresses of the subnet."""
     log = facts.case.log
     newest = (
         facts.case.newest.get(next(iter(log.leaked.values())).source)
@@ -277,7 +279,7 @@ def leaked(facts: Facts) -> Finding:
             note="Simulated with one address each; they may hold more." if blocks else "",
             change=Change(
                 fault=(room_of("primary", 0),),
-                mend=(room_of("primary", len(stay)),),
+                repair=(room_of("primary", len(stay)),),
             )
             if blocks and not facts.prefix_mode
             else None,

@@ -56,7 +56,7 @@ def unschedulable(facts: Facts) -> Finding:
         fix=Fix(
             commands=(f"kubectl uncordon {facts.node or 'NODE'}",),
             note="Or AWS_MANAGE_ENIS_NON_SCHEDULABLE=true, if DaemonSets must start there.",
-            change=Change(fault=({"op": "cordon"},), mend=({"op": "uncordon"},)),
+            change=Change(fault=({"op": "cordon"},), repair=({"op": "uncordon"},)),
         ),
     )
 
@@ -143,7 +143,7 @@ def branch_enis(facts: Facts) -> Finding:
 
 
 def checkpoint_unwritable(facts: Facts) -> Finding:
-    """Judge whether the agent cannot write its checkpoint, so that it undoes an assignment."""
+    """Judge whether the agent cannot write its checkpoint and so undoes assignments."""
     seen = facts.sighting("not_written")
     if not facts.recent(seen):
         return unless_logged(facts)
@@ -202,7 +202,7 @@ def dropped_at_restart(facts: Facts) -> Finding:
 
 
 def plugin_version(facts: Facts) -> Finding:
-    """Judge whether the agent rejects the plugin, which is of another version."""
+    """Judge whether the agent rejects the plugin, which has another version."""
     rejected = [
         one
         for one in (*facts.refused.get(Refusal.OTHER, ()),)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIRST_WITH_PREFIXES = (1, 9)
 ATTACHED = re.compile(r"Interface count (?P<count>\d+) exceeds the limit")
-"""How EC2 words that an instance has all its ENIs: the count is with the one refused."""
+"""EC2's words if an instance has all its ENIs: the count includes the refused one."""
 
 
 def unknown_to_agent(facts: Facts) -> tuple[int, int, list[Evidence]] | None:
@@ -35,7 +35,7 @@ def unknown_to_agent(facts: Facts) -> tuple[int, int, list[Evidence]] | None:
 def limits_are_wrong(facts: Facts) -> bool:
     """Return whether the agent asked for more ENIs than EC2 allows, and uses all of those.
 
-    An agent whose table is EC2's does not ask: it says that the limit is reached.
+    An agent with EC2's limits does not ask: it logs that the limit is reached.
     """
     return any(
         facts.n_enis == int(said["count"]) - 1
@@ -46,7 +46,7 @@ def limits_are_wrong(facts: Facts) -> bool:
 
 
 def full(facts: Facts) -> list[Evidence] | None:
-    """Return what shows that every place is taken, [] where there is room, None: not shown."""
+    """Return the evidence that every place is taken, [] if there is room, None: not shown."""
     said = facts.sighting("eni_limit")
     evidence = [said.last] if said and facts.recent(said) else []
     evidence += [
@@ -63,7 +63,7 @@ def full(facts: Facts) -> list[Evidence] | None:
 
 
 def room(facts: Facts) -> str:
-    """Return what shows that a node has room for more."""
+    """Return the evidence that a node has room for more."""
     if facts.enis is not None and facts.max_enis is not None and facts.case.state:
         return f"{len(facts.enis)} of {facts.max_enis} ENIs, with free slots or places"
     return "the log does not say so"
@@ -84,7 +84,7 @@ def right_max_pods(facts: Facts) -> int | None:
 
 
 def _is_above(facts: Facts, right: int) -> bool:
-    """Return whether maxPods is above what is right: as it is shown, else as it usually is."""
+    """Return whether maxPods, as shown or else the usual value, is above the right one."""
     if facts.max_pods is not None:
         return facts.max_pods.value > right
     return facts.limits is not None and facts.limits.usual_max_pods > right
@@ -156,7 +156,7 @@ def more_places(facts: Facts) -> Fix:
         node = facts.node or "NODE"
         fix = set_env(ENABLE_PREFIX_DELEGATION="true", WARM_PREFIX_TARGET="1")
         if change is None and fix.change and limits:
-            change = replace(fix.change, mend=({"op": "del_pods", "n": limits.max_addresses},))
+            change = replace(fix.change, repair=({"op": "del_pods", "n": limits.max_addresses},))
         options.append(
             Option(
                 title="prefix mode, only where the subnet has free /28s",

@@ -1,4 +1,4 @@
-"""Causes before any address: the agent does not come up, or nobody can reach it."""
+"""Causes before any address: the agent does not start, or the plugin cannot reach it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MANY = 2
 
 
 def not_started(facts: Facts) -> Finding:
-    """Judge whether the agent comes up at all (#575, #1847, #2262, #1425)."""
+    """Judge whether the agent starts (#575, #1847, #2262, #1425)."""
     agent = facts.agent
     signs = _signs(facts)
     if agent.run is Run.WORKS:
@@ -81,7 +81,7 @@ def _failed(facts: Facts, signs: list[Evidence]) -> Finding:
     reason = facts.agent.reason
     if any(ends_the_start(facts, failure) for failure in facts.failures()):
         return covered("the call that EC2 refuses")
-    if facts.denied():  # the line before the end says which call
+    if facts.denied():  # the line before the end names the call
         return covered("missing permission")
     if facts.sighting("no_eni_config", "no_eni_config_named"):
         return covered("custom networking without room")
@@ -98,7 +98,7 @@ def _failed(facts: Facts, signs: list[Evidence]) -> Finding:
 
 
 def _by_reason(reason: str) -> tuple[str, tuple[str, ...]]:
-    """Return what to do about a reason, and the command for it."""
+    """Return the advice for a reason, and its command."""
     for words, note, commands in _REASONS:
         if any(word in reason for word in words):
             return note, commands
@@ -109,7 +109,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (
         ("iptables", "xtables"),
         ("iptables on the node fails or is locked by another program. The agent is started again "
-        "by the kubelet; if it goes on, find out which process holds /run/xtables.lock."),
+        "by the kubelet; if it repeats, find out which process holds /run/xtables.lock."),
         ("sudo fuser -v /run/xtables.lock",),
     ),
     (
@@ -225,7 +225,7 @@ def unreachable(facts: Facts) -> Finding:
 
 
 def bad_checkpoint(facts: Facts) -> Finding:
-    """Judge whether the checkpoint file that is given would fail the agent's start (#2110)."""
+    """Judge whether the agent's start would fail with the given checkpoint file (#2110)."""
     bad = facts.case.bad_checkpoints
     if not bad:
         if any(kind == "checkpoint" for _, kind in facts.case.files):

@@ -1,7 +1,7 @@
 """Every cause: how it is judged, and what proves it, makes it likely, or rules it out.
 
-This table is the order in which causes are told where several are found and equally sure,
-and it is the table of docs/doctor.md.
+If several causes are found with the same certainty, they are printed in the order of this
+table. It is also the table of docs/doctor.md.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One cause. `of_pool`: in IPv6 mode it is none, unless a call's answer or an event says so.
+    """One cause. `of_pool`: not in IPv6 mode, unless a call's answer or an event shows it.
 
-    `proves`, `likely` and `rules_out` are words for people, as the docs have them.
+    `proves`, `likely` and `rules_out` are texts for people, as in the docs.
     """
 
     name: str
@@ -264,7 +264,7 @@ CAUSES = (
 
 
 def as_markdown() -> str:
-    """Return the table as the docs have it."""
+    """Return the table in the form of the docs."""
     rows = [
         f"| {each.name} | {each.proves or '-'} | {each.likely or '-'} | {each.rules_out} |"
         for each in CAUSES

@@ -1,4 +1,4 @@
-"""Causes in the pool's own rules: the agent is content, and pods wait."""
+"""Causes in the pool's own rules: the agent has what its targets need, and pods wait."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _NODES = re.compile(r"0/(?P<nodes>\d+) nodes are available:.*?(?P<full>\d+) Too 
 
 
 def _certainty(facts: Facts) -> Certainty:
-    """Return how sure a finding is: lines that are missing from the log could speak against it."""
+    """Return how certain a finding is: missing lines of the log could contradict it."""
     return Certainty.CERTAIN if facts.log_gap() is None else Certainty.LIKELY
 
 
 def minimum_only(facts: Facts) -> Finding:
-    """Judge MINIMUM_IP_TARGET alone: at the minimum, short is 0 for ever (#2650)."""
+    """Judge MINIMUM_IP_TARGET alone: at the minimum, short stays 0 (#2650)."""
     settings, pool = facts.settings, facts.pool
     if not _known(facts, "MINIMUM_IP_TARGET", "WARM_IP_TARGET"):
         return left_open(SETTINGS)
@@ -96,7 +96,7 @@ def warm_zero(facts: Facts) -> Finding:
 
 
 def cooling(facts: Facts) -> Finding:
-    """Judge whether every free address cools: those count as available (#2896)."""
+    """Judge whether every free address is cooling: those count as available (#2896)."""
     pool, decision = facts.pool, facts.decision
     if pool is None or decision is None:
         return left_open(missing(facts, _STATE))
@@ -140,7 +140,7 @@ def cooling(facts: Facts) -> Finding:
 
 
 def max_pods(facts: Facts) -> Finding:
-    """Judge maxPods: a pool of so many addresses does not grow (PR 2745, January 2024)."""
+    """Judge maxPods: a pool of maxPods addresses does not grow (PR 2745, January 2024)."""
     pool, known = facts.pool, facts.max_pods
     event = facts.event(TOO_MANY_PODS)
     scheduler = event.counted() if event is not None and facts.recent(event) else None
@@ -183,7 +183,7 @@ def max_pods(facts: Facts) -> Finding:
 
 
 def _scheduler_full(facts: Facts, event: Evidence) -> Finding:
-    """Return what the scheduler says: nodes hold as many pods as their maxPods."""
+    """Return the scheduler's message that nodes hold as many pods as their maxPods."""
     said = _NODES.search(event.value)
     every = said is not None and said["nodes"] == said["full"]
     known = facts.max_pods
@@ -207,7 +207,7 @@ def _scheduler_full(facts: Facts, event: Evidence) -> Finding:
 
 
 def _more_pods(facts: Facts) -> Fix:
-    """Return the node group to make: maxPods by AWS's rule, where that is more."""
+    """Return the node group to create: maxPods by AWS's rule, if that is more."""
     limits, known = facts.limits, facts.max_pods
     if limits is None:
         return Fix(
