@@ -54,6 +54,16 @@ def test_a_renamed_method_of_a_simulated_instance(monkeypatch):
     assert told[0].filename == __file__
 
 
+def test_renamed_fields_of_the_change_of_a_fix():
+    from ipam_core.diagnosis.fixes import Change
+
+    change = Change(repair=({"op": "uncordon"},), from_start=True)
+    with pytest.warns(DeprecationWarning, match=r"Change.mend is now Change.repair"):
+        assert change.mend == change.repair
+    with pytest.warns(DeprecationWarning, match=r"Change.anew is now Change.from_start"):
+        assert change.anew is True
+
+
 @pytest.fixture
 def node():
     from ipam_core import Node, Settings

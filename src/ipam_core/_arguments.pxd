@@ -1,4 +1,4 @@
-"""What the methods of the core take: whole numbers within bounds, and the time."""
+"""Arguments of the core's methods: integers within bounds, and the time."""
 
 from libc.stdint cimport int64_t
 
@@ -25,7 +25,7 @@ cdef inline int64_t most_ns() noexcept nogil:
 
 
 cdef inline int64_t checked_int(object value, int64_t least, int64_t most, str name) except? -1:
-    """Return an argument as a C integer. Raises `ValueError` where it is out of range."""
+    """Return an argument as a C integer. Raises `ValueError` if it is out of range."""
     cdef int overflow
     cdef int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow or not least <= number <= most:
@@ -43,8 +43,8 @@ cdef inline int64_t clock_ns() noexcept nogil:
 cdef inline int64_t time_ns(object value, int64_t *latest_ns, str name) except? -1:
     """Return the time that a caller gave, or the coarse monotonic clock's.
 
-    Raises `ValueError` where it is later than `latest_ns`, which moves on with the clock:
-    the clock is read only for a time that is later than any before.
+    Raises `ValueError` if it is later than `latest_ns`, which follows the clock: the clock is
+    read only for a time that is later than any before.
     """
     cdef int overflow
     cdef int64_t number

@@ -1,8 +1,8 @@
 """The next address: how it is chosen, given to a sandbox and taken back.
 
-It is three steps of find-first-set away: the ENI (`has_free`), the slot (under `pack`
-the level first), the address; under `arbitrary` a walk (`_walk.pxd`) chooses ENI and
-slot. All of it is C without Python, as in `_pool.pxd`.
+It is found in three steps of find-first-set: the ENI (`has_free`), the slot (under `pack` the
+level first), the address; under `arbitrary` a walk (`_walk.pxd`) chooses ENI and slot. All of
+it is C without Python, as in `_pool.pxd`.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -47,7 +47,7 @@ from ipam_core._walk cimport walk_first
 
 
 cdef inline int32_t eni_n_free(const EniState *eni, int kind) noexcept nogil:
-    """Return how many addresses of a kind an ENI could give now, were it not excluded."""
+    """Return how many addresses of a kind an ENI could give now if it were not excluded."""
     cdef const Group *group = &eni.groups[kind]
     return slot_room(kind) * popcount(group.attached) - group.n_held - group.n_cooling
 
@@ -65,7 +65,7 @@ cdef inline int64_t pool_n_assignable(const Pool *pool) noexcept nogil:
 
 
 cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
-    """Return the lowest seat of those with most free addresses of a kind."""
+    """Return the lowest seat of those with the most free addresses of a kind."""
     cdef uint64_t seats = pool.has_free[kind]
     cdef int seat, n_free, most = -1, roomiest = 0
     while seats:
@@ -78,10 +78,10 @@ cdef inline int pool_roomiest(const Pool *pool, int kind) noexcept nogil:
 
 
 cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
-    """Choose the address to assign next, as the placement says.
+    """Choose the address to assign next by the placement.
 
-    Of the kinds of the mode, prefixes come first, on whatever ENI, so that in mode
-    `mixed` the secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY.
+    Of the kinds of the mode, prefixes come first, on any ENI, so that in mode `mixed` the
+    secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY.
     """
     cdef EniState *eni
     cdef int64_t offset
@@ -111,7 +111,7 @@ cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
                             uint32_t *number) noexcept nogil:
     """Assign an address to a digest; `number` is its record.
 
-    Returns DONE, ALREADY where it has one, EXHAUSTED or NO_MEMORY, which change nothing.
+    Returns DONE, ALREADY if it has one, EXHAUSTED or NO_MEMORY, which change nothing.
     """
     cdef Records *records = &pool.records
     cdef Place place
@@ -134,7 +134,7 @@ cdef inline int pool_release(Pool *pool, const uint64_t *digest, int64_t now_ns,
                              uint32_t *number) noexcept nogil:
     """Release what a digest holds and let it cool; `number` is its record.
 
-    Returns DONE or UNKNOWN. Takes the GIL only where the record owns an assignment.
+    Returns DONE or UNKNOWN. Takes the GIL only if the record owns an assignment.
     """
     cdef uint32_t position = table_seek(&pool.records, digest)
     number[0] = table_at(&pool.records, position)

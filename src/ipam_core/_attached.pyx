@@ -1,4 +1,4 @@
-"""Secondary IPs and prefixes: the part of the DataStore that says what is in ENIs' slots."""
+"""Secondary IPs and prefixes: the part of the DataStore for the content of ENIs' slots."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -44,9 +44,9 @@ cdef class Attached(Enis):
         Addresses and prefixes are texts or objects of the `ipaddress` module, here and
         in every other call.
 
-        Raises `UnknownEniError`; `DuplicateError` where it is attached already or inside
-        an attached prefix; beyond 63 slots `CapacityError`; `ValueError` where it is not
-        an IPv4 address. Cost: one pass over the store's slots.
+        Raises `UnknownEniError`; `DuplicateError` if it is already attached or inside an
+        attached prefix; beyond 63 slots `CapacityError`; `ValueError` if it is not an IPv4
+        address. Cost: one pass over the store's slots.
         """
         cdef str text = given_text(address)
         self.attach(plain_text(eni_id, "eni_id"), SECONDARY_IP, 0, <uint64_t> c_parse_address(text),
@@ -104,17 +104,17 @@ cdef class Attached(Enis):
         return False
 
     def remove_address(self, eni_id, address, *, bint force=False):
-        """Detach a secondary IP; return the assignment that went with it, in a list.
+        """Detach a secondary IP; return the assignment that was lost with it, in a list.
 
-        Raises `UnknownEniError`, `UnknownAddressError`; without `force`
-        `AddressInUseError` where a sandbox holds it. Cost: one pass over the ENI's slots.
+        Raises `UnknownEniError`, `UnknownAddressError`; without `force` `AddressInUseError` if
+        a sandbox holds it. Cost: one pass over the ENI's slots.
         """
         cdef str text = given_text(address)
         return self.detach(plain_text(eni_id, "eni_id"), SECONDARY_IP, 0,
                            <uint64_t> c_parse_address(text), text, force)
 
     def remove_prefix(self, eni_id, prefix, *, bint force=False):
-        """Detach a prefix; return the assignments that went with it. As `remove_address`."""
+        """Detach a prefix; return the assignments that were lost with it. As `remove_address`."""
         cdef str text = given_text(prefix)
         cdef int kind
         cdef uint64_t high, low
@@ -147,15 +147,15 @@ cdef class Attached(Enis):
         return self.texts(eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, False, True, None)
 
     def freeable_addresses(self, eni_id, *, bint cooling=True, now_ns=None):
-        """Return an ENI's secondary IPs without a pod; without `cooling` none that cools."""
+        """Return an ENI's secondary IPs without a pod; without `cooling`, none that is cooling."""
         return self.texts(eni_id, 1 << SECONDARY_IP, True, cooling, now_ns)
 
     def freeable_prefixes(self, eni_id, *, bint cooling=True, now_ns=None):
-        """Return an ENI's prefixes without a pod; without `cooling` none in which one cools."""
+        """Return an ENI's prefixes without a pod; without `cooling`, none partly cooling."""
         return self.texts(eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, True, cooling, now_ns)
 
     def freeable_cidrs(self, eni_id, *, bint cooling=True, now_ns=None):
-        """Return an ENI's secondary IPs and /28s without a pod; without `cooling`, none that cools.
+        """Return an ENI's secondary IPs and /28s without a pod; `cooling` as above.
 
         In the order in which the agent takes them: as `turns`; without a map /28s first.
         """

@@ -1,7 +1,7 @@
 """Batches: many digests at once, without Python and without the GIL.
 
 `digests` and `addresses` are n rows of two words. An address is its high and its low 64
-bits; a row of ones says that there was none. The caller holds the store.
+bits; a row of ones means that there was none. The caller holds the store.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -35,9 +35,9 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
                              int64_t now_ns, uint64_t *addresses) noexcept nogil:
     """Assign to each digest, as far as there are addresses. Returns DONE or NO_MEMORY.
 
-    Under `pack` and `first` the next address is in the cell of the one before while that
-    has any: they are taken from the cell together (`taken`), when it has no more or the
-    batch ends. Cooldowns that are over must be seen to be (`pool_expire`) before.
+    Under `pack` and `first` the next address is in the cell of the one before while that has
+    any. They are taken from the cell together (`taken`) when it has no more or the batch ends.
+    Call `pool_expire` before, so that addresses that have cooled are free.
     """
     cdef bint in_runs = pool.placement in (PACK, FIRST)
     cdef Place place
@@ -101,16 +101,16 @@ cdef inline int by_words(const void *one, const void *other) noexcept nogil:
 
 cdef inline int batch_fits(const Pool *pool, const uint64_t *digests,
                            Py_ssize_t n) noexcept nogil:
-    """Return DONE where each digest that holds nothing could be given an address.
+    """Return DONE if there is an address for each digest that holds none.
 
-    Else EXHAUSTED; NO_MEMORY where that cannot be told.
+    Else EXHAUSTED; NO_MEMORY if that cannot be determined.
     """
     cdef int64_t n_free = pool_n_assignable(pool), n_new = 0
     cdef Py_ssize_t row
     cdef uint64_t *new
     if n <= n_free:
         return DONE
-    # Too many, unless some hold one already or come twice: sort to count each once.
+    # Too many, unless some hold one already or are repeated: sort to count each once.
     new = <uint64_t*> PyMem_RawMalloc(n * 2 * sizeof(uint64_t))
     if new == NULL:
         return NO_MEMORY
@@ -127,10 +127,10 @@ cdef inline int batch_fits(const Pool *pool, const uint64_t *digests,
 
 cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests,
                                      Py_ssize_t n) noexcept nogil:
-    """Return the first row that holds nothing or comes twice; n where there is none.
+    """Return the first row that holds nothing or is repeated; n if there is none.
 
-    Where there is none, the records of all rows are marked as seen (UNUSED), and are to
-    be released.
+    If there is none, the records of all rows are marked as seen (UNUSED), and are to be
+    released.
     """
     cdef Py_ssize_t row, first = 0
     cdef uint32_t number

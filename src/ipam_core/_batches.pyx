@@ -1,4 +1,4 @@
-"""Pods as other compiled code and NumPy have them: by their digests, without the GIL."""
+"""Pods by their digests, without the GIL: for other compiled code and NumPy."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -47,11 +47,11 @@ cdef class Batches(Pods):
     def assign_many(self, digests not None, now_ns=None, *, bint partial=False):
         """Assign an address to each of n sandboxes, without the GIL.
 
-        `digests` is (n, 2) uint64, a row a sandbox's digest (`Sandbox.digest`). Returns
-        (n, 2) uint64, each address as its high and low 64 bits. Sandboxes that hold an
-        address keep it. With `partial`, rows for which there was none are all ones;
-        without, `PoolExhaustedError` says that there are not enough, and none is assigned.
-        After a `MemoryError` the rows before it hold their addresses. Cost: constant a row.
+        `digests` is (n, 2) uint64, each row a sandbox's digest (`Sandbox.digest`). Returns (n,
+        2) uint64, each address as its high and low 64 bits. Sandboxes that hold an address
+        keep it. With `partial`, rows without an address are all ones; without,
+        `PoolExhaustedError` is raised if there are not enough, and none is assigned. After a
+        `MemoryError` the rows before it hold their addresses. Cost: constant a row.
         """
         cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef tuple batch = batch_of(digests)
@@ -80,7 +80,7 @@ cdef class Batches(Pods):
 
         `digests` and the result are as in `assign_many`. With `partial`, rows of sandboxes
         that hold nothing are all ones; without, `UnknownSandboxError` names the first of
-        these, or the first that comes twice, and none is released. Cost: constant a row.
+        these, or the first that is repeated, and none is released. Cost: constant a row.
         """
         cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef tuple batch = batch_of(digests)

@@ -1,7 +1,7 @@
 """Bit primitives shared by the compiled modules: all inline, none raises.
 
-A `BitSet` holds numbers from 0 to 4,095 in two levels, 64 words and a word that says
-which of them are not empty, so that its lowest is two steps of find-first-set away:
+A `BitSet` holds numbers from 0 to 4,095 in two levels, 64 words and a word that shows which of
+them are not empty, so that its lowest is found in two steps of find-first-set:
 
     top      ...0101         word 0 and word 2 hold something
                 | |
@@ -23,7 +23,7 @@ cdef extern from *:
     }
     """
     uint64_t mix "c_mix"(uint64_t one, uint64_t other) noexcept nogil
-    # The halves of the product, one upon the other: each bit depends on both words.
+    # The two halves of the product, combined by XOR: each bit depends on both words.
 
 
 cdef struct BitSet:
@@ -52,7 +52,7 @@ cdef inline uint64_t bit(int position) noexcept nogil:
 
 
 cdef inline uint64_t put(uint64_t word, int position, bint is_set) noexcept nogil:
-    """Return `word` with one bit as told; `position` is from 0 to 63."""
+    """Return `word` with one bit set or cleared; `position` is from 0 to 63."""
     return word & ~bit(position) | <uint64_t> is_set << position
 
 
@@ -65,7 +65,7 @@ cdef inline int nth_set(uint64_t word, int n) noexcept nogil:
 
 
 cdef inline void bitset_put(BitSet *numbers, int number, bint is_in) noexcept nogil:
-    """Put a number into the set, or take it out."""
+    """Add a number to the set, or remove it."""
     cdef uint64_t *word = &numbers.word[number >> 6]
     word[0] = put(word[0], number & 63, is_in)
     numbers.top = put(numbers.top, number >> 6, word[0] != 0)

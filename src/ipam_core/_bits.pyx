@@ -1,4 +1,4 @@
-"""Bit primitives, with a Python face so that tests can reach each of them."""
+"""Bit primitives, with a Python interface for tests of each of them."""
 
 cimport cython
 
@@ -33,7 +33,7 @@ def py_put(uint64_t word, int position, bint is_set):
 
 
 def py_nth_set(uint64_t word, int n):
-    """Return the position of the n-th set bit, -1 where there are fewer."""
+    """Return the position of the n-th set bit, -1 if there are fewer."""
     return nth_set(word, n) if 0 <= n < popcount(word) else -1
 
 
@@ -44,11 +44,11 @@ cdef class PyBitSet:
     cdef BitSet numbers
 
     def put(self, int number, bint is_in):
-        """Put a number into the set, or take it out."""
+        """Add a number to the set, or remove it."""
         if not 0 <= number < 4096:
             raise ValueError(f"number {number}: from 0 to 4095")
         bitset_put(&self.numbers, number, is_in)
 
     def lowest(self):
-        """Return the lowest number, -1 where there is none."""
+        """Return the lowest number, -1 if there is none."""
         return bitset_lowest(&self.numbers) if self.numbers.top else -1

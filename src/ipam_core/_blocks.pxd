@@ -1,29 +1,29 @@
-"""A subnet's /28 blocks: which addresses are free, and which blocks are wholly free.
+"""A subnet's /28 blocks: which addresses are free, and which blocks are free.
 
 A subnet of /28 to /16 is 1 to 4096 blocks of 16 addresses. Each block has
 
-    free       16 bits: nobody holds the address
-    reserved   16 bits: the address lies in a CIDR reservation
+    free       16 bits: the address is not held
+    reserved   16 bits: the address is in a CIDR reservation
     n_free_in  how many bits of `free` are set
-    flags      held whole as a /28; wholly in a `prefix` reservation
+    flags      held as a /28; completely in a `prefix` reservation
     key        0 to 16: addresses that EC2 may pick by itself (free and not reserved);
-               17: a whole free /28 of a `prefix` reservation
+               17: a free /28 of a `prefix` reservation
 
-and all blocks lie in one array in order of key, with the place where each key starts:
+and all blocks are in one array in order of key, with the place where each key starts:
 
     order   | key 0 ......... | 1 | 2 .. | ... | 16 ....... | 17 .. |
     starts  ^0                ^1  ^2     ^3    ^16          ^17     ^18
 
 An address changes its block's key by one: the block swaps places with the first or last
-of its key, and that key's start moves by one. So a uniformly random free address is a
-walk over 16 keys, the fullest block with room is at the start of the lowest key, and a
-whole /28 is in the last place of all, whatever the fragmentation. Three sets of blocks
-answer which is the lowest: with room, whole, whole and in a `prefix` reservation.
+of its key, and that key's start moves by one. So a uniformly random free address is a walk
+over 16 keys, the fullest block with room is at the start of the lowest key, and a free /28 is
+in the last place of all, with any fragmentation. Three sets of blocks give the lowest block:
+with room, free, free and in a `prefix` reservation.
 
 `free`, `reserved` and `flags` are the facts; all else follows from them
-(`blocks_check`). `blocks_set_free` makes every change and keeps it so, in constant time:
-a /28 crosses 16 keys. AWS's five addresses are never free. Memory: 12 bytes a block, in one
-piece that the caller owns.
+(`blocks_check`). `blocks_set_free` makes every change and keeps them consistent, in constant
+time: a /28 crosses 16 keys. AWS's five addresses are never free. Memory: 12 bytes a block, in
+one piece that the caller owns.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -87,9 +87,9 @@ cdef inline void blocks_bind(Blocks *blocks, char *memory) noexcept nogil:
 
 
 cdef inline void blocks_begin(Blocks *blocks) noexcept nogil:
-    """Make every address free but AWS's; all but `n` and what was bound must be 0."""
+    """Make every address free except AWS's; all except `n` and the bound arrays must be 0."""
     cdef int block, key
-    # Every block starts in key 0, then goes where its free addresses put it.
+    # Every block starts in key 0, then moves to the key of its free addresses.
     for key in range(1, N_KEYS + 1):
         blocks.starts[key] = blocks.n
     for block in range(blocks.n):
@@ -98,7 +98,7 @@ cdef inline void blocks_begin(Blocks *blocks) noexcept nogil:
         blocks_set_free(blocks, block, ALL_FREE & ~blocks_aws(blocks, block))
 
 
-# --- what follows from the facts --------------------------------------------------------
+# --- derived from the facts --------------------------------------------------------------
 
 cdef inline uint16_t blocks_aws(const Blocks *blocks, int block) noexcept nogil:
     """Return the addresses of a block that AWS keeps for itself."""
@@ -118,7 +118,7 @@ cdef inline int blocks_key_of(const Blocks *blocks, int block) noexcept nogil:
 
 
 cdef inline int blocks_n_whole(const Blocks *blocks) noexcept nogil:
-    """Return how many whole /28s EC2 may pick."""
+    """Return how many free /28s EC2 may pick."""
     return blocks.n - blocks.starts[WHOLE]
 
 
@@ -139,7 +139,7 @@ cdef inline int blocks_state(const Blocks *blocks, int block) noexcept nogil:
 # --- changes ------------------------------------------------------------------------------
 
 cdef inline void blocks_set_free(Blocks *blocks, int block, uint16_t free) noexcept nogil:
-    """Change what is free in a block, and all that follows from it and its reservations."""
+    """Change the free addresses of a block, and all that follows from them and reservations."""
     cdef int n_free = popcount(free), key = blocks.key[block], wanted, place, other, neighbour
     blocks.free[block] = free
     blocks.n_free += n_free - blocks.n_free_in[block]
@@ -172,7 +172,7 @@ cdef inline void blocks_set_free(Blocks *blocks, int block, uint16_t free) noexc
 
 
 cdef inline bint blocks_may_flip(const Blocks *blocks, int64_t offset, bint release) noexcept nogil:
-    """Return whether an address can be taken, or given back, by itself."""
+    """Return whether a single address can be taken, or given back."""
     cdef int block = offset >> 4
     cdef uint16_t kept = blocks.free[block]
     if not release:
@@ -189,9 +189,9 @@ cdef inline void blocks_flip(Blocks *blocks, int64_t offset) noexcept nogil:
 
 cdef inline Py_ssize_t blocks_flip_all(
         Blocks *blocks, const int64_t *offsets, Py_ssize_t n, bint release) noexcept nogil:
-    """Take addresses, or give them back; return -1, or the place of one that cannot be.
+    """Take addresses, or give them back; return -1, or the index of one that is not possible.
 
-    Then nothing has changed.
+    In that case nothing has changed.
     """
     cdef Py_ssize_t at, undone
     # The masks are changed as far as they can be, and back if one cannot; all the rest
@@ -208,7 +208,7 @@ cdef inline Py_ssize_t blocks_flip_all(
 
 
 cdef inline void blocks_delegate(Blocks *blocks, int block) noexcept nogil:
-    """Take a whole free block as a /28."""
+    """Take a free block as a /28."""
     blocks.flags[block] |= DELEGATED
     blocks_set_free(blocks, block, 0)
 

@@ -1,12 +1,12 @@
-"""The check that all that is kept of a subnet's blocks follows from the facts."""
+"""The check that all derived data of a subnet's blocks follows from the facts."""
 
 from ipam_core._bits cimport BitSet, bit
 
 
 cdef int blocks_check(const Blocks *blocks) except -1:
-    """Check what `_blocks.pxd` says; `AssertionError` names what does not hold.
+    """Check the invariants of `_blocks.pxd`; `AssertionError` names the one that is broken.
 
-    Slow and plain on purpose: what it checks is what makes the quick code right.
+    Slow and simple on purpose: it checks what the fast code relies on.
     """
     cdef int block, key, n_free = 0, n_open = 0, place
     for block in range(blocks.n):
@@ -18,7 +18,7 @@ cdef int blocks_check(const Blocks *blocks) except -1:
         _holds(not (blocks.flags[block] & DELEGATED) or free == 0,
                f"block {block} is held as a /28 and has no free address")
         _holds(not (blocks.flags[block] & IN_PREFIX) or blocks.reserved[block] == ALL_FREE,
-               f"block {block} of a prefix reservation is wholly reserved")
+               f"block {block} of a prefix reservation is completely reserved")
         _holds(blocks.n_free_in[block] == free.bit_count(), f"n_free of block {block}")
         if blocks.flags[block] & IN_PREFIX:
             _holds(key == (RESERVED_WHOLE if free == ALL_FREE else 0), f"key of block {block}")

@@ -1,4 +1,4 @@
-"""ENIs: the part of the DataStore that says which there are, and what their records say."""
+"""ENIs: the part of the DataStore for the list of ENIs and the values of their records."""
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport PyObject
@@ -37,8 +37,8 @@ cdef class Enis(Shared):
                 created_ns=None, subnet_id="", route_table=0):
         """Add an ENI without addresses.
 
-        `created_ns` is when it came, on the monotonic clock; `find_freeable_eni` goes by
-        it. An `excluded` ENI gives no address and counts in no address statistic.
+        `created_ns` is when it came, on the monotonic clock; `find_freeable_eni` uses it. An
+        `excluded` ENI gives no address and counts in no address statistic.
 
         Raises `DuplicateError`; beyond 64 ENIs `CapacityError`. Cost: O(ENIs).
         """
@@ -73,9 +73,9 @@ cdef class Enis(Shared):
         self._numbers[name] = pool_add(&self.pool, eni)
 
     def remove_eni(self, eni_id, *, bint force=False):
-        """Remove an ENI and all its addresses; return the assignments that went with it.
+        """Remove an ENI and all its addresses; return the assignments that were lost with it.
 
-        Raises `UnknownEniError`; without `force` `AddressInUseError` where sandboxes hold
+        Raises `UnknownEniError`; without `force` `AddressInUseError` if sandboxes hold
         addresses of it. Cost: O(its slots and records).
         """
         cdef str name = plain_text(eni_id, "eni_id")
@@ -102,21 +102,21 @@ cdef class Enis(Shared):
                 pool_empty_slot(&self.pool, eni, number, kind, first_set(slots))
                 slots &= slots - 1
         pool_remove(&self.pool, number)
-        random_below(&self.pool.random, 1)  # the next walk of `find_freeable_eni` is another
+        random_below(&self.pool.random, 1)  # the next walk of `find_freeable_eni` differs
         Py_DECREF(<object> eni.eni_id)
         Py_DECREF(<object> eni.subnet_id)
         eni_free(eni)
         return lost
 
     def exclude_eni(self, eni_id):
-        """Take an ENI out of assignment and of every address statistic; its pods stay.
+        """Exclude an ENI from assignment and from every address statistic; its pods stay.
 
         Raises `UnknownEniError`. Cost: constant.
         """
         self.set_excluded(plain_text(eni_id, "eni_id"), True)
 
     def include_eni(self, eni_id):
-        """Take an excluded ENI in again. Raises `UnknownEniError`. Cost: constant."""
+        """Include an excluded ENI again. Raises `UnknownEniError`. Cost: constant."""
         self.set_excluded(plain_text(eni_id, "eni_id"), False)
 
     cdef set_excluded(self, str eni_id, bint excluded):
@@ -129,7 +129,7 @@ cdef class Enis(Shared):
             pool_refresh(&self.pool, eni, kind)
 
     def eni(self, eni_id):
-        """Return what is known of an ENI. Raises `UnknownEniError`. Cost: constant."""
+        """Return the facts about an ENI. Raises `UnknownEniError`. Cost: constant."""
         cdef str name = plain_text(eni_id, "eni_id")
         self.wait()
         return self.eni_of(self.number_of(name))
@@ -144,7 +144,7 @@ cdef class Enis(Shared):
         return tuple(found)
 
     def turns(self, *, bint copied=False):
-        """Return the ids of all ENIs in the order in which the agent's rules take them.
+        """Return the ids of all ENIs in the order of the agent's rules.
 
         Under `arbitrary` that is one walk of a Go map, by the seed; `copied`: of a copy of the
         map. Else lowest device number first. Cost: O(ENIs).
@@ -159,7 +159,7 @@ cdef class Enis(Shared):
         if self.pool.placement != ARBITRARY:
             return [eni.eni_id for eni in self.enis()]
         n = walk_list(seats_taken(&self.pool), self.pool.reach, &self.pool.random, seats)
-        if copied:    # its entries came in the order of a first walk
+        if copied:    # its entries are in the order of a first walk
             reach = walk_reach(GROUP, n)
             for at in range(n):
                 places[at] = walk_seat(taken, reach, &self.pool.random)
@@ -194,7 +194,7 @@ cdef class Enis(Shared):
     # --- assignments as values ----------------------------------------------------------
 
     cdef inline void describe(self, uint32_t number, Assignment value) noexcept:
-        """Fill in what a record says of its address."""
+        """Fill in the address and the holder of a record."""
         cdef Record *record = &self.pool.records.array[number]
         cdef EniState *eni = self.pool.enis[record.eni]
         value.eni_id, value.device_number = <str> eni.eni_id, eni.device_number
@@ -202,7 +202,7 @@ cdef class Enis(Shared):
         pool_address(&self.pool, number, &value.c_high, &value.c_low)
 
     cdef Assignment assignment_of(self, uint32_t number):
-        """Return the assignment, or the former one, of a record; a batch made none yet."""
+        """Return the current or former assignment of a record; a batch makes none."""
         cdef Record *record = &self.pool.records.array[number]
         cdef Assignment value
         if record.assignment != NULL:

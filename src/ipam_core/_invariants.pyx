@@ -1,8 +1,8 @@
-"""The check of a pool's invariants, from nothing but the records.
+"""The check of a pool's invariants, from the records alone.
 
 The records say which address is held, cooling, or was used; everything else (words of
 slots, levels, windows, counts, ranks, table, list of the cooling) must follow from
-them. Slow and plain on purpose: what it checks is what makes the quick code right.
+them. Slow and simple on purpose: it checks what the fast code relies on.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -44,7 +44,7 @@ cdef extern from "Python.h":
 
 
 cdef int check_invariants(const Pool *pool) except -1:
-    """Check every invariant; `AssertionError` names the one that does not hold."""
+    """Check every invariant; `AssertionError` names the one that is broken."""
     cdef bint collecting = PyGC_Disable()    # a collection could run code that changes the pool
     try:
         _check_ranks(pool)
@@ -65,7 +65,7 @@ def _holds(truth, invariant):
 
 
 cdef _check_ranks(const Pool *pool):
-    """ENIs are ranked by device number, seated once, and have a free address where they say so."""
+    """ENIs are ranked by device number, seated once, and `has_free` is right for each."""
     cdef int rank, kind
     cdef EniState *eni
     _holds(pool.n_enis == sum([pool.enis[number] != NULL for number in range(N_ENIS)]),
@@ -84,7 +84,7 @@ cdef _check_ranks(const Pool *pool):
 
 
 cdef dict _check_records(const Pool *pool):
-    """Each record is of one address that is attached; return the states by place."""
+    """Each record belongs to one attached address; return the states by place."""
     cdef uint32_t number
     cdef Record *record
     cdef EniState *eni
@@ -153,7 +153,7 @@ cdef tuple _base(const EniState *eni, int kind, int slot):
 
 
 cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict states):
-    """Return the states of a slot's addresses; check its cells on the way."""
+    """Return the states of a slot's addresses; check its cells too."""
     cdef EniState *eni = pool_ranked(pool, rank)
     cdef uint32_t offset, extent = slot_extent(eni, kind, slot)
     cdef Cell *cell
@@ -256,7 +256,7 @@ cdef _check_cooling(const Records *records):
 
 
 cdef _check_unused(const Pool *pool):
-    """Every record and block is in use or on its list, exactly one."""
+    """Every record and block is either in use or on its list."""
     cdef const Records *records = &pool.records
     cdef uint32_t number = records.unused, offset
     cdef int rank, kind, slot

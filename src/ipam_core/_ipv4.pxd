@@ -11,7 +11,7 @@ cdef extern from "Python.h":
 
 
 cdef inline char *c_write_octet(char *text, uint32_t octet) noexcept nogil:
-    """Write 0 to 255 in decimal and return where it ends."""
+    """Write 0 to 255 in decimal and return the end of it."""
     if octet >= 100:
         text[0] = 48 + octet // 100
         text += 1
@@ -38,7 +38,7 @@ cdef inline int c_write_address(char *text, uint32_t address) noexcept nogil:
 
 
 cdef inline str c_text(const char *text, int size):
-    """Return ASCII text; quicker than to decode it."""
+    """Return ASCII text; faster than decoding it."""
     made = PyUnicode_New(size, 127)
     memcpy(PyUnicode_DATA(made), text, size)
     return <str> made
@@ -94,7 +94,7 @@ cdef inline int64_t c_parse_address(object text) except -1:
 
 
 cdef inline int64_t c_parse_prefix(object text) except -1:
-    """Return where a /28 given as text starts. Raises `ValueError`, `TypeError`."""
+    """Return the first address of a /28 given as text. Raises `ValueError`, `TypeError`."""
     cdef int64_t base
     if not isinstance(text, str) or not text.endswith("/28"):
         raise ValueError(f"{text!r} is not an IPv4 /28 prefix")

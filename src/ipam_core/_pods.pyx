@@ -1,4 +1,4 @@
-"""Pods and the addresses they hold: the part of the DataStore that the kubelet decides."""
+"""Pods and the addresses they hold: the part of the DataStore for the kubelet's calls."""
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -73,10 +73,10 @@ cdef class Pods(Attached):
     def assign(self, Sandbox sandbox not None, pod=None, now_ns=None):
         """Assign an address to a sandbox; one that has an address keeps it.
 
-        `pod` is "namespace/name", or whatever shall come back with the assignment. Where
-        only the digest is known of who holds the address, as after `assign_many`, the
-        assignment takes these names. Raises `PoolExhaustedError` where nothing can be
-        given now. Cost: constant. Source: pool-rules section 3.
+        `pod` is "namespace/name", or any text to be kept with the assignment. If only the
+        digest of the holder is known, as after `assign_many`, the assignment takes these
+        names. Raises `PoolExhaustedError` if no address can be given now. Cost: constant.
+        Source: pool-rules section 3.
         """
         cdef Assignment given
         cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
@@ -113,13 +113,12 @@ cdef class Pods(Attached):
 
     def adopt(self, Sandbox sandbox not None, address, pod=None, now_ns=None, *,
               bint beside=False):
-        """Assign a given address, of any kind, cooling or not: what a restart takes over.
+        """Assign a given address, of any kind, cooling or not: used by a restart.
 
-        Raises `UnknownAddressError` where it is not attached; `AddressInUseError` where
-        another sandbox holds it; `DuplicateError` where the sandbox holds another, unless it
-        is adopted `beside` that, as a checkpoint may have it: a release then ends one;
-        `CapacityError` beyond the first 65,536 of an IPv6 prefix. Cost: one pass over the
-        store's slots.
+        Raises `UnknownAddressError` if it is not attached; `AddressInUseError` if another
+        sandbox holds it; `DuplicateError` if the sandbox holds another, unless with `beside`
+        it keeps both, as a checkpoint may have it: a release then ends one; `CapacityError`
+        beyond the first 65,536 of an IPv6 prefix. Cost: one pass over the store's slots.
         """
         cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef str text = given_text(address), name = None if pod is None else plain_text(pod, "pod")
@@ -144,11 +143,11 @@ cdef class Pods(Attached):
         return self.own(number, given, sandbox, name)
 
     def cool(self, address, released_ns):
-        """Let a free address cool from `released_ns` on: what a restart may take over.
+        """Let a free address cool from `released_ns` on: used by a restart.
 
-        An address is free when its cooldown is over by then, or by now. Raises
-        `UnknownAddressError`, `CapacityError` as `adopt`; `AddressInUseError` where it is
-        held or cooling. Cost: one pass over the store's slots.
+        If the cooldown is already over, the address stays free. Raises `UnknownAddressError`,
+        `CapacityError` as `adopt`; `AddressInUseError` if it is held or cooling. Cost: one
+        pass over the store's slots.
         """
         cdef int64_t released = time_ns(released_ns, &self.latest_ns, "released_ns")
         cdef int64_t now = released if self.latest_ns == INT64_MAX else max(released, clock_ns())
@@ -169,8 +168,8 @@ cdef class Pods(Attached):
         """Release what a sandbox holds and let it cool; return what it held.
 
         In a store without a cooldown (`cooldown_s=0`) the address is free at once. Raises
-        `UnknownSandboxError` where the sandbox holds nothing. Cost: constant; O(log n)
-        where `now_ns` is before that of another release.
+        `UnknownSandboxError` if the sandbox holds nothing. Cost: constant; O(log n) if
+        `now_ns` is before that of another release.
         """
         cdef Assignment released
         released = self.take_back(sandbox, time_ns(now_ns, &self.latest_ns, "now_ns"))
@@ -199,11 +198,11 @@ cdef class Pods(Attached):
         return released
 
     def unassign(self, Sandbox sandbox not None):
-        """Take back an assignment that nobody was told of: its address does not cool.
+        """Take back an assignment that was not reported yet: its address does not cool.
 
-        It can be given again at once; `used_addresses` has it as one that had just cooled
-        when it was assigned. Returns what the sandbox held. Raises `UnknownSandboxError`
-        where it holds nothing. Cost: constant.
+        It can be given again at once; `used_addresses` lists it as cooled at the time when it
+        was assigned. Returns what the sandbox held. Raises `UnknownSandboxError` if it holds
+        nothing. Cost: constant.
         """
         cdef Assignment undone
         cdef uint32_t position, number
@@ -242,7 +241,7 @@ cdef class Pods(Attached):
         return self.assignment_of(number)
 
     def assignments(self):
-        """Return an iterator over the assignments as they are now. Cost: O(records)."""
+        """Return an iterator over the present assignments. Cost: O(records)."""
         cdef list found = []
         cdef uint32_t number
         self.wait()
@@ -254,7 +253,7 @@ cdef class Pods(Attached):
     def used_addresses(self, eni_id):
         """Return an ENI's addresses that are or were held or cooling, in address order.
 
-        What the agent's /v1/enis endpoint lists. Raises `UnknownEniError`. Cost: O(the
+        The agent's /v1/enis endpoint lists the same. Raises `UnknownEniError`. Cost: O(the
         ENI's addresses).
         """
         cdef list found = [], places = []
@@ -292,7 +291,7 @@ cdef class Pods(Attached):
         return [found[k] for k in sorted(range(len(found)), key=order.__getitem__)]
 
     cdef Place place_of(self, str address) except *:
-        """Wait for a turn, then find where an address is. Raises `UnknownAddressError`."""
+        """Wait for the store, then find the place of an address. Raises `UnknownAddressError`."""
         cdef Place place
         cdef int family
         cdef uint64_t high, low
@@ -325,7 +324,7 @@ cdef class Pods(Attached):
         return given
 
     cdef Assignment named(self, uint32_t number, Assignment given, Sandbox sandbox, str pod):
-        """Return what a record holds; what only a digest was known of takes these names."""
+        """Return the assignment of a record; if only the digest was known, it takes these names."""
         cdef Record *record = &self.pool.records.array[number]
         cdef Assignment held
         if record.assignment != NULL:
@@ -337,14 +336,14 @@ cdef class Pods(Attached):
         return self.own(number, given, sandbox, pod)
 
     cdef Assignment known_as(self, uint32_t number, Sandbox sandbox):
-        """Return the assignment of a record; a batch made none, so this names the sandbox."""
+        """Return the assignment of a record; after a batch this makes it and names the sandbox."""
         cdef Assignment value = self.assignment_of(number)
         if self.pool.records.array[number].assignment == NULL:
             value.sandbox = sandbox
         return value
 
     cdef object refused(self, int answer, int64_t now_ns):
-        """Return the exception for an answer of the pool's."""
+        """Return the exception for an answer of the pool."""
         cdef PoolStats stats
         if answer == NO_MEMORY:
             return MemoryError()

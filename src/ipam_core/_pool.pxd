@@ -1,7 +1,7 @@
 """The pool of one store: its ENIs, their slots, and the records of their addresses.
 
-All of it is C without Python: nothing here raises or needs the GIL, but for what says
-so. `DataStore` is the Python face of a `Pool`; other compiled code may call these
+All of it is C without Python: nothing here raises or needs the GIL, unless its docstring says
+so. `DataStore` is the Python interface of a `Pool`; other compiled code may call these
 functions on a store's pool while it holds the store (`DataStore.hold`).
 
     has_free[kind]     ...0101       the ENIs, by seat, with an address to give
@@ -9,8 +9,8 @@ functions on a store's pool while it holds the store (`DataStore.hold`).
     order[rank]        ENI numbers, lowest device number first
     enis[number]       an ENI's state; a record names its ENI by this number
 
-Under `arbitrary` an ENI's slots, too, are seats of a Go map: those of secondary IPs and of
-/28s are one map. How the next address is chosen, and given, is in `_assign.pxd`.
+Under `arbitrary` an ENI's slots are also seats of a Go map: those of secondary IPs and of /28s
+are one map. `_assign.pxd` has the choice of the next address and its assignment.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -101,7 +101,7 @@ cdef inline bint pool_counts(const Pool *pool, int kind) noexcept nogil:
 
 
 cdef inline void pool_refresh(Pool *pool, EniState *eni, int kind) noexcept nogil:
-    """Say in `has_free` whether an ENI has an address of a kind to give."""
+    """Set in `has_free` whether an ENI has an address of a kind to give."""
     pool.has_free[kind] = put(
         pool.has_free[kind], eni.seat, eni.groups[kind].has_free != 0 and not eni.excluded)
 
@@ -112,7 +112,7 @@ cdef inline EniState *pool_seated(const Pool *pool, int seat) noexcept nogil:
 
 
 cdef inline void pool_settle(Pool *pool) noexcept nogil:
-    """Write down the seats that ENIs have, after they changed; without a Go map, their ranks."""
+    """Update the seats of ENIs after a change; without a Go map they are the ranks."""
     cdef int rank, kind
     cdef EniState *eni
     for kind in range(N_KINDS):
@@ -127,7 +127,7 @@ cdef inline void pool_settle(Pool *pool) noexcept nogil:
 
 
 cdef inline int pool_add(Pool *pool, EniState *eni) noexcept nogil:
-    """Take an ENI in behind those with its device number; return its number.
+    """Add an ENI after those with its device number; return its number.
 
     There must be room. Under `arbitrary` it has a seat (`seat_eni`).
     """
@@ -145,7 +145,7 @@ cdef inline int pool_add(Pool *pool, EniState *eni) noexcept nogil:
 
 
 cdef inline void pool_remove(Pool *pool, int number) noexcept nogil:
-    """Take out an ENI whose slots are empty; its state is the caller's again."""
+    """Remove an ENI whose slots are empty; the caller owns its state again."""
     cdef int rank = 0
     while pool.order[rank] != number:
         rank += 1
@@ -162,7 +162,7 @@ cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64
                              Place *place) noexcept nogil:
     """Find where an address is attached. `family` is SECONDARY_IP for IPv4, else IPV6_PREFIX.
 
-    An IPv6 offset beyond 32 bits comes back as NONE.
+    An IPv6 offset beyond 32 bits is returned as NONE.
     """
     cdef int rank
     cdef uint64_t offset = low & ((<uint64_t> 1 << 48) - 1)
@@ -185,7 +185,7 @@ cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64
 
 
 cdef inline uint32_t pool_record_at(const Pool *pool, Place place) noexcept nogil:
-    """Return the record of an address, NONE where it has none."""
+    """Return the record of an address, NONE if it has none."""
     cdef EniState *eni = pool.enis[place.eni]
     cdef Cell *cell
     if place.kind == SECONDARY_IP:
@@ -197,7 +197,7 @@ cdef inline uint32_t pool_record_at(const Pool *pool, Place place) noexcept nogi
 
 
 cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
-    """Return the record of an address, a new one where it has none. Needs room for it."""
+    """Return the record of an address, a new one if it has none. Needs room for it."""
     cdef EniState *eni = pool.enis[place.eni]
     cdef uint32_t number = pool_record_at(pool, place)
     cdef Record *record
@@ -221,7 +221,7 @@ cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
 
 cdef inline void pool_address(const Pool *pool, uint32_t number, uint64_t *high,
                               uint64_t *low) noexcept nogil:
-    """Tell the address of a record: IPv4 in the low 32 bits."""
+    """Get the address of a record: IPv4 in the low 32 bits."""
     cdef Record *record = &pool.records.array[number]
     cdef EniState *eni = pool.enis[record.eni]
     slot_base(eni, record.kind, record.slot, high, low)
@@ -229,7 +229,7 @@ cdef inline void pool_address(const Pool *pool, uint32_t number, uint64_t *high,
 
 
 cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept nogil:
-    """Take addresses of the cell of a place from free to held; the rest is the caller's."""
+    """Take addresses of the cell of a place from free to held; the caller does the rest."""
     cdef EniState *eni = pool.enis[place.eni]
     slot_take(eni, place.kind, place.slot, place.offset, addresses)
     if not eni.groups[place.kind].has_free:
@@ -238,7 +238,7 @@ cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept
 
 cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
                            const uint64_t *digest, int64_t now_ns) noexcept nogil:
-    """Write down who holds an address that was taken, and insert it into the table."""
+    """Record the holder of an address that was taken, and insert it into the table."""
     cdef Record *record = &pool.records.array[number]
     record.state = HELD
     record.digest[0], record.digest[1] = digest[0], digest[1]
@@ -247,7 +247,7 @@ cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
 
 
 cdef inline void pool_free(Pool *pool, uint32_t number) noexcept nogil:
-    """Make an address free that cools, and waits for its time no longer."""
+    """Make a cooling address free before its time."""
     cdef Record *record = &pool.records.array[number]
     cdef EniState *eni = pool.enis[record.eni]
     slot_free(eni, record.kind, record.slot, record.offset)
@@ -263,7 +263,7 @@ cdef inline void pool_end_cooling(Pool *pool, uint32_t number) noexcept nogil:
 
 
 cdef inline void pool_drop(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
-    """Take an address, which the table holds no longer, from held to free: without a cooldown."""
+    """Take an address, already removed from the table, from held to free: without a cooldown."""
     cdef Record *record = &pool.records.array[number]
     slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
     record.released_ns = released_ns
@@ -271,9 +271,9 @@ cdef inline void pool_drop(Pool *pool, uint32_t number, int64_t released_ns) noe
 
 
 cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
-    """Take an address, which the table holds no longer, from held to cooling.
+    """Take an address, already removed from the table, from held to cooling.
 
-    To free, where the pool has no cooldown: whatever the clocks of its callers say.
+    To free, if the pool has no cooldown, with any clock of its callers.
     """
     cdef Record *record = &pool.records.array[number]
     if pool.cooldown_ns == 0:
@@ -298,7 +298,7 @@ cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
 
 
 cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
-    """Give up the record of an address, in whatever state. Needs the GIL."""
+    """Give back the record of an address in any state. Needs the GIL."""
     cdef Record *record = &pool.records.array[number]
     if record.state == HELD:
         table_remove(&pool.records, table_seek_record(&pool.records, number))

@@ -1,20 +1,21 @@
-"""Who holds which address, who held it last, and which addresses are cooling.
+"""The holder of each address, its last holder, and the cooling addresses: cooldown is here.
 
-A `Record` is an address that a sandbox holds, or held, or that a restart let cool. It
-is made at first use, and goes when its slot is emptied; an address that was never used
-has none. Records lie in one array and are named by number:
+A `Record` is an address that a sandbox holds, or held, or that a restart let cool. It is made
+at first use, and removed when its slot is emptied; an address that was never used has none.
+Records are in one array and have numbers:
 
     table    open addressing, linear probing, at most half full: (tag, number + 1) of
-             the held records, at home at `tag`, so that a probe seldom touches a record
-             that is not the one sought. The tag is 32 bits out of the sandbox's digest
-             and the records's own random key: whoever chooses digests cannot choose tags
+             the held records, at home at `tag`, so that a probe rarely reads a record
+             that is not the one sought. The tag is 32 bits of the sandbox's digest
+             and the records' own random key: a caller that chooses digests cannot choose tags
     oldest   the cooling records, linked by `before` and `after` in order of release
     late     those that came when a later release was linked: a heap by time of release
     unused   the records that are of no address, linked by `after`
     blocks   16 record numbers each, of a /28 or of a cell of an IPv6 window
 
-Finding a record in the table, inserting and removing it cost constant time. So does adding
-one to the cooling ones that was released last, as nearly all are; a late one costs O(log n).
+Finding a record in the table, inserting and removing it cost constant time. So does adding a
+record to the cooling ones if it was released last, as nearly all are; a late one costs O(log
+n).
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -27,7 +28,7 @@ from ipam_core._bits cimport mix
 from ipam_core._slots cimport HELD, NONE, PER_CELL
 
 cdef enum:
-    UNUSED = 3                # a record of no address, beside the states of an address
+    UNUSED = 3                # a record of no address; the other states are those of an address
 
 cdef enum: LATE = 0xFFFFFFFE    # `after` of a record in the heap; `before` is its place there
 
@@ -65,7 +66,7 @@ cdef struct Records:
 
 
 cdef inline int records_init(Records *records, const uint64_t *key) noexcept nogil:
-    """Begin without any record; -1 where there is no memory. Nobody shall know the key."""
+    """Begin without any record; -1 without memory. The key must stay secret."""
     memset(records, 0, sizeof(Records))
     records.key[0], records.key[1] = key[0], key[1]
     records.unused = records.unused_block = records.oldest = records.newest = NONE
@@ -75,7 +76,7 @@ cdef inline int records_init(Records *records, const uint64_t *key) noexcept nog
 
 
 cdef inline void record_forget(Record *record) noexcept:
-    """Give up the assignment of a record. Needs the GIL."""
+    """Release the assignment of a record. Needs the GIL."""
     Py_XDECREF(record.assignment)
     record.assignment = NULL
 
@@ -105,7 +106,7 @@ cdef inline uint32_t table_tag(const Records *records, const uint64_t *digest) n
 
 
 cdef inline uint32_t table_seek(const Records *records, const uint64_t *digest) noexcept nogil:
-    """Return the position of the record that this digest holds, else where it would be."""
+    """Return the position of the record that this digest holds, else the place for it."""
     cdef uint32_t tag = table_tag(records, digest), position = tag & records.mask
     cdef uint64_t entry
     cdef const Record *record
@@ -129,14 +130,14 @@ cdef inline uint32_t table_seek_record(const Records *records, uint32_t number) 
 
 
 cdef inline uint32_t table_seek_end(const Records *records, uint32_t position) noexcept nogil:
-    """Return the first empty position from one on: where one more record would be."""
+    """Return the first empty position from one on: the place for one more record."""
     while records.table[position]:
         position = (position + 1) & records.mask
     return position
 
 
 cdef inline uint32_t table_at(const Records *records, uint32_t position) noexcept nogil:
-    """Return the number of the record at a position; NONE where there is none."""
+    """Return the number of the record at a position; NONE if there is none."""
     return <uint32_t> records.table[position] - 1
 
 
@@ -146,14 +147,14 @@ cdef inline uint32_t table_find(const Records *records, const uint64_t *digest) 
 
 
 cdef inline void table_insert(Records *records, uint32_t position, uint32_t number) noexcept nogil:
-    """Hang a record at the position that `table_seek` gave for its digest."""
+    """Put a record at the position that `table_seek` gave for its digest."""
     cdef uint64_t tag = table_tag(records, records.array[number].digest)
     records.table[position] = tag << 32 | (number + 1)
     records.n_in_table += 1
 
 
 cdef inline void table_remove(Records *records, uint32_t hole) noexcept nogil:
-    """Empty a position; entries behind it move up, so that no probe stops too early."""
+    """Empty a position; entries after it move up, so that no probe stops too early."""
     cdef uint32_t position = hole, home
     cdef uint64_t entry
     while True:
@@ -225,7 +226,7 @@ cdef inline int blocks_grow(Records *records) noexcept nogil:
 cdef inline int records_reserve(Records *records) noexcept nogil:
     """Make room for one more record, one more block and one more in the table.
 
-    Returns -1 where there is no memory; what is recorded stays as it was.
+    Returns -1 if there is no memory; the records stay as they were.
     """
     if records.unused == NONE and records_grow(records) < 0:
         return -1
@@ -285,7 +286,7 @@ cdef inline void late_swap(Records *records, uint32_t place, uint32_t other) noe
 
 
 cdef inline void late_settle(Records *records, uint32_t place) noexcept nogil:
-    """Move the record in a place of the heap up or down to where it belongs."""
+    """Move the record in a place of the heap up or down to its right place."""
     cdef uint32_t child
     while place and late_is_before(records, place, (place - 1) // 2):
         late_swap(records, place, (place - 1) // 2)
@@ -301,7 +302,7 @@ cdef inline void late_settle(Records *records, uint32_t place) noexcept nogil:
 
 
 cdef inline uint32_t cooling_oldest(const Records *records) noexcept nogil:
-    """Return the cooling record that was released first; NONE where nothing cools."""
+    """Return the cooling record that was released first; NONE if nothing cools."""
     cdef uint32_t late
     if records.n_late == 0:
         return records.oldest
@@ -331,7 +332,7 @@ cdef inline void cooling_add(Records *records, uint32_t number) noexcept nogil:
 
 
 cdef inline void cooling_remove(Records *records, uint32_t number) noexcept nogil:
-    """Take a record out of those that cool."""
+    """Remove a record from the cooling ones."""
     cdef Record *record = &records.array[number]
     cdef uint32_t place = record.before
     if record.after == LATE:

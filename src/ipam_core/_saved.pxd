@@ -1,4 +1,4 @@
-"""The whole state of a store, slot by slot."""
+"""The complete state of a store, slot by slot."""
 
 from libc.stdint cimport int64_t, uint64_t
 

@@ -1,4 +1,4 @@
-"""The whole state of a store as a snapshot has it, and back, slot by slot."""
+"""The complete state of a store to a snapshot and back, slot by slot."""
 
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
@@ -43,17 +43,17 @@ cdef extern from "Python.h":
 
 
 cdef int read_reach(object reach) except -1:
-    """Return how many seats a map has that a snapshot tells of."""
+    """Return how many seats a map of a snapshot has."""
     if reach not in (8, 16, 32, 64):
         raise ValueError(f"a map of {reach} seats")
     return reach
 
 
 cdef class Saved(Batches):
-    """A store that can be written down."""
+    """A store that can be saved."""
 
     def snapshot(self):
-        """Return the whole state as bytes, cooldowns included; `restore` reads it.
+        """Return the complete state as bytes, cooldowns included; `restore` reads it.
 
         Times are kept as they are, on the monotonic clock. Cost: one pass.
         """
@@ -106,7 +106,7 @@ cdef class Saved(Batches):
         return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
 
     cdef int load_maps(self, object maps) except -1:
-        """Seat the ENIs as they were; a snapshot of an older version does not say how."""
+        """Seat the ENIs as they were; a snapshot of an older version has no seats."""
         cdef EniState *eni
         cdef uint64_t slots, taken = 0
         cdef int rank
@@ -153,7 +153,7 @@ cdef class Saved(Batches):
         return 0
 
     cdef int64_t past_ns(self, object given_ns) except? -1:
-        """Return a time of a snapshot; one that is ahead of the clock is now."""
+        """Return a time of a snapshot; a time ahead of the clock becomes now."""
         cdef int64_t any_time = INT64_MAX, then = time_ns(given_ns, &any_time, "time")
         return then if self.latest_ns == INT64_MAX else min(then, clock_ns())
 

@@ -50,7 +50,7 @@ cdef inline void seat_eni(Pool *pool, EniState *eni) noexcept nogil:
 
 
 cdef inline int seat_slot(Pool *pool, EniState *eni, int kind) noexcept nogil:
-    """Return the slot that an address or prefix is to take; -1 where there is no memory.
+    """Return the slot for a new address or prefix; -1 if there is no memory.
 
     Without a map it is the lowest that is empty.
     """
@@ -78,7 +78,7 @@ cdef inline uint64_t seats_moved(uint64_t slots, const uint8_t *seat_of) noexcep
 
 
 cdef inline int seats_renew(Pool *pool, EniState *eni, int reach) noexcept nogil:
-    """Give every secondary IP and /28 of an ENI a new slot; -1 where there is no memory."""
+    """Give every secondary IP and /28 of an ENI a new slot; -1 if there is no memory."""
     cdef uint64_t left = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
     cdef uint64_t taken = 0, random = pool.random
     cdef uint8_t seat_of[64]
@@ -132,7 +132,7 @@ cdef inline int seats_renew(Pool *pool, EniState *eni, int reach) noexcept nogil
 
 
 cdef inline void seats_tell(Pool *pool, const Cell *cell, int slot) noexcept nogil:
-    """Tell the records of a /28 the slot that it moves to."""
+    """Set the slot that a /28 moves to in its records."""
     cdef uint32_t number
     cdef int offset
     if cell.block == NONE:

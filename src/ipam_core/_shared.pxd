@@ -1,4 +1,4 @@
-"""The pool of a store as its callers share it: the lock, the clock, what it was made with."""
+"""The pool of a store, shared by its callers: the lock, the clock, the constructor's values."""
 
 from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t
@@ -9,9 +9,9 @@ from ipam_core._pool cimport Pool
 cdef class Shared:
     cdef Pool pool
     cdef dict _numbers                # of ENIs, by id
-    cdef int64_t latest_ns            # a time up to this needs no look at the clock
-    cdef bint busy                    # somebody holds the store without the GIL
-    cdef int process                  # whose lock this is
+    cdef int64_t latest_ns            # a time up to this needs no read of the clock
+    cdef bint busy                    # a batch holds the store without the GIL
+    cdef int process                  # the one that owns this lock
     cdef PyThread_type_lock lock
 
     cdef int hold(self) except -1

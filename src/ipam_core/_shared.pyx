@@ -1,10 +1,10 @@
-"""The pool of a store as its callers share it: the lock, the clock, what it was made with.
+"""The pool of a store, shared by its callers: the lock, the clock, the constructor's values.
 
-A method of a store parses its arguments, waits for its turn, and then runs C code to
-the end. From the moment it reads the pool until it is done with what it read, it makes
-nothing that could start a garbage collection or run a caller's code: lists are made
-before, and the values are outside the collector. So a method under the GIL is one step
-for other threads; batches, which let the GIL go, hold the store's own lock instead.
+A method of a store parses its arguments, waits for the store, and then runs C code to the end.
+While it uses what it read of the pool, it makes nothing that could start a garbage collection
+or run a caller's code: lists are made before, and the values are outside the collector. So a
+method under the GIL is one step for other threads; batches, which release the GIL, hold the
+store's own lock instead.
 """
 
 from cpython.pythread cimport (
@@ -38,7 +38,7 @@ _PLACEMENTS = {"pack": PACK, "first": FIRST, "spread": SPREAD, "arbitrary": ARBI
 
 
 cdef int one_of(dict names, object name, str what) except -1:
-    """Return what a name stands for. Raises `ValueError` where it is none of them."""
+    """Return the number of a name. Raises `ValueError` if it is not known."""
     if name not in names:
         raise ValueError(f"{what} {name!r}: one of {', '.join(names)}")
     return names[name]
@@ -93,10 +93,10 @@ cdef class Shared:
     # --- threads and processes ------------------------------------------------------------
 
     cdef int hold(self) except -1:
-        """Keep every other call out until `let_go`, so that the GIL can be let go."""
+        """Block every other call until `let_go`, so that the GIL can be released."""
         self.wait()
         if self.process != getpid():
-            # The lock may be held by a thread that was not forked with this one.
+            # The lock may be held by a thread that does not exist in this forked process.
             self.lock = PyThread_allocate_lock()
             if self.lock == NULL:
                 raise MemoryError
@@ -111,10 +111,10 @@ cdef class Shared:
         PyThread_release_lock(self.lock)
 
     cdef inline int wait(self) except -1:
-        """Wait while somebody holds the store. `busy` changes only under the GIL.
+        """Wait while a batch holds the store. `busy` changes only under the GIL.
 
-        Raises `ForkedError` where that somebody is a thread of the process that was forked:
-        it is not here to finish, and what it changes is half changed for ever.
+        Raises `ForkedError` if that batch runs in a thread of the parent process: it never
+        ends here, and its changes stay half made.
         """
         while self.busy:
             if self.process != getpid():
@@ -124,7 +124,7 @@ cdef class Shared:
                 PyThread_release_lock(self.lock)
         return 0
 
-    # --- what it is -----------------------------------------------------------------------
+    # --- properties -----------------------------------------------------------------------
 
     @property
     def mode(self):
@@ -144,11 +144,11 @@ cdef class Shared:
 
     @property
     def placement(self):
-        """How an address is chosen."""
+        """The name of the placement, by which an address is chosen."""
         return next(name for name, value in _PLACEMENTS.items()
                     if value == self.pool.placement)
 
     @property
     def given_time(self):
-        """Whether its callers give times of their own, which need not be the clock's."""
+        """Whether its callers give times of a clock of their own."""
         return self.latest_ns == INT64_MAX

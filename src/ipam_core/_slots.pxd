@@ -9,8 +9,8 @@ A slot holds a secondary IP (kind SECONDARY_IP), an IPv4 /28 (PREFIX) or an IPv6
 
 A /28 is a `Cell`: three 16-bit words with a bit for each address. An address in
 neither `free` nor `held` is cooling; `used` marks those that were ever held or cooling.
-An ENI's /28s are in levels by their number of free addresses, so that the fullest
-with room is two steps of find-first-set away, and its lowest address a third:
+An ENI's /28s are in levels by their number of free addresses, so that two steps of
+find-first-set give the fullest with room, and a third its lowest address:
 
     levels      ...0100      some /28 has 2 free addresses, none has 0 or 1
                       |
@@ -23,8 +23,8 @@ doubles when it is full: `has_free` has the cells with a free address, `reuse` t
 with one that was used before. Nothing else is allocated for a free address; a
 secondary IP is 8 bytes and a /28 is 16.
 
-An address goes round: free, held (`slot_take`), cooling (`slot_cool`), free
-(`slot_free`). These three keep every word and count; all other changes are made of them.
+An address goes through a cycle: free, held (`slot_take`), cooling (`slot_cool`), free
+(`slot_free`). These three keep every word and count; all other changes use them.
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
@@ -109,7 +109,7 @@ cdef struct EniState:
 
 
 cdef inline int64_t slot_size(int kind) noexcept nogil:
-    """Return how many addresses a slot of this kind stands for."""
+    """Return how many addresses a slot of this kind has."""
     return 1 if kind == SECONDARY_IP else PER_CELL if kind == PREFIX else <int64_t> 1 << 48
 
 
@@ -119,7 +119,7 @@ cdef inline int32_t slot_room(int kind) noexcept nogil:
 
 
 cdef inline void eni_free(EniState *eni) noexcept nogil:
-    """Give an ENI's memory back, but for the two objects."""
+    """Free an ENI's memory, except the two objects."""
     cdef int slot
     for slot in range(eni.capacity[IPV6_PREFIX]):
         if eni.groups[IPV6_PREFIX].attached & bit(slot):
@@ -132,7 +132,7 @@ cdef inline void eni_free(EniState *eni) noexcept nogil:
 
 
 cdef inline int eni_n_slots(const EniState *eni) noexcept nogil:
-    """Return how many slots of an ENI hold something, of whatever kind."""
+    """Return how many slots of an ENI are in use, of any kind."""
     cdef int kind, n = 0
     for kind in range(N_KINDS):
         n += popcount(eni.groups[kind].attached)
@@ -140,7 +140,7 @@ cdef inline int eni_n_slots(const EniState *eni) noexcept nogil:
 
 
 cdef inline int slot_reserve(EniState *eni, int kind, int slot) noexcept nogil:
-    """Make the array of a kind reach a slot; -1 where there is no memory."""
+    """Make the array of a kind reach a slot; -1 if there is no memory."""
     cdef int capacity = slot // 2 * 2 + 2    # little more than is used: most are full
     cdef void *grown
     if slot < eni.capacity[kind]:
@@ -209,7 +209,7 @@ cdef inline void slot_attach(EniState *eni, int kind, int slot, uint64_t high,
 
 
 cdef inline void slot_detach(EniState *eni, int kind, int slot) noexcept nogil:
-    """Empty a slot of which every address is free."""
+    """Empty a slot whose addresses are all free."""
     if kind == PREFIX:
         level_move(eni.levels, slot, PER_CELL, 0)
     elif kind == IPV6_PREFIX:
@@ -221,7 +221,7 @@ cdef inline void slot_detach(EniState *eni, int kind, int slot) noexcept nogil:
 
 cdef inline void slot_base(const EniState *eni, int kind, int slot, uint64_t *high,
                            uint64_t *low) noexcept nogil:
-    """Tell the address of a secondary IP, the first of a prefix; IPv4 in the low 32 bits."""
+    """Get the address of a secondary IP, the first of a prefix; IPv4 in the low 32 bits."""
     high[0] = eni.windows[slot].high if kind == IPV6_PREFIX else 0
     low[0] = (eni.secondary_ips[slot].address if kind == SECONDARY_IP else
               eni.cells[slot].base if kind == PREFIX else eni.windows[slot].low)
@@ -245,7 +245,7 @@ cdef inline int slot_find(const EniState *eni, int kind, uint64_t high,
 
 
 cdef inline int window_reach(Window *window, uint32_t offset) noexcept nogil:
-    """Make a window reach an address; -1 where there is no memory."""
+    """Make a window reach an address; -1 if there is no memory."""
     cdef int32_t n_cells = max(4, window.n_cells), number
     cdef void *grown
     while n_cells <= <int32_t> (offset // PER_CELL):
@@ -297,7 +297,7 @@ cdef inline int slot_count(const EniState *eni, int kind, int slot, int state) n
 
 
 cdef inline void window_refresh(Window *window, const Cell *cell) noexcept nogil:
-    """Say in a window's sets what a cell of it has, after that changed."""
+    """Update a window's sets after one of its cells changed."""
     bitset_put(&window.has_free, cell.base, cell.free != 0)
     bitset_put(&window.reuse, cell.base, cell.free & cell.used != 0)
 
@@ -375,7 +375,7 @@ cdef inline int64_t slot_pick(EniState *eni, int kind, int slot, bint reuse) noe
     """Return the offset of the lowest free address of a slot that has one.
 
     With `reuse`, of those that were used before if there are any (pool-rules section 3).
-    Returns -1 where a window must grow and there is no memory.
+    Returns -1 if a window must grow and there is no memory.
     """
     cdef Cell *cell
     cdef Window *window

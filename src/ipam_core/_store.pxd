@@ -1,7 +1,7 @@
 """The DataStore for other compiled code: `from ipam_core._store cimport DataStore`.
 
-`c_assign` and `c_release` are a plain call without Python: no object is made, nothing
-is raised. Whoever calls them has the GIL, or holds the store:
+`c_assign` and `c_release` are plain calls without Python: no object is made, nothing is
+raised. The caller has the GIL, or holds the store:
 
     store.hold()                  # waits for others; they wait from now on
     try:

@@ -43,7 +43,7 @@ import ipam_core._values as values
 from ipam_core._snapshot import unseal
 from ipam_core.errors import IpamError, SnapshotError
 
-# A cimported type is no attribute of the module by itself.
+# A cimported type is not an attribute of the module by itself.
 globals().update({name: getattr(values, name) for name in values.__all__})
 
 
@@ -53,12 +53,12 @@ cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
 
 
 cdef inline int64_t eni_idle(const EniState *eni) noexcept:
-    """Return what of an ENI counts as a free prefix: a secondary IP without a pod does, too."""
+    """Return how many free prefixes an ENI counts: a secondary IP without a pod is one, too."""
     return popcount(eni.groups[SECONDARY_IP].idle) + popcount(eni.groups[PREFIX].idle)
 
 
 cdef str why_kept(const EniState *eni, int64_t born_by):
-    """Return why an ENI cannot be freed whatever the targets, None where it can."""
+    """Return why an ENI cannot be freed under any targets, None if it can."""
     cdef int kind
     if eni.primary:
         return "primary"
@@ -81,23 +81,22 @@ cdef str why_kept(const EniState *eni, int64_t born_by):
 cdef class DataStore(Saved):
     """One network card's ENIs, their addresses, and the sandboxes that hold them.
 
-    `mode` says which kinds are assigned from and counted: "secondary-ip", "prefix",
-    "mixed" (both; prefixes first) or "ipv6"; what is attached of another kind drains.
-    A released address cools for `cooldown_s` seconds and is assigned again only when
-    more has passed. `placement` chooses the address: "pack" (lowest device number,
-    there the fullest prefix, there the lowest address), "first" (lowest device number,
-    slot and address), "spread" (the ENI with most free, there as "first") or
-    "arbitrary" (as the real agent, whose walks over Go's maps favour some ENIs and slots;
-    by `seed`; in a prefix one that has cooled before the lowest never used; pool-rules
-    sections 3 and 9).
+    `mode` says which kinds are assigned from and counted: "secondary-ip", "prefix", "mixed"
+    (both; prefixes first) or "ipv6"; attached addresses of another kind drain. A released
+    address cools for `cooldown_s` seconds and is assigned again only after a longer time.
+    `placement` chooses the address: "pack" (lowest device number, there the fullest prefix,
+    there the lowest address), "first" (lowest device number, slot and address), "spread" (the
+    ENI with most free, there as "first") or "arbitrary" (as the real agent, whose walks over
+    Go's maps favour some ENIs and slots; by `seed`; in a prefix one that has cooled before the
+    lowest never used; pool-rules sections 3 and 9).
 
     `now_ns` is monotonic nanoseconds, and may be left out of every call: the coarse
     monotonic clock is read then. A time more than a minute ahead of that clock raises
-    `ValueError`, for it is of another clock and an address released then would cool for
-    years; with `given_time` any time is taken, as a simulation gives it. Time must not go
-    back: what has cooled stays so. All calls may come from several threads. A call that
-    raises leaves the store as it was, but that cooldowns over by now are seen to be over.
-    In a process forked in the middle of a batch every call raises `ForkedError`.
+    `ValueError`: it is of another clock, and an address released then would cool for years.
+    With `given_time` any time is accepted, for simulations. Time must not go back: an address
+    that has cooled stays free. All calls may come from several threads. A call that raises
+    leaves the store as it was, except that addresses whose cooldown is over become free. In a
+    process forked in the middle of a batch every call raises `ForkedError`.
     """
 
     # --- questions ----------------------------------------------------------------------
@@ -138,7 +137,7 @@ cdef class DataStore(Saved):
         return value
 
     def next_cool_ns(self, now_ns=None):
-        """Return when the next cooldown is over, None where nothing cools. Cost: constant."""
+        """Return when the next cooldown is over, None if nothing cools. Cost: constant."""
         cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
         cdef uint32_t number
         self.wait()
@@ -164,12 +163,12 @@ cdef class DataStore(Saved):
                           now_ns=None):
         """Find an ENI that can be freed under these targets, and why each other cannot.
 
-        In prefix mode the first two are rounded up to whole prefixes, and only there does
+        In prefix mode the first two are rounded up to full prefixes, and only there does
         `warm_prefix` count: each prefix or secondary IP without a pod on the other ENIs that
-        are not excluded meets one; targets of 0 and below ask for nothing. The answer is the first
-        candidate of a walk under `arbitrary` (see `turns`), else the one with the highest
-        device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI of
-        pkg/ipamd/datastore/data_store.go.
+        are not excluded meets one; targets of 0 and below ask for nothing. The answer is the
+        first candidate of a walk under `arbitrary` (see `turns`), else the one with the
+        highest device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI
+        of pkg/ipamd/datastore/data_store.go.
         """
         cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns"), born_by
         cdef int64_t need_free = checked_int(warm_ip, -most_ns(), most_ns(), "warm_ip")
@@ -219,7 +218,7 @@ cdef class DataStore(Saved):
             else:
                 reasons[<str> eni.eni_id] = why
         if freeable:
-            chance = self.pool.random  # a question draws nothing: `remove_eni` moves on
+            chance = self.pool.random  # a question changes nothing: `remove_eni` draws
             seat = (walk_first(freeable, self.pool.reach, &chance)
                     if self.pool.placement == ARBITRARY else last_set(freeable))
             answer.eni_id = <str> pool_seated(&self.pool, seat).eni_id
@@ -275,15 +274,15 @@ cdef class DataStore(Saved):
                 n += 1
         return found
 
-    # --- the whole state ----------------------------------------------------------------
+    # --- the complete state -------------------------------------------------------------
 
     @classmethod
     def restore(cls, bytes snapshot not None):
-        """Return the store that a snapshot was taken of.
+        """Return the store of a snapshot.
 
-        Times that are ahead of the monotonic clock, as after the machine started anew, count
-        as now: nothing cools for more than a full period. In a store of `given_time`, and in
-        one whose snapshot does not say, they stay. Raises `SnapshotError` where it is none, is
+        Times that are ahead of the monotonic clock, as after a restart of the machine, count
+        as now: nothing cools for more than a full period. In a store of `given_time`, and if
+        the snapshot does not say, they stay. Raises `SnapshotError` if it is no snapshot, is
         damaged, or is of another version.
         """
         cdef DataStore store
@@ -305,7 +304,7 @@ cdef class DataStore(Saved):
         return store
 
     def _check(self):
-        """Check every invariant from scratch; `AssertionError` names what does not hold."""
+        """Check every invariant from scratch; `AssertionError` names the one that is broken."""
         self.wait()
         for rank in range(self.pool.n_enis):
             number = self.pool.order[rank]

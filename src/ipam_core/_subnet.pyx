@@ -11,9 +11,9 @@ https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 
 Threads: every call holds the GIL from end to end.
 
-A method that takes or gives back reads its arguments, then runs C code to the end: what
-it makes of Python it makes before or after, so that no finalizer and no argument's own
-method can change the subnet half way.
+A method that takes or gives back reads its arguments, then runs C code to the end. It makes
+Python objects only before or after, so that no finalizer and no argument's own method can
+change the subnet half-way.
 """
 
 cimport cython
@@ -69,14 +69,14 @@ cdef int c_placement(name) except -1:
 cdef class Subnet(SubnetView):
     """The addresses of one subnet, taken and given back as EC2 does.
 
-    `cidr` is /28 to /16. `placement` says which address is taken where none is named:
-    `random` is what EC2 does, uniform over those it may pick, in a sequence that `seed`
-    decides; `lowest`; `densest`, in the block that has the fewest to pick, so that /28s
-    stay whole. A /28 is random with `random`, else the lowest. `reservations` are
-    (cidr, type) pairs, the type `prefix` or `explicit`.
+    `cidr` is /28 to /16. `placement` chooses the address if none is named: `random` is what
+    EC2 does, uniform over those it may pick, in a sequence that `seed` decides; `lowest`;
+    `densest`, in the block with the fewest to pick, so that /28s stay free. A /28 is random
+    with `random`, else the lowest. `reservations` are (cidr, type) pairs, the type `prefix` or
+    `explicit`.
 
-    AWS keeps the first four addresses and the last. What lies in a reservation is picked
-    by name only, but for a /28, which comes out of a `prefix` reservation first.
+    AWS keeps the first four addresses and the last. An address in a reservation is taken only
+    by name; a /28 is taken from a `prefix` reservation first.
 
     Raises:
         ValueError: not an IPv4 network of /16 to /28; an unknown placement.
@@ -131,9 +131,9 @@ cdef class Subnet(SubnetView):
         return subnet
 
     def copy(self, *, placement=None, seed=None):
-        """Return a subnet of its own in the same state, random sequence included.
+        """Return a separate subnet in the same state, random sequence included.
 
-        `placement` and `seed` are for it to go on with; None: as they are here.
+        `placement` and `seed` are for the copy; None: the same as here.
         """
         cdef Subnet other = Subnet.__new__(Subnet)
         cdef int choice = self._choice if placement is None else c_placement(placement)
@@ -202,7 +202,7 @@ cdef class Subnet(SubnetView):
 
         Raises:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
-            AddressInUseError: somebody holds it, or AWS does.
+            AddressInUseError: it is held, or AWS reserves it.
         """
         self.flip_one(given_text(address), False)
 
@@ -232,7 +232,7 @@ cdef class Subnet(SubnetView):
     # --- /28s -------------------------------------------------------------------------------
 
     def take_prefix(self):
-        """Take a whole free /28, of a `prefix` reservation first, and return it.
+        """Take a free /28, of a `prefix` reservation first, and return it.
 
         Constant cost. Raises `NoFreePrefixError`: there is none.
         """
@@ -243,7 +243,7 @@ cdef class Subnet(SubnetView):
         return c_prefix_text(self._base + block * PER_BLOCK)
 
     def take_prefixes(self, int n):
-        """Take `n` whole free /28s, all or none, and return them.
+        """Take `n` free /28s, all or none, and return them.
 
         Raises `NoFreePrefixError`: there are fewer.
         """
@@ -304,7 +304,7 @@ cdef class Subnet(SubnetView):
     # --- reservations -------------------------------------------------------------------------
 
     def add_reservation(self, cidr, reservation_type):
-        """Reserve a range, as CreateSubnetCidrReservation does: what is held in it stays held.
+        """Reserve a range, as CreateSubnetCidrReservation does: addresses held in it stay held.
 
         Cost: proportional to the range's blocks. Raises `ReservationError`: not a range of
         the subnet, overlapping another, or of an unknown type.
@@ -338,7 +338,7 @@ cdef class Subnet(SubnetView):
         blocks_reserve(&self._blocks, start, size, True, as_prefix)
 
     def remove_reservation(self, cidr):
-        """Delete a reservation: what nobody holds of it can be picked again.
+        """Delete a reservation: its free addresses can be picked again.
 
         Raises `ReservationError`: there is none of exactly this range.
         """

@@ -1,4 +1,4 @@
-"""A subnet's blocks, where they are kept, and what is asked of them."""
+"""A subnet's blocks, their memory, and the questions about them."""
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -17,7 +17,7 @@ cdef class SubnetView:
     cdef tuple _reservations   # (cidr, type) pairs
     cdef uint32_t _base
     cdef int _choice           # the placement, as a number
-    cdef Memory _memory        # what `_blocks` points into; views keep it alive
+    cdef Memory _memory        # `_blocks` points into it; views keep it alive
     cdef Blocks _blocks
 
     cdef object view(self, str dtype, int start)

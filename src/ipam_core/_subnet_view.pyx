@@ -1,4 +1,4 @@
-"""What is asked of a subnet and changes nothing: the part of the Subnet that counts and shows.
+"""Questions about a subnet that change nothing: the part of the Subnet for counts and views.
 
 Cost: `n_free` and `n_free_prefixes` are kept; `fragmentation`, `histogram` and
 `block_states` are one pass over blocks, never over addresses.
@@ -40,7 +40,7 @@ BLOCK_STATES = (
 
 @cython.final
 cdef class Memory:
-    """The arrays of a subnet's blocks, for views: read-only, and there as long as a view is."""
+    """The arrays of a subnet's blocks, for views: read-only, and alive as long as a view is."""
 
     def __dealloc__(self):
         PyMem_Free(self.start)
@@ -78,17 +78,17 @@ cdef class SubnetView:
 
     @property
     def n_free(self):
-        """Addresses that nobody holds, those in reservations too."""
+        """Addresses that are not held, those in reservations too."""
         return self._blocks.n_free
 
     @property
     def n_free_unreserved(self):
-        """Addresses that EC2 may pick by itself: free and in no reservation."""
+        """Addresses that EC2 may pick: free and in no reservation."""
         return self._blocks.n_open
 
     @property
     def n_free_prefixes(self):
-        """Whole free /28s that EC2 may pick: of `prefix` reservations, and unreserved."""
+        """Free /28s that EC2 may pick: of `prefix` reservations, and unreserved."""
         return blocks_n_whole(&self._blocks)
 
     @property
@@ -99,13 +99,13 @@ cdef class SubnetView:
     def find_free_prefix(self):
         """Return the lowest /28 that EC2 may pick, of a reservation first; None: there is none.
 
-        Changes nothing. Constant cost, whatever the fragmentation.
+        Changes nothing. Constant cost, with any fragmentation.
         """
         cdef int block = blocks_lowest_whole(&self._blocks)
         return None if block < 0 else c_prefix_text(self._base + block * PER_BLOCK)
 
     def is_free(self, address):
-        """Return whether nobody holds an address of this subnet; AWS's five are not free.
+        """Return whether an address of this subnet is free; AWS's five are not.
 
         Raises:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
@@ -114,7 +114,7 @@ cdef class SubnetView:
         return bool(blocks_may_flip(&self._blocks, offset, False))
 
     def offsets(self, addresses):
-        """Return where in the subnet addresses are, 0 the first: int64, shape (n,).
+        """Return the offsets of addresses in the subnet, 0 the first: int64, shape (n,).
 
         `addresses` is an array of uint32, shape (n,), or an iterable of texts. An offset's
         block is `offset >> 4`. Cost: about 50 ns a text.
@@ -158,10 +158,10 @@ cdef class SubnetView:
     def block_states(self):
         """Return each block's state as its place in `BLOCK_STATES`: uint8, shape (n_blocks,).
 
-        A wholly free block is `free`, or `prefix-reserved`, or `explicit-reserved` when a
-        reservation keeps EC2 from picking it as a /28; `fragmented` has addresses of both
-        kinds, in a reservation or not; the first and last are `aws-reserved`: they are never
-        whole. One pass over blocks.
+        A block with 16 free addresses is `free`, or `prefix-reserved`, or `explicit-reserved`
+        if a reservation prevents EC2 from picking it as a /28; `fragmented` has free and used
+        addresses, in a reservation or not; the first and last are `aws-reserved`: they are
+        never a free /28. One pass over blocks.
         """
         import numpy
 
@@ -175,7 +175,7 @@ cdef class SubnetView:
     def histogram(self):
         """Return how many blocks have 0, 1, ... 16 addresses in use: int64, shape (17,).
 
-        AWS's own are not in use; a /28 held whole is 16. One pass over blocks.
+        AWS's own are not in use; a held /28 is 16. One pass over blocks.
         """
         import numpy
 
@@ -188,7 +188,7 @@ cdef class SubnetView:
         return counts
 
     def fragmentation(self):
-        """Return the number of blocks in each state, and what they amount to. One pass."""
+        """Return the number of blocks in each state, and their score. One pass."""
         cdef int counts[N_STATES]
         cdef int block, state, run = 0, longest = 0
         memset(counts, 0, sizeof(counts))
@@ -203,13 +203,13 @@ cdef class SubnetView:
     # --- within ---------------------------------------------------------------------------
 
     cdef object view(self, str dtype, int start):
-        """Return an array of one of the blocks' arrays, which nobody can make writable."""
+        """Return a view of one of the blocks' arrays that cannot be made writable."""
         import numpy
 
         return numpy.frombuffer(self._memory, dtype, self._blocks.n, start)
 
     cdef int offset_of(self, int64_t address) except -1:
-        """Return where in the subnet an address is."""
+        """Return the offset of an address in the subnet."""
         cdef int64_t offset = address - self._base
         if offset < 0 or offset >= self._blocks.n * PER_BLOCK:
             raise UnknownAddressError(c_address_text(<uint32_t> address), f"subnet {self.cidr}")

@@ -1,4 +1,4 @@
-"""Addresses and prefixes as text, and as the kind and 128 bits that they are inside."""
+"""Addresses and prefixes as text, and in the internal form: a kind and 128 bits."""
 
 from libc.stdint cimport uint64_t
 

@@ -1,7 +1,7 @@
-"""Addresses and prefixes as text, and as the kind and 128 bits that they are inside.
+"""Addresses and prefixes as text, and in the internal form: a kind and 128 bits.
 
-IPv4 is read and written in C, because pools are built from hundreds of addresses at
-once; IPv6 is for the ipaddress module.
+IPv4 is read and written in C, because pools are built from hundreds of addresses at once; the
+ipaddress module does IPv6.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -29,14 +29,14 @@ cdef extern from "Python.h":
 
 
 cdef str plain_text(object value, str what):
-    """Return a text as exactly `str`. Raises `TypeError` where it is none."""
+    """Return a text as exactly `str`. Raises `TypeError` if it is not a text."""
     if not isinstance(value, str):
         raise TypeError(f"{what} must be str, not {type(value).__name__}: {value!r}")
     return PyUnicode_FromObject(value)
 
 
 cdef str given_text(object value):
-    """Return the text of an address or a network, given as that or as an `ipaddress` object."""
+    """Return the text of an address or a network, given as text or as an `ipaddress` object."""
     if type(value) is not str and isinstance(value, _OBJECTS):
         value = str(value)
     return plain_text(value, "an address")
@@ -50,7 +50,7 @@ cdef str address_text(int kind, uint64_t high, uint64_t low):
 
 
 cdef str prefix_text(int kind, uint64_t high, uint64_t low):
-    """Return the prefix that an address is out of as text; None for a secondary IP."""
+    """Return the prefix of an address as text; None for a secondary IP."""
     if kind == SECONDARY_IP:
         return None
     if kind == IPV6_PREFIX:

@@ -1,4 +1,4 @@
-"""The values that a DataStore takes and gives."""
+"""The values that a DataStore takes and returns."""
 
 from libc.stdint cimport int64_t, uint64_t
 

@@ -1,8 +1,8 @@
-"""The values that a DataStore takes and gives: immutable, compared by what they hold.
+"""The values that a DataStore takes and returns: immutable, compared by content.
 
-Most are outside the garbage collector (`no_gc`): they hold nothing but strings and
-numbers, so no cycle goes through them, and making one never starts a collection, which
-could run any code while a store is being read.
+Most are outside the garbage collector (`no_gc`): they hold only strings and numbers, so they
+are in no cycle, and making one never starts a collection, which could run any code while a
+store is being read.
 """
 
 cimport cython
@@ -21,7 +21,7 @@ __all__ = ["Assignment", "Eni", "EniStats", "FreeEniAnswer", "PoolStats", "Sandb
 
 
 cdef tuple reduced(object value):
-    """Return what pickle makes a value anew of: its constructor, which reads every field."""
+    """Return what pickle needs to make a value again: its constructor, which reads every field."""
     fields = {name: getattr(value, name) for name in type(value).__dataclass_fields__}
     return partial(type(value), **fields), ()
 
@@ -34,8 +34,8 @@ cdef uint64_t FIXED = <uint64_t> 0x9E3779B97F4A7C15    # any bits; the same in e
 cdef class Sandbox:
     """A pod's network sandbox: (network, container id, interface), immutable.
 
-    Its 128-bit digest (BLAKE2b of the three, joined by NUL) is made once; two sandboxes
-    are equal when their digests are. Raises `ValueError` where a part holds a NUL.
+    Its 128-bit digest (BLAKE2b of the three, joined by NUL) is made once; two sandboxes are
+    equal when their digests are. Raises `ValueError` if a part holds a NUL.
     """
 
     def __init__(self, container_id, ifname="eth0", network="aws-cni"):
@@ -57,13 +57,13 @@ cdef class Sandbox:
     def from_digest(bytes digest not None):
         """Return a sandbox of which only the 16 bytes of its digest are known.
 
-        It equals the whole one; its three names are empty.
+        It equals the sandbox with names; its own three names are empty.
         """
         return sandbox_from(digest)
 
     @property
     def digest(self):
-        """The 16 bytes that a batch names it by: as two words in the machine's order."""
+        """The 16 bytes by which a batch names it: two words in the machine's byte order."""
         return PyBytes_FromStringAndSize(<char*> self.c_digest, 16)
 
     def __hash__(self):
@@ -115,7 +115,7 @@ cdef class Assignment:
 
     @property
     def prefix(self):
-        """The prefix that the address is out of, as text; None: a secondary IP."""
+        """The prefix of the address as text; None: a secondary IP."""
         return prefix_text(self.c_kind, self.c_high, self.c_low)
 
     cdef tuple key(self):
@@ -160,7 +160,7 @@ cdef class PoolStats:
 
     @property
     def available(self):
-        """What the agent calls available: total - assigned, so cooling ones too."""
+        """The agent's count "available": total - assigned, so cooling ones too."""
         return self.total - self.assigned
 
     @property
@@ -176,7 +176,7 @@ cdef class PoolStats:
 @cython.no_gc
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class Eni:
-    """What the store knows of an ENI, as it was added."""
+    """The facts about an ENI, as it was added."""
 
     def __reduce__(self):
         return reduced(self)

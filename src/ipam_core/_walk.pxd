@@ -6,9 +6,9 @@ The agent's pools are Go maps. Since Go 1.24 a map is a table of groups of 8 sea
     reach 16..  an entry takes the lowest empty seat of the group that its hash names, or
                 of the next group with one; a table over 7/8 full doubles, and all move
 
-A walk starts at a random seat and goes round. So the first of n entries comes first with
-chance (9 - n) / 8, each other with 1 / 8, and the agent packs more than an even shuffle.
-A table never gets smaller. Source: internal/runtime/maps of Go 1.24 (putSlotSmall,
+A walk starts at a random seat and wraps around. So the first of n entries comes first with
+probability (9 - n) / 8, each other with 1 / 8, and the agent packs more than a uniform
+shuffle. A table never gets smaller. Source: internal/runtime/maps of Go 1.24 (putSlotSmall,
 growToTable, Iter.Next); pool-rules section 9, "Chance".
 """
 
@@ -32,7 +32,7 @@ cdef inline int random_below(uint64_t *random, int n) noexcept nogil:
 
 
 cdef inline int walk_reach(int reach, int n) noexcept nogil:
-    """Return how many seats a table has that held `reach`, once it is to hold n entries."""
+    """Return how many seats a table of `reach` seats has when it must hold n entries."""
     if reach == GROUP and n > GROUP:
         reach = 2 * GROUP
     while reach > GROUP and reach < LONGEST_REACH and n > reach - reach // GROUP:
@@ -53,13 +53,13 @@ cdef inline int walk_seat(uint64_t taken, int reach, uint64_t *random) noexcept 
 
 
 cdef inline int walk_first(uint64_t entries, int reach, uint64_t *random) noexcept nogil:
-    """Return the first of some entries that a walk meets; there must be one."""
+    """Return the first of some entries in a walk; there must be one."""
     cdef uint64_t behind = entries & ~(bit(random_below(random, reach)) - 1)
     return first_set(behind if behind else entries)
 
 
 cdef inline int walk_list(uint64_t entries, int reach, uint64_t *random, int *seats) noexcept nogil:
-    """List the seats of the entries as one walk meets them; return how many there are."""
+    """List the seats of the entries in the order of one walk; return their number."""
     cdef uint64_t behind = entries & ~(bit(random_below(random, reach)) - 1)
     cdef uint64_t rest[2]
     cdef int n = 0, part

@@ -11,20 +11,11 @@ import textwrap
 
 import pytest
 
-from ipam_core import DataStore
 from ipam_core.checkpoint import DurableStore, Entry
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError
-from support.checkpointing import open_checkpoint, sandbox, small_store
+from support.checkpointing import open_checkpoint, sandbox, small_store, store_of
 
 A, B = sandbox(1), sandbox(2)
-
-
-def new_store(n_addresses=3):
-    store = DataStore("secondary-ip", cooldown_s=0)
-    store.add_eni("eni-0", device_number=0)
-    for number in range(n_addresses):
-        store.add_address("eni-0", f"10.0.0.{number + 1}")
-    return store
 
 
 class Failing:
@@ -33,7 +24,7 @@ class Failing:
     def __init__(self, path):
         self.path = path
         self.checkpoint = open_checkpoint(path)
-        self.store = new_store()
+        self.store = store_of(3)
         self.durable = DurableStore(self.store, self.checkpoint)
         self.database = self.checkpoint._database
         self.stay = self.database._stay_in_place
@@ -289,7 +280,7 @@ def together(checkpoint, entries):
 def test_release_with_a_bad_time_changes_nothing(tmp_path):
     """The file said released, the store said held."""
     with open_checkpoint(tmp_path / "ipam.db") as checkpoint:
-        durable = DurableStore(new_store(1), checkpoint)
+        durable = DurableStore(store_of(1), checkpoint)
         durable.assign(A)
         for now_ns in (2**70, "now"):
             with pytest.raises((ValueError, TypeError)):

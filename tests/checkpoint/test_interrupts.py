@@ -15,22 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from ipam_core import IPAM_CORE, DataStore, Node, Settings
+from ipam_core import IPAM_CORE, Node, Settings
 from ipam_core.checkpoint import DurableNode, DurableStore, group_commit, restore
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
 from ipam_core.instances import limits
-from support.checkpointing import open_checkpoint, sandbox
+from support.checkpointing import open_checkpoint, sandbox, store_of
 from support.interrupting import MOMENTS, Interrupt, at_each_moment, in_thread
 
 OLD, NEW, OTHER = sandbox(1), sandbox(2), sandbox(3)
-
-
-def new_store(n_addresses=16):
-    store = DataStore("secondary-ip", cooldown_s=0)
-    store.add_eni("eni-0", device_number=0)
-    for number in range(n_addresses):
-        store.add_address("eni-0", f"10.0.0.{number + 1}")
-    return store
 
 
 def held_in_memory(*stores):
@@ -46,7 +38,7 @@ class Life:
 
     def __init__(self, path):
         self.checkpoint = open_checkpoint(path)
-        self.store = new_store()
+        self.store = store_of(16)
         self.stores = [self.store]
         self.pods = DurableStore(self.store, self.checkpoint)
         self.pods.assign(OLD, "default/old")
@@ -169,16 +161,16 @@ def test_interrupted_restore_is_all_or_nothing(place, moment):
 
     def attempt(interrupter):
         with open_checkpoint(place / f"{next(numbers)}.db") as checkpoint:
-            first = DurableStore(new_store(), checkpoint)
+            first = DurableStore(store_of(16), checkpoint)
             for who in (OLD, NEW):
                 first.assign(who)
-            before, store = held_on_disk(checkpoint), new_store()
+            before, store = held_on_disk(checkpoint), store_of(16)
             with suppress(Interrupt), interrupter.arm():
                 restore(checkpoint, store, live=[OLD])
             memory, disk = held_in_memory(store), held_on_disk(checkpoint)
             assert memory == disk or (memory, disk) == (set(), before)
             store._check()
-            in_thread(lambda: restore(checkpoint, new_store(), live=[OLD]))
+            in_thread(lambda: restore(checkpoint, store_of(16), live=[OLD]))
 
     assert at_each_moment(attempt, moment) > 10
 
@@ -217,7 +209,7 @@ def test_interrupted_close_closes(place, moment):
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_interrupted_call_that_is_refused(tmp_path, moment):
     with open_checkpoint(tmp_path / "ipam.db") as checkpoint:
-        durable = DurableStore(new_store(1), checkpoint)
+        durable = DurableStore(store_of(1), checkpoint)
         durable.assign(OLD)
 
         def attempt(interrupter):

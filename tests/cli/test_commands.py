@@ -6,11 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ipam_core.cli._app import run
+from support.commands import called
 
 CASES = Path(__file__).parent.parent / "conformance"
 STALL = CASES / "blog-velog-m8g-min-25.json"
@@ -19,13 +20,7 @@ STALL = CASES / "blog-velog-m8g-min-25.json"
 @pytest.fixture
 def command(capsys):
     """Run a command in this process; return (status, standard output, error output)."""
-
-    def call(*arguments):
-        status = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys)
 
 
 def widest(text):

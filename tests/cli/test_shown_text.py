@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ipam_core.cli import _out
 from ipam_core.cli._app import run
 from ipam_core.cli._tables import Table
 from ipam_core.quoting import QUOTED, cut, quoted, visible
+from support.commands import called
 
 PACKAGE = Path(ipam_core.__file__).parent
 PRINTERS = {"cli/_out.py", "cli/_tables.py"}
@@ -25,12 +27,7 @@ MARKUP = "stall [prod][/] [red]x[/red] [link=http://a.example]y :smile: [/prod]"
 
 @pytest.fixture
 def command(capsys):
-    def call(*arguments):
-        status = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys)
 
 
 def bypasses(tree):

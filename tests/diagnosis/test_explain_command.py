@@ -4,12 +4,13 @@ import io
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ipam_core.cli._app import run
 from ipam_core.diagnosis.explain.explanation import CHECKS
+from support.commands import called
 
 INCIDENT = ["-e", "MINIMUM_IP_TARGET=25", "-e", "WARM_ENI_TARGET=1"]
 MANIFEST = """
@@ -30,13 +31,7 @@ ADDON = {"addon": {"addonName": "vpc-cni", "configurationValues": '{"env":{"WARM
 @pytest.fixture
 def command(capsys):
     """Explain in this process; return (status, standard output, error output)."""
-
-    def call(*arguments):
-        status = run(["explain", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys, "explain")
 
 
 def test_the_incident_in_80_columns_and_a_status_of_1():

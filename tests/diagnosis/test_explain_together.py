@@ -1,13 +1,14 @@
 """Advice of `explain` for several types at once: one DaemonSet, and nothing made worse."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ipam_core.cli._app import run
 from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.diagnosis.explain.together import again, agree, bad, idle_half_full, worse
+from support.commands import called
 
 M8G, M5, T3 = "m8g.4xlarge", "m5.large", "t3.small"
 
@@ -115,12 +116,7 @@ def test_worse_is_fewer_pods_or_a_new_warning():
 
 @pytest.fixture
 def command(capsys):
-    def call(*arguments):
-        status = run(["explain", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys, "explain")
 
 
 def test_a_price_is_told_for_so_many_nodes(command):

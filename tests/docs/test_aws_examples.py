@@ -1,4 +1,4 @@
-"""AWS's published examples beside what this package says: the page is made from here."""
+"""AWS's published examples next to the results of this package: the page is made from here."""
 
 import os
 from functools import cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from doctor.upstream import writer
+from ipam_core.diagnosis.doctor import diagnose
+from ipam_core.diagnosis.inputs.collect import read_case
 
 NOW = "2026-03-12T02:58:15Z"
 NEVER = "0001-01-01T00:00:00Z"
@@ -12,6 +14,13 @@ REFUSED = (
     "Send AddNetworkReply: Success: false IPAddr: [], err: AssignPodIPAddress: no available "
     "IP/Prefix addresses"
 )
+
+
+def found(folder, **given):
+    """Return the causes that doctor finds in a folder, each with its certainty."""
+    return [
+        (each.cause, str(each.certainty)) for each in diagnose(read_case([folder]), **given).found
+    ]
 
 
 def eni(number, total, assigned, *, released=(), size=1, **flags):

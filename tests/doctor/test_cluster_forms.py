@@ -7,26 +7,10 @@ import json
 import pytest
 import yaml
 
-from doctor.node_files import NOW, REFUSED, events, log, manifest
+from doctor.node_files import NOW, events, log, manifest
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.case import Refusal, Source
 from ipam_core.diagnosis.inputs.collect import read_case
-
-
-@pytest.fixture
-def lines(tmp_path):
-    """Return the lines of a log that shows a minimum-only stall."""
-    log(tmp_path, REFUSED, minimum_ip=9, pool=[(9, 9, 0)])
-    text = (tmp_path / "ipamd.log").read_text().splitlines()
-    (tmp_path / "ipamd.log").unlink()
-    return text
-
-
-def found(folder, **given):
-    return [
-        (each.cause, str(each.certainty)) for each in diagnose(read_case([folder]), **given).found
-    ]
-
 
 # --- events --------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from ipam_core.cli import doctor as command_module
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.doctor.causes.table import as_markdown
+from support.commands import called
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "cases").iterdir())
@@ -23,13 +25,7 @@ EXAMPLE = HERE.parent.parent / "examples" / "stuck-node"
 @pytest.fixture
 def command(capsys):
     """Run a command in this process; return (status, standard output, error output)."""
-
-    def call(*arguments):
-        status = run(["doctor", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys, "doctor")
 
 
 def test_incident_is_told_from_the_nodes_files(command):

@@ -13,28 +13,12 @@ import zipfile
 
 import pytest
 
-from doctor.node_files import REFUSED, log, state
+from doctor.node_files import found, log, state
 from ipam_core.cli._app import run
-from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.errors import InputError
 
 STALL = ("minimum-only stall", "certain")
-
-
-@pytest.fixture
-def lines(tmp_path):
-    """Return the lines of a log that shows a minimum-only stall."""
-    log(tmp_path, REFUSED, minimum_ip=9, pool=[(9, 9, 0)])
-    text = (tmp_path / "ipamd.log").read_text().splitlines()
-    (tmp_path / "ipamd.log").unlink()
-    return text
-
-
-def found(folder, **given):
-    return [
-        (each.cause, str(each.certainty)) for each in diagnose(read_case([folder]), **given).found
-    ]
 
 
 def console(line):

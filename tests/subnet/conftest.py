@@ -1,9 +1,12 @@
 """The example's generator, and inventories made with it."""
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from support.commands import called
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "subnet"
 _spec = importlib.util.spec_from_file_location("subnet_example", EXAMPLES / "generate.py")
@@ -57,11 +60,4 @@ def generator():
 @pytest.fixture
 def run_subnet(capsys):
     """Return what calls `ipam-core subnet`: its status, output and errors."""
-    from ipam_core.cli._app import run
-
-    def call(*arguments):
-        status = run(["subnet", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys, "subnet")

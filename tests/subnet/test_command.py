@@ -4,23 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ipam_core.cli._app import run
+from support.commands import called
 
 SMALL, LARGE = "subnet-0a11ce00000000022", "subnet-0b0b000000000016"
 
 
 @pytest.fixture
 def command(capsys):
-    def call(*arguments):
-        status = run(["subnet", *map(str, arguments)])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return partial(called, capsys, "subnet")
 
 
 def test_the_example_from_a_shell(examples):

@@ -47,6 +47,15 @@ def small_store(n_prefixes=2, n_addresses=3, mode="prefix"):
     return store
 
 
+def store_of(n_addresses):
+    """A store with one ENI of so many secondary IPs, without a cooldown."""
+    store = DataStore("secondary-ip", cooldown_s=0)
+    store.add_eni("eni-0", device_number=0)
+    for number in range(n_addresses):
+        store.add_address("eni-0", f"10.0.0.{number + 1}")
+    return store
+
+
 def big_store(n_prefixes=736):
     """A store with room for 11,000 pods."""
     store = DataStore("prefix", cooldown_s=30, given_time=True)

@@ -1,7 +1,7 @@
 """The agent, running: what a CNI plugin and an operator speak to in place of ipamd.
 
     protocol/    the messages and services of its gRPC interface, for both sides
-    places.py    where its socket and its log are, unless told
+    places.py    where its socket and its log are by default
     server.py    gRPC on a unix socket: health, reflection, limits
     kubernetes.py  what Kubernetes knows of the node
     kubelet.py   starts and ends pods as the kubelet, the runtime and the plugin do

@@ -34,8 +34,8 @@ def print_forecast(forecast: Forecast) -> None:
     for what, of in _LOSSES.items():
         counts = {name: getattr(sample, of) for name, sample in last.items()}
         if any(counts.values()):
-            told = ", ".join(f"{name} {count}" for name, count in counts.items())
-            print_text(f"{what}: {told}", style="red")
+            shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+            print_text(f"{what}: {shown}", style="red")
 
 
 _LOSSES = {

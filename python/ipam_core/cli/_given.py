@@ -222,13 +222,13 @@ def chosen_types(
     *,
     limits: str | None = None,
     file: Path | None = None,
-    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> list[InstanceLimits]:
     """Return the limits of the types asked for, in that order, each once.
 
     A pattern with * or ? means all types that it matches. Types of `file`, the output of
     describe-instance-types, replace those of the table; without a name and `limits` all its
-    types are returned. Unknown names are reported by `tell`, if it is given, and skipped.
+    types are returned. Unknown names are reported through `report`, if it is given, and skipped.
 
     Raises:
         InputError: no type matches, or the file or the limits are not valid; all unknown names
@@ -259,9 +259,9 @@ def chosen_types(
             except UnknownInstanceTypeError as error:
                 unknown.append(str(error))
     if unknown:
-        if tell is None:
+        if report is None:
             raise InputError("; ".join(unknown) + _OTHERWISE)
-        tell("; ".join(unknown) + _OTHERWISE)
+        report("; ".join(unknown) + _OTHERWISE)
     if limits:
         given = parse_limits(limits)
         chosen[given.instance_type] = given

@@ -36,15 +36,15 @@ class Row:
     @property
     def calls(self) -> Counter[str]:
         """The calls of all its levels, or of one period."""
-        return sum((level.calls for level in self._told), Counter())
+        return sum((level.calls for level in self._counted), Counter())
 
     @property
     def refused(self) -> Counter[str]:
         """The calls of the same levels that failed."""
-        return sum((level.refused for level in self._told), Counter())
+        return sum((level.refused for level in self._counted), Counter())
 
     @property
-    def _told(self) -> tuple[Level, ...]:
+    def _counted(self) -> tuple[Level, ...]:
         return self.levels if self.period is None else self.levels[: self.period]
 
 
@@ -59,8 +59,8 @@ def fold(levels: Sequence[Level]) -> list[Row]:
     rows = []
     for _, group in groupby(unchanging(levels), key=_pattern):
         alike = list(group)
-        told = tuple(level for row in alike for level in row.levels)
-        rows.append(Row(levels=told, period=len(alike[0].levels) if len(alike) > 1 else None))
+        merged = tuple(level for row in alike for level in row.levels)
+        rows.append(Row(levels=merged, period=len(alike[0].levels) if len(alike) > 1 else None))
     if len(rows) <= MOST_ROWS:
         return rows
     return [Row(levels=tuple(group)) for _, group in groupby(levels, key=lambda at: at.enis)]

@@ -224,10 +224,10 @@ def abandon_output() -> None:
 
 def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
     """Yield the items, with a progress bar on the error stream if that is a terminal."""
-    with progress_of(what) as tell:
+    with progress_of(what) as report:
         for done, item in enumerate(items, 1):
             yield item
-            tell(done / total)
+            report(done / total)
 
 
 @contextmanager

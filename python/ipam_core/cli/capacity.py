@@ -93,7 +93,7 @@ def capacity(
             }
         )
     else:
-        _tell(groups, states)
+        _print_groups(groups, states)
     return 0 if all(state.fits for state in states) and not any(map(_beyond, groups)) else 1
 
 
@@ -246,7 +246,7 @@ def _plain(group: NodeGroup) -> dict[str, Any]:
     }
 
 
-def _tell(groups: Sequence[NodeGroup], states: Sequence[CapacityState]) -> None:
+def _print_groups(groups: Sequence[NodeGroup], states: Sequence[CapacityState]) -> None:
     from ipam_core.cli._out import print_empty, print_table, print_text
     from ipam_core.cli._tables import Table
     from ipam_core.subnet.groups import N_PLACEMENTS
@@ -298,8 +298,8 @@ def _tell(groups: Sequence[NodeGroup], states: Sequence[CapacityState]) -> None:
         indent="  ",
     )
     if any(group.surge for group in groups):
-        told = ", ".join(f"{group.name} {group.surge}" for group in groups)
-        print_text(f"Full nodes that an upgrade adds first: {told}.", indent="  ")
+        shown = ", ".join(f"{group.name} {group.surge}" for group in groups)
+        print_text(f"Full nodes that an upgrade adds first: {shown}.", indent="  ")
     print_empty()
     table = Table()
     table.text_column("More nodes that fit")

@@ -52,10 +52,10 @@ def check(
     scenarios = [scenario for file in files for scenario in read_scenarios(file)]
     chosen = policy_named(policy)
     verdicts: list[Verdict] = []
-    with progress_of("scenarios") as tell:
+    with progress_of("scenarios") as report:
 
         def on_progress(share: float) -> None:
-            tell((len(verdicts) + share) / len(scenarios))
+            report((len(verdicts) + share) / len(scenarios))
 
         for verdict in _verdicts(scenarios, seeds, chosen, jobs, on_progress):
             verdicts.append(verdict)

@@ -83,14 +83,14 @@ def doctor(
     if as_json:
         print_json(_plain(diagnosis))
     else:
-        _tell(diagnosis)
+        _print_diagnosis(diagnosis)
     return 0 if diagnosis.healthy else 1
 
 
 # --- for people ---------------------------------------------------------------------------
 
 
-def _tell(diagnosis: Diagnosis) -> None:
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
     print_text(_node_line(diagnosis), style="dim")
     certainty = f"  [{diagnosis.found[0].certainty}]" if diagnosis.found else ""
     print_text(f"{diagnosis.verdict()}{certainty}", style=_STYLES[diagnosis.answer])
@@ -101,13 +101,13 @@ def _tell(diagnosis: Diagnosis) -> None:
             f"Network card {card} is not judged: {_counts(pool)}. A pod that wants one address "
             "gets it from the first card that has one (agents from v1.20)."
         )
-    told: set[Any] = set()
+    printed: set[Any] = set()
     for number, finding in enumerate(diagnosis.found):
         if number:
             print_text(f"Also: {finding.title}  [{finding.certainty}]", style="bold", before=True)
-        _tell_finding(finding, told)
+        _print_finding(finding, printed)
     if not diagnosis.found:
-        _tell_evidence(diagnosis.facts.refusals)
+        _print_evidence(diagnosis.facts.refusals)
     if not diagnosis.healthy:
         _tell_list("Why this is not certain", diagnosis.doubts[1:] if not diagnosis.found else ())
         _tell_list("To learn more, give also", diagnosis.gives())
@@ -124,14 +124,14 @@ def _tell_list(heading: str, lines: tuple[str, ...]) -> None:
         print_text(line, indent="  ")
 
 
-def _tell_finding(finding: Finding, told: set[Any]) -> None:
-    """Print a finding without what is already in `told`; add to it."""
-    rule = () if finding.rule in told else finding.rule
+def _print_finding(finding: Finding, printed: set[Any]) -> None:
+    """Print a finding without what is already in `printed`; add to it."""
+    rule = () if finding.rule in printed else finding.rule
     print_text(f"{finding.why}:" if rule else finding.why)
     for line in rule:
         print_text(line, indent="  ")
-    _tell_evidence(tuple(each for each in finding.evidence if each not in told))
-    told |= {finding.rule, *finding.evidence}
+    _print_evidence(tuple(each for each in finding.evidence if each not in printed))
+    printed |= {finding.rule, *finding.evidence}
     fix = finding.fix
     if fix is None:
         return
@@ -158,7 +158,7 @@ def _tell_commands(fix: Fix) -> None:
         print_text(command, indent="  ", style="green", whole=True)
 
 
-def _tell_evidence(evidence: tuple[Evidence, ...]) -> None:
+def _print_evidence(evidence: tuple[Evidence, ...]) -> None:
     if evidence:
         print_text("Evidence", style="bold", before=True)
     pods = [each for each in evidence if each.value.startswith(POD_EVENT_REASON)]

@@ -64,7 +64,7 @@ def instances(
         ["*"] if everything else types or [],
         limits=limits,
         file=instance_types,
-        tell=unknown.append,
+        report=unknown.append,
     )
     found = [
         each

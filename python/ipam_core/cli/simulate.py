@@ -83,14 +83,14 @@ def _play_scenarios(
     from ipam_core.simulation.scenario.player import play
 
     results: list[Result] = []
-    with progress_of("Playing") as tell:
+    with progress_of("Playing") as report:
         for scenario in scenarios:
             results.append(
                 play(
                     scenario,
                     policy=policy,
                     seed=seed,
-                    on_progress=lambda share: tell((len(results) + share) / len(scenarios)),
+                    on_progress=lambda share: report((len(results) + share) / len(scenarios)),
                 )
             )
     if plot is not None:

@@ -138,7 +138,7 @@ def tune(
     if as_json:
         print_json(_plain(found))
     else:
-        _tell(found, goals, spec)
+        _print_tuning(found, goals, spec)
     wrong = (
         found.recommended is None
         or found.today_stalls
@@ -232,7 +232,7 @@ def _with_margins(outcome: Outcome) -> list[str]:
     ]
 
 
-def _tell(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
+def _print_tuning(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     from ipam_core.cli._fleet import heading, max_pods_lines
     from ipam_core.cli._out import print_table, print_text
     from ipam_core.cli._tables import Table

@@ -303,7 +303,7 @@ class AwsCloud(EffectHandler):
 
     def _read_eni_config(self, _: fx.ReadEniConfig) -> fx.EniConfig:
         if self._eni_config is None:
-            needed = "custom networking needs to be told the node's own"
+            needed = "custom networking needs the node's own (eni_config)"
             raise CloudError("ENIConfig", "NotGiven", needed)
         return _asked("Kubernetes: ENIConfig", self._eni_config)
 

@@ -40,7 +40,7 @@ class SimulatedInstance(EffectHandler):
 
     `enis_per_card` and `slots` are what EC2 allows the type, which errors name.
     `zone_subnets` are the subnets of its VPC and zone, left out all of the region.
-    `on_call` is told of each call.
+    `on_call` gets each call.
     Instance metadata shows a change only `metadata_lag_s` after it was made.
     """
 

@@ -114,6 +114,26 @@ class AddressedSubnet:
             self.subnet.release_prefix(prefix)
 
 
+class _Texts:
+    """Addresses or prefixes of a counted subnet, in order; those given back come again late."""
+
+    def __init__(self, first: int, step: int, suffix: str) -> None:
+        self._next = first
+        self._step = step
+        self._suffix = suffix
+        self.given_back: deque[str] = deque()
+
+    def take(self, count: int) -> list[str]:
+        taken = []
+        for _ in range(count):
+            if len(self.given_back) > _REUSE_AFTER:
+                taken.append(self.given_back.popleft())
+            else:
+                taken.append(f"{ipaddress.IPv4Address(self._next)}{self._suffix}")
+                self._next += self._step
+        return taken
+
+
 class CountedSubnet:
     """A subnet known only by how much is free; None is without end.
 
@@ -125,14 +145,13 @@ class CountedSubnet:
     def __init__(self, network: str) -> None:
         self.cidr = network
         base = int(ipaddress.IPv4Network(network).network_address)
+        half = 2 ** (31 - ipaddress.IPv4Network(network).prefixlen)
         self.tags: dict[str, str] = {}
         self.free_addresses: int | None = None
         self.free_prefixes: int | None = None
         # Prefixes come out of the network's upper half, so that the kinds never meet.
-        self._next_address = base
-        self._next_prefix = base + 2 ** (31 - ipaddress.IPv4Network(network).prefixlen)
-        self._old_addresses: deque[str] = deque()
-        self._old_prefixes: deque[str] = deque()
+        self._addresses = _Texts(base, 1, "")
+        self._prefixes = _Texts(base + half, ADDRESSES_PER_PREFIX, "/28")
 
     def set_free(self, addresses: int | None = None, prefixes: int | None = None) -> None:
         """State what is free; what is left out stays as it was."""
@@ -160,18 +179,18 @@ class CountedSubnet:
 
     def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
         """Return what an ENI holds that was there before; the counts stay."""
-        primary, *addresses = self._addresses(1 + n_addresses)
-        return primary, addresses, self._prefixes(n_prefixes)
+        primary, *addresses = self._addresses.take(1 + n_addresses)
+        return primary, addresses, self._prefixes.take(n_prefixes)
 
     def take_addresses(self, count: int) -> list[str]:
         """Take secondary addresses."""
         self._charge(count, 0)
-        return self._addresses(count)
+        return self._addresses.take(count)
 
     def take_prefixes(self, count: int) -> list[str]:
         """Take free /28s."""
         self._charge(0, count)
-        return self._prefixes(count)
+        return self._prefixes.take(count)
 
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken: it counts as free again at once."""
@@ -179,8 +198,8 @@ class CountedSubnet:
             self.free_addresses += len(addresses) + ADDRESSES_PER_PREFIX * len(prefixes)
         if self.free_prefixes is not None:
             self.free_prefixes += len(prefixes)
-        self._old_addresses.extend(addresses)
-        self._old_prefixes.extend(prefixes)
+        self._addresses.given_back.extend(addresses)
+        self._prefixes.given_back.extend(prefixes)
 
     def _charge(self, n_addresses: int, n_prefixes: int) -> None:
         needed = n_addresses + ADDRESSES_PER_PREFIX * n_prefixes
@@ -195,23 +214,3 @@ class CountedSubnet:
             self.free_addresses -= needed
         if self.free_prefixes is not None:
             self.free_prefixes -= n_prefixes
-
-    def _addresses(self, count: int) -> list[str]:
-        taken = []
-        for _ in range(count):
-            if len(self._old_addresses) > _REUSE_AFTER:
-                taken.append(self._old_addresses.popleft())
-            else:
-                taken.append(str(ipaddress.IPv4Address(self._next_address)))
-                self._next_address += 1
-        return taken
-
-    def _prefixes(self, count: int) -> list[str]:
-        taken = []
-        for _ in range(count):
-            if len(self._old_prefixes) > _REUSE_AFTER:
-                taken.append(self._old_prefixes.popleft())
-            else:
-                taken.append(f"{ipaddress.IPv4Address(self._next_prefix)}/28")
-                self._next_prefix += ADDRESSES_PER_PREFIX
-        return taken

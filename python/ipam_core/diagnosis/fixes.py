@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ipam_core._lazy import RenamedAttribute
+
 SPARE = 10
 """Free addresses that a fix asks for: so many pods may start between two pool checks (5 s)."""
 
@@ -27,6 +29,9 @@ class Change:
     freed_places: int = 0
     from_start: bool = False
     delays: bool = False
+
+    mend = RenamedAttribute("repair")
+    anew = RenamedAttribute("from_start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

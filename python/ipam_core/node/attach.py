@@ -227,22 +227,15 @@ def add_cidrs(
 
     Unattached addresses that are kept for sandboxes are assigned to them again at once.
     """
-    for address in addresses:
-        try:
-            store.add_address(eni_id, address)
-        except DuplicateError:
-            continue
-        except CapacityError as error:
-            node.note_failure(error)  # when others have gone, a reconcile finds it
-            break
-    for prefix in prefixes:
-        try:
-            store.add_prefix(eni_id, prefix)
-        except DuplicateError:
-            continue
-        except CapacityError as error:
-            node.note_failure(error)
-            break
+    for add, values in ((store.add_address, addresses), (store.add_prefix, prefixes)):
+        for value in values:
+            try:
+                add(eni_id, value)
+            except DuplicateError:
+                continue
+            except CapacityError as error:
+                node.note_failure(error)  # when others have gone, a reconcile finds it
+                break
     if node.unattached:
         node.unattached.give_back(store)
 

@@ -7,7 +7,7 @@ fleet/         many nodes: the scheduler, workloads, rollouts
 kubelet.py     when the kubelet tries a pod again
 simulate.py    one call that plays a scenario or a fleet
 files.py       reads a file of either
-given_types.py instance types whose limits are given beside a file
+given_types.py instance types whose limits are given next to a file
 validation.py  values of files, checked one by one
 
 May import: ipamd, cloud, and below.

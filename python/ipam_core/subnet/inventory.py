@@ -74,9 +74,9 @@ class Inventory:
                 else:
                     getattr(self, f"_add_{key.lower()}")(entries)
             except (KeyError, TypeError, AttributeError) as error:
-                told = f"no {error}" if isinstance(error, KeyError) else str(error)
+                problem = f"no {error}" if isinstance(error, KeyError) else str(error)
                 raise InputError(
-                    f"{source}: an entry of {key} is not as AWS writes it: {told}"
+                    f"{source}: an entry of {key} is not as AWS writes it: {problem}"
                 ) from None
 
     def _add_subnets(self, entries: list[Any]) -> None:

@@ -94,9 +94,9 @@ def _values_of(text: str, source: str) -> Iterator[Any]:
         yield from load_json_values(text)
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) - 1
-        told = "cut off" if cut else error.msg
+        problem = "cut off" if cut else error.msg
         raise InputError(
-            f"{source}: incomplete JSON: {told} (line {error.lineno}, column {error.colno})"
+            f"{source}: incomplete JSON: {problem} (line {error.lineno}, column {error.colno})"
         ) from None
     except InputError as error:
         raise InputError(f"{source}: {error}") from None

@@ -286,8 +286,8 @@ def report_on(inventory: Inventory, subnet_id: str) -> SubnetReport:
                 orphans.append(orphan_of(entry))
             interfaces.append(interface)
         except (KeyError, TypeError, AttributeError) as error:
-            told = f"no {error}" if isinstance(error, KeyError) else str(error)
-            why = f"not as AWS writes it: {told}"
+            problem = f"no {error}" if isinstance(error, KeyError) else str(error)
+            why = f"not as AWS writes it: {problem}"
             skipped.append(SkippedInterface(eni_id=str(entry["NetworkInterfaceId"]), why=why))
         else:
             addresses += its_own

@@ -29,7 +29,7 @@ class Client:
 
     def __init__(self, target: Path | str, *, timeout_s: float = TIMEOUT_S) -> None:
         named = target if isinstance(target, str) else f"unix:{target.absolute()}"
-        # An agent that starts anew is met at once, not after gRPC's own back-off.
+        # A restarted agent is reached at once, not after gRPC's own back-off.
         self.channel = grpc.insecure_channel(
             named,
             options=(

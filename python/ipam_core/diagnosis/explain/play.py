@@ -243,7 +243,7 @@ class PlayedNode:
         )
         self.flap: Flap | None = None
         self._n_pods = 0
-        self._n_told = 0
+        self._n_seen = 0
 
     @property
     def refused(self) -> CloudError | None:
@@ -326,8 +326,8 @@ class PlayedNode:
         """Return the current level, with the calls since the one before."""
         world = self.world
         cards = [store.stats(world.now_ns) for store in world.node.stores]
-        calls = world.calls[self._n_told :]
-        self._n_told = len(world.calls)
+        calls = world.calls[self._n_seen :]
+        self._n_seen = len(world.calls)
         if not settled and self.flap is None:
             self.flap = Flap(pods=pods, calls_per_hour=self._calls_per_hour())
         return Level(
@@ -347,7 +347,7 @@ class PlayedNode:
         for _ in range(int(FLAP_WATCHED_S / LOOK_INTERVAL_S)):
             self.look(LOOK_INTERVAL_S)
         n_calls = len(self.world.calls) - n_before
-        self._n_told = len(self.world.calls)
+        self._n_seen = len(self.world.calls)
         return n_calls * 3600 // FLAP_WATCHED_S
 
     def _serve(self, pod: Sandbox) -> bool:

@@ -160,8 +160,8 @@ def _not_in_this_agent(facts: Facts) -> Iterator[Found]:
         text = facts.case.env.get(name, "")
         if version < since and text not in ("", "false", "0", CHART_ENV.get(name)):
             first = ".".join(map(str, since))
-            told = f"{name}={text} is read from v{first} on; this agent is {facts.version}"
-            yield Found(why=(told,))
+            why = f"{name}={text} is read from v{first} on; this agent is {facts.version}"
+            yield Found(why=(why,))
     if version <= LAST_WITHOUT_BRAKE and facts.play.up:
         play = facts.play
         if facts.without_max_pods(play.top).low != play.top.low:

@@ -160,7 +160,7 @@ class Agent:
         return self._run is not None
 
     def stats(self) -> list[PoolStats]:
-        """Return the statistics of each network card's pool now; later changes are noted anew."""
+        """Return the statistics of each network card's pool now; later changes are noted again."""
         self._is_noted = False
         now_ns = self._engine.now_ns
         if self._parked:

@@ -76,7 +76,7 @@ class Fleet:
         self._n_served = 0
         self._retrying: Counter[str] = Counter()  # nodes that found no address, by group
         self._by_name: dict[str, FleetNode] = {}
-        self._changed: list[Agent] = []  # whose pools are to be counted anew
+        self._changed: list[Agent] = []  # whose pools must be counted again
         self.scheduler = Scheduler(
             self.groups,
             [(each.at_ns, each.group) for each in spec.workloads if isinstance(each, DaemonSet)],

@@ -163,7 +163,7 @@ class FleetNode:
         self.n_pinned = 0
         """Pods that were made for it and are no daemons."""
         self.wanted: Counter[str | None] | None = None
-        """How many pods that may move want which group; None: to be counted anew."""
+        """How many pods that may move want which group; None: must be counted again."""
         self.joined = False
         self.leaving = False
         """Whether it is cordoned: another node is starting to take its pods."""
@@ -264,7 +264,7 @@ class FleetNode:
         return self.wanted
 
     def recount(self) -> bool:
-        """Count its addresses anew; return whether they may change though nobody asks."""
+        """Count its addresses again; return whether they may change without a call."""
         if self.gone:
             return False
         pools = self.agent.stats()

@@ -216,7 +216,8 @@ class Recorder:
     ) -> None:
         """Sample the fleet once; it has `n_pods`, `n_waiting` of them without an address.
 
-        The counts of addresses are those of each node's last `recount`. Cost: O(groups and subnets).
+        The counts of addresses are those of each node's last `recount`. Cost: O(groups and
+        subnets).
         """
         by_group = {
             name: {

@@ -141,7 +141,7 @@ class Scheduler:
                         node.note_change()
 
     def _look_again(self) -> None:
-        """Note anew what room the nodes have that changed."""
+        """Note the room of changed nodes again."""
         if self._begin_later:
             self._begin_daemons()
         for node in self.changed:

@@ -137,12 +137,12 @@ class Player(World):
         step is an `expect` with what such a pool did: `unsettled`, or the calls that it made.
         """
         after = self._following
-        told = (
+        expected = (
             after is not None
             and after.op == "expect"
             and not TELLS_REST.isdisjoint(after.arguments)
         )
-        self._settle(never=step.get("never", False), judged=not told)
+        self._settle(never=step.get("never", False), judged=not expected)
 
     def _settle(self, *, never: bool = False, judged: bool = True) -> None:
         quiet = 0
