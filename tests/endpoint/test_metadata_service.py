@@ -5,8 +5,6 @@ import json
 import pytest
 
 from ipam_core.cloud.imds import Imds
-from ipam_core.endpoint.imds import MetadataService
-from ipam_core.endpoint.listen import Request
 from ipam_core.endpoint.server import VpcServer
 from support.vpc import client, http_request, query
 
@@ -203,18 +201,44 @@ def test_nothing_says_whose_it_is_of_two_and_of_one_it_is_clear(server):
         assert get(single.imds_url, "/latest/meta-data/instance-id") == instance
 
 
-def test_the_address_that_a_request_comes_from_says_whose_it_is(server, ids):
-    def answer(served):
-        service = MetadataService(served.metadata, served.instance_ids, served.clock.now_ns)
-        found = []
-        for each in ids:
-            eni = served.account.attached_to(each)[0]
-            request = Request(method="GET", path="/latest/meta-data/instance-id", headers={},
-                              body=b"", source=eni.primary_address)  # fmt: skip
-            found.append(service.answer(request).body.decode())
-        return found
+def test_the_address_that_a_request_comes_from_says_whose_it_is():
+    """A VPC on loopback's own addresses: a socket may have any of them, as in a namespace."""
+    spec = {
+        "subnets": [{"id": "one", "cidr": "127.9.0.0/24"}],
+        "nodes": [{"instance_type": "m5.large", "count": 2}],
+    }
+    with VpcServer({**spec, "ec2": SPEC["ec2"]}, held=True, imds_each=False) as server:
+        enis = client(server).describe_network_interfaces()["NetworkInterfaces"]
+        for eni in enis:
+            client(server).assign_private_ip_addresses(
+                NetworkInterfaceId=eni["NetworkInterfaceId"], SecondaryPrivateIpAddressCount=1
+            )
+        for eni in client(server).describe_network_interfaces()["NetworkInterfaces"]:
+            for each in eni["PrivateIpAddresses"]:
+                source = (each["PrivateIpAddress"], 0)
+                path = "/latest/meta-data/instance-id"
+                _, _, body = http_request(server.imds_url, "GET", path, source=source)
+                assert body.decode() == eni["Attachment"]["InstanceId"]
+        assert http_request(server.imds_url, "GET", path)[0] == 404
 
-    assert server.do(answer) == ids
+
+def test_an_instance_that_was_launched_to_need_a_token_does(server):
+    ec2 = client(server)
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+
+    def launched(**options):
+        reply = ec2.run_instances(ImageId="ami-1", InstanceType="m5.large", MinCount=1,
+                                  MaxCount=1, SubnetId=subnet, MetadataOptions=options)  # fmt: skip
+        [new] = reply["Instances"]
+        return new["MetadataOptions"]["HttpTokens"], server.imds_urls[new["InstanceId"]]
+
+    for options, tokens, status in [({"HttpTokens": "required"}, "required", 401),
+                                    ({"HttpTokens": "optional"}, "optional", 200),
+                                    ({}, "optional", 200)]:  # fmt: skip
+        shown, url = launched(**options)
+        assert shown == tokens
+        assert http_request(url, "GET", "/latest/meta-data/mac")[0] == status
+        assert isinstance(get(url, "/latest/meta-data/mac", session(url)), str)
 
 
 # --- time ---------------------------------------------------------------------------------

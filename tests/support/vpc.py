@@ -11,10 +11,11 @@ from xml.etree import ElementTree
 VERSION = "2016-11-15"
 
 
-def http_request(url, method="GET", path="/", body=None, headers=None):
+def http_request(url, method="GET", path="/", body=None, headers=None, source=None):
     """Make one request and return its status, headers and body."""
     parts = urlsplit(url)
-    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)) as connection:
+    made = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10, source_address=source)
+    with closing(made) as connection:
         connection.request(method, parts.path + path, body, headers or {})
         reply = connection.getresponse()
         return reply.status, dict(reply.getheaders()), reply.read()

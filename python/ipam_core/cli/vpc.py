@@ -12,7 +12,7 @@ from ipam_core.cli._options import JsonOption
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from ipam_core.endpoint.server import Address
+    from ipam_core.endpoint.address import Address
 
 app = typer.Typer(
     help="Serve a VPC: EC2's API and instance metadata, for real clients.", no_args_is_help=True
@@ -178,7 +178,7 @@ def show(endpoint_url: EndpointOption = None, as_json: JsonOption = False) -> No
     Example: ipam-core vpc show --endpoint-url http://127.0.0.1:4566
     """
     from ipam_core.cli._out import print_json, print_line
-    from ipam_core.endpoint.server import Address
+    from ipam_core.endpoint.address import Address
 
     found = _ask(endpoint_url, "")
     if as_json:
@@ -322,18 +322,14 @@ def change(
     from ipam_core.cli._options import given_text
     from ipam_core.cli._out import print_json
     from ipam_core.documents import load_documents
-    from ipam_core.endpoint.served import APIS
-    from ipam_core.simulation.fleet.parts import ec2_of
 
     try:
         documents = load_documents(given_text(file), each_key_once=True)
         if len(documents) != 1 or not isinstance(documents[0], dict) or "ec2" not in documents[0]:
             raise InputError("a mapping with `ec2` is needed")
-        ec2 = documents[0]["ec2"]
-        ec2_of(APIS)(ec2, "ec2")
+        found = _ask(endpoint_url, "ec2", documents[0]["ec2"])
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
-    found = _ask(endpoint_url, "ec2", ec2)
     if as_json:
         print_json(found)
     else:

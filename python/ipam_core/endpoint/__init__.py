@@ -27,6 +27,7 @@
     state.py        a served VPC as a file; plain.py: values as JSON, and back
     control.py      the control endpoint; client.py: its client
     faces.py        what EC2's port answers; listen.py: HTTP ports
+    address.py      an address that is listened on
     server.py       all of it served, in a loop or in a thread
 
 May import: simulation, and below.

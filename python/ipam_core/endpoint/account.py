@@ -82,6 +82,8 @@ class Account:
         self.cluster_subnets: tuple[str, ...] = ()
         """The subnets that the cluster's control plane was given; none: all."""
         self.node_groups: tuple[str, ...] = ()
+        self.http_tokens = "optional"
+        """Whether instance metadata needs a token, where a launch did not say: or `required`."""
         self.zones = [f"{region}{letter}" for letter in zones]
         self.delays = delays or Delays()
         self.chance = random.Random(seed)

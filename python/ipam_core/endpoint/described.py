@@ -194,7 +194,7 @@ def instance(account: Account, row: Instance) -> dict[str, Any]:
         "EnclaveOptions": {"Enabled": False},
         "MetadataOptions": {
             "State": "pending" if row.state == "pending" else "applied",
-            "HttpTokens": "required",
+            "HttpTokens": row.http_tokens or account.http_tokens,
             "HttpPutResponseHopLimit": 2,
             "HttpEndpoint": "enabled",
             "HttpProtocolIpv6": "disabled",

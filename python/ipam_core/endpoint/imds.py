@@ -51,7 +51,8 @@ _ROOT = "dynamic\nmeta-data"
 class MetadataService:
     """Sessions and paths for all instances.
 
-    `v1` says whether a request without a token is answered. Tokens last by the VPC's clock.
+    Tokens last by the VPC's clock. Whether an instance answers a request without one is its
+    `HttpTokens`, as it was launched with, or the account's.
     """
 
     def __init__(
@@ -60,13 +61,11 @@ class MetadataService:
         instance_ids: Callable[[], Collection[str]],
         now_ns: Callable[[], int],
         *,
-        v1: bool = True,
         seed: int = 0,
     ) -> None:
         self._metadata = metadata
         self._instance_ids = instance_ids
         self._now_ns = now_ns
-        self._v1 = v1
         self._chance = random.Random(seed)
         self._tokens: dict[str, tuple[str, int]] = {}
 
@@ -80,14 +79,12 @@ class MetadataService:
         if request.method not in ("GET", "HEAD"):
             return refused(405)
         token = request.headers.get(TOKEN)
-        if token is None and not self._v1:
-            return refused(401)
         if token is not None:
             owner, ends_ns = self._tokens.get(token, ("", 0))
             if ends_ns <= self._now_ns() or instance_id not in (None, owner):
                 return refused(401)
             instance_id = owner
-        return self._at(path, instance_id or self._guessed(request.source))
+        return self._at(path, instance_id or self._guessed(request.source), token is not None)
 
     def _new_token(self, request: Request, path: str, instance_id: str | None) -> Answer:
         if path.rstrip("/") != "/latest/api/token":
@@ -108,13 +105,17 @@ class MetadataService:
 
     def _guessed(self, source: str) -> str:
         """Return the instance at an address, or the only one; "" where that is not known."""
-        ids = self._instance_ids()
-        return self._metadata.instance_at(source) or (next(iter(ids)) if len(ids) == 1 else "")
+        found = self._metadata.instance_at(source)
+        if found is None and len(ids := self._instance_ids()) == 1:
+            found = next(iter(ids))
+        return found or ""
 
-    def _at(self, path: str, instance_id: str) -> Answer:
+    def _at(self, path: str, instance_id: str, has_token: bool) -> Answer:
         instance = self._metadata.instance(instance_id)
         if instance is None:
             return refused(404)
+        if not has_token and self._metadata.needs_token(instance):
+            return refused(401)
         version, _, below = unquote(path).strip("/").partition("/")
         if not version:
             return Answer(body="\n".join(VERSIONS).encode())

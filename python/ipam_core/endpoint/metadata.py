@@ -112,6 +112,10 @@ class Metadata:
         found = self._account.instances.by_key.get(instance_id)
         return None if found is None or found.state in _OVER else found
 
+    def needs_token(self, instance: Instance) -> bool:
+        """Return whether an instance answers only who has a token: IMDSv2 alone."""
+        return (instance.http_tokens or self._account.http_tokens) == "required"
+
     def instance_at(self, address: str) -> str | None:
         """Return the instance that has an address of the VPC, as a packet's source says it."""
         for subnet in self._account.subnets:

@@ -85,6 +85,7 @@ class Instance:
     state: str = "pending"
     ended_ns: int = 0
     key_name: str = ""
+    http_tokens: str = ""
     client_token: str = ""
     private_address: str = ""
     tags: dict[str, str] = field(default_factory=dict)

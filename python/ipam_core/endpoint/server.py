@@ -14,12 +14,12 @@ import logging
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ipam_core.endpoint import imds
+from ipam_core.endpoint.address import EC2, METADATA, Address
 from ipam_core.endpoint.faces import Ec2Face, refused
 from ipam_core.endpoint.file import VpcSpec, read_vpc, vpc_of
 from ipam_core.endpoint.imds import MetadataService
@@ -44,37 +44,13 @@ TICK_S = 0.5
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """An address that is listened on: `instance` is whose metadata it is, "" of all, or EC2's."""
-
-    what: str
-    url: str
-    instance: str = ""
-    name: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """Return it as JSON has it."""
-        found = {"what": self.what, "url": self.url}
-        return found | ({"instance": self.instance, "name": self.name} if self.instance else {})
-
-    def __str__(self) -> str:
-        """Return what is there, in words."""
-        if self.what == EC2:
-            return self.what
-        return f"{self.what} of {f'{self.instance} ({self.name})' if self.instance else 'any node'}"
-
-
-EC2 = "EC2"
-METADATA = "instance metadata"
-
-
 class Endpoints:
     """The ports of a served VPC.
 
     `imds_each` opens a port for the metadata of every instance, of those too that are
-    launched later; one port for all of them is there in any case. `on_address` is told of
-    each address as it is opened.
+    launched later; one port for all of them is there in any case. Without `imds_v1` metadata
+    needs a token, unless an instance was launched otherwise. `on_address` is told of each
+    address as it is opened.
     """
 
     def __init__(
@@ -94,10 +70,11 @@ class Endpoints:
         self._port = port
         self._imds_port = imds_port
         self._imds_each = imds_each
+        served.account.http_tokens = "optional" if imds_v1 else "required"
         self._on_address = on_address
         self._face = Ec2Face(served, self)
         self._metadata = MetadataService(
-            served.metadata, served.instance_ids, served.clock.now_ns, v1=imds_v1, seed=seed
+            served.metadata, served.instance_ids, served.clock.now_ns, seed=seed
         )
         self._ec2: Port | None = None
         self._shared: Port | None = None

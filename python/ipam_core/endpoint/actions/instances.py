@@ -211,6 +211,7 @@ def _launch(
         reservation_id=reservation_id,
         launch_index=number,
         key_name=params.get("KeyName", ""),
+        http_tokens=params.get("MetadataOptions", {}).get("HttpTokens", ""),
         client_token=params.get("ClientToken", ""),
         private_address=primary.primary_address,
         tags=dict(tags),
