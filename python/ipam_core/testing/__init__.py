@@ -5,8 +5,10 @@ trial       one cloud under test, and what it did that it must not
 addresses   the checks of addresses and prefixes
 enis        the checks of ENIs and their attachments
 reads       the checks of what only reads, and of a whole node
+vpc         a served VPC for one test, with its clients
+plugin      the fixtures for pytest
 
-Each name is loaded when first used. Nothing here needs pytest, and no check needs an extra.
+Each name is loaded when first used. The checks need no extra and no pytest.
 
 May import: endpoint, and below.
 """
@@ -18,11 +20,16 @@ from typing import TYPE_CHECKING
 from ipam_core._lazy import loader_of
 
 if TYPE_CHECKING:
-    from ipam_core.testing.contract import CHECKS, Breach, Check, check_cloud
+    from ipam_core.testing.contract import CHECKS, Breach, Check, ContractError, check_cloud
+    from ipam_core.testing.vpc import TestVpc
 
-__all__ = ["CHECKS", "Breach", "Check", "check_cloud"]
+__all__ = ["CHECKS", "Breach", "Check", "ContractError", "TestVpc", "check_cloud"]
 
-__getattr__ = loader_of(__name__, {"contract": ("CHECKS", "Breach", "Check", "check_cloud")})
+_HOMES = {
+    "contract": ("CHECKS", "Breach", "Check", "ContractError", "check_cloud"),
+    "vpc": ("TestVpc",),
+}
+__getattr__ = loader_of(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
