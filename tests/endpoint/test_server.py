@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -293,6 +294,22 @@ def test_a_port_that_is_taken_is_one_line_and_nothing_stays_open():
         with pytest.raises(InputError, match="cannot be listened on"):
             VpcServer(imds_port=port).__enter__()
     assert threading.enumerate() == before
+
+
+def test_more_nodes_than_files_can_be_open_is_one_line_that_says_what_helps():
+    import resource
+
+    spec = {"nodes": [{"instance_type": "m5.large", "count": 100}]}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 50, hard))
+    try:
+        with pytest.raises(InputError, match=r"Too many open files; .* --imds shared"):
+            VpcServer(spec).__enter__()
+        with VpcServer(spec, imds_each=False) as server:
+            assert len(server.imds_urls) == 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_wrong_spec_is_refused_before_anything_is_served():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ IDLE_S = 75.0
 """So long a connection stays open between two requests."""
 CLOSING_S = 1.0
 """So long calls under way have to end when a port is closed."""
+_BACKLOG = 1024
 _log = logging.getLogger(__name__)
 
 
@@ -95,20 +97,37 @@ async def open_port(
             _log.exception("%s %s", request.method, request.path)
             return _response(refuse(500))
 
-    server = _Server(answer, refuse)
-    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=CLOSING_S)
-    await runner.setup()
+    listener = await _listener(host, port)
     try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        why = error.strerror or str(error)
-        raise InputError(f"{host}:{port} cannot be listened on: {why}") from error
-    except OverflowError as error:
-        await runner.cleanup()
-        raise InputError(f"a port is from 0 to 65535, not {port}") from error
-    number = runner.addresses[0][1]
+        server = _Server(answer, refuse)
+        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=CLOSING_S)
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+    except BaseException:
+        listener.close()
+        raise
+    number = listener.getsockname()[1]
     return Port(runner, f"http://{_in_url(host)}:{number}", number)
+
+
+async def _listener(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound. Raises `InputError`."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{host}:{port} cannot be listened on: {why}") from error
+    return listener
 
 
 def is_loopback(host: str) -> bool:

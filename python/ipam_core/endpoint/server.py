@@ -91,11 +91,18 @@ class Endpoints:
             self._shared = await self._open(
                 self._metadata_answer, imds.refused, self._imds_port, Address(what=METADATA, url="")
             )
-            await self.sync_ports()
+            await self._first_sync()
         except BaseException:
             await self.stop()
             raise
         self._ticker = asyncio.create_task(self._tick())
+
+    async def _first_sync(self) -> None:
+        try:
+            await self.sync_ports()
+        except InputError as error:
+            more = "one metadata port serves all nodes where each has none: --imds shared"
+            raise InputError(f"{error}; {more}") from error
 
     async def stop(self) -> None:
         """Let calls under way end for a second, and close every port."""
