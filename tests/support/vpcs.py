@@ -27,3 +27,11 @@ def refusal_of(vpc, action, params):
     with pytest.raises(Ec2Error) as caught:
         vpc.call("ec2", action, params)
     return caught.value.code, caught.value.message
+
+
+def launch(vpc, clock, **params):
+    """Launch an instance, let it come up, and return its id."""
+    asked = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "InstanceType": "m5.large"} | params
+    (first, *_) = vpc.call("ec2", "RunInstances", asked)["Instances"]
+    clock.move(60)
+    return first["InstanceId"]

@@ -207,6 +207,11 @@ SUBNET_CONFLICT = Refusal(
     "InvalidSubnet.Conflict", "The CIDR '{}' conflicts with another subnet", "AC"
 )
 CLUSTER_NOT_FOUND = Refusal("ResourceNotFoundException", "No cluster found for name: {}.", "C", 404)
+TOO_MANY_GROUPS = Refusal(
+    "SecurityGroupsPerInterfaceLimitExceeded",
+    "The maximum number of security groups per interface has been reached.",
+    "AC",
+)
 TOO_MANY_TAGS = Refusal("TagLimitExceeded", "The maximum number of tags has been reached.", "AD")
 DUPLICATE_TAG = Refusal("InvalidParameterValue", "Duplicate tag key '{}' specified.", "AC")
 RESERVED_TAG = Refusal(

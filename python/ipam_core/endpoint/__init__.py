@@ -11,6 +11,7 @@
     saved.py        an account as a plain value, and back
     ipv6.py         a subnet's IPv6 addresses
     tables.py       rows in order, with indices: what Describe calls read
+    indices.py      by what they are found
     filters.py      filters of Describe calls
     pages.py        MaxResults and NextToken
     client_tokens.py  the same request again

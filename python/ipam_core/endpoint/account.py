@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core._subnet import Subnet
 from ipam_core.cloud.region import SimulatedRegion
 from ipam_core.endpoint.client_tokens import ClientTokens
+from ipam_core.endpoint.indices import ENI_INDICES, INSTANCE_INDICES, SUBNET_INDICES
 from ipam_core.endpoint.ipv6 import Ipv6Block
 from ipam_core.endpoint.resources import (
     KINDS,
@@ -89,12 +90,18 @@ class Account:
         self.chance = random.Random(seed)
         self.secret = self.chance.randbytes(32)
         self.simulated = SimulatedRegion({}, cluster=cluster, clock_ns=clock_ns, seed=seed)
-        self.enis: Table[Interface] = Table(_ENI_INDICES)
-        self.instances: Table[Instance] = Table(_INSTANCE_INDICES)
-        self.subnets: Table[VpcSubnet] = Table(_SUBNET_INDICES)
-        self.vpcs: Table[VirtualNetwork] = Table({})
-        self.groups: Table[SecurityGroup] = Table({"vpc-id": lambda row: (row.vpc_id,)})
-        self.reservations: Table[CidrReservation] = Table({"subnet-id": lambda r: (r.subnet_id,)})
+        self.enis: Table[Interface] = Table(
+            "network-interface-id",
+            ENI_INDICES,
+            {"addresses.private-ip-address": self._holders_of},
+        )
+        self.instances: Table[Instance] = Table("instance-id", INSTANCE_INDICES)
+        self.subnets: Table[VpcSubnet] = Table("subnet-id", SUBNET_INDICES)
+        self.vpcs: Table[VirtualNetwork] = Table("vpc-id", {})
+        self.groups: Table[SecurityGroup] = Table("group-id", {"vpc-id": lambda row: (row.vpc_id,)})
+        self.reservations: Table[CidrReservation] = Table(
+            "subnet-cidr-reservation-id", {"subnet-id": lambda row: (row.subnet_id,)}
+        )
         self.client_tokens = ClientTokens()
         self.n_made = 0
         self.pending: list[tuple[int, int, str, str]] = []
@@ -269,6 +276,11 @@ class Account:
         self.reservations.add(reservation)
         return reservation
 
+    def _holders_of(self, address: str) -> list[Interface]:
+        """Return the interfaces that hold an IPv4 address: one in a VPC at most."""
+        found = (subnet.holders.get(address) for subnet in self.subnets)
+        return [eni for eni in found if eni is not None]
+
     # --- interfaces, instances ------------------------------------------------------------
 
     def attached_to(self, instance_id: str) -> list[Interface]:
@@ -360,29 +372,4 @@ EVENTS = {
     "running": _running,
     "terminated": _terminated,
     "forgotten": _forgotten,
-}
-
-_ENI_INDICES: dict[str, Callable[[Interface], Iterable[str]]] = {
-    "vpc-id": lambda eni: (eni.vpc_id,),
-    "subnet-id": lambda eni: (eni.subnet_id,),
-    "availability-zone": lambda eni: (eni.zone,),
-    "status": lambda eni: (eni.status,),
-    "group-id": lambda eni: eni.groups,
-    "mac-address": lambda eni: (eni.mac,),
-    "private-ip-address": lambda eni: (eni.primary_address,),
-    "attachment.instance-id": lambda e: () if e.instance_id is None else (e.instance_id,),
-    "attachment.attachment-id": lambda e: (e.attachment.attachment_id,) if e.attachment else (),
-    "attachment.status": lambda eni: (eni.attachment.status,) if eni.attachment else (),
-}
-_INSTANCE_INDICES: dict[str, Callable[[Instance], Iterable[str]]] = {
-    "vpc-id": lambda instance: (instance.vpc_id,),
-    "subnet-id": lambda instance: (instance.subnet_id,),
-    "availability-zone": lambda instance: (instance.zone,),
-    "instance-type": lambda instance: (instance.limits.instance_type,),
-    "instance-state-name": lambda instance: (instance.state,),
-    "reservation-id": lambda instance: (instance.reservation_id,),
-}
-_SUBNET_INDICES: dict[str, Callable[[VpcSubnet], Iterable[str]]] = {
-    "vpc-id": lambda subnet: (subnet.vpc_id,),
-    "availability-zone": lambda subnet: (subnet.zone,),
 }

@@ -30,6 +30,8 @@ T = TypeVar("T", bound=Row)
 
 MOST_TAGS = 50
 """Tags of a resource. Source: "Tag restrictions" in the EC2 user guide; so the lengths."""
+MOST_GROUPS = 16
+"""Security groups of an interface. Source: "Amazon VPC quotas", the most that may be had."""
 MOST_KEY, MOST_VALUE = 128, 256
 _SHOWN = 200
 """So many characters of what was given are repeated."""
@@ -94,6 +96,8 @@ def _by_id(table: Table[T], key: str, prefix: str, not_found: Refusal, malformed
 def groups_of(account: Account, group_ids: Iterable[str], vpc_id: str) -> tuple[str, ...]:
     """Return security groups of a VPC, each once; its default one where none is given."""
     chosen = tuple(dict.fromkeys(group_ids))
+    if len(chosen) > MOST_GROUPS:
+        raise refusals.TOO_MANY_GROUPS()
     for group_id in chosen:
         group = group_of(account, group_id)
         if group.vpc_id != vpc_id:

@@ -117,6 +117,11 @@ def _parts(value: str) -> list[tuple[str, str]]:
     return parts
 
 
+def literal(text: str) -> str:
+    """Return the value that stands for a text, wildcards and backslashes in it included."""
+    return "".join(f"\\{letter}" if letter in "*?\\" else letter for letter in text)
+
+
 def matches(pattern: str, text: str) -> bool:
     """Return whether a text is of a pattern. Cost: at most their lengths multiplied."""
     parts = _parts(pattern)

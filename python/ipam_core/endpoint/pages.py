@@ -38,7 +38,7 @@ def listed(
     *,
     ids: tuple[str, str, Callable[[str], T]],
     paged_with_ids: bool = False,
-    least: int = 5,
+    most: int = 1000,
 ) -> tuple[list[T], dict[str, str]]:
     """Return the rows of a table that a Describe call asks for, and its NextToken if any.
 
@@ -56,7 +56,7 @@ def listed(
             action,
             params,
             lambda after: select(table, filters, known, after=after),
-            least=least,
+            most=most,
         )
     if "MaxResults" in params and not paged_with_ids:
         raise refusals.IDS_WITH_PAGES(label)
@@ -67,7 +67,7 @@ def listed(
         action,
         params,
         lambda after: (row for number, row in chosen if number > after),
-        least=least,
+        most=most,
     )
 
 

@@ -43,14 +43,21 @@ NO_NUMBERS: Sequence[int] = ()
 class Table(Generic[T]):
     """Rows by id, and by what `indexed` says of them: the index's name to a row's values.
 
-    Tags are indices of their own: `tag-key` and `tag:KEY`.
+    `id_name` is the index of the id. Tags are indices of their own: `tag-key` and `tag:KEY`.
+    `found_by` are indices that others keep: each returns the rows that have a value.
     """
 
-    def __init__(self, indexed: Mapping[str, Callable[[T], Iterable[str]]]) -> None:
+    def __init__(
+        self,
+        id_name: str,
+        indexed: Mapping[str, Callable[[T], Iterable[str]]],
+        found_by: Mapping[str, Callable[[str], Iterable[T]]] | None = None,
+    ) -> None:
         self.by_key: dict[str, T] = {}
         self.on_change: Callable[[T], None] | None = None
         """Told of each row that was added, changed or removed."""
         self._indexed = indexed
+        self._found_by = {id_name: self._with_id, **(found_by or {})}
         self._by_number: dict[int, T] = {}
         self._numbers: list[int] = []
         self._indices: dict[tuple[str, str], list[int]] = {}
@@ -105,11 +112,23 @@ class Table(Generic[T]):
 
     def numbers_of(self, name: str, value: str) -> Sequence[int]:
         """Return the numbers of the rows that have a value, sorted. Not to be changed."""
+        find = self._found_by.get(name)
+        if find is not None:
+            return sorted(row.number for row in find(value))
         return self._indices.get((name, value), NO_NUMBERS)
+
+    def _with_id(self, key: str) -> tuple[T, ...]:
+        row = self.by_key.get(key)
+        return () if row is None else (row,)
 
     def has_index(self, name: str) -> bool:
         """Return whether `numbers_of` knows a name."""
-        return name in self._indexed or name == "tag-key" or name.startswith("tag:")
+        return (
+            name in self._indexed
+            or name in self._found_by
+            or name == "tag-key"
+            or name.startswith("tag:")
+        )
 
     def first_of(self, name: str, value: str) -> T | None:
         """Return the oldest row that has a value."""

@@ -128,7 +128,7 @@ class _TypeRow:
 @cache
 def _types() -> Table[_TypeRow]:
     """Return the table of all types: it is the same for every account."""
-    table: Table[_TypeRow] = Table({"instance-type": lambda row: (row.key,)})
+    table: Table[_TypeRow] = Table("instance-type", {})
     for number, name in enumerate(instances.names(), 1):
         table.add(_TypeRow(number, instances.limits(name)))
     return table
@@ -150,6 +150,7 @@ def describe_instance_types(account: Account, params: dict[str, Any]) -> dict[st
         _types(),
         TYPE_FILTERS,
         ids=("InstanceTypes", "instanceTypeSet", _type_of),
+        most=100,
     )
     return {"InstanceTypes": [_type(row.limits) for row in rows]} | more
 

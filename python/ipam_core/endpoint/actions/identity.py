@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud import refusals
 from ipam_core.cloud.region import EPOCH
+from ipam_core.endpoint.pages import page
 
 if TYPE_CHECKING:
     from ipam_core.endpoint.account import Account
@@ -52,10 +54,33 @@ def describe_cluster(account: Account, params: dict[str, Any]) -> dict[str, Any]
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _NodeGroup:
+    """A node group as a row."""
+
+    number: int
+    key: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
 def list_nodegroups(account: Account, params: dict[str, Any]) -> dict[str, Any]:
-    """List the node groups of the account's cluster, all on one page."""
+    """List the node groups of the account's cluster."""
     _check_cluster(account, params["clusterName"])
-    return {"nodegroups": list(account.node_groups)}
+    groups = [_NodeGroup(number, name) for number, name in enumerate(account.node_groups, 1)]
+    names = {"maxResults": "MaxResults", "nextToken": "NextToken"}
+    try:
+        rows, more = page(
+            account.secret,
+            "ListNodegroups",
+            {names.get(name, name): value for name, value in params.items()},
+            lambda after: (row for row in groups if row.number > after),
+            least=1,
+            most=100,
+        )
+    except refusals.Ec2Error as error:
+        raise refusals.Ec2Error("InvalidParameterException", error.message) from None
+    reply: dict[str, Any] = {"nodegroups": [row.key for row in rows]}
+    return reply | ({"nextToken": more["NextToken"]} if more else {})
 
 
 def _check_cluster(account: Account, name: str) -> None:

@@ -30,9 +30,16 @@ DEFAULT_TYPE = "m1.small"
 """EC2's own default."""
 MOST_AT_ONCE = 1000
 """Instances of one call. EC2's limit is the account's quota of vCPUs."""
-_WITH_INTERFACES = (
-    "Network interfaces and an instance-level subnet ID may not be specified on the same request"
-)
+_NOT_WITH_INTERFACES = {
+    name: f"Network interfaces and an instance-level {what} may not be specified on the same "
+    "request"
+    for name, what in {
+        "SubnetId": "subnet ID",
+        "SecurityGroupIds": "security groups",
+        "SecurityGroups": "security groups",
+        "PrivateIpAddress": "private address",
+    }.items()
+}
 _TAGGED = ("volume", "spot-instances-request", "elastic-gpu", "launch-template")
 """What else EC2 tags at a launch, and there is none of here."""
 
@@ -88,8 +95,10 @@ class _Plan:
         specifications = params.get("NetworkInterfaces")
         if specifications is None:
             specifications = [_specification(account, params)]
-        elif params.get("SubnetId") or params.get("SecurityGroupIds"):
-            raise refusals.INVALID_COMBINATION(_WITH_INTERFACES)
+        else:
+            for name, refusal in _NOT_WITH_INTERFACES.items():
+                if params.get(name):
+                    raise refusals.INVALID_COMBINATION(refusal)
         self.parts = sorted(
             ((each.get("NetworkCardIndex", 0), each.get("DeviceIndex", 0), each)
              for each in specifications),
@@ -185,7 +194,13 @@ def _specification(account: Account, params: dict[str, Any]) -> dict[str, Any]:
         if first is None:
             raise refusals.ZONE_NOT_FOUND(zone[:200])
         found["SubnetId"] = first.subnet_id
-    return found | {"Groups": params.get("SecurityGroupIds", [])}
+    groups = [*params.get("SecurityGroupIds", [])]
+    by_name = {group.name: group.group_id for group in account.groups}
+    for name in params.get("SecurityGroups", ()):
+        if name not in by_name:
+            raise refusals.GROUP_NOT_FOUND(name[:200])
+        groups.append(by_name[name])
+    return found | {"Groups": groups}
 
 
 def _launch(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import described
 from ipam_core.endpoint.arguments import group_of, vpc_of
-from ipam_core.endpoint.filters import meets_all
+from ipam_core.endpoint.filters import literal, meets_all
 from ipam_core.endpoint.pages import listed
 
 if TYPE_CHECKING:
@@ -49,25 +49,23 @@ VPC_FILTERS: dict[str, Callable[[VirtualNetwork], Iterable[str]]] = {
 
 def describe_security_groups(account: Account, params: dict[str, Any]) -> dict[str, Any]:
     """List security groups, by id, by name or by filters."""
-    names = params.get("GroupNames")
-    known = GROUP_FILTERS | {"owner-id": lambda _: (account.account_id,)}
-    if names:
+    if names := params.get("GroupNames"):
         there = {group.name for group in account.groups}
         for name in names:
             if name not in there:
                 raise refusals.GROUP_NOT_FOUND(name[:200])
-        known["group-name"] = lambda row: (row.name,)
+        chosen = {"Name": "group-name", "Values": list(map(literal, names))}
+        params = params | {"Filters": [*params.get("Filters", []), chosen]}
     rows, more = listed(
         account.secret,
         "DescribeSecurityGroups",
         params,
         account.groups,
-        known,
+        GROUP_FILTERS | {"owner-id": lambda _: (account.account_id,)},
         ids=("GroupIds", "groupIdSet", lambda key: group_of(account, key)),
         paged_with_ids=True,
     )
-    chosen = [row for row in rows if not names or row.name in names]
-    return {"SecurityGroups": [described.group(account, row) for row in chosen]} | more
+    return {"SecurityGroups": [described.group(account, row) for row in rows]} | more
 
 
 GROUP_FILTERS: dict[str, Callable[[SecurityGroup], Iterable[str]]] = {

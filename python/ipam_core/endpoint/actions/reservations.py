@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import described
 from ipam_core.endpoint.arguments import check_specifications, subnet_of, tags_for
-from ipam_core.endpoint.filters import select
+from ipam_core.endpoint.filters import literal, select
 from ipam_core.endpoint.pages import page
 from ipam_core.endpoint.resources import KINDS
 from ipam_core.errors import ReservationError
@@ -30,7 +30,7 @@ def create_subnet_cidr_reservation(account: Account, params: dict[str, Any]) -> 
         allowed = f"Allowed values are: {', '.join(_KINDS)}."
         raise refusals.INVALID_VALUE(kind[:200], "ReservationType", allowed)
     try:
-        cidr = str(IPv4Network(text))
+        cidr = str(IPv4Network(text, strict=False))
     except ValueError:
         raise refusals.BAD_CIDR(text[:200]) from None
     check_specifications(params, KINDS["reservations"].name)
@@ -49,7 +49,7 @@ def get_subnet_cidr_reservations(account: Account, params: dict[str, Any]) -> di
     """List the reservations of a subnet; they are all of IPv4."""
     subnet = subnet_of(account, params["SubnetId"])
     filters = [
-        {"Name": "subnet-id", "Values": [subnet.subnet_id.replace("*", "\\*")]},
+        {"Name": "subnet-id", "Values": [literal(subnet.subnet_id)]},
         *params.get("Filters", []),
     ]
     rows, more = page(
