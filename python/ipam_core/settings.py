@@ -210,7 +210,7 @@ def problems(settings: Settings, *, nitro: bool = True) -> tuple[str, ...]:
 def _integer(variable: str, text: str) -> tuple[float | None, str]:
     """Return the value that the agent uses for an integer variable, and a warning if any."""
     default = _default(variable)
-    value = _atoi(text)
+    value = go_atoi(text)
     if value is None:
         return default, f"not a 64-bit integer; the agent uses {_shown(default)}"
     if variable == "IP_COOLDOWN_PERIOD":
@@ -223,8 +223,8 @@ def _integer(variable: str, text: str) -> tuple[float | None, str]:
 
 def _boolean(variable: str, text: str) -> tuple[bool, str]:
     """Return the value that the agent uses for a boolean variable, and a warning if any."""
-    if text in TRUE or text in FALSE:
-        return text in TRUE, ""
+    if (value := go_bool(text)) is not None:
+        return value, ""
     # Unset, ENABLE_IPv4 is true here, as in every manifest; the agent's own default is false.
     default = variable != "ENABLE_IPv4" and bool(_default(variable))
     return default, f"not true or false; the agent uses {_shown(default)}"
@@ -236,7 +236,12 @@ def _misspelt(variable: str) -> str:
     return f"not read by the agent, which knows {meant}" if meant else ""
 
 
-def _atoi(text: str) -> int | None:
+def go_bool(text: str) -> bool | None:
+    """Return the boolean that Go's `strconv.ParseBool` makes of `text`, None where it fails."""
+    return text in TRUE if text in TRUE or text in FALSE else None
+
+
+def go_atoi(text: str) -> int | None:
     """Return the integer that Go's `strconv.Atoi` reads in `text`, None if it fails."""
     match = _INTEGER.fullmatch(text)
     if not match or len(match["digits"]) > _INT64_DIGITS:

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME
 
+from ipam_core.agent.addresses import loopback_address, split_address
 from ipam_core.agent.protocol import rpc_pb2
 from ipam_core.agent.protocol.client import Client
 from ipam_core.agent.server import (
@@ -25,8 +26,6 @@ from ipam_core.agent.server import (
     LARGEST_REQUEST,
     MOST_REFLECTING,
     RpcServer,
-    loopback_address,
-    split_address,
 )
 from ipam_core.errors import InputError
 
@@ -197,8 +196,27 @@ def test_a_second_agent_is_refused_and_the_first_goes_on(served):
         assert client.add_network(rpc_pb2.AddNetworkRequest()).Success
 
 
+def test_of_agents_that_start_at_once_one_serves(tmp_path):
+    servers, refused = [], []
+
+    def start():
+        try:
+            servers.append(serve(tmp_path / "s"))
+        except InputError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for server in servers:
+        server.stop(0)
+    assert (len(servers), len(refused)) == (1, 7)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_socket_that_another_program_serves_is_left_to_it(tmp_path):
-    """Upstream's agent takes no lock; its socket answers."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))

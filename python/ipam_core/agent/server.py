@@ -7,14 +7,14 @@ folder, the name of the health service, reflection.
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import os
-import socket
-import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.agent.addresses import loopback_address, refuse_served
 from ipam_core.agent.protocol import services
 from ipam_core.errors import InputError, MissingExtraError
 
@@ -41,6 +41,7 @@ MOST_REFLECTING = 2
 """Clients of the reflection service at a time: each of them holds a thread."""
 LONGEST_PATH = 100
 """Bytes of the socket's path: a name that is longer for a moment must fit into sun_path."""
+_LOCK_TRIES, _LOCK_WAIT_S = 100, 0.02
 _SOCKET_MODE = 0o660
 _FOLDER_MODE = 0o755
 
@@ -72,20 +73,10 @@ class RpcServer:
         self.path = socket_path.absolute()
         self.port: int | None = None
         tcp_address = loopback_address(tcp) if tcp is not None else None
-        self._lock: int | None = _claim(self.path)
         self._identity: tuple[int, int] | None = None
-        self._server: grpc.Server | None = None
-        try:
-            self._server = self._bind(servicers, tcp_address, at_once)
-        except BaseException:
-            self.stop(0)
-            raise
-
-    def _bind(
-        self, servicers: Mapping[str, object], tcp_address: str | None, at_once: int
-    ) -> grpc.Server:
+        self._stopped = False
         self._pool = ThreadPoolExecutor(at_once + MOST_REFLECTING, thread_name_prefix="grpc")
-        server = grpc.server(
+        self._server = grpc.server(
             self._pool,
             maximum_concurrent_rpcs=MOST_WAITING,
             options=(
@@ -93,36 +84,49 @@ class RpcServer:
                 ("grpc.so_reuseport", 0),
             ),
         )
+        self._health = health.HealthServicer()
+        try:
+            self._add(servicers)
+            with _alone_in(self.path):
+                self._bind()
+            if tcp_address is not None:
+                self.port = self._bind_port(tcp_address)
+        except BaseException:
+            self.stop(0)
+            raise
+
+    def _add(self, servicers: Mapping[str, object]) -> None:
+        """Add what answers, health and reflection."""
         names = [services.SERVICES[name].full_name for name in servicers]
-        server.add_generic_rpc_handlers(
+        self._server.add_generic_rpc_handlers(
             [services.handler_of(name, servicer) for name, servicer in servicers.items()]
         )
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.set_serving(False)
         named = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         add_reflection = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
-        add_reflection(_BoundedReflection(named), server)  # type: ignore[no-untyped-call]
+        add_reflection(_BoundedReflection(named), self._server)  # type: ignore[no-untyped-call]
+
+    def _bind(self) -> None:
         # Bound under another name: with its mode it comes into place at once, and what gRPC
         # removes at the end is that name, not the socket of an agent that took this place.
         unnamed = self.path.with_name(f"{self.path.name}.new")
         try:
-            server.add_insecure_port(f"unix:{unnamed}")
+            self._server.add_insecure_port(f"unix:{unnamed}")
         except RuntimeError as error:
             raise InputError(f"{self.path}: cannot be served: {error}") from error
         unnamed.chmod(_SOCKET_MODE)
         unnamed.rename(self.path)
         self._identity = _identity(self.path)
-        if tcp_address is not None:
-            try:
-                self.port = server.add_insecure_port(tcp_address)
-            except RuntimeError as error:
-                raise InputError(f"{tcp_address}: cannot be served; is it taken?") from error
-        return server
+
+    def _bind_port(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise InputError(f"{address}: cannot be served; is it taken?") from error
 
     def start(self) -> None:
         """Answer from now on."""
-        assert self._server is not None
         self._server.start()
 
     def set_serving(self, serving: bool) -> None:
@@ -133,17 +137,14 @@ class RpcServer:
 
     def stop(self, grace_s: float) -> None:
         """Take no more requests; answer those in flight, for so long; remove the socket."""
-        if self._server is not None:
-            self._health.enter_graceful_shutdown()
-            self._server.stop(grace_s).wait()
-            self._pool.shutdown()
-            self._server = None
+        if self._stopped:
+            return
+        self._stopped = True
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace_s).wait()
+        self._pool.shutdown()
         if self._identity is not None and _identity(self.path) == self._identity:
             self.path.unlink(missing_ok=True)
-        self._identity = None
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
 
 class _BoundedReflection(reflection.ReflectionServicer):
@@ -165,38 +166,12 @@ class _BoundedReflection(reflection.ReflectionServicer):
             self._free.release()
 
 
-def loopback_address(text: str) -> str:
-    """Return HOST:PORT as it is, on the loopback. Raises `InputError` for any other."""
-    host, port = split_address(text)
-    if host != "localhost" and not (_is_address(host) and ipaddress.ip_address(host).is_loopback):
-        raise InputError(f"{text!r}: pods' addresses are given on the loopback only: 127.0.0.1")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+@contextmanager
+def _alone_in(path: Path) -> Iterator[None]:
+    """Let one agent at a time look whether the path is served, and take it.
 
-
-def split_address(text: str) -> tuple[str, int]:
-    """Return the host and port of HOST:PORT; a host left out is "". Raises `InputError`."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise InputError(f"{text!r}: an address is HOST:PORT, such as 127.0.0.1:61679")
-    if host not in ("", "localhost") and not _is_address(host):
-        raise InputError(f"{text!r}: the host is an IP address, or localhost")
-    return host, int(port)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _claim(path: Path) -> int:
-    """Take the path for a socket of our own; return the lock that keeps it so.
-
-    A socket that nobody serves any more may be replaced. Raises `InputError` where somebody
-    does, or where something else is there.
+    The folder is made where it is not there. Raises `InputError` where somebody serves the
+    path, or where something else is there.
     """
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise InputError(f"{path}: a socket's path has at most {LONGEST_PATH} bytes")
@@ -206,36 +181,18 @@ def _claim(path: Path) -> int:
     owner = path.parent.stat().st_uid
     if owner not in (0, os.getuid()):
         raise InputError(f"{path.parent} is a folder of user {owner}, who could serve in its place")
-    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    lock = os.open(f"{path}.lock", flags, 0o600)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _refuse_served(path)
-    except BlockingIOError:
-        os.close(lock)
-        raise InputError(f"{path}: another agent serves it") from None
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
-
-
-def _refuse_served(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise InputError(f"{path}: is there already, and is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from error
-    raise InputError(f"{path}: another agent serves it")
+        for _ in range(_LOCK_TRIES):  # no longer: whoever may read the folder can lock it
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_LOCK_WAIT_S)
+        refuse_served(path)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

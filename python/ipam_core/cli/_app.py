@@ -55,6 +55,7 @@ def _root(
 
 def _register() -> None:
     """Put every command under its name; each command imports the rest when it runs."""
+    from ipam_core.cli.agent import agent
     from ipam_core.cli.capacity import capacity
     from ipam_core.cli.check import check
     from ipam_core.cli.checkpoint import checkpoint
@@ -69,7 +70,7 @@ def _register() -> None:
     from ipam_core.cli.tune import tune
     from ipam_core.cli.vpc import app as vpc
 
-    for command in (demo, simulate, check, instances, doctor, explain, tune, capacity):
+    for command in (demo, simulate, check, instances, doctor, explain, tune, capacity, agent):
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")

@@ -8,6 +8,7 @@ aws/amazon-vpc-cni-k8s).
 
 from __future__ import annotations
 
+import json
 import logging
 
 from ipam_core.cloud.metadata import Instance
@@ -92,6 +93,31 @@ class Imds:
                 continue
         return tuple(sorted(enis, key=lambda eni: (eni.network_card, eni.device_number)))
 
+    def region(self) -> str:
+        """Return the region. Raises `CloudError` where the identity document has none."""
+        path = "dynamic/instance-identity/document"
+        text = self._get(path, tree="")
+        try:
+            return str(json.loads(text or "")["region"])
+        except (ValueError, LookupError, TypeError):
+            raise _logged(CloudError(API, "BadReply", f"{path}: no region in it")) from None
+
+    def local_ipv4(self) -> str:
+        """Return the instance's own address; "" where it has none."""
+        return self._text("local-ipv4", optional=True)
+
+    def local_ipv6(self) -> str:
+        """Return the instance's own IPv6 address; "" where it has none."""
+        return self._text("ipv6", optional=True)
+
+    def vpc_ipv4_cidrs(self) -> tuple[str, ...]:
+        """Return the VPC's IPv4 blocks as they are now."""
+        return self._list(f"{self._primary()}/vpc-ipv4-cidr-blocks", optional=True)
+
+    def vpc_ipv6_cidrs(self) -> tuple[str, ...]:
+        """Return the VPC's IPv6 blocks as they are now."""
+        return self._list(f"{self._primary()}/vpc-ipv6-cidr-blocks", optional=True)
+
     def _eni(self, mac: str) -> AttachedEni:
         path = f"{_MACS}/{mac}"
         # Optional values are read first: if the ENI is gone by then, reading the required ones
@@ -141,12 +167,12 @@ class Imds:
 
     # --- HTTP ---------------------------------------------------------------------
 
-    def _get(self, path: str) -> str | None:
-        """Return the text at a path, None where there is none."""
+    def _get(self, path: str, *, tree: str = "meta-data/") -> str | None:
+        """Return the text at a path of a tree, None where there is none."""
         for token in (self._token, None):
             self._token = token or self._new_token()
             headers = {"X-aws-ec2-metadata-token": self._token}
-            status, text = self._request("GET", f"meta-data/{path}", headers)
+            status, text = self._request("GET", f"{tree}{path}", headers)
             if status != 401:
                 break
         if status == 404:

@@ -15,7 +15,7 @@ from ipam_core import effects as fx
 from ipam_core.cloud.codes import REQUEST_LIMIT, error_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ipam_core.cloud.subnets import SimulatedSubnet
     from ipam_core.cloud.throttling import Throttle
@@ -186,6 +186,15 @@ class SimulatedRegion:
         """Add an ENI, attached to nothing, that holds what its subnet gave already."""
         self.enis[eni.eni_id] = eni
         self._attached[None][eni.eni_id] = eni
+
+    def restore_enis(self, enis: Iterable[SimulatedEni]) -> None:
+        """Add ENIs as another region had them, attached or not; new ones get other ids."""
+        for eni in enis:
+            instance_id, eni.instance_id = eni.instance_id, None
+            self.add_eni(eni)
+            self._n_enis = max(self._n_enis, int(eni.eni_id.removeprefix("eni-"), 16))
+            if instance_id is not None:
+                self.attach(eni, instance_id, eni.device_number, eni.network_card)
 
     def delete_eni(self, eni_id: str) -> None:
         """Delete an ENI; what it held is free again."""

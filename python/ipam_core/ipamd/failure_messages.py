@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipam_core.ipamd import log_lines as lines
 from ipam_core.ipamd.messages import LogMessage
 
 FAILURES = (
@@ -11,12 +12,7 @@ FAILURES = (
         "AllocIPAddresses",
         "AssignPrivateIpAddresses",
     ),
-    LogMessage(
-        "failure",
-        r"Failed to allocate IPv6 Prefixes on ENI (?P<eni>\S+): (?P<error>.+)",
-        "AllocIPv6Prefixes",
-        "AssignIpv6Addresses",
-    ),
+    lines.ASSIGN_IPV6_FAILED.message("failure", "AllocIPv6Prefixes", "AssignIpv6Addresses"),
     LogMessage(
         "failure",
         r"Failed to allocate a private IP address  ?(?P<error>.+)",
@@ -29,25 +25,14 @@ FAILURES = (
         "tryCreateNetworkInterface",
         "CreateNetworkInterface",
     ),
-    LogMessage(
-        "failure",
-        r"Failed to attach ENI (?P<eni>\S+): (?P<error>.+)",
-        "attachENI",
-        "AttachNetworkInterface",
-    ),
+    lines.ATTACH_FAILED.message("failure", "attachENI", "AttachNetworkInterface"),
     LogMessage(
         "failure",
         r"Failed to increase pool size due to not able to allocate ENI (?P<error>.+)",
         "tryAllocateENI",
         "CreateNetworkInterface",
     ),
-    LogMessage(
-        "failure",
-        r"awsGetFreeDeviceNumber: Unable to retrieve instance data from EC2 control plane "
-        r"(?P<error>.+)",
-        "awsGetFreeDeviceNumber",
-        "DescribeInstances",
-    ),
+    lines.DEVICE_FAILED.message("failure", "awsGetFreeDeviceNumber", "DescribeInstances"),
     LogMessage(
         "failure",
         r"Failed to call ec2:DescribeNetworkInterfaces for .*?\]: (?P<error>.+)",
@@ -60,12 +45,7 @@ FAILURES = (
         "getENIAttachmentID",
         "DescribeNetworkInterfaces",
     ),
-    LogMessage(
-        "failure",
-        r"Failed to call ec2:DescribeSubnets: (?P<error>.+)",
-        "createENI",
-        "DescribeSubnets",
-    ),
+    lines.SUBNETS_FAILED.message("failure", "createENI", "DescribeSubnets"),
     LogMessage(
         "failure",
         r"Failed to check if primary subnet is excluded: (?P<error>.+)",

@@ -1,5 +1,6 @@
 """The lines of the agent's logs that `doctor` reads, as patterns, in every form since v1.5.
 
+What this package's agent writes is in `log_lines`; the patterns of those lines are made from it.
 Source: the last release of each minor version, v1.5 to v1.23, of aws/amazon-vpc-cni-k8s:
 pkg/ipamd (ipamd before v1.6), pkg/awsutils, pkg/eniconfig, pkg/k8sapi, cmd/ and
 scripts/entrypoint.sh. The tests hold the upstream formats with the versions that write
@@ -8,6 +9,7 @@ them, and check every pattern against them.
 
 from __future__ import annotations
 
+from ipam_core.ipamd import log_lines as lines
 from ipam_core.ipamd.failure_messages import FAILURES
 from ipam_core.ipamd.messages import LogMessage
 
@@ -20,8 +22,8 @@ _COUNTS = (
 """DataStoreStats.String, from v1.11."""
 
 STARTS = (
-    LogMessage("start", r"Starting L-IPAMD (?P<version>\S+)", "_main"),
-    LogMessage("no_start", r"Initialization failure: (?P<error>.+)", "_main"),
+    lines.START.message("start", "_main"),
+    lines.NO_START.message("no_start", "_main"),
     LogMessage("no_start", r"Failed to create (?:kube )?client: (?P<error>.+)", "_main"),
     LogMessage("no_start", r"Failed to check API server connectivity: (?P<error>.+)", "_main"),
     LogMessage("no_start", r"Failed to create cached kube client: (?P<error>.+)", "_main"),
@@ -44,9 +46,9 @@ STARTS = (
         r"|API server connectivity established)",
         "CheckAPIServerConnectivity",
     ),
-    LogMessage("instance", r"Found instance-id: (?P<instance_id>\S+)", "initWithEC2Metadata"),
-    LogMessage("type", r"Found instance-type: (?P<instance_type>\S+)", "initWithEC2Metadata"),
-    LogMessage("subnet", r"Found subnet-id: (?P<subnet_id>\S+)", "initWithEC2Metadata"),
+    lines.INSTANCE.message("instance", "initWithEC2Metadata"),
+    lines.TYPE.message("type", "initWithEC2Metadata"),
+    lines.SUBNET.message("subnet", "initWithEC2Metadata"),
     LogMessage(
         "limits_unknown",
         r"Failed to get ENI limits from file:vpc_ip_limits or EC2 for (?P<type>\S+)",
@@ -57,11 +59,7 @@ STARTS = (
         r"Failed to get ENI IP limit due to unknown instance type (?P<type>\S+)",
         "GetENIIPv4Limit",
     ),
-    LogMessage(
-        "not_nitro",
-        r"Prefix delegation is not supported on non-nitro instance (?P<type>\S+) hence falling",
-        "isConfigValid",
-    ),
+    lines.NOT_NITRO.message("not_nitro", "isConfigValid"),
     LogMessage(
         "stale",
         r"datastore: Sandbox \S+ uses unknown IP(?:v4| Address) (?P<address>\S+) - presuming",
@@ -90,22 +88,10 @@ SETTINGS = (
         r"Custom networking (?:enabled )?(?P<value>true|false)",
         "awsutils.New",
     ),
-    LogMessage(
-        "subnet_discovery", r"Subnet discovery enabled (?P<value>true|false)", "awsutils.New"
-    ),
-    LogMessage(
-        "prefix_delegation",
-        r"Prefix Delegation enabled (?P<value>true|false)",
-        "InitCachedPrefixDelegation",
-    ),
-    LogMessage("max_eni", r"Using MAX_ENI (?P<value>\d+)", "getMaxENI"),
-    LogMessage(
-        "targets",
-        r"IP pool manager - max pods: (?P<max_pods>\d+), warm IP target: (?P<warm_ip>\d+), "
-        r"warm prefix target: (?P<warm_prefix>\d+), warm ENI target: (?P<warm_eni>\d+), "
-        r"minimum IP target: (?P<minimum_ip>\d+)",
-        "StartNodeIPPoolManager",
-    ),
+    lines.SUBNET_DISCOVERY.message("subnet_discovery", "awsutils.New"),
+    lines.PREFIX_DELEGATION.message("prefix_delegation", "InitCachedPrefixDelegation"),
+    lines.MAX_ENI.message("max_eni", "getMaxENI"),
+    lines.TARGETS.message("targets", "StartNodeIPPoolManager"),
     # Before v1.16 the targets are logged so, each where it is set.
     *(
         LogMessage("target", rf"Using (?P<variable>{name}) (?P<value>\d+)", function)
@@ -203,22 +189,16 @@ POOL = (
         r"free (?P<free>\d+) prefixes",
         "datastorePrefixTargetState",
     ),
-    LogMessage(
-        "places",
-        r"hasRoomForEni: networkCard=(?P<card>\d+), currentENIs=(?P<enis>\d+), "
-        r"currentUsableENIs=\d+, maxENI=(?P<max_eni>\d+), unmanagedENI=(?P<unmanaged>\d+), "
-        r"trunkEni=(?P<trunk>\d+), excludedENI=(?P<excluded>\d+), hasRoom=(?P<room>\w+)",
-        "hasRoomForEni",
-    ),
+    lines.PLACES.message("places", "hasRoomForEni"),
 )
 
 WORK = (
-    LogMessage("works", r"node init completed successfully", "nodeInit"),
-    LogMessage("works", r"Successfully Reconciled ENI/IP pool", "nodeIPPoolReconcile"),
+    lines.NODE_READY.message("works", "nodeInit"),
+    lines.RECONCILED.message("works", "nodeIPPoolReconcile"),
     LogMessage("works", r"Reconciling ENI/IP pool info", "nodeIPPoolReconcile"),
     LogMessage("works", r"Received (?:Add|Del)Network for ", "AddNetwork"),
     LogMessage("works", r"Starting to (?:in|de)crease ", "increaseDatastorePool"),
-    LogMessage("works", r"Successfully decreased IP pool", "decreaseDatastorePool"),
+    lines.DECREASED.message("works", "decreaseDatastorePool"),
     LogMessage("serves", r"Serving RPC Handler ", "RunRPCHandler"),
     LogMessage(
         "no_address",
@@ -265,11 +245,7 @@ GROWTH = (
         r"(?: and (?P<trunk>\d+) trunk ENIs)?\))?",
         "increaseDatastorePool",
     ),
-    LogMessage(
-        "unschedulable",
-        r"AWS CNI is on a non schedulable node, will not try to attach any new IPs or ENIs",
-        "isENIAttachmentAllowed",
-    ),
+    lines.UNSCHEDULABLE.message("unschedulable", "isENIAttachmentAllowed"),
     LogMessage(
         "metadata",
         r"Failed to increase pool size(?: for Network card \d+)?: Unable to discover attached ENI "
@@ -297,12 +273,7 @@ GROWTH = (
         r"Marking ENI (?P<eni>\S+) (?:tagged with \S+ )?as being unmanaged",
         "setUnmanagedENIs",
     ),
-    LogMessage(
-        "leak_stays",
-        r"Failed to clean up leaked ENI (?P<eni>\S+): (?P<error>.+)",
-        "cleanUpLeakedENIsInternal",
-        "DeleteNetworkInterface",
-    ),
+    lines.LEAK_STAYS.message("leak_stays", "cleanUpLeakedENIsInternal", "DeleteNetworkInterface"),
     LogMessage(
         "no_eni_config_named",
         r"error while retrieving eniconfig: (?:[^\"]*\"(?P<name>[^\"]+)\")?",

@@ -1,0 +1,102 @@
+"""A node on EC2, or on what speaks as EC2 does: its own metadata service tells which it is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ipam_core import instances
+from ipam_core.agent.surroundings import NodeFacts
+from ipam_core.cloud.retry import SDK_TRIES
+from ipam_core.errors import UnknownInstanceTypeError
+from ipam_core.instance_descriptions import read_descriptions
+
+if TYPE_CHECKING:
+    from ipam_core.agent.surroundings import Cluster
+    from ipam_core.cloud.aws import AwsCloud
+    from ipam_core.cloud.imds import Imds
+    from ipam_core.effects import Effect
+    from ipam_core.instances import InstanceLimits
+
+
+class AwsHost:
+    """Performs effects on EC2 for the instance that it runs on.
+
+    `endpoint_url` is another EC2, `imds_url` another metadata service; "" for AWS's own.
+    `region` "" is the instance's. `cluster_name` goes on every ENI. Everything is connected
+    when the facts are read first.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint_url: str = "",
+        imds_url: str = "",
+        region: str = "",
+        cluster_name: str = "",
+        cluster: Cluster | None = None,
+    ) -> None:
+        from ipam_core.cloud.imds import ENDPOINT, Imds  # noqa: PLC0415  (the extra `aws`)
+
+        self._imds: Imds = Imds(imds_url or ENDPOINT)
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._cluster_name = cluster_name
+        self._cluster = cluster
+        self._cloud: AwsCloud | None = None
+        self._limits: InstanceLimits | None = None
+
+    def perform(self, effect: Effect) -> Any:
+        """Carry one effect out and return its reply. Raises `CloudError`."""
+        assert self._cloud is not None  # the facts are read first
+        return self._cloud.perform(effect)
+
+    def read_facts(self) -> NodeFacts:
+        """Read what must be known of the instance. Raises `CloudError`, and `InputError`."""
+        region = self._region or self._imds.region()
+        if self._cloud is None:
+            self._cloud = self._connect(region)
+        instance = self._cloud.instance
+        if self._limits is None:
+            self._limits = self._limits_of(instance.instance_type)
+        return NodeFacts(
+            instance=instance,
+            region=region,
+            limits=self._limits,
+            node_ipv4=self._imds.local_ipv4(),
+            node_ipv6=self._imds.local_ipv6(),
+            vpc_ipv4_cidrs=self._imds.vpc_ipv4_cidrs(),
+            vpc_ipv6_cidrs=self._imds.vpc_ipv6_cidrs(),
+        )
+
+    def _connect(self, region: str) -> AwsCloud:
+        import boto3  # noqa: PLC0415  (heavy)
+
+        from ipam_core.cloud.aws import AwsCloud  # noqa: PLC0415
+
+        session = boto3.Session(region_name=region)
+        if self._endpoint_url and session.get_credentials() is None:
+            # A stand-in for EC2 asks for none; botocore signs with some all the same.
+            session = boto3.Session("none", "none", region_name=region)
+        cluster = self._cluster
+        return AwsCloud(
+            session,
+            metadata=self._imds,
+            cluster=self._cluster_name,
+            unschedulable=cluster.unschedulable if cluster else lambda: False,
+            eni_config=cluster.eni_config if cluster else None,
+            endpoint_url=self._endpoint_url or None,
+            attempts=SDK_TRIES,
+            retry_mode="standard",
+            user_agent="agent",
+        )
+
+    def _limits_of(self, instance_type: str) -> InstanceLimits:
+        """Return a type's limits; EC2 is asked where the table lacks it, as upstream does."""
+        try:
+            return instances.limits(instance_type)
+        except UnknownInstanceTypeError:
+            assert self._cloud is not None
+            reply = self._cloud.ec2.call("DescribeInstanceTypes", InstanceTypes=[instance_type])
+            described = read_descriptions(json.dumps({"InstanceTypes": reply["InstanceTypes"]}))
+            return described[instance_type]

@@ -1,0 +1,141 @@
+"""What an agent is told by environment variables beside the pool's settings.
+
+Values are read as upstream reads them: what does not parse is the default. Source:
+pkg/networkutils/network.go, pkg/ipamd/introspect.go, cmd/aws-k8s-agent/main.go and
+pkg/utils/logger of aws/amazon-vpc-cni-k8s v1.23.1.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Self
+
+from ipam_core.errors import InputError
+from ipam_core.settings import go_atoi, go_bool
+from ipam_core.variables import ADDRESS_VARIABLES, OTHER_VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+POLICY_MODES = ("none", "strict", "standard")
+SNAT_KINDS = {"none": 0, "hashrandom": 1, "prng": 2}
+"""As upstream's introspection numbers them."""
+_CONNMARK = 0x80
+_MTU = 9001
+AGENT_VARIABLES = frozenset({
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EXTERNAL_SERVICE_CIDRS",
+    "AWS_REGION",
+    "AWS_VPC_CNI_NODE_PORT_SUPPORT",
+    "AWS_VPC_ENI_MTU",
+    "AWS_VPC_K8S_CNI_CONNMARK",
+    "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS",
+    "AWS_VPC_K8S_CNI_EXTERNALSNAT",
+    "AWS_VPC_K8S_CNI_LOGLEVEL",
+    "AWS_VPC_K8S_CNI_LOG_FILE",
+    "AWS_VPC_K8S_CNI_RANDOMIZESNAT",
+    "AWS_VPC_K8S_CNI_VETHPREFIX",
+    "DISABLE_INTROSPECTION",
+    "DISABLE_LEAKED_ENI_CLEANUP",
+    "DISABLE_METRICS",
+    "INTROSPECTION_BIND_ADDRESS",
+    "MY_NODE_NAME",
+    "NETWORK_POLICY_ENFORCING_MODE",
+    "VPC_CNI_VERSION",
+})  # fmt: skip
+"""What is read here, or by the agent's parts, beside the pool's own settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """What the agent tells others about the node's networking: a plugin, and introspection."""
+
+    external_snat: bool = False
+    exclude_snat_cidrs: tuple[str, ...] = ()
+    external_service_cidrs: tuple[str, ...] = ()
+    policy_mode: str = ""
+    connmark: int = _CONNMARK
+    mtu: int = _MTU
+    veth_prefix: str = "eni"
+    node_port_support: bool = True
+    snat_kind: int = SNAT_KINDS["prng"]
+
+    @classmethod
+    def from_env(cls, variables: Mapping[str, str]) -> Self:
+        """Return what these variables say.
+
+        Raises:
+            InputError: NETWORK_POLICY_ENFORCING_MODE is none that the agent starts with.
+        """
+        mode = variables.get("NETWORK_POLICY_ENFORCING_MODE", "")
+        if mode not in ("", *POLICY_MODES):
+            known = ", ".join(POLICY_MODES)
+            raise InputError(f"NETWORK_POLICY_ENFORCING_MODE={mode!r}: known are {known}")
+        return cls(
+            external_snat=switch(variables, "AWS_VPC_K8S_CNI_EXTERNALSNAT"),
+            exclude_snat_cidrs=_cidrs(variables, "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"),
+            external_service_cidrs=_cidrs(variables, "AWS_EXTERNAL_SERVICE_CIDRS"),
+            policy_mode=mode,
+            connmark=_connmark(variables.get("AWS_VPC_K8S_CNI_CONNMARK", "")),
+            mtu=go_atoi(variables.get("AWS_VPC_ENI_MTU", "")) or _MTU,
+            veth_prefix=variables.get("AWS_VPC_K8S_CNI_VETHPREFIX", "eni"),
+            node_port_support=switch(variables, "AWS_VPC_CNI_NODE_PORT_SUPPORT", default=True),
+            snat_kind=SNAT_KINDS.get(
+                variables.get("AWS_VPC_K8S_CNI_RANDOMIZESNAT", ""), SNAT_KINDS["prng"]
+            ),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return what /v1/networkutils-env-settings shows."""
+        return {
+            "AWS_EXTERNAL_SERVICE_CIDRS": list(self.external_service_cidrs) or None,
+            "AWS_VPC_CNI_NODE_PORT_SUPPORT": self.node_port_support,
+            "AWS_VPC_ENI_MTU": self.mtu,
+            "AWS_VPC_K8S_CNI_CONNMARK": self.connmark,
+            "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": list(self.exclude_snat_cidrs) or None,
+            "AWS_VPC_K8S_CNI_EXTERNALSNAT": self.external_snat,
+            "AWS_VPC_K8S_CNI_RANDOMIZESNAT": self.snat_kind,
+            "AWS_VPC_K8S_CNI_VETHPREFIX": self.veth_prefix,
+        }
+
+
+def switch(variables: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    """Return a boolean variable as the agent reads it: what does not parse is the default."""
+    found = go_bool(variables.get(name, ""))
+    return default if found is None else found
+
+
+def variable(text: str) -> tuple[str, str]:
+    """Return the name and value of `NAME=VALUE`. Raises `InputError` where nobody reads it."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"-e takes NAME=VALUE, not {text!r}")
+    known = ADDRESS_VARIABLES | AGENT_VARIABLES | OTHER_VARIABLES
+    if name not in known:
+        nearest = get_close_matches(name, sorted(known), n=1)
+        hint = f"; nearest: {nearest[0]}" if nearest else ""
+        raise InputError(f"-e: the agent reads no variable {name!r}{hint}")
+    return name, value
+
+
+def _cidrs(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the IPv4 CIDRs of a variable; what is none is left out, as upstream does."""
+    found = []
+    for each in variables.get(name, "").split(","):
+        if "/" in each:
+            try:
+                found.append(str(ipaddress.IPv4Network(each.strip(), strict=False)))
+            except ValueError:
+                continue
+    return tuple(found)
+
+
+def _connmark(text: str) -> int:
+    """Return a mark as Go's `strconv.ParseInt(text, 0, 64)` reads it, from 1 to 2^32 - 1."""
+    try:
+        mark = int(text, 0)
+    except ValueError:
+        return _CONNMARK
+    return mark if 0 < mark < 1 << 32 else _CONNMARK
