@@ -51,20 +51,26 @@ docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The environment: made anew when what it installs is declared anew.
+# The environment: made anew when what it installs is declared anew. Any pip will do; the
+# build says whether it needs a CMake and a Ninja beside those of the machine.
 $(VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --group build
+	$(BIN)/python -c 'import tomllib as t; p = t.load(open("pyproject.toml", "rb")); \
+		print(*p["build-system"]["requires"], *p["project"]["dependencies"], sep="\n")' > $@.txt
+	$(BIN)/python -m pip install --quiet --no-compile --requirement $@.txt
+	$(BIN)/python -c 'import scikit_build_core.build as b; \
+		print(*b.get_requires_for_build_editable(), sep="\n")' > $@.txt
+	test ! -s $@.txt || $(BIN)/python -m pip install --quiet --requirement $@.txt
 	touch $@
 
 # The package: built anew when a source of the core changes, or what is installed with it.
 $(VENV)/.built: $(VENV)/.made Makefile $(SOURCES)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	touch $@
 
 # What development takes beyond that.
 $(VENV)/.ready: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --group dev "ipam-core[agent,aws,dist,host,k8s,plan,plot]"
 	touch $@
 

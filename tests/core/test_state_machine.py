@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -23,8 +22,6 @@ WHY = {
     errors.UnknownSandboxError: "unknown sandbox",
 }
 NOBODY = np.uint64(2**64 - 1)
-MANY = 300
-"""Examples in CI, more than Hypothesis's own; `make soak` has 5,000."""
 
 enis = st.sampled_from([f"eni-{n}" for n in range(4)])
 lone = st.integers(0, 40).map(lambda n: f"10.0.0.{n}")
@@ -403,5 +400,3 @@ def text_of(high, low):
 
 
 TestStoreAndModel = StoreAndModel.TestCase
-if settings.default.max_examples < MANY:
-    TestStoreAndModel.settings = settings(max_examples=MANY)
