@@ -7,7 +7,7 @@ import pytest
 from ipam_core.endpoint.actions.table import ACTIONS
 from ipam_core.endpoint.models import operation
 from ipam_core.endpoint.vpc import Vpc
-from support.ec2_client import client
+from support.loopback import loopback as client
 from support.vpcs import Clock, launch, refusal_of
 
 NO_DRY_RUN = {

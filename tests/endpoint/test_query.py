@@ -12,7 +12,7 @@ from ipam_core.endpoint import query, replies, requests
 from ipam_core.endpoint.actions.table import ACTIONS
 from ipam_core.endpoint.models import operation
 from ipam_core.endpoint.vpc import Vpc
-from support.ec2_client import client
+from support.loopback import loopback as client
 
 VERSION = "Version=2016-11-15"
 

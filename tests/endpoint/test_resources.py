@@ -10,7 +10,7 @@ import pytest
 import ipam_core
 from ipam_core.cloud import refusals
 from ipam_core.endpoint.vpc import Vpc
-from support.ec2_client import client
+from support.loopback import loopback as client
 from support.vpcs import Clock, launch, refusal_of
 
 

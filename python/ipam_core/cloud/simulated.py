@@ -180,13 +180,17 @@ class SimulatedInstance(EffectHandler):
 
     def _unassign_private_ips(self, effect: fx.UnassignPrivateIps) -> None:
         eni = self._eni(effect.eni_id)
-        gone = [address for address in effect.addresses if address in eni.addresses]
+        gone = list(dict.fromkeys(effect.addresses))
+        if not set(gone) <= set(eni.addresses):
+            raise refusals.NOT_ASSIGNED(eni.eni_id)
         eni.addresses = [address for address in eni.addresses if address not in set(gone)]
         self.region.subnets[eni.subnet_id].give_back(gone, [])
 
     def _unassign_prefixes(self, effect: fx.UnassignPrefixes) -> None:
         eni = self._eni(effect.eni_id)
-        gone = [prefix for prefix in effect.prefixes if prefix in eni.prefixes]
+        gone = list(dict.fromkeys(effect.prefixes))
+        if not set(gone) <= set(eni.prefixes):
+            raise refusals.NOT_ASSIGNED(eni.eni_id)
         eni.prefixes = [prefix for prefix in eni.prefixes if prefix not in set(gone)]
         self.region.subnets[eni.subnet_id].give_back([], gone)
 

@@ -280,6 +280,7 @@ class Fleet:
             self.region,
             enis_per_card=limits.enis_per_network_card,
             slots=limits.slots,
+            instance_type=limits.instance_type,
             instance_id=f"i-{number + 1:017x}",
             subnet_id=subnet_id,
             zone_subnets=self._zone_subnets[subnet_id],

@@ -90,6 +90,7 @@ class World:
             self.region,
             enis_per_card=enis_per_card,
             slots=self._limits.slots,
+            instance_type=self._limits.instance_type,
             on_call=self._note_call,
             metadata_lag_s=scenario.metadata_lag_s,
         )
