@@ -288,7 +288,10 @@ def test_security_groups_by_id_by_name_and_by_filter(vpc):
     vpc.account.add_vpc(["10.2.0.0/16"], vpc_id="vpc-b")
     there = vpc.account.default_group("vpc-b").group_id
     asked = {"SubnetId": "subnet-a", "Groups": [there]}
-    assert refusal_of(vpc, "CreateNetworkInterface", asked)[0] == "InvalidParameter"
+    assert refusal_of(vpc, "CreateNetworkInterface", asked) == (
+        "InvalidGroup.NotFound",
+        "You have specified two resources that belong to different networks.",
+    )
 
 
 def test_who_calls_and_the_cluster(vpc):

@@ -4,11 +4,12 @@ Sources are named by letter:
 
     A  EC2 API reference, "Error codes for the Amazon EC2 API"
     B  EC2 API reference, the action's own page, or "Ensuring idempotency"
-    C  logs and reports of clients that met it: aws/amazon-vpc-cni-k8s 1836, 1773, 989;
-       cilium/cilium 8830, 15877, 31016; hashicorp/terraform-provider-aws 146 and its
-       internal/service/ec2/errors.go;
-       rust-lang/bors 830; boto/boto 933; boto/boto3 2673; aws/aws-cli 21, 809;
-       getmoto/moto 6282; redhat-performance/cloud-governance 952
+    C  clients that met it, in issues and logs, or in code of theirs that matches on the text:
+       aws/amazon-vpc-cni-k8s (pkg/awsutils, 989, 1773, 1836), cilium/cilium (8830, 15877,
+       31016, and its ENI allocator), hashicorp/terraform-provider-aws (146, 23114, and
+       internal/service/ec2/errors.go), boto/boto 933, boto/boto3 2673, aws/aws-cli (21, 809),
+       aws/aws-sdk-java 911, getmoto/moto 6282, rust-lang/bors 830,
+       redhat-performance/cloud-governance 952
     D  the code is EC2's; its text is worded here in EC2's way, for want of one that was seen
 """
 
@@ -97,7 +98,7 @@ TOO_MANY_VALUES = Refusal(
 
 ENI_NOT_FOUND = Refusal(codes.ENI_NOT_FOUND, "The networkInterface ID '{}' does not exist", "AC")
 ENI_ID_MALFORMED = Refusal("InvalidNetworkInterfaceId.Malformed", "Invalid id: \"{}\" "
-                           "(expecting \"eni-...\")", "AC")  # fmt: skip
+                           "(expecting \"eni-...\")", "AD")  # fmt: skip
 ATTACHMENT_NOT_FOUND = Refusal(
     codes.ATTACHMENT_NOT_FOUND, "The attachment ID '{}' does not exist", "AD"
 )
@@ -193,7 +194,7 @@ PRIMARY_STAYS = Refusal(
     "AC",
 )
 GROUP_ELSEWHERE = Refusal(
-    "InvalidParameter",
+    "InvalidGroup.NotFound",
     "You have specified two resources that belong to different networks.",
     "AC",
 )
