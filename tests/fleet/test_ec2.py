@@ -41,7 +41,8 @@ def test_buckets_know_nothing_of_each_other():
 
 
 def test_every_call_of_a_node_has_its_documented_bucket():
-    assert set(DOCUMENTED) == set(EC2_APIS)
+    of_nodes_themselves = {"RunInstances", "TerminateInstances"}  # calls of a served VPC
+    assert set(DOCUMENTED) == set(EC2_APIS) | of_nodes_themselves
 
 
 def test_a_latency_has_the_median_and_the_99th_percentile_it_says():
