@@ -133,19 +133,23 @@ class _RotatedFile(logging.Handler):
             return
 
     def _rotate(self) -> None:
+        self._wait()
         now = datetime.now(UTC)
-        old = self._path.with_stem(
-            f"{self._path.stem}-{now:%Y-%m-%dT%H-%M-%S}.{now.microsecond // 1000:03}"
-        )
+        while (old := self._name_at(now)).exists() or old.with_name(f"{old.name}.gz").exists():
+            now += timedelta(milliseconds=1)
         self._file.close()
         try:
             self._path.rename(old)
         finally:
             self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
             self._size = self._file.tell()
-        self._wait()
         self._packing = threading.Thread(target=_pack, args=(self._path, old, now))
         self._packing.start()
+
+    def _name_at(self, time: datetime) -> Path:
+        """Return what a file that is put aside at a time is called."""
+        stem = f"{self._path.stem}-{time:%Y-%m-%dT%H-%M-%S}.{time.microsecond // 1000:03}"
+        return self._path.with_stem(stem)
 
     def _wait(self) -> None:
         if self._packing is not None:
@@ -154,7 +158,8 @@ class _RotatedFile(logging.Handler):
     def close(self) -> None:
         """Close the file, once what was put aside is compressed."""
         self._wait()
-        self._file.close()
+        with suppress(OSError):  # what could not be written is lost
+            self._file.close()
         super().close()
 
 
