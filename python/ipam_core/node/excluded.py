@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam_core.errors import IpamError
+from ipam_core.errors import IpamError, UnknownEniError
 from ipam_core.node import shrink
 from ipam_core.node.state import Emptied
 from ipam_core.units import NS
@@ -17,7 +17,7 @@ from ipam_core.units import NS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ipam_core._store import Assignment
+    from ipam_core._store import Assignment, DataStore
     from ipam_core.effects import Step
     from ipam_core.node.state import NodeState
 
@@ -44,12 +44,15 @@ def note_released(node: NodeState, released: Iterable[Assignment]) -> None:
     for assignment in released:
         eni_id, cidr = assignment.eni_id, assignment.prefix or assignment.address
         for card, store in enumerate(node.stores):
-            if (
-                eni_id in store
-                and store.eni(eni_id).excluded
-                and cidr in store.freeable_prefixes(eni_id) + store.freeable_addresses(eni_id)
-            ):
-                node.emptied.append(Emptied(due_ns, card, eni_id, cidr))
+            try:
+                if store.eni(eni_id).excluded and cidr in _without_pods(store, eni_id):
+                    node.emptied.append(Emptied(due_ns, card, eni_id, cidr))
+            except UnknownEniError:  # it is on another card, or a step has just removed it
+                continue
+
+
+def _without_pods(store: DataStore, eni_id: str) -> list[str]:
+    return store.freeable_prefixes(eni_id) + store.freeable_addresses(eni_id)
 
 
 def drop_emptied(node: NodeState) -> None:
