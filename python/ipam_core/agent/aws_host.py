@@ -12,6 +12,8 @@ from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.instance_descriptions import read_descriptions
 
 if TYPE_CHECKING:
+    import boto3
+
     from ipam_core.agent.surroundings import Cluster
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.imds import Imds
@@ -23,8 +25,9 @@ class AwsHost:
     """Performs effects on EC2 for the instance that it runs on.
 
     `endpoint_url` is another EC2, `imds_url` another metadata service; "" for AWS's own.
-    `region` "" is the instance's. `cluster_name` goes on every ENI. Everything is connected
-    when the facts are read first.
+    `region` "" is the instance's. `cluster_name` goes on every ENI. `session` left out is
+    boto3's default one; `attempts` is how often a call is tried. Everything is connected when
+    the facts are read first; `close` it then.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class AwsHost:
         region: str = "",
         cluster_name: str = "",
         cluster: Cluster | None = None,
+        session: boto3.Session | None = None,
+        attempts: int = SDK_TRIES,
     ) -> None:
         from ipam_core.cloud.imds import ENDPOINT, Imds  # noqa: PLC0415  (the extra `aws`)
 
@@ -43,6 +48,8 @@ class AwsHost:
         self._region = region
         self._cluster_name = cluster_name
         self._cluster = cluster
+        self._session = session
+        self._attempts = attempts
         self._cloud: AwsCloud | None = None
         self._limits: InstanceLimits | None = None
 
@@ -69,14 +76,20 @@ class AwsHost:
             vpc_ipv6_cidrs=self._imds.vpc_ipv6_cidrs(),
         )
 
+    def close(self) -> None:
+        """Close the connections to EC2 and to instance metadata."""
+        self._imds.close()
+        if self._cloud is not None:
+            self._cloud.ec2.client.close()
+
     def _connect(self, region: str) -> AwsCloud:
         import boto3  # noqa: PLC0415  (heavy)
 
         from ipam_core.cloud.aws import AwsCloud  # noqa: PLC0415
 
-        session = boto3.Session(region_name=region)
+        session = self._session or boto3.Session(region_name=region)
         if self._endpoint_url and session.get_credentials() is None:
-            # A stand-in for EC2 asks for none; botocore signs with some all the same.
+            # A served VPC asks for none; botocore signs with some all the same.
             session = boto3.Session("none", "none", region_name=region)
         cluster = self._cluster
         return AwsCloud(
@@ -86,7 +99,7 @@ class AwsHost:
             unschedulable=cluster.unschedulable if cluster else lambda: False,
             eni_config=cluster.eni_config if cluster else None,
             endpoint_url=self._endpoint_url or None,
-            attempts=SDK_TRIES,
+            attempts=self._attempts,
             retry_mode="standard",
             user_agent="agent",
         )

@@ -65,6 +65,10 @@ class Imds:
         self._subnet_cidrs = subnet_cidrs
         self._token: str | None = None
 
+    def close(self) -> None:
+        """Close the connections; they open again for the next request."""
+        self._http.clear()
+
     def instance(self) -> Instance:
         """Return the facts that do not change."""
         primary = self._primary()
