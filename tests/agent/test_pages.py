@@ -146,18 +146,37 @@ def test_what_cni_metrics_helper_asks_for_is_there(lived):
 
 
 def test_gauges_are_what_the_introspection_page_shows(lived):
+    """The pool goes on: both are fetched until nothing happened in between."""
     agent, host = lived
-    values, enis = values_of(agent), enis_of(agent)
-    assert values["total_ip_addresses",] == enis["TotalIPs"]
-    assert values["assigned_ip_addresses",] == enis["AssignedIPs"]
-    assert values["eni_allocated",] == len(enis["ENIs"]) == len(host.cloud.attached())
-    assert values["eni_max",] == 3
-    assert values["ip_max",] == 27
+    assert wait_until(lambda: gauges_of(values_of(agent)) == gauges_in(enis_of(agent), host))
+
+
+def gauges_of(values):
     per_eni = {key[1]: value for key, value in values.items() if key[0] == "assigned_ip_per_eni"}
-    assert per_eni.keys() == enis["ENIs"].keys()
-    assert sum(per_eni.values()) == enis["AssignedIPs"]
-    per_cidr = [value for key, value in values.items() if key[0] == "assigned_ip_per_cidr"]
-    assert sum(per_cidr) == enis["AssignedIPs"]
+    per_cidr = {key[1]: value for key, value in values.items() if key[0] == "assigned_ip_per_cidr"}
+    names = ("total_ip_addresses", "assigned_ip_addresses", "eni_allocated", "eni_max", "ip_max")
+    return {**{name: values[name,] for name in names}, **per_eni, **per_cidr}
+
+
+def gauges_in(enis, host):
+    def n_assigned(cidr):
+        return sum(
+            used["UnassignedTime"].startswith("0001") for used in cidr["IPAddresses"].values()
+        )
+
+    per_cidr = {
+        eni_id: {name: n_assigned(cidr) for name, cidr in eni["AvailableIPv4Cidrs"].items()}
+        for eni_id, eni in enis["ENIs"].items()
+    }
+    return {
+        "total_ip_addresses": enis["TotalIPs"],
+        "assigned_ip_addresses": enis["AssignedIPs"],
+        "eni_allocated": len(host.cloud.attached()),
+        "eni_max": 3,
+        "ip_max": 27,
+        **{eni_id: sum(counts.values()) for eni_id, counts in per_cidr.items()},
+        **{name: n for counts in per_cidr.values() for name, n in counts.items() if n},
+    }
 
 
 def test_counters_count_what_happened(lived):
