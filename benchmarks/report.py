@@ -46,6 +46,19 @@ def written(path: Path) -> list[tuple[str, float]]:
     ]
 
 
+def waits(path: Path) -> list[tuple[str, float, float]]:
+    """Return the median and the 99th percentile of an ADD in ms, by group and subject."""
+    return [
+        (
+            f"{bench['group']}: {bench['extra_info']['subject']}",
+            bench["extra_info"]["add_p50_ms"],
+            bench["extra_info"]["add_p99_ms"],
+        )
+        for bench in json.loads(path.read_text())["benchmarks"]
+        if "add_p50_ms" in bench["extra_info"]
+    ]
+
+
 def memory() -> dict[str, tuple[float, float]]:
     """Return traced and resident bytes a free address and an assigned one.
 
@@ -107,6 +120,11 @@ def main() -> None:
         print(f"  {what:31}{times:<30}{power}")
     for what, size in written(Path(sys.argv[1])):
         print(f"bytes written, {what:50}{size:11.0f}")
+    asked = waits(Path(sys.argv[1]))
+    if asked:
+        print(f"{'an ADD takes, in ms':58}{'median':>9}{'p99':>9}")
+    for what, median_ms, p99_ms in asked:
+        print(f"  {what:56}{median_ms:9.2f}{p99_ms:9.2f}")
     if "--memory" in sys.argv:
         print(f"{'bytes':34}{'resident':>9}{'traced':>10}")
         for what, (size, counted) in memory().items():

@@ -6,6 +6,7 @@ _out.py        how everything is printed; _tables.py: tables
 _timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
 _explain_text.py, _explain_compare.py, _explain_machine.py   what explain shows
 _subnet_text.py, _forecast_text.py   what subnet shows
+_demo_live.py  the incident on a running agent; _pool_rows.py: a pool as rows
 _pods_text.py  what pods says
 _processes.py  work on several processes
 

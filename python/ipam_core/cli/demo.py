@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from ipam_core.cli._options import JsonOption, SeedOption
+from ipam_core.cli._pool_rows import pool_rows
 from ipam_core.cli._timeline import timeline_table
 
 if TYPE_CHECKING:
@@ -20,13 +23,22 @@ _MOMENTS = {"stalled": "stalled", "fixed": "mended"}
 """Words in the labels of steps after which the node is shown, and their keys in JSON."""
 
 
-def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
+def demo(
+    live: Annotated[
+        bool, typer.Option("--live", help="Play it on a running agent, over its socket.")
+    ] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> int:
     """Play the incident: a node of 232 addresses that stops at the 25th pod.
 
-    Exits 1 if the play does not go as the real agent's did.
+    Exits 1 if the play does not go as the real agent's did. With --live an agent is started
+    and asked for pods, its log is diagnosed, and it is restarted with the fix: 15 s.
 
-    Example: ipam-core demo --json
+    Example: ipam-core demo --live
     """
+    if live:
+        return _live(seed, as_json)
     from ipam_core.cli._out import print_json
     from ipam_core.cli._timeline import timeline_json
     from ipam_core.ipamd.introspection import enis_document
@@ -61,6 +73,19 @@ def demo(seed: SeedOption = 0, as_json: JsonOption = False) -> int:
     return 0 if result.passed else 1
 
 
+def _live(seed: int, as_json: bool) -> int:
+    from ipam_core.cli._demo_live import Live, live_json, tell
+    from ipam_core.cli._out import print_json, waiting
+
+    with waiting("an agent runs; its time passes faster"):
+        played = Live(seed)
+    if as_json:
+        print_json(live_json(played))
+    else:
+        tell(played)
+    return 0 if played.passed else 1
+
+
 class _Story:
     """Prints the incident on the console, from the state of the player at each step."""
 
@@ -93,8 +118,8 @@ class _Story:
             (f"The node as its /v1/enis shows it, {moment}", "bold"),
             f": AssignedIPs {card['AssignedIPs']} of TotalIPs {card['TotalIPs']}",
         )
-        for eni in sorted(card["ENIs"].values(), key=lambda each: each["DeviceNumber"]):
-            self._print(_row(eni, self.player.node.slots))
+        for row in pool_rows(card, self.player.node.slots):
+            self._print(row)
         self._print("  # assigned   o free   . a slot that was never asked for")
         self._print()
 
@@ -141,14 +166,3 @@ class _Story:
 
         if not self.silent:
             print_text(*parts)
-
-
-def _row(eni: dict[str, Any], n_slots: int) -> str:
-    """Return an ENI of /v1/enis as a line: its name, counts, and a mark for each slot."""
-    addresses = eni["AvailableIPv4Cidrs"].values()
-    n_assigned = sum(
-        bool(each["IPAMMetadata"]) for cidr in addresses for each in cidr["IPAddresses"].values()
-    )
-    n_free = len(addresses) - n_assigned
-    marks = "#" * n_assigned + "o" * n_free + "." * (n_slots - len(addresses))
-    return f"  device {eni['DeviceNumber']}  {marks}  {n_assigned} assigned, {n_free} free"

@@ -58,7 +58,7 @@ def add(
     namespace: NamespaceOption = "default",
     wait: WaitOption = 15,
     backoff: BackoffOption = 10,
-    at_once: AtOnceOption = 16,
+    at_once: AtOnceOption = 1,
     client_version: VersionOption = "",
     socket: SocketOption = None,
     as_json: JsonOption = False,
@@ -81,7 +81,7 @@ def add(
 def retry(
     wait: WaitOption = 15,
     backoff: BackoffOption = 10,
-    at_once: AtOnceOption = 16,
+    at_once: AtOnceOption = 1,
     client_version: VersionOption = "",
     socket: SocketOption = None,
     as_json: JsonOption = False,
@@ -106,7 +106,7 @@ def delete(
     count: Annotated[
         int | None, typer.Option(min=1, help="End this many, the oldest first.")
     ] = None,
-    at_once: AtOnceOption = 16,
+    at_once: AtOnceOption = 1,
     client_version: VersionOption = "",
     socket: SocketOption = None,
     as_json: JsonOption = False,
@@ -168,7 +168,7 @@ def roll(
     ] = None,
     wait: WaitOption = 60,
     backoff: BackoffOption = 10,
-    at_once: AtOnceOption = 16,
+    at_once: AtOnceOption = 1,
     client_version: VersionOption = "",
     socket: SocketOption = None,
     as_json: JsonOption = False,
