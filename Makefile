@@ -9,6 +9,7 @@ COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/
 
 demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 	$(BIN)/ipam-core demo
+	@if $(BIN)/python -c "import grpc" 2>/dev/null; then $(BIN)/ipam-core demo --live; fi
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses auto
@@ -56,7 +57,8 @@ docs: $(VENV)/.ready
 $(VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import tomllib as t; p = t.load(open("pyproject.toml", "rb")); \
-		print(*p["build-system"]["requires"], *p["project"]["dependencies"], sep="\n")' > $@.txt
+		print(*p["build-system"]["requires"], *p["project"]["dependencies"], \
+		*p["project"]["optional-dependencies"]["agent"], sep="\n")' > $@.txt
 	$(BIN)/python -m pip install --quiet --no-compile --requirement $@.txt
 	$(BIN)/python -c 'import scikit_build_core.build as b; \
 		print(*b.get_requires_for_build_editable(), sep="\n")' > $@.txt

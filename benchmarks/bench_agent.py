@@ -3,7 +3,7 @@
 The pods are held first. A round is pairs of ADD and DEL by 1 or 16 callers; what is shown is
 a pair, and of the ADDs alone the median and the 99th percentile. The floor is gRPC itself: two
 health checks of the same server in place of a pair. With IPAM_CORE_UPSTREAM_AGENT, the path of
-`aws-k8s-agent`, upstream's agent is beside it (`upstream_node.py`; needs root).
+`aws-k8s-agent`, upstream's agent is measured too (`upstream_node.py`; needs root).
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def _doctor(*paths: Path) -> Diagnosis:
     return diagnose(read_case(list(paths)))
 
 
-# --- told ------------------------------------------------------------------------------------
+# --- what it shows ---------------------------------------------------------------------------
 
 
 def live_json(live: Live) -> dict[str, Any]:
