@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ACCOUNT_ID = "111122223333"
 """The account of AWS's own examples."""
+USER_ID = "AIDACKCEVSQ6C2EXAMPLE"
+"""The user that calls, and that made every interface."""
 TERMINATED_FOR_NS = 3600 * NS
 """How long a terminated instance is still described: "usually within an hour" (EC2 guide)."""
 _IPV6_BASE = IPv6Network("2600:1f00::/32")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ipam_core.cloud.cloudtrail import ACCOUNT, ROLE
+from ipam_core.endpoint.account import USER_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ class Caller:
         """The identity's unique id, as GetCallerIdentity has it."""
         if self.instance_id:
             return f"{_ROLE_ID}:{self.instance_id}"
-        return _USER_ID
+        return USER_ID
 
     def identity(self) -> dict[str, Any]:
         """Return `userIdentity` of a CloudTrail record."""
@@ -86,7 +87,6 @@ class Caller:
 
 
 _ROLE_ID = "AROAEXAMPLEEXAMPLE000"
-_USER_ID = "AIDACKCEVSQ6C2EXAMPLE"
 
 
 def caller_of(headers: Mapping[str, str], query: str, source: str) -> Caller:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud.region import EPOCH
+from ipam_core.endpoint.account import USER_ID
 
 if TYPE_CHECKING:
     from ipam_core.endpoint.account import Account
@@ -75,6 +76,7 @@ def interface(account: Account, eni: Interface) -> dict[str, Any]:
         **_common(account, eni),
         "AvailabilityZone": eni.zone,
         "AvailabilityZoneId": zone_id(account, eni.zone),
+        "RequesterId": USER_ID,
         "RequesterManaged": False,
         "TagSet": tags_of(eni.tags),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.endpoint import described
+from ipam_core.endpoint.account import USER_ID
 from ipam_core.endpoint.arguments import eni_of
 from ipam_core.endpoint.pages import listed
 
@@ -74,7 +75,7 @@ FILTERS: dict[str, Callable[[Interface], Iterable[str]]] = {
     "operator.managed": lambda _: ("false",),
     "operator.principal": lambda _: (),
     "private-ip-address": lambda eni: (eni.primary_address,),
-    "requester-id": lambda _: (),
+    "requester-id": lambda _: (USER_ID,),
     "requester-managed": lambda _: ("false",),
     "source-dest-check": lambda eni: _true(eni.source_dest_check),
     "status": lambda eni: (eni.status,),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud import refusals
 from ipam_core.cloud.region import EPOCH
+from ipam_core.endpoint.account import USER_ID
 from ipam_core.endpoint.pages import page
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ VERSION = "1.33"
 def get_caller_identity(account: Account, params: dict[str, Any]) -> dict[str, Any]:
     """Return the one identity there is: signatures are not checked."""
     return {
-        "UserId": "AIDACKCEVSQ6C2EXAMPLE",
+        "UserId": USER_ID,
         "Account": account.account_id,
         "Arn": f"arn:aws:iam::{account.account_id}:user/{USER}",
     }
