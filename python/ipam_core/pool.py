@@ -109,13 +109,13 @@ class PoolView:
 class Decision:
     """What the rules decide for a view, with the terms of the decision.
 
-    `short` and `over` are addresses, or prefixes in prefix mode (on a card above 0
-    `over` is addresses all the same); both are 0 without IP targets. `want` is what
-    a growing step asks for on attached ENIs, `want_new_eni` on a new one, `want_addresses`
-    secondary IPs instead of prefixes in prefix mode; `give_back` is what a shrinking step may
-    give back; the three are in addresses, or prefixes in prefix mode. `to_spare` addresses
-    could be given back without making the pool low; `kept` are those of the release delay.
-    `enis_to_spare` says that the counts allow freeing an ENI.
+    `short` and `over` are addresses, or prefixes in prefix mode (on a card above 0 `over` is
+    always addresses); both are 0 without IP targets. `want` is what a growing step asks for on
+    attached ENIs, `want_new_eni` on a new one, `want_addresses` secondary IPs instead of
+    prefixes in prefix mode; `give_back` is what a shrinking step may give back; the three are
+    in addresses, or prefixes in prefix mode. `to_spare` addresses could be given back without
+    making the pool low; `kept` are those of the release delay. `enis_to_spare` says that the
+    counts allow freeing an ENI.
     """
 
     view: PoolView

@@ -196,7 +196,7 @@ def test_cooling_addresses_are_no_cause_where_the_agent_grows_all_the_same(tmp_p
     log(tmp_path, REFUSED, warm_ip=5)
     state(tmp_path, [eni(0, 9, 6, released=[NOW] * 3)])
     why = ruled_out(judge(tmp_path))
-    assert why["cooling addresses counted as available"] == "the agent wants to grow all the same"
+    assert why["cooling addresses counted as available"] == "the agent wants to grow anyway"
 
 
 def test_a_full_scheduler_alone_makes_maxpods_only_possible(tmp_path):

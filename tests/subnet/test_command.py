@@ -40,7 +40,7 @@ def test_the_example_from_a_shell(examples):
         "nodes' primary ENIs",
         "orphaned",
         "aws ec2 create-subnet-cidr-reservation --subnet-id " + SMALL,
-        "To win 8 free /28s, drain and end",
+        "To get 8 free /28s, drain and end",
         "before the first refusal",
     ):
         assert told in called.stdout, told
@@ -103,7 +103,7 @@ def test_a_critical_subnet_is_a_problem_found(command, tmp_path):
     status, out, _ = command("report", path)
     assert status == 1
     assert "100 critical" in out
-    assert "No drain wins a free /28" in out
+    assert "No drain gives a free /28" in out
 
 
 def test_forecast_in_80_columns_and_json(command, examples):

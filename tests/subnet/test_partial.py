@@ -115,7 +115,7 @@ def test_the_text_says_at_most(tmp_path, run_subnet):
     status, out, _ = run_subnet("report", write(tmp_path, "a.json", shown))
     assert status == 1
     assert "225 more are in use than the files show" in " ".join(out.split())
-    assert "is at most so much" in out
+    assert "are upper bounds" in out
     assert "fit before the first refusal, at most:" in out
     empty = account(subnets=[subnet(AvailableIpAddressCount=25)])
     status, out, _ = run_subnet("report", write(tmp_path, "b.json", empty))
@@ -148,7 +148,7 @@ def test_the_type_is_assumed_aloud_or_not_at_all(tmp_path, run_subnet):
     assert "is assumed" not in run_subnet("report", path, "--instance", "m5.large")[1]
     many = [eni("1", *range(20, 32), instance="i-1", Description="aws-K8S-i-1")]
     out = run_subnet("report", write(tmp_path, "b.json", account(enis=many)))[1]
-    assert "How many nodes fit is not said" in out
+    assert "The number of nodes that fit is not known" in out
     odd = account(enis=enis, instances=[instance("i-1", "z9.huge")])
     status, out, _ = run_subnet("report", write(tmp_path, "c.json", odd))
     assert status == 0

@@ -1,4 +1,4 @@
-"""How `ipam-core subnet` writes for people: a map of blocks, tables, advice."""
+"""The text of `ipam-core subnet`: a map of blocks, tables, advice."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _BANDS = {
 _MOST_NODES_SHOWN = 9
 _MOST_ENIS_SHOWN = 10
 _MOST_ENIS_A_COMMAND = 100
-"""A longer command would be cut where it is shown."""
+"""A longer command would not fit the screen."""
 
 
 def print_overview(reports: Sequence[SubnetReport], advices: Sequence[Advice]) -> None:
-    """Write many subnets as one table: a line each, before all else is said of any."""
+    """Write many subnets as one table, a line for each, before the details of each."""
     table = Table()
     table.text_column("Subnet")
     table.text_column("CIDR", no_wrap=True)
@@ -83,7 +83,7 @@ def print_report(report: SubnetReport, advice: Advice) -> None:
     if report.partial:
         for why in report.missing:
             print_text(f"Partial: {why}.", style="yellow")
-        print_text("What is free, and all advice below, is at most so much.", style="yellow")
+        print_text("The free counts, and all advice below, are upper bounds.", style="yellow")
     if report.has_no_single_address:
         print_text(
             "All free addresses are in CIDR reservations. No ENI can be created here: its own "
@@ -112,7 +112,10 @@ def print_report(report: SubnetReport, advice: Advice) -> None:
         _print_fits(advice)
     elif advice.type_unknown and not advice.withheld:
         print_empty()
-        print_text(f"How many nodes fit is not said: {advice.type_unknown}. Give --instance TYPE.")
+        print_text(
+            f"The number of nodes that fit is not known: {advice.type_unknown}. "
+            "Give --instance TYPE."
+        )
     print_empty()
 
 
@@ -188,18 +191,20 @@ def _print_deletion(deletion: Deletion) -> None:
 
 def _print_drains(report: SubnetReport, plan: DrainPlan) -> None:
     if not plan.attainable:
-        print_text("No drain wins a free /28: every used block has other owners too.")
+        print_text("No drain gives a free /28: every used block has other owners too.")
         return
     if not plan.wanted:
         return
     pods = _n(plan.pods, "pod") if plan.pods_known else f"at most {_n(plan.pods, 'pod')}"
     print_text(
-        f"To win {_n(plan.won, 'free /28')}, drain and end {len(plan.nodes)} of "
+        f"To get {_n(plan.won, 'free /28')}, drain and end {len(plan.nodes)} of "
         f"{_n(len(report.nodes), 'node')} ({pods} evicted):",
         style="bold",
     )
     if plan.won < plan.wanted:
-        print_text(f"({plan.wanted} were asked for; drains can win {plan.attainable})", indent="  ")
+        print_text(
+            f"({plan.wanted} were asked for; drains can give {plan.attainable})", indent="  "
+        )
     shown = [
         f"{node}{' (probably a node)' * (node in report.probable_nodes)}"
         for node in plan.nodes[:_MOST_NODES_SHOWN]
@@ -209,7 +214,7 @@ def _print_drains(report: SubnetReport, plan: DrainPlan) -> None:
     if len(plan.nodes) > len(shown):
         print_text(f"and {len(plan.nodes) - len(shown)} more, listed by --json", indent="  ")
     if plan.proven:
-        print_text("Proven: no choice evicts fewer.", indent="  ")
+        print_text("Proven: no choice evicts fewer pods.", indent="  ")
     elif plan.method == "exact":
         print_text(f"The best of what is known, not proven: {'; '.join(plan.doubts)}.", indent="  ")
     else:
@@ -229,9 +234,9 @@ def _print_reservation(plan: ReservationPlan) -> None:
     print_text(f"A prefix reservation costs least at {plan.cidr}:", style="bold")
     print_text(
         f"{plan.whole_now} of its {_n(plan.n_blocks, '/28')} are free at once; "
-        f"{plan.held} single addresses hold the others ({plan.held_by_nodes} of nodes, that go "
-        "with a drain); "
-        f"{plan.withdrawn} free addresses are no longer picked one by one.",
+        f"{plan.held} single addresses hold the others ({plan.held_by_nodes} of nodes, "
+        "freed by a drain); "
+        f"{plan.withdrawn} free addresses can then be used for /28s only.",
         indent="  ",
     )
     print_text(" ".join(plan.command), indent="  ", whole=True)

@@ -68,7 +68,7 @@ def tune(
         str | None,
         typer.Option(
             help="Search on a Dask cluster: tls://HOST:PORT, or tcp://HOST:PORT. It moves "
-            "pickles: whoever reaches a cluster without TLS can run code on it, and here."
+            "pickles: anyone who reaches a cluster without TLS can run code on it, and here."
         ),
     ] = None,
     tls_ca: Annotated[

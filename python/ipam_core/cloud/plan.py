@@ -1,4 +1,4 @@
-"""What the next look at a real node would call, and why, without calling it."""
+"""The calls of a real node's next pool check, and why, without calling."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from ipam_core.settings import Settings
 
 QUIET_S = 600
-"""How long ago the node is taken to have changed last: no ENI is young, no pause runs."""
+"""How long ago the node is assumed to have changed last: no ENI is young, no pause runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCall:
-    """One EC2 call of a plan. `changes` is false for a question, which was asked."""
+    """One EC2 call of a plan. `changes` is false for a read, which was made."""
 
     api: str
     arguments: dict[str, Any]
@@ -39,7 +39,7 @@ class PlannedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The calls of one look, in order, and the rules that lead to them, line by line."""
+    """The calls of one pool check, in order, and the rules that lead to them, line by line."""
 
     calls: tuple[PlannedCall, ...]
     reasons: tuple[str, ...]
@@ -48,13 +48,13 @@ class Plan:
 class ObservedNode:
     """A node as EC2 and metadata show it, in a `Node` that changes nothing.
 
-    EC2 does not know which addresses pods hold: `n_pods` of them are taken to be held. What
-    is left of the other mode is held first: secondary IPs on a node whose prefix mode was
-    just switched on, because an agent gives back what no pod holds when it starts.
-    `limits` are those of the type, out of the table unless given.
+    EC2 does not know which addresses pods hold: `n_pods` addresses are assumed to be held.
+    Addresses of the other mode are held first: secondary IPs on a node whose prefix mode was
+    just switched on, because an agent gives back unused ones when it starts. `limits` are
+    those of the type, from the table unless given.
 
     Raises:
-        CloudError: a question failed.
+        CloudError: a read failed.
         InputError: the instance has no ENI, or fewer addresses than pods, or its type is
             unknown.
     """
@@ -111,9 +111,9 @@ class ObservedNode:
                         yield from ((store, str(address)) for address in ip_network(prefix))
 
     def plan(self) -> Plan:
-        """Return what the next look would do; the node is then as after it.
+        """Return what the next pool check would do; the node is then in the state after it.
 
-        Raises the `CloudError` of a question that failed.
+        Raises the `CloudError` of a read that failed.
         """
         node = self.node
         if node.mode == "ipv6":
@@ -135,11 +135,11 @@ class ObservedNode:
                 kind = "prefixes" if node.prefix_mode else "addresses"
                 reasons.append(f"{prefix}{decision.give_back} {kind} are over the targets")
             for eni_id in sorted(before[card] - {eni.eni_id for eni in node.stores[card].enis()}):
-                reasons.append(f"{eni_id} goes: no pod is on it, the targets hold without it")
+                reasons.append(f"{eni_id} is freed: no pod is on it, the targets are met without")
         return Plan(calls=tuple(map(_planned, calls)), reasons=tuple(reasons))
 
     def unable(self) -> list[str]:
-        """Return what the settings ask for that the instance type cannot do."""
+        """Return the settings that the instance type cannot meet."""
         settings, limits = self.node.settings, self.node.limits
         found = []
         if settings.enable_prefix_delegation and not limits.nitro:
@@ -157,7 +157,7 @@ class ObservedNode:
         return f"no ENI has room, and {attached} of {self.node.max_enis} ENIs are attached"
 
     def _run(self, step: Step[Any]) -> list[Effect]:
-        """Run a step dry and return its EC2 calls."""
+        """Run a step without changes and return its EC2 calls."""
         dry = DryRun(self._cloud)
         drive(step, dry, sleep=lambda _: None)
         if self.node.last_error is not None:

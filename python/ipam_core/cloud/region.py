@@ -1,4 +1,4 @@
-"""A simulated region: one account's subnets and ENIs, and how EC2 refuses calls.
+"""A simulated region: one account's subnets and ENIs, and the refusals of EC2.
 
 Everything is deterministic: the same calls, seed and clock give the same answers.
 """
@@ -51,7 +51,7 @@ class SimulatedEni:
         return None if self.instance_id is None else f"attach-{self.eni_id}"
 
     def describe(self) -> fx.EniDescription:
-        """Return what DescribeNetworkInterfaces says."""
+        """Return the ENI as DescribeNetworkInterfaces shows it."""
         return fx.EniDescription(
             eni_id=self.eni_id,
             addresses=tuple(self.addresses),
@@ -68,7 +68,7 @@ class SimulatedEni:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One EC2 call that a node made, as it ended."""
+    """One EC2 call of a node, with its result."""
 
     api: str
     instance_id: str
@@ -92,7 +92,7 @@ class Call:
 class Fault:
     """Calls to `api` fail with `code` before anything changes.
 
-    `times` None is for ever; `probability` is that of each call, from `from_ns` until
+    `times` None is without end; `probability` is that of each call, from `from_ns` until
     before `until_ns` by the region's clock.
     """
 
@@ -124,7 +124,7 @@ class SimulatedRegion:
 
     `clock_ns` gives virtual nanoseconds since `EPOCH`: it dates tags, lets metadata lag and
     opens and closes faults. `throttle` is EC2's request throttling, None for none; `seed`
-    decides which calls a fault with a probability strikes.
+    decides which calls fail under a fault with a probability.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class SimulatedRegion:
     def create_eni(
         self, subnet_id: str, *, n_addresses: int = 0, n_prefixes: int = 0
     ) -> SimulatedEni:
-        """Create an ENI that is attached to nothing. Raises `SubnetFullSignal`."""
+        """Create an unattached ENI. Raises `SubnetFullSignal`."""
         held = self.subnets[subnet_id].take_eni(n_addresses, n_prefixes)
         self._n_enis += 1
         return self._add(f"eni-{self._n_enis:017x}", subnet_id, held)
@@ -164,7 +164,7 @@ class SimulatedRegion:
     def place_eni(
         self, eni_id: str, subnet_id: str, *, n_addresses: int = 0, n_prefixes: int = 0
     ) -> SimulatedEni:
-        """Add an ENI that was there before the subnet's free addresses were counted."""
+        """Add an ENI from before the subnet's free addresses were counted."""
         held = self.subnets[subnet_id].place_eni(n_addresses, n_prefixes)
         return self._add(eni_id, subnet_id, held)
 
@@ -197,13 +197,13 @@ class SimulatedRegion:
                 self.attach(eni, instance_id, eni.device_number, eni.network_card)
 
     def delete_eni(self, eni_id: str) -> None:
-        """Delete an ENI; what it held is free again."""
+        """Delete an ENI; its addresses are free again."""
         eni = self.enis[eni_id]
         self.subnets[eni.subnet_id].give_back([eni.primary_address, *eni.addresses], eni.prefixes)
         self.forget_eni(eni_id)
 
     def forget_eni(self, eni_id: str) -> None:
-        """Take an ENI out of the region; what it held stays taken."""
+        """Remove an ENI from the region; its addresses stay taken."""
         eni = self.enis.pop(eni_id)
         del self._attached[eni.instance_id][eni_id]
 
@@ -232,11 +232,11 @@ class SimulatedRegion:
         )
 
     def available_enis(self) -> list[SimulatedEni]:
-        """Return the ENIs that are attached to nothing."""
+        """Return the unattached ENIs."""
         return list(self._attached[None].values())
 
     def terminate(self, instance_id: str) -> None:
-        """End an instance: of its ENIs those go with it that were set to; others stay."""
+        """End an instance: its ENIs with DeleteOnTermination are deleted; others stay."""
         for eni in self.attached_to(instance_id):
             if eni.goes_with_instance:
                 self.delete_eni(eni.eni_id)
@@ -253,7 +253,7 @@ class SimulatedRegion:
     # --- refusals -----------------------------------------------------------------
 
     def refusal_of(self, api: str) -> CloudError | None:
-        """Return the error of a call that comes too fast, None where it is let in.
+        """Return the error of a throttled call, None if it is admitted.
 
         It costs a token of the account's bucket for this API.
         """

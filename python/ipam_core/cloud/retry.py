@@ -1,4 +1,4 @@
-"""How the agent's SDK tries a failed call again: the rule, for whoever keeps the time."""
+"""How often, and after which wait, the agent's SDK tries a failed call again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A simulated instance: performs the effects of the node that runs on it.
 
-A call is answered at once and is all or nothing; when a reply arrives is the business
-of whoever drives the node. Limits and error codes are EC2's (pool-rules section 6).
+A call is answered at once and is all or nothing; the driver of the node decides when a reply
+arrives. Limits and error codes are EC2's (pool-rules section 6).
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class SimulatedInstance(EffectHandler):
         return self.region.attached_to(self.instance_id)
 
     def attach(self, eni: SimulatedEni, device_number: int, network_card: int = 0) -> None:
-        """Attach an ENI without asking anybody."""
+        """Attach an ENI without a check."""
         self.region.attach(eni, self.instance_id, device_number, network_card)
 
     def free_device(self, network_card: int = 0) -> int:
@@ -305,7 +305,7 @@ class SimulatedInstance(EffectHandler):
         return tuple(self.checkpoint)
 
     def _forget_assignments(self, _: fx.ForgetAssignments) -> None:
-        """Forget nothing: a restart is given its checkpoint by whoever plays it."""
+        """Forget nothing: the player of a restart gives it its checkpoint."""
 
     def _metadata_now(self) -> tuple[fx.AttachedEni, ...]:
         hide = self.metadata_hides_addresses

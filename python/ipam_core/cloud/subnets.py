@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ipam_core._subnet import Subnet
 
 _REUSE_AFTER = 1024
-"""How many given back wait before one is given again: late, as in a large subnet."""
+"""How many given back wait before one is used again: late, as in a large subnet."""
 
 
 class SubnetFullSignal(Exception):  # noqa: N818 - a signal between cloud modules, not an error
@@ -26,7 +26,7 @@ class SubnetFullSignal(Exception):  # noqa: N818 - a signal between cloud module
 
 
 class SimulatedSubnet(Protocol):
-    """What the region asks of a subnet. Each call is all or nothing."""
+    """What the region needs of a subnet. Each call is all or nothing."""
 
     tags: dict[str, str]
 
@@ -46,7 +46,7 @@ class SimulatedSubnet(Protocol):
         """Take a primary address, secondary addresses and prefixes for a new ENI."""
 
     def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
-        """Return what an ENI holds that was there before anybody counted."""
+        """Return addresses of an ENI from before the subnet was counted."""
 
     def take_addresses(self, count: int) -> list[str]:
         """Take secondary addresses."""
@@ -90,7 +90,7 @@ class AddressedSubnet:
         return primary, addresses, prefixes
 
     def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
-        """Return what an ENI holds that was there before: it has to come from somewhere."""
+        """Return addresses of an ENI from before the count: they are taken from the free ones."""
         return self.take_eni(n_addresses, n_prefixes)
 
     def take_addresses(self, count: int) -> list[str]:
@@ -135,7 +135,7 @@ class _Texts:
 
 
 class CountedSubnet:
-    """A subnet known only by how much is free; None is without end.
+    """A subnet known only by its free counts; None is no limit.
 
     That is what a scenario file states: `free_ips` single addresses and
     `free_prefixes` free /28s. A prefix takes 16 of the addresses, and there are never
@@ -164,12 +164,12 @@ class CountedSubnet:
 
     @property
     def available_addresses(self) -> int:
-        """Free addresses; a large number where there is no end."""
+        """Free addresses; a large number if there is no limit."""
         return 2**31 if self.free_addresses is None else self.free_addresses
 
     @property
     def available_prefixes(self) -> int:
-        """Free /28s; a large number where there is no end."""
+        """Free /28s; a large number if there is no limit."""
         return 2**27 if self.free_prefixes is None else self.free_prefixes
 
     def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
@@ -178,7 +178,7 @@ class CountedSubnet:
         return self.place_eni(n_addresses, n_prefixes)
 
     def place_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
-        """Return what an ENI holds that was there before; the counts stay."""
+        """Return addresses of an ENI from before the count; the counts stay."""
         primary, *addresses = self._addresses.take(1 + n_addresses)
         return primary, addresses, self._prefixes.take(n_prefixes)
 

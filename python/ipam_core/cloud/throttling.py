@@ -49,8 +49,7 @@ _READS = ("Describe", "Get", "List", "Search")
 class Throttle:
     """The token buckets of one account in one region, shared by all its nodes.
 
-    `buckets` says what differs from the documented ones; the name of an API of neither says
-    whether it only reads.
+    `buckets` replaces documented ones; for an API in neither its name says whether it only reads.
     """
 
     def __init__(self, buckets: Mapping[str, Bucket] | None = None) -> None:
@@ -59,7 +58,7 @@ class Throttle:
         self._filled_s: dict[str, int] = {}
 
     def admits(self, api: str, now_ns: int) -> bool:
-        """Return whether a call made now is let in, taking its token."""
+        """Return whether a call made now is admitted, and take its token."""
         bucket = self._buckets.get(api) or (NON_MUTATING if api.startswith(_READS) else MUTATING)
         second = now_ns // _NS
         passed = second - self._filled_s.get(api, second)

@@ -83,7 +83,7 @@ def _cooldown_exhausted(facts: Facts) -> Iterator[Found]:
         "the larger shortfall counts: the pool has max(MINIMUM_IP_TARGET, pods + WARM_IP_TARGET) "
         "addresses."
     ),
-    change="nothing, or remove the variable so that nobody relies on it",
+    change="nothing, or remove the variable so that no one relies on it",
     source=f"warmIPTargetsDefined and its callers in pkg/ipamd/ipamd.go of {UPSTREAM}",
 )
 def _setting_ignored(facts: Facts) -> Iterator[Found]:
@@ -299,7 +299,7 @@ def _ignored_because(name: str, facts: Facts) -> str:
     if name == "MAX_ENI":
         return f"{limits.instance_type} has {limits.max_enis} ENIs"
     if name == "WARM_ENI_TARGET" and facts.prefix_mode:
-        return "prefix mode goes by WARM_PREFIX_TARGET"
+        return "prefix mode uses WARM_PREFIX_TARGET"
     if name == "WARM_PREFIX_TARGET" and not facts.prefix_mode:
         return "prefix mode is off"
     if name in ("WARM_ENI_TARGET", "WARM_PREFIX_TARGET") and settings.ip_targets_defined:

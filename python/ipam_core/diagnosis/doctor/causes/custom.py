@@ -140,13 +140,13 @@ def _goes_by(facts: Facts) -> str:
     annotation, label = _keys(facts)
     if label.endswith("/zone"):
         return (
-            f"The agent goes by the annotation {annotation}, else by the label {label} "
+            f"The agent reads the annotation {annotation}, else the label {label} "
             "(ENI_CONFIG_LABEL_DEF): its value must be the name of an ENIConfig. Do not change "
             "that label: name the ENIConfig after the zone, or annotate the node."
         )
     if facts.knows("ENI_CONFIG_LABEL_DEF"):
-        return f"The agent goes by the annotation {annotation}, else by the label {label}."
+        return f"The agent reads the annotation {annotation}, else the label {label}."
     return (
-        f"The agent goes by the annotation {annotation}, else by the label of that name or the "
+        f"The agent reads the annotation {annotation}, else the label of that name or the "
         "one that ENI_CONFIG_LABEL_DEF names."
     )

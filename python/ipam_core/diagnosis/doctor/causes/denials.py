@@ -68,7 +68,7 @@ def without_groups(command: str, note: str, change: Change) -> Fix:
         [
             Option(title="allow the call", commands=(command,), simulated=True),
             Option(
-                title="an agent from v1.22.2, which goes on without it",
+                title="an agent from v1.22.2, which continues without it",
                 commands=(
                     (
                         "aws eks update-addon --cluster-name CLUSTER --addon-name vpc-cni "

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _POLICY = "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy"
 _NO_ENI = (
     "without it an agent of v1.22 or later attaches no ENI: the call says whether a subnet may be "
-    "used, even the primary ENI's. Agents of v1.18 to v1.21 go on in the primary ENI's subnet"
+    "used, even the primary ENI's. Agents of v1.18 to v1.21 then use the primary ENI's subnet"
 )
 FIRST_WITH_DISCOVERY = (1, 18)
 """The first release that uses addresses of other subnets, by their tag (PR 2714)."""
@@ -136,7 +136,7 @@ def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
             note=(
                 f"The call was made with the node's role ({role}), and aws-node has a role of "
                 "its own (IRSA or pod identity): pods of aws-node that started before it was "
-                "set go on with the node's. Do not attach the policy to the node's role."
+                "set still use the node's. Do not attach the policy to the node's role."
             ),
             change=change,
         )
@@ -146,7 +146,7 @@ def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
             note=(
                 f"The call was made with the node's role ({role}). If aws-node has a role of its "
                 "own (an annotation eks.amazonaws.com/role-arn, or pod identity), the second "
-                "command is the fix: a pod of aws-node that started before goes on with the "
+                "command is the fix: a pod of aws-node that started before still uses the "
                 "node's role. Only if it has none, the third."
             ),
             change=change,

@@ -266,7 +266,7 @@ def leaked(facts: Facts) -> Finding:
         failures,
         title=f"{len(stay)} leaked ENIs hold addresses of the subnet",
         why=(
-            "the subnet is full, and these ENIs hold addresses that nobody uses"
+            "the subnet is full, and these ENIs hold unused addresses"
             if blocks
             else "they do no harm until the subnet is full; the agent fails to delete them"
         ),

@@ -103,8 +103,8 @@ def branch_enis(facts: Facts) -> Finding:
             [short.counted()],
             Certainty.CERTAIN,
             "No branch ENI is left for a pod with a security group (vpc.amazonaws.com/pod-eni)",
-            "each such pod takes a branch ENI, and the type has few of them, whatever the pool "
-            "holds and prefix mode adds: this is no lack of addresses",
+            "each such pod takes a branch ENI, and the type has few of them. Free addresses in "
+            "the pool, or prefix mode, do not change that",
             (),
             "A type with more branch ENIs, more nodes, or fewer pods that a SecurityGroupPolicy "
             "selects. `kubectl describe node` shows vpc.amazonaws.com/pod-eni: if it is missing "
@@ -234,7 +234,7 @@ def refused_although_free(facts: Facts) -> Finding:
         if facts.refusals:
             return ruled_out("the refusals say why")
         return (
-            ruled_out("no refusal goes on in what was given")
+            ruled_out("the given files show no refusal that continues")
             if facts.log_judges or facts.case.events or facts.case.state
             else left_open(missing(facts, "ipamd.log, or the events of the pods"))
         )

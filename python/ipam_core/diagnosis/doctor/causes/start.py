@@ -210,7 +210,7 @@ def unreachable(facts: Facts) -> Finding:
         title="The CNI plugin cannot reach the agent on this node (ipamd is down or not ready)",
         why=(
             f"the plugin asks ipamd at {'its socket' if socket else '127.0.0.1:50051'} for an "
-            "address; without an answer a pod fails, whatever addresses are free"
+            "address; without an answer a pod fails, even if addresses are free"
         )
         if refused
         else "the kubelet's probes of aws-node fail, or the network plugin is not ready",

@@ -105,7 +105,7 @@ def cooling(facts: Facts) -> Finding:
     if pool.assignable > 0:
         return ruled_out(f"{pool.assignable} addresses can be given next to those that cool")
     if facts.low or decision.low:
-        return ruled_out("the agent wants to grow all the same")
+        return ruled_out("the agent wants to grow anyway")
     capped = facts.max_pods is not None and facts.max_pods.evidence is not None
     if capped and pool.total >= facts.growth_cap:
         return ruled_out(f"at maxPods {facts.growth_cap} no setting makes the pool grow")
