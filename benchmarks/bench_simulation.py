@@ -1,4 +1,4 @@
-"""Simulated pod events, beside the least that a simulation of them can cost.
+"""Simulated pod events, next to the least that a simulation of them can cost.
 
 An event is a pod that comes or goes. The floor takes the same number of events off a
 heap and moves an address between a list and a dict: no agent looks, nothing cools,

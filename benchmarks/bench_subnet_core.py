@@ -1,4 +1,4 @@
-"""The compiled Subnet beside a Python call that returns a constant, and beside peers.
+"""The compiled Subnet next to a Python call that returns a constant, and next to peers.
 
 The budgets: a free /28 in a /16 is found within 2x the floor, whatever the fragmentation;
 a random address is taken within 2x of that, which is 4x the floor.

@@ -1,4 +1,4 @@
-"""The report of a /16 with 50,000 addresses on 2,000 interfaces, beside the parsing of it.
+"""The report of a /16 with 50,000 addresses on 2,000 interfaces, next to the parsing of it.
 
 The budget: under 25 % of parsing and report together in our own code, which is under a
 third of the parsing. The text is as the AWS command line prints it: indented, with every field.

@@ -1,4 +1,4 @@
-"""What is measured beside the DataStore: a floor, and free sets that others build on.
+"""What is measured next to the DataStore: a floor, and free sets that others build on.
 
 Each subject holds the same pods and runs the same steps. A step is (sandbox, now_ns):
 assign to the sandbox, release it again; only the DataStore looks at the time. Each has
@@ -155,7 +155,7 @@ class Roaring:
 
 
 class ScanAndRewrite:
-    """A scan over all addresses and a JSON file written anew, as agents do today."""
+    """A scan over all addresses and a JSON file written again, as agents do today."""
 
     def __init__(self, n_addresses: int, held: list[Sandbox], file: Path) -> None:
         self.holder = dict.fromkeys(addresses(n_addresses))

@@ -42,9 +42,9 @@ LAYERS = (
         "words and texts that all share",
     ),
     Layer(
-        ("_store", "_saved", "_batches", "_pods", "_attached", "_enis", "_shared", "_invariants",
-         "_snapshot"),
-        "the compiled core: the DataStore, in the parts that it inherits",
+        ("_store", "_saved", "_questions", "_batches", "_pods", "_attached", "_enis", "_shared",
+         "_invariants", "_snapshot"),
+        "the compiled core: the DataStore, and its parts in C",
     ),
     Layer(
         ("_subnet", "_subnet_view", "_blocks", "_values", "_text", "_ipv4", "_arguments"),

@@ -2,7 +2,7 @@
 
     python tools/generate_rpc.py [--into FOLDER]
 
-Writes rpc_pb2.py and rpc_pb2.pyi beside rpc.proto, or into another folder under the same
+Writes rpc_pb2.py and rpc_pb2.pyi next to rpc.proto, or into another folder under the same
 path. Needs grpcio-tools (the dependency group `test`); what it writes needs a protobuf
 at least as new as that compiler's.
 """

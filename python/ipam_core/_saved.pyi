@@ -1,8 +1,1 @@
-"""Types of a part of the DataStore: its whole state (src/ipam_core/_saved.pyx)."""
-
-from ipam_core._batches import Batches
-
-class Saved(Batches):
-    """A store that can be written down."""
-
-    def snapshot(self) -> bytes: ...
+"""A part of the DataStore in C: its state as bytes. Nothing in it is for Python."""

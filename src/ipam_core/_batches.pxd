@@ -1,12 +1,6 @@
-"""Pods by their digests, without Python."""
+"""Pods by their digests, many at once."""
 
-from libc.stdint cimport int64_t, uint64_t
+from ipam_core._shared cimport Shared
 
-from ipam_core._pods cimport Pods
-
-
-cdef class Batches(Pods):
-    cdef int c_assign(self, const uint64_t *digest, int64_t now_ns,
-                      uint64_t *address) noexcept nogil
-    cdef int c_release(self, const uint64_t *digest, int64_t now_ns,
-                       uint64_t *address) noexcept nogil
+cdef object store_assign_many(Shared store, object digests, object now_ns, bint partial)
+cdef object store_release_many(Shared store, object digests, object now_ns, bint partial)

@@ -2,8 +2,11 @@
 
 from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport checked_int, clock_ns, time_ns
+from ipam_core._arguments cimport MOST_SECONDS, checked_int, clock_ns, time_ns
+from ipam_core._attached cimport attach
 from ipam_core._bits cimport bit, last_set, popcount
+from ipam_core._enis cimport assignment_of, eni_of, number_of
+from ipam_core._pods cimport own, reserve
 from ipam_core._pool cimport (
     ARBITRARY,
     Place,
@@ -17,6 +20,7 @@ from ipam_core._pool cimport (
     pool_take,
 )
 from ipam_core._records cimport Record, table_seek, table_seek_end
+from ipam_core._shared cimport Shared
 from ipam_core._slots cimport (
     COOLING,
     FREE,
@@ -49,132 +53,146 @@ cdef int read_reach(object reach) except -1:
     return reach
 
 
-cdef class Saved(Batches):
-    """A store that can be saved."""
+cdef bytes store_snapshot(Shared store):
+    """Return the complete state as bytes, cooldowns included; `restore` reads it."""
+    cdef bint collecting = PyGC_Disable()    # a collection could run code that changes it
+    cdef int rank
+    try:
+        store.wait()
+        state = {
+            "mode": store.mode,
+            "placement": store.placement,
+            "cooldown_ns": store.pool.cooldown_ns,
+            "given_time": store.given_time,
+            "random": store.pool.random,
+            "enis": [[eni_of(store, store.pool.order[rank]), dump_slots(store, rank)]
+                     for rank in range(store.pool.n_enis)],
+            "maps": [store.pool.reach, [[pool_ranked(&store.pool, rank).seat,
+                                         pool_ranked(&store.pool, rank).reach]
+                                        for rank in range(store.pool.n_enis)]],
+        }
+    finally:
+        if collecting:
+            PyGC_Enable()
+    return seal(state)
 
-    def snapshot(self):
-        """Return the complete state as bytes, cooldowns included; `restore` reads it.
 
-        Times are kept as they are, on the monotonic clock. Cost: one pass.
-        """
-        cdef bint collecting = PyGC_Disable()    # a collection could run code that changes it
-        cdef int rank
-        try:
-            self.wait()
-            state = {
-                "mode": self.mode,
-                "placement": self.placement,
-                "cooldown_ns": self.pool.cooldown_ns,
-                "given_time": self.given_time,
-                "random": self.pool.random,
-                "enis": [[self.eni_of(self.pool.order[rank]), self.dump_slots(rank)]
-                         for rank in range(self.pool.n_enis)],
-                "maps": [self.pool.reach, [[pool_ranked(&self.pool, rank).seat,
-                                            pool_ranked(&self.pool, rank).reach]
-                                           for rank in range(self.pool.n_enis)]],
-            }
-        finally:
-            if collecting:
-                PyGC_Enable()
-        return seal(state)
+cdef list dump_slots(Shared store, int rank):
+    """Return an ENI's slots: kind, slot, first address, and the addresses ever used."""
+    cdef EniState *eni = pool_ranked(&store.pool, rank)
+    cdef Place place = Place(store.pool.order[rank], 0, 0, 0)
+    cdef uint64_t high, low
+    cdef list slots = [], uses
+    for place.kind in range(N_KINDS):
+        for place.slot in range(64):
+            if eni.groups[place.kind].attached & bit(place.slot):
+                uses = []
+                for place.offset in range(slot_extent(eni, place.kind, place.slot)):
+                    if pool_record_at(&store.pool, place) != NONE:
+                        uses.append(dump_use(store, place))
+                slot_base(eni, place.kind, place.slot, &high, &low)
+                slots.append([place.kind, place.slot, high, low, uses])
+    return slots
 
-    cdef list dump_slots(self, int rank):
-        """Return an ENI's slots: kind, slot, first address, and the addresses ever used."""
-        cdef EniState *eni = pool_ranked(&self.pool, rank)
-        cdef Place place = Place(self.pool.order[rank], 0, 0, 0)
-        cdef uint64_t high, low
-        cdef list slots = [], uses
-        for place.kind in range(N_KINDS):
-            for place.slot in range(64):
-                if eni.groups[place.kind].attached & bit(place.slot):
-                    uses = []
-                    for place.offset in range(slot_extent(eni, place.kind, place.slot)):
-                        if pool_record_at(&self.pool, place) != NONE:
-                            uses.append(self.dump_use(place))
-                    slot_base(eni, place.kind, place.slot, &high, &low)
-                    slots.append([place.kind, place.slot, high, low, uses])
-        return slots
 
-    cdef list dump_use(self, Place place):
-        cdef uint32_t number = pool_record_at(&self.pool, place)
-        cdef Record *record = &self.pool.records.array[number]
-        cdef Assignment held
-        cdef object sandbox = None, pod = None
-        if record.state == HELD:
-            held = self.assignment_of(number)
-            sandbox, pod = held.sandbox, held.pod
-        return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
+cdef list dump_use(Shared store, Place place):
+    cdef uint32_t number = pool_record_at(&store.pool, place)
+    cdef Record *record = &store.pool.records.array[number]
+    cdef Assignment held
+    cdef object sandbox = None, pod = None
+    if record.state == HELD:
+        held = assignment_of(store, number)
+        sandbox, pod = held.sandbox, held.pod
+    return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
 
-    cdef int load_maps(self, object maps) except -1:
-        """Seat the ENIs as they were; a snapshot of an older version has no seats."""
-        cdef EniState *eni
-        cdef uint64_t slots, taken = 0
-        cdef int rank
-        if self.pool.placement != ARBITRARY:
-            return 0
-        if maps is not None:
-            reach, enis = maps
-            self.pool.reach = max(read_reach(reach), self.pool.reach)
-            if len(enis) != self.pool.n_enis:
-                raise ValueError(f"{len(enis)} seats of {self.pool.n_enis} ENIs")
-            for rank, (seat, eni_reach) in enumerate(enis):
-                eni = pool_ranked(&self.pool, rank)
-                eni.seat = checked_int(seat, 0, self.pool.reach - 1, "seat")
-                eni.reach = read_reach(eni_reach)
-                taken |= bit(eni.seat)
-            if popcount(taken) != self.pool.n_enis:
-                raise ValueError(f"two ENIs on a seat: {enis}")
-        for rank in range(self.pool.n_enis):
-            eni = pool_ranked(&self.pool, rank)
-            slots = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
-            while slots and eni.reach <= last_set(slots):
-                eni.reach *= 2
-        pool_settle(&self.pool)
+
+cdef int load_state(Shared store, object state) except -1:
+    """Fill a new store with the state of a snapshot. Raises where it cannot be one."""
+    store.pool.cooldown_ns = checked_int(
+        state["cooldown_ns"], 0, <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
+    for fields, slots in state["enis"]:
+        fields["created_ns"] = past_ns(store, fields["created_ns"])
+        (<object> store).add_eni(**fields)
+        for kind, slot, high, low, uses in slots:
+            load_slot(store, fields["eni_id"], kind, slot, high, low, uses)
+    load_maps(store, state.get("maps"))
+    store.pool.random = state["random"]
+    return 0
+
+
+cdef int load_maps(Shared store, object maps) except -1:
+    """Seat the ENIs as they were; a snapshot of an older version has no seats."""
+    cdef EniState *eni
+    cdef uint64_t slots, taken = 0
+    cdef int rank
+    if store.pool.placement != ARBITRARY:
         return 0
+    if maps is not None:
+        reach, enis = maps
+        store.pool.reach = max(read_reach(reach), store.pool.reach)
+        if len(enis) != store.pool.n_enis:
+            raise ValueError(f"{len(enis)} seats of {store.pool.n_enis} ENIs")
+        for rank, (seat, eni_reach) in enumerate(enis):
+            eni = pool_ranked(&store.pool, rank)
+            eni.seat = checked_int(seat, 0, store.pool.reach - 1, "seat")
+            eni.reach = read_reach(eni_reach)
+            taken |= bit(eni.seat)
+        if popcount(taken) != store.pool.n_enis:
+            raise ValueError(f"two ENIs on a seat: {enis}")
+    for rank in range(store.pool.n_enis):
+        eni = pool_ranked(&store.pool, rank)
+        slots = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
+        while slots and eni.reach <= last_set(slots):
+            eni.reach *= 2
+    pool_settle(&store.pool)
+    return 0
 
-    cdef int load_slot(self, str eni_id, int kind, int slot, uint64_t high, uint64_t low,
-                       list uses) except -1:
-        cdef Place place = Place(self.number_of(eni_id), kind, slot, 0)
-        cdef uint64_t beneath = 0
-        if not (0 <= kind < N_KINDS and 0 <= slot < 64):
-            raise ValueError(f"slot {slot} of kind {kind}")
-        if kind != SECONDARY_IP:
-            beneath = <uint64_t> slot_size(kind) - 1
-        if low & beneath or (kind != IPV6_PREFIX and (high or low >> 32)):
-            raise ValueError(f"address {high:x} {low:x} of kind {kind}")
-        self.attach(eni_id, kind, high, low, f"{high:x} {low:x}", slot)
-        for offset, state, assigned_ns, released_ns, sandbox, pod in uses:
-            place.offset = offset
-            if place.offset >= (1 if kind == SECONDARY_IP else PER_CELL if kind == PREFIX
-                                else N_CELLS * PER_CELL):
-                raise ValueError(f"offset {offset} in a slot of kind {kind}")
-            self.load_use(place, state, self.past_ns(assigned_ns), self.past_ns(released_ns),
-                          None if sandbox is None else sandbox_named(sandbox), pod)
-        return 0
 
-    cdef int64_t past_ns(self, object given_ns) except? -1:
-        """Return a time of a snapshot; a time ahead of the clock becomes now."""
-        cdef int64_t any_time = INT64_MAX, then = time_ns(given_ns, &any_time, "time")
-        return then if self.latest_ns == INT64_MAX else min(then, clock_ns())
+cdef int load_slot(Shared store, str eni_id, int kind, int slot, uint64_t high, uint64_t low,
+                   list uses) except -1:
+    cdef Place place = Place(number_of(store, eni_id), kind, slot, 0)
+    cdef uint64_t beneath = 0
+    if not (0 <= kind < N_KINDS and 0 <= slot < 64):
+        raise ValueError(f"slot {slot} of kind {kind}")
+    if kind != SECONDARY_IP:
+        beneath = <uint64_t> slot_size(kind) - 1
+    if low & beneath or (kind != IPV6_PREFIX and (high or low >> 32)):
+        raise ValueError(f"address {high:x} {low:x} of kind {kind}")
+    attach(store, eni_id, kind, high, low, f"{high:x} {low:x}", slot)
+    for offset, state, assigned_ns, released_ns, sandbox, pod in uses:
+        place.offset = offset
+        if place.offset >= (1 if kind == SECONDARY_IP else PER_CELL if kind == PREFIX
+                            else N_CELLS * PER_CELL):
+            raise ValueError(f"offset {offset} in a slot of kind {kind}")
+        load_use(store, place, state, past_ns(store, assigned_ns), past_ns(store, released_ns),
+                 None if sandbox is None else sandbox_named(sandbox), pod)
+    return 0
 
-    cdef int load_use(self, Place place, int state, int64_t assigned_ns, int64_t released_ns,
-                      Sandbox sandbox, str pod) except -1:
-        cdef uint32_t number, position
-        if state not in (FREE, HELD, COOLING) or (state == HELD) != (sandbox is not None) or (
-                pool_record_at(&self.pool, place) != NONE):
-            raise ValueError(f"state {state} of an address")
-        self.reserve(place)
-        if state == HELD:
-            position = table_seek_end(
-                &self.pool.records, table_seek(&self.pool.records, sandbox.c_digest))
-            number = pool_hold(&self.pool, place, position, sandbox.c_digest, assigned_ns)
-            self.own(number, Assignment.__new__(Assignment), sandbox, pod)
+
+cdef int64_t past_ns(Shared store, object given_ns) except? -1:
+    """Return a time of a snapshot; a time ahead of the clock becomes now."""
+    cdef int64_t any_time = INT64_MAX, then = time_ns(given_ns, &any_time, "time")
+    return then if store.latest_ns == INT64_MAX else min(then, clock_ns())
+
+
+cdef int load_use(Shared store, Place place, int state, int64_t assigned_ns,
+                  int64_t released_ns, Sandbox sandbox, str pod) except -1:
+    cdef uint32_t number, position
+    if state not in (FREE, HELD, COOLING) or (state == HELD) != (sandbox is not None) or (
+            pool_record_at(&store.pool, place) != NONE):
+        raise ValueError(f"state {state} of an address")
+    reserve(store, place)
+    if state == HELD:
+        position = table_seek_end(
+            &store.pool.records, table_seek(&store.pool.records, sandbox.c_digest))
+        number = pool_hold(&store.pool, place, position, sandbox.c_digest, assigned_ns)
+        own(store, number, Assignment.__new__(Assignment), sandbox, pod)
+    else:
+        number = pool_record_for(&store.pool, place)
+        pool_take(&store.pool, place, <uint16_t> bit(place.offset % PER_CELL))
+        store.pool.records.array[number].assigned_ns = assigned_ns
+        if state == COOLING:
+            pool_cool(&store.pool, number, released_ns)
         else:
-            number = pool_record_for(&self.pool, place)
-            pool_take(&self.pool, place, <uint16_t> bit(place.offset % PER_CELL))
-            self.pool.records.array[number].assigned_ns = assigned_ns
-            if state == COOLING:
-                pool_cool(&self.pool, number, released_ns)
-            else:
-                pool_drop(&self.pool, number, released_ns)
-        return 0
+            pool_drop(&store.pool, number, released_ns)
+    return 0

@@ -14,8 +14,13 @@ raised. The caller has the GIL, or holds the store:
 bits, an IPv4 address in the low 32. The answers are those of ipam_core._pool.
 """
 
-from ipam_core._saved cimport Saved
+from libc.stdint cimport int64_t, uint64_t
+
+from ipam_core._shared cimport Shared
 
 
-cdef class DataStore(Saved):
-    pass
+cdef class DataStore(Shared):
+    cdef int c_assign(self, const uint64_t *digest, int64_t now_ns,
+                      uint64_t *address) noexcept nogil
+    cdef int c_release(self, const uint64_t *digest, int64_t now_ns,
+                       uint64_t *address) noexcept nogil

@@ -1,43 +1,63 @@
 """The DataStore (docs/core.md has its layout and the cost of each operation).
 
-Its base classes are its parts: `Shared` has the lock and the clock, `Enis` and `Attached`
-what is attached, `Pods` and `Batches` who holds what, `Saved` the whole state as bytes.
-Here are the questions that the rules of the pool ask.
+One class, and nothing but its interface: each method calls a C function of the part that does
+the work. `_enis` and `_attached` have what is attached, `_pods` and `_batches` who holds what,
+`_questions` what the pool's rules ask, `_saved` the complete state as bytes, `_shared` the lock
+and the clock. The methods are in this class itself, because CPython calls a method faster if
+the class that has it is the class of the object: it takes a fifth of the time of an assign.
 """
 
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from ipam_core._arguments cimport MOST_SECONDS, checked_int, most_ns, time_ns
-from ipam_core._bits cimport bit, first_set, last_set, popcount
+from ipam_core._assign cimport pool_assign, pool_release
+from ipam_core._attached cimport (
+    store_add_address,
+    store_add_prefix,
+    store_freeable_cidrs,
+    store_remove_address,
+    store_remove_prefix,
+    texts_of,
+)
+from ipam_core._batches cimport store_assign_many, store_release_many
+from ipam_core._enis cimport (
+    check_ids,
+    set_excluded,
+    store_add_eni,
+    store_eni,
+    store_enis,
+    store_remove_eni,
+    store_turns,
+)
 from ipam_core._invariants cimport check_invariants
-from ipam_core._pool cimport (
-    ARBITRARY,
-    N_ENIS,
-    pool_counts,
-    pool_expire,
-    pool_ranked,
-    pool_seated,
+from ipam_core._pods cimport (
+    store_adopt,
+    store_assign,
+    store_assignments,
+    store_cool,
+    store_find,
+    store_find_address,
+    store_release,
+    store_try_assign,
+    store_try_release,
+    store_unassign,
+    store_used_addresses,
 )
-from ipam_core._records cimport cooling_oldest
-from ipam_core._slots cimport (
-    COOLING,
-    HELD,
-    NONE,
-    N_KINDS,
-    N_SLOTS,
-    PER_CELL,
-    PREFIX,
-    SECONDARY_IP,
-    EniState,
-    eni_n_slots,
-    slot_count,
-    slot_room,
-    slot_size,
+from ipam_core._pool cimport ALREADY, DONE, pool_address
+from ipam_core._questions cimport (
+    store_assignment_ages_ns,
+    store_eni_stats,
+    store_find_freeable_eni,
+    store_free_counts,
+    store_growable_enis,
+    store_next_cool_ns,
+    store_stats,
 )
+from ipam_core._saved cimport load_state, store_snapshot
+from ipam_core._shared cimport Shared
+from ipam_core._slots cimport IPV6_PREFIX, PREFIX, SECONDARY_IP
 from ipam_core._text cimport plain_text
-from ipam_core._values cimport EniStats, FreeEniAnswer, PoolStats
-from ipam_core._walk cimport walk_first
+from ipam_core._values cimport Sandbox
 
 import ipam_core._values as values
 from ipam_core._snapshot import unseal
@@ -47,38 +67,8 @@ from ipam_core.errors import IpamError, SnapshotError
 globals().update({name: getattr(values, name) for name in values.__all__})
 
 
-cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
-    """Return how many addresses of a kind an ENI has."""
-    return slot_size(kind) * popcount(eni.groups[kind].attached)
-
-
-cdef inline int64_t eni_idle(const EniState *eni) noexcept:
-    """Return how many free prefixes an ENI counts: a secondary IP without a pod is one, too."""
-    return popcount(eni.groups[SECONDARY_IP].idle) + popcount(eni.groups[PREFIX].idle)
-
-
-cdef str why_kept(const EniState *eni, int64_t born_by):
-    """Return why an ENI cannot be freed under any targets, None if it can."""
-    cdef int kind
-    if eni.primary:
-        return "primary"
-    if eni.trunk:
-        return "trunk"
-    if eni.efa:
-        return "efa"
-    if eni.created_ns > born_by:
-        return "too young"
-    for kind in range(N_KINDS):
-        if eni.groups[kind].n_held:
-            return "has pods"
-    for kind in range(N_KINDS):
-        if eni.groups[kind].n_cooling:
-            return "cooling"
-    return None
-
-
 @cython.final
-cdef class DataStore(Saved):
+cdef class DataStore(Shared):
     """One network card's ENIs, their addresses, and the sandboxes that hold them.
 
     `mode` says which kinds are assigned from and counted: "secondary-ip", "prefix", "mixed"
@@ -99,65 +89,247 @@ cdef class DataStore(Saved):
     process forked in the middle of a batch every call raises `ForkedError`.
     """
 
-    # --- questions ----------------------------------------------------------------------
+    # --- ENIs -----------------------------------------------------------------------------
+
+    def add_eni(self, eni_id, *, device_number, network_card=0, bint primary=False,
+                bint trunk=False, bint efa=False, bint excluded=False, created_ns=None,
+                subnet_id="", route_table=0):
+        """Add an ENI without addresses.
+
+        `created_ns` is when it came, on the monotonic clock; `find_freeable_eni` uses it. An
+        `excluded` ENI gives no address and counts in no address statistic.
+
+        Raises `DuplicateError`; beyond 64 ENIs `CapacityError`. Cost: O(ENIs).
+        """
+        store_add_eni(self, eni_id, device_number, network_card, primary, trunk, efa, excluded,
+                      created_ns, subnet_id, route_table)
+
+    def remove_eni(self, eni_id, *, bint force=False):
+        """Remove an ENI and all its addresses; return the assignments that were lost with it.
+
+        Raises `UnknownEniError`; without `force` `AddressInUseError` if sandboxes hold
+        addresses of it. Cost: O(its slots and records).
+        """
+        return store_remove_eni(self, eni_id, force)
+
+    def exclude_eni(self, eni_id):
+        """Exclude an ENI from assignment and from every address statistic; its pods stay.
+
+        Raises `UnknownEniError`. Cost: constant.
+        """
+        set_excluded(self, plain_text(eni_id, "eni_id"), True)
+
+    def include_eni(self, eni_id):
+        """Include an excluded ENI again. Raises `UnknownEniError`. Cost: constant."""
+        set_excluded(self, plain_text(eni_id, "eni_id"), False)
+
+    def eni(self, eni_id):
+        """Return the facts about an ENI. Raises `UnknownEniError`. Cost: constant."""
+        return store_eni(self, eni_id)
+
+    def enis(self):
+        """Return all ENIs, lowest device number first. Cost: O(ENIs)."""
+        return store_enis(self)
+
+    def turns(self, *, bint copied=False):
+        """Return the ids of all ENIs in the order of the agent's rules.
+
+        Under `arbitrary` that is one walk of a Go map, by the seed; `copied`: of a copy of the
+        map. Else lowest device number first. Cost: O(ENIs).
+        """
+        return store_turns(self, copied)
+
+    def __contains__(self, eni_id):
+        return eni_id in self._numbers
+
+    # --- secondary IPs and prefixes -------------------------------------------------------
+
+    def add_address(self, eni_id, address):
+        """Attach a secondary IPv4 address to an ENI.
+
+        Addresses and prefixes are texts or objects of the `ipaddress` module, here and
+        in every other call.
+
+        Raises `UnknownEniError`; `DuplicateError` if it is already attached or inside an
+        attached prefix; beyond 63 slots `CapacityError`; `ValueError` if it is not an IPv4
+        address. Cost: one pass over the store's slots.
+        """
+        store_add_address(self, eni_id, address)
+
+    def add_prefix(self, eni_id, prefix):
+        """Attach an IPv4 /28 or an IPv6 /80 to an ENI. Raises and costs as `add_address`."""
+        store_add_prefix(self, eni_id, prefix)
+
+    def remove_address(self, eni_id, address, *, bint force=False):
+        """Detach a secondary IP; return the assignment that was lost with it, in a list.
+
+        Raises `UnknownEniError`, `UnknownAddressError`; without `force` `AddressInUseError` if
+        a sandbox holds it. Cost: one pass over the ENI's slots.
+        """
+        return store_remove_address(self, eni_id, address, force)
+
+    def remove_prefix(self, eni_id, prefix, *, bint force=False):
+        """Detach a prefix; return the assignments that were lost with it. As `remove_address`."""
+        return store_remove_prefix(self, eni_id, prefix, force)
+
+    def addresses(self, eni_id):
+        """Return an ENI's secondary IPs, by slot. Raises `UnknownEniError`."""
+        return texts_of(self, eni_id, 1 << SECONDARY_IP, False, True, None)
+
+    def prefixes(self, eni_id):
+        """Return an ENI's prefixes, by slot. Raises `UnknownEniError`."""
+        return texts_of(self, eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, False, True, None)
+
+    def freeable_addresses(self, eni_id, *, bint cooling=True, now_ns=None):
+        """Return an ENI's secondary IPs without a pod; without `cooling`, none that is cooling."""
+        return texts_of(self, eni_id, 1 << SECONDARY_IP, True, cooling, now_ns)
+
+    def freeable_prefixes(self, eni_id, *, bint cooling=True, now_ns=None):
+        """Return an ENI's prefixes without a pod; without `cooling`, none partly cooling."""
+        return texts_of(self, eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, True, cooling, now_ns)
+
+    def freeable_cidrs(self, eni_id, *, bint cooling=True, now_ns=None):
+        """Return an ENI's secondary IPs and /28s without a pod; `cooling` as above.
+
+        In the order in which the agent takes them: as `turns`; without a map /28s first.
+        """
+        return store_freeable_cidrs(self, eni_id, cooling, now_ns)
+
+    # --- pods -----------------------------------------------------------------------------
+
+    def assign(self, Sandbox sandbox not None, pod=None, now_ns=None):
+        """Assign an address to a sandbox; one that has an address keeps it.
+
+        `pod` is "namespace/name", or any text to be kept with the assignment. If only the
+        digest of the holder is known, as after `assign_many`, the assignment takes these
+        names. Raises `PoolExhaustedError` if no address can be given now. Cost: constant.
+        Source: pool-rules section 3.
+        """
+        return store_assign(self, sandbox, pod, now_ns)
+
+    def try_assign(self, Sandbox sandbox not None, pod=None, now_ns=None):
+        """Do as `assign`, but return None if no address can be given now: ten times as fast."""
+        return store_try_assign(self, sandbox, pod, now_ns)
+
+    def adopt(self, Sandbox sandbox not None, address, pod=None, now_ns=None, *,
+              bint beside=False):
+        """Assign a given address, of any kind, cooling or not: used by a restart.
+
+        Raises `UnknownAddressError` if it is not attached; `AddressInUseError` if another
+        sandbox holds it; `DuplicateError` if the sandbox holds another, unless with `beside`
+        it keeps both, as a checkpoint may have it: a release then ends one; `CapacityError`
+        beyond the first 65,536 of an IPv6 prefix. Cost: one pass over the store's slots.
+        """
+        return store_adopt(self, sandbox, address, pod, now_ns, beside)
+
+    def cool(self, address, released_ns):
+        """Let a free address cool from `released_ns` on: used by a restart.
+
+        If the cooldown is already over, the address stays free. Raises `UnknownAddressError`,
+        `CapacityError` as `adopt`; `AddressInUseError` if it is held or cooling. Cost: one
+        pass over the store's slots.
+        """
+        store_cool(self, address, released_ns)
+
+    def release(self, Sandbox sandbox not None, now_ns=None):
+        """Release what a sandbox holds and let it cool; return what it held.
+
+        In a store without a cooldown (`cooldown_s=0`) the address is free at once. Raises
+        `UnknownSandboxError` if the sandbox holds nothing. Cost: constant; O(log n) if
+        `now_ns` is before that of another release.
+        """
+        return store_release(self, sandbox, now_ns)
+
+    def try_release(self, Sandbox sandbox not None, now_ns=None):
+        """Do as `release`, but return None if the sandbox holds nothing."""
+        return store_try_release(self, sandbox, now_ns)
+
+    def unassign(self, Sandbox sandbox not None):
+        """Take back an assignment that was not reported yet: its address does not cool.
+
+        It can be given again at once; `used_addresses` lists it as cooled at the time when it
+        was assigned. Returns what the sandbox held. Raises `UnknownSandboxError` if it holds
+        nothing. Cost: constant.
+        """
+        return store_unassign(self, sandbox)
+
+    def find(self, Sandbox sandbox not None):
+        """Return what a sandbox holds, or None. Cost: constant."""
+        return store_find(self, sandbox)
+
+    def find_address(self, address):
+        """Return the assignment of an address, or None. Cost: one pass over the slots."""
+        return store_find_address(self, address)
+
+    def assignments(self):
+        """Return an iterator over the present assignments. Cost: O(records)."""
+        return iter(store_assignments(self))
+
+    def used_addresses(self, eni_id):
+        """Return an ENI's addresses that are or were held or cooling, in address order.
+
+        The agent's /v1/enis endpoint lists the same. Raises `UnknownEniError`. Cost: O(the
+        ENI's addresses).
+        """
+        return store_used_addresses(self, eni_id)
+
+    # --- pods by their digests ------------------------------------------------------------
+
+    cdef int c_assign(self, const uint64_t *digest, int64_t now_ns,
+                      uint64_t *address) noexcept nogil:
+        """Assign to a digest; see _store.pxd. Changes `address` only on DONE and ALREADY."""
+        cdef uint32_t number
+        cdef int answer = pool_assign(&self.pool, digest, now_ns, &number)
+        if answer == DONE or answer == ALREADY:
+            pool_address(&self.pool, number, &address[0], &address[1])
+        return answer
+
+    cdef int c_release(self, const uint64_t *digest, int64_t now_ns,
+                       uint64_t *address) noexcept nogil:
+        """Release what a digest holds; see _store.pxd. Changes `address` only on DONE."""
+        cdef uint32_t number
+        cdef int answer = pool_release(&self.pool, digest, now_ns, &number)
+        if answer == DONE:
+            pool_address(&self.pool, number, &address[0], &address[1])
+        return answer
+
+    def assign_many(self, digests not None, now_ns=None, *, bint partial=False):
+        """Assign an address to each of n sandboxes, without the GIL.
+
+        `digests` is (n, 2) uint64, each row a sandbox's digest (`Sandbox.digest`). Returns (n,
+        2) uint64, each address as its high and low 64 bits. Sandboxes that hold an address
+        keep it. With `partial`, rows without an address are all ones; without,
+        `PoolExhaustedError` is raised if there are not enough, and none is assigned. After a
+        `MemoryError` the rows before it hold their addresses. Cost: constant a row.
+        """
+        return store_assign_many(self, digests, now_ns, partial)
+
+    def release_many(self, digests not None, now_ns=None, *, bint partial=False):
+        """Release what each of n sandboxes holds, without the GIL.
+
+        `digests` and the result are as in `assign_many`. With `partial`, rows of sandboxes
+        that hold nothing are all ones; without, `UnknownSandboxError` names the first of
+        these, or the first that is repeated, and none is released. Cost: constant a row.
+        """
+        return store_release_many(self, digests, now_ns, partial)
+
+    # --- questions ------------------------------------------------------------------------
 
     def stats(self, now_ns=None, network_card=None):
         """Return the counts of all ENIs, or of one network card's. Cost: O(ENIs)."""
-        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
-        cdef int card = -1
-        if network_card is not None:
-            card = checked_int(network_card, 0, 0x7FFF_FFFF, "network_card")
-        self.wait()
-        return self.count(now, card)
+        return store_stats(self, now_ns, network_card)
 
     def eni_stats(self, eni_id, now_ns=None):
         """Return one ENI's counts, excluded or not. Raises `UnknownEniError`. Cost: constant."""
-        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
-        cdef str name = plain_text(eni_id, "eni_id")
-        cdef EniStats value = EniStats.__new__(EniStats)
-        cdef EniState *eni
-        cdef int number, kind
-        self.wait()
-        number = self.number_of(name)
-        eni = self.pool.enis[number]
-        pool_expire(&self.pool, now)
-        value.eni = self.eni_of(number)
-        value.addresses = popcount(eni.groups[SECONDARY_IP].attached)
-        for kind in range(N_KINDS):
-            if kind != SECONDARY_IP:
-                value.prefixes += popcount(eni.groups[kind].attached)
-                value.free_prefixes += popcount(eni.groups[kind].idle)
-            if pool_counts(&self.pool, kind):
-                value.total += eni_total(eni, kind)
-                value.assigned += eni.groups[kind].n_held
-                value.cooling += eni.groups[kind].n_cooling
-            value.assigned_any += eni.groups[kind].n_held
-            value.cooling_any += eni.groups[kind].n_cooling
-        value.slots_used = value.addresses + value.prefixes
-        return value
+        return store_eni_stats(self, eni_id, now_ns)
 
     def next_cool_ns(self, now_ns=None):
         """Return when the next cooldown is over, None if nothing cools. Cost: constant."""
-        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
-        cdef uint32_t number
-        self.wait()
-        pool_expire(&self.pool, now)
-        number = cooling_oldest(&self.pool.records)
-        if number == NONE:
-            return None
-        return self.pool.records.array[number].released_ns + self.pool.cooldown_ns + 1
+        return store_next_cool_ns(self, now_ns)
 
     def growable_enis(self, int max_slots):
         """Return the ENIs, not excluded, with fewer than `max_slots` slots in use."""
-        cdef list found = []
-        cdef EniState *eni
-        cdef int rank
-        self.wait()
-        for rank in range(self.pool.n_enis):
-            eni = pool_ranked(&self.pool, rank)
-            if not eni.excluded and eni_n_slots(eni) < max_slots:
-                found.append(<str> eni.eni_id)
-        return found
+        return store_growable_enis(self, max_slots)
 
     def find_freeable_eni(self, *, warm_ip, minimum_ip, warm_prefix, double min_age_s=60,
                           now_ns=None):
@@ -170,60 +342,7 @@ cdef class DataStore(Saved):
         highest device number. Cost: O(ENIs). Source: pool-rules section 5.3; getDeletableENI
         of pkg/ipamd/datastore/data_store.go.
         """
-        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns"), born_by
-        cdef int64_t need_free = checked_int(warm_ip, -most_ns(), most_ns(), "warm_ip")
-        cdef int64_t need_total = checked_int(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
-        cdef int64_t need_idle = checked_int(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
-        cdef int64_t free, total, idle = 0
-        cdef PoolStats stats
-        cdef FreeEniAnswer answer = FreeEniAnswer.__new__(FreeEniAnswer)
-        cdef EniState *eni
-        cdef list candidates = []
-        cdef dict reasons = {}
-        cdef str why
-        cdef int rank, kind, seat
-        cdef uint64_t freeable = 0, chance
-        if not 0 <= min_age_s <= MOST_SECONDS:
-            raise ValueError(f"min_age_s {min_age_s}: from 0 to {MOST_SECONDS}")
-        born_by = now - <int64_t> (min_age_s * 1e9)
-        self.wait()
-        if self.pool.kinds == 1 << PREFIX:
-            need_free = (need_free + PER_CELL - 1) // PER_CELL * PER_CELL
-            need_total = (need_total + PER_CELL - 1) // PER_CELL * PER_CELL
-        else:
-            need_idle = 0
-        stats = self.count(now, -1)
-        for rank in range(self.pool.n_enis):
-            eni = pool_ranked(&self.pool, rank)
-            if not eni.excluded:
-                idle += eni_idle(eni)
-        for rank in range(self.pool.n_enis):
-            eni = pool_ranked(&self.pool, rank)
-            free, total = stats.total - stats.assigned, stats.total
-            for kind in range(N_KINDS):
-                if not eni.excluded and pool_counts(&self.pool, kind):
-                    free -= eni_total(eni, kind)
-                    total -= eni_total(eni, kind)
-            why = why_kept(eni, born_by)
-            if why is None and need_free > 0 and free < need_free:
-                why = "needed for WARM_IP_TARGET"
-            if why is None and need_total > 0 and total < need_total:
-                why = "needed for MINIMUM_IP_TARGET"
-            if why is None and need_idle > 0 and need_idle > idle - (
-                    0 if eni.excluded else eni_idle(eni)):
-                why = "needed for WARM_PREFIX_TARGET"
-            if why is None:
-                freeable |= bit(eni.seat)
-                candidates.append(<str> eni.eni_id)
-            else:
-                reasons[<str> eni.eni_id] = why
-        if freeable:
-            chance = self.pool.random  # a question changes nothing: `remove_eni` draws
-            seat = (walk_first(freeable, self.pool.reach, &chance)
-                    if self.pool.placement == ARBITRARY else last_set(freeable))
-            answer.eni_id = <str> pool_seated(&self.pool, seat).eni_id
-        answer.candidates, answer.reasons = tuple(candidates), reasons
-        return answer
+        return store_find_freeable_eni(self, warm_ip, minimum_ip, warm_prefix, min_age_s, now_ns)
 
     def free_counts(self, now_ns=None):
         """Return how many addresses each slot of the mode's own kinds can give now.
@@ -231,50 +350,23 @@ cdef class DataStore(Saved):
         uint32, by ENI (lowest device number first), then as `addresses` and `prefixes`
         list them. Cost: O(slots).
         """
-        import numpy as np
-
-        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
-        cdef uint32_t[::1] counts = np.empty(N_ENIS * N_SLOTS, dtype=np.uint32)
-        cdef EniState *eni
-        cdef uint64_t slots
-        cdef int rank, kind, slot, n = 0
-        self.wait()
-        pool_expire(&self.pool, now)
-        for rank in range(self.pool.n_enis):
-            eni = pool_ranked(&self.pool, rank)
-            for kind in range(N_KINDS):
-                slots = eni.groups[kind].attached if pool_counts(&self.pool, kind) else 0
-                while slots:
-                    slot = first_set(slots)
-                    slots &= slots - 1
-                    counts[n] = 0 if eni.excluded else (
-                        slot_room(kind) - slot_count(eni, kind, slot, HELD)
-                        - slot_count(eni, kind, slot, COOLING))
-                    n += 1
-        return np.array(counts[:n])
+        return store_free_counts(self, now_ns)
 
     def assignment_ages_ns(self, now_ns=None):
         """Return how long ago each assignment was made, int64, in the order of `assignments`.
 
         Cost: O(records).
         """
-        import numpy as np
+        return store_assignment_ages_ns(self, now_ns)
 
-        cdef int64_t now = time_ns(now_ns, &self.latest_ns, "now_ns")
-        cdef int64_t[::1] ages
-        cdef uint32_t number, n = 0
-        cdef object found = None
-        while found is None or len(found) != self.pool.records.n_in_table:
-            found = np.empty(self.pool.records.n_in_table, dtype=np.int64)
-            ages = found
-            self.wait()
-        for number in range(self.pool.records.n_records):
-            if self.pool.records.array[number].state == HELD:
-                ages[n] = now - self.pool.records.array[number].assigned_ns
-                n += 1
-        return found
+    # --- the complete state ---------------------------------------------------------------
 
-    # --- the complete state -------------------------------------------------------------
+    def snapshot(self):
+        """Return the complete state as bytes, cooldowns included; `restore` reads it.
+
+        Times are kept as they are, on the monotonic clock. Cost: one pass.
+        """
+        return store_snapshot(self)
 
     @classmethod
     def restore(cls, bytes snapshot not None):
@@ -290,15 +382,7 @@ cdef class DataStore(Saved):
         try:
             store = DataStore(state["mode"], placement=state["placement"],
                               given_time=state.get("given_time", True))
-            store.pool.cooldown_ns = checked_int(
-                state["cooldown_ns"], 0, <int64_t> MOST_SECONDS * 1_000_000_000, "cooldown_ns")
-            for fields, slots in state["enis"]:
-                fields["created_ns"] = store.past_ns(fields["created_ns"])
-                store.add_eni(**fields)
-                for kind, slot, high, low, uses in slots:
-                    store.load_slot(fields["eni_id"], kind, slot, high, low, uses)
-            store.load_maps(state.get("maps"))
-            store.pool.random = state["random"]
+            load_state(store, state)
         except (KeyError, TypeError, ValueError, OverflowError, IpamError) as error:
             raise SnapshotError(f"the snapshot does not hold a store: {error}") from error
         return store
@@ -306,10 +390,5 @@ cdef class DataStore(Saved):
     def _check(self):
         """Check every invariant from scratch; `AssertionError` names the one that is broken."""
         self.wait()
-        for rank in range(self.pool.n_enis):
-            number = self.pool.order[rank]
-            if self._numbers[<str> self.pool.enis[number].eni_id] != number:
-                raise AssertionError("an ENI is found by its id")
-        if len(self._numbers) != self.pool.n_enis:
-            raise AssertionError("every id is of an ENI")
+        check_ids(self)
         check_invariants(&self.pool)

@@ -20,7 +20,7 @@ SEED = 6
 
 
 class Simulated:
-    """The simulated cloud, with what the life needs beside effects."""
+    """The simulated cloud, with what the life needs next to effects."""
 
     def __init__(self):
         self.region = SimulatedRegion({"primary": CountedSubnet("10.0.0.0/18")})

@@ -148,7 +148,7 @@ def test_cooldown_goes_on_only_under_its_rule(tmp_path, clocks):
 def test_clock_that_jumps_costs_no_assignment_and_no_more_than_one_cooldown(
     tmp_path, clocks, jump_s
 ):
-    """Set back, the cooldown starts anew; set forward, it is over. Nothing else changes."""
+    """Set back, the cooldown starts again; set forward, it is over. Nothing else changes."""
     with open_checkpoint(tmp_path / "ipam.db", clocks) as checkpoint:
         durable = DurableStore(small_store(), checkpoint)
         durable.save_layout(clocks.now_ns)

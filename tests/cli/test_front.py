@@ -123,7 +123,7 @@ def test_one_pod_is_one_pod(capsys):
 
 
 def test_the_options_of_settings_have_one_name_everywhere():
-    """`-e` beside `--env`, and `--instance` beside `--instance-type`."""
+    """`-e` next to `--env`, and `--instance` next to `--instance-type`."""
     for path, command in ALL.items():
         for option in command.params:
             if "--env" in option.opts:

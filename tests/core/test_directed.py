@@ -1,4 +1,4 @@
-"""States that a random walk seldom meets: fullness of prefixes, and rows that come twice."""
+"""States that a random walk rarely meets: fullness of prefixes, and rows that come twice."""
 
 import ipaddress
 from itertools import product

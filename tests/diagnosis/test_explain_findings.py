@@ -143,7 +143,7 @@ def test_every_kind_is_met_and_not_met_somewhere():
 
 @pytest.mark.parametrize("case", MET, ids=case_id)
 def test_a_fix_does_what_is_said_of_it(case):
-    """A fix is applied here, by hand, and the settings explained anew."""
+    """A fix is applied here, by hand, and the settings explained again."""
     identifier, instance, env, arguments = case
     (finding,) = found(identifier, explained_of(case))
     change = finding.fix.change if finding.fix else None

@@ -38,7 +38,7 @@ def kinds_with_a_change(explained):
 
 @pytest.mark.parametrize(("types", "env"), CASES, ids=str)
 def test_the_one_change_fixes_all_kinds_on_every_type(types, env):
-    """It is set by hand, and each type explained anew: each advice alone was proven before."""
+    """It is set by hand, and each type explained again: each advice alone was proven before."""
     before = agree([explain(name, env) for name in types])
     kinds = kinds_with_a_change(before)
     found = one_for_all(before)

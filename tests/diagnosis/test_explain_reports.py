@@ -79,7 +79,7 @@ def run_in(folder, line):
 
 
 def repository(tmp_path, old, new):
-    """Return a folder as the workflow checks it out: the base's file beside the new one."""
+    """Return a folder as the workflow checks it out: the base's file next to the new one."""
     shutil.copytree(EXAMPLES, tmp_path, dirs_exist_ok=True)
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "vpc-cni-values.yaml").write_text(old)

@@ -41,7 +41,7 @@ CASES = [
 
 @pytest.mark.parametrize(("types", "env"), CASES, ids=str)
 def test_what_is_advised_makes_no_type_worse(types, env):
-    """Each change is set by hand on every type, which is then explained anew."""
+    """Each change is set by hand on every type, which is then explained again."""
     before = [explain(name, env) for name in types]
     for kind, change in changes(agree(before)).items():
         merged = {k: v for k, v in (env | change).items() if v is not None}

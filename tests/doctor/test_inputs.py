@@ -184,7 +184,7 @@ def test_error_codes_of_both_sdks(error, kind, code, tmp_path):
 
 
 def test_log_of_the_cni_plugin_is_not_the_agents(tmp_path):
-    """plugin.log lies beside ipamd.log in every bundle, and has the same form."""
+    """plugin.log lies next to ipamd.log in every bundle, and has the same form."""
     text = line("2026-03-12T09:00:00.000Z", "Received CNI add request")
     text = text.replace("ipamd/ipamd.go:1", "routed-eni-cni-plugin/cni.go:126")
     (tmp_path / "plugin.log").write_text(text)
@@ -234,7 +234,7 @@ def bundle(path, files, *, mode="w:gz"):
 
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
 def test_bundle_is_read_like_its_directory(mode, tmp_path):
-    """As aws-cni-support makes it: logs, rotated and gzipped, beside much else."""
+    """As aws-cni-support makes it: logs, rotated and gzipped, next to much else."""
     files = [(f"var/log/aws-routed-eni/{p.name}", p.read_bytes()) for p in EXAMPLE.iterdir()]
     files += [("var/log/messages", b"Mar 12 kernel: hello\n" * 50), ("iptables.out", b"*nat\n")]
     case = read_case([bundle(tmp_path / "aws-cni-support.tar.gz", files, mode=mode)])

@@ -88,7 +88,7 @@ def checked(arguments):
 
 
 def read_by(target, folder, content):
-    """Write a target's file and what is beside it; return what its call gives."""
+    """Write a target's file and what is next to it; return what its call gives."""
     for name in ("fresh.db", "fresh.db-wal", "fresh.db.lock"):
         (folder / name).unlink(missing_ok=True)
     for name, beside in target.beside.items():

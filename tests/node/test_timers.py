@@ -41,7 +41,7 @@ def test_of_what_was_given_back_long_ago_the_newest_1024_are_remembered():
     timers = Timers(n_cards=1, release_delay_s=0)
     for number in range(2000):  # 40 a second: more than 1024 within 60 s
         timers.note_given_back(f"cidr-{number}", number * S // 40)
-    assert len(timers.given_back_ns) == 2000  # what was lately is all kept
+    assert len(timers.given_back_ns) == 2000  # what was recently is all kept
     for number in range(2000, 2010):
         timers.note_given_back(f"cidr-{number}", 1000 * S)
     assert len(timers.given_back_ns) == 1024

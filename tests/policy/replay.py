@@ -1,6 +1,6 @@
 """What the recorded lives give under the better rules.
 
-`python -m policy.replay`, in `tests`, writes `differences.yaml` anew, for a reviewer to read.
+`python -m policy.replay`, in `tests`, writes `differences.yaml` again, for a reviewer to read.
 """
 
 from __future__ import annotations

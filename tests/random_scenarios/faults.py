@@ -21,7 +21,7 @@ HOWS = ("fails", "lost", "twice")
 SHARE = 0.15
 """How many effects go wrong while faults are on,"""
 SHARE_OF_SELDOM = 0.5
-"""and of those that a scenario seldom asks for."""
+"""and of those that a scenario rarely asks for."""
 SELDOM = (
     fx.TagEni,
     fx.TagCreatedAt,

@@ -118,7 +118,7 @@ def test_pods_that_no_mode_of_the_type_serves_are_refused(empty, run_subnet):
 
 
 def test_prefix_mode_alone_is_judged_as_a_cluster_has_it(empty, run_subnet):
-    """`kubectl set env` leaves the manifest's WARM_PREFIX_TARGET=1 beside it."""
+    """`kubectl set env` leaves the manifest's WARM_PREFIX_TARGET=1 next to it."""
     warm = fits(run_subnet, empty, "--instance", "m5.large", "--pods-per-node", 16)
     assert warm["prefixes", 16]["draw"]["prefixes"] == 2
     cold = fits(run_subnet, empty, "--instance", "m5.large", "--pods-per-node", 16,
