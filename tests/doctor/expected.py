@@ -13,7 +13,6 @@ class Expected:
     certainty: str
     evidence: tuple[tuple[str, int | None, str], ...]
     command: str
-    mended: bool = True  # the simulated fix serves the pods that wait
     serves: int | None = None
     also: tuple[str, ...] = ()
     instance: str = ""

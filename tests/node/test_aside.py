@@ -80,7 +80,7 @@ def test_it_is_kept_reported_and_given_back_to_its_sandbox_alone(caplog):
     assert list(world.node.unattached) == [LATE]
     assert world.node.unattached[LATE].pod == "default/kept"
     assert [r.getMessage() for r in caplog.records] == [
-        f"kept aside {LATE} of {KEPT!r}, pod default/kept: not attached"
+        f"kept {LATE} of {KEPT!r}, pod default/kept: not attached"
     ]
     assert LATE not in fill(world)
     primary(world).addresses.append(LATE)

@@ -155,7 +155,7 @@ def _keep_or_drop(node: NodeState, entry: CheckpointEntry, now_ns: int) -> None:
     holder = _holder(entry, now_ns)
     if node.policy.keep_unattached:
         node.unattached.keep(entry.address, holder)
-        done = "kept aside"
+        done = "kept"
     else:
         node.to_forget.append((entry.address, holder.sandbox))
         done = "dropped"
