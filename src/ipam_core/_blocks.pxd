@@ -235,6 +235,24 @@ cdef inline void blocks_reserve(
         blocks_set_free(blocks, block, blocks.free[block])
 
 
+cdef inline int blocks_reorder(Blocks *blocks, const uint16_t *order, uint8_t *seen) noexcept nogil:
+    """Put the blocks of each key in another order; `seen` has n zeros.
+
+    Returns -1, or the first place whose block is not one of its key, or is repeated. Then
+    nothing has changed.
+    """
+    cdef int at
+    for at in range(blocks.n):
+        if (order[at] >= blocks.n or seen[order[at]]
+                or blocks.key[order[at]] != blocks.key[blocks.order[at]]):
+            return at
+        seen[order[at]] = True
+    for at in range(blocks.n):
+        blocks.order[at] = order[at]
+        blocks.place[order[at]] = at
+    return -1
+
+
 # --- choices --------------------------------------------------------------------------------
 
 cdef inline uint32_t blocks_next(Blocks *blocks) noexcept nogil:

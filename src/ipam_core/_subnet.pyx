@@ -26,7 +26,6 @@ from ipam_core._blocks cimport (
     DELEGATED,
     PER_BLOCK,
     Blocks,
-    blocks_aws,
     blocks_begin,
     blocks_bind,
     blocks_choose,
@@ -37,6 +36,7 @@ from ipam_core._blocks cimport (
     blocks_may_flip,
     blocks_n_whole,
     blocks_reclaim,
+    blocks_reorder,
     blocks_reserve,
 )
 from ipam_core._ipv4 cimport c_address_text, c_parse_address, c_parse_prefix, c_prefix_text
@@ -358,17 +358,8 @@ cdef class Subnet(SubnetView):
 
     # --- what is chosen next ------------------------------------------------------------------
 
-    def sequence(self):
-        """Return what decides the choices to come, other than what is taken: `set_sequence`.
-
-        That is the state of the random sequence, below 2**64, and the blocks by how many
-        addresses of them can be picked, in an order that the past decided: uint16,
-        shape (n_blocks,).
-        """
-        return self._blocks.random, self.view("uint16", 4 * self._blocks.n).copy()
-
     def set_sequence(self, random, order):
-        """Choose from here on as the subnet did from which these two are: by `sequence`.
+        """Make the same choices from now on as the subnet whose `sequence` this is.
 
         The same must be taken and reserved in both. Cost: one pass over blocks.
 
@@ -378,19 +369,14 @@ cdef class Subnet(SubnetView):
         """
         cdef uint64_t state = random
         cdef const uint16_t[::1] given = order
-        cdef int at, n = self._blocks.n
-        cdef uint8_t[::1] seen = bytearray(n)
+        cdef uint8_t[::1] seen = bytearray(self._blocks.n)
+        cdef int wrong
         # From here on nothing runs other code.
-        if given.shape[0] != n:
-            raise ValueError(f"order: {given.shape[0]} blocks, and there are {n}")
-        for at in range(n):
-            if (given[at] >= n or seen[given[at]]
-                    or self._blocks.key[given[at]] != self._blocks.key[self._blocks.order[at]]):
-                raise ValueError(f"order: block {given[at]} cannot be in place {at}")
-            seen[given[at]] = True
-        for at in range(n):
-            self._blocks.order[at] = given[at]
-            self._blocks.place[given[at]] = at
+        if given.shape[0] != self._blocks.n:
+            raise ValueError(f"order: {given.shape[0]} blocks, and there are {self._blocks.n}")
+        wrong = blocks_reorder(&self._blocks, &given[0], &seen[0])
+        if wrong >= 0:
+            raise ValueError(f"order: block {given[wrong]} cannot be in place {wrong}")
         self._blocks.random = state
 
     # --- within ---------------------------------------------------------------------------
@@ -412,12 +398,3 @@ cdef class Subnet(SubnetView):
             if refused >= 0:
                 raise self.refusal(<int> offsets[refused], release)
         return 0
-
-    cdef object refusal(self, int offset, bint release):
-        """Return why an address cannot be taken, or given back."""
-        cdef str address = c_address_text(self._base + offset)
-        if release:
-            return UnknownAddressError(address, f"the list of addresses taken in {self.cidr}")
-        if blocks_aws(&self._blocks, offset >> 4) >> (offset & 15) & 1:
-            return AddressInUseError(f"{address}, which AWS reserves,")
-        return AddressInUseError(address)

@@ -22,3 +22,4 @@ cdef class SubnetView:
 
     cdef object view(self, str dtype, int start)
     cdef int offset_of(self, int64_t address) except -1
+    cdef object refusal(self, int offset, bint release)

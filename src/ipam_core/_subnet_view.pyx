@@ -29,7 +29,7 @@ from ipam_core._text cimport given_text
 
 import ipaddress
 
-from ipam_core.errors import UnknownAddressError
+from ipam_core.errors import AddressInUseError, UnknownAddressError
 from ipam_core.fragmentation import Fragmentation
 
 BLOCK_STATES = (
@@ -200,6 +200,15 @@ cdef class SubnetView:
         states = {name.replace("-", "_"): counts[state] for state, name in enumerate(BLOCK_STATES)}
         return Fragmentation(**states, longest_free_run=longest, n_free=self._blocks.n_open)
 
+    def sequence(self):
+        """Return what decides the next choices besides the taken addresses: for `set_sequence`.
+
+        That is the state of the random sequence, below 2**64, and the blocks in order of how
+        many of their addresses can be picked; blocks with the same number are in the order of
+        past choices: uint16, shape (n_blocks,).
+        """
+        return self._blocks.random, self.view("uint16", 4 * self._blocks.n).copy()
+
     # --- within ---------------------------------------------------------------------------
 
     cdef object view(self, str dtype, int start):
@@ -214,6 +223,15 @@ cdef class SubnetView:
         if offset < 0 or offset >= self._blocks.n * PER_BLOCK:
             raise UnknownAddressError(c_address_text(<uint32_t> address), f"subnet {self.cidr}")
         return <int> offset
+
+    cdef object refusal(self, int offset, bint release):
+        """Return why an address cannot be taken, or given back."""
+        cdef str address = c_address_text(self._base + offset)
+        if release:
+            return UnknownAddressError(address, f"the list of addresses taken in {self.cidr}")
+        if blocks_aws(&self._blocks, offset >> 4) >> (offset & 15) & 1:
+            return AddressInUseError(f"{address}, which AWS reserves,")
+        return AddressInUseError(address)
 
     def _check(self):
         """Check the invariants of `_blocks.pxd`; raises `AssertionError`."""
