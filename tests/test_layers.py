@@ -114,6 +114,7 @@ def test_every_file_that_the_page_names_is_there():
         r"`((?:docs/)?[a-z_/-]+(?:\.py|\.md|\.pxd|\.csv|/))`", page.split("## Where to look")[1]
     )
     assert len(named) > 30
-    places = ("python/ipam_core", "python/ipam_core/diagnosis/explain", "src/ipam_core", ".")
+    package = ROOT / "python" / "ipam_core"
+    folders = (package, package / "diagnosis/explain", package / "endpoint", ROOT / "src/ipam_core")
     for name in named:
-        assert any((ROOT / place / name).exists() for place in places), name
+        assert any((folder / name).exists() for folder in (*folders, ROOT)), name
