@@ -14,7 +14,7 @@ NOBODY = 2**64 - 1
 def store_of(used, placement="pack"):
     """Return a store with a prefix for each number, so many of its addresses in use."""
     store = DataStore("prefix", placement=placement)
-    store.add_eni("eni-0", device_number=0)
+    store.add_eni("eni-0", device_number=0, created_ns=1)
     for slot, n_used in enumerate(used):
         store.add_prefix("eni-0", f"10.0.{slot}.0/28")
         for number in range(n_used):
