@@ -156,7 +156,7 @@ def test_a_body_that_does_not_come_is_given_up(monkeypatch, server):
     assert error_code(answer.partition(b"\r\n\r\n")[2]) == "RequestTimeout"
 
 
-def test_a_client_that_leaves_in_the_middle_does_no_harm(server):
+def test_a_client_that_leaves_in_the_middle_does_no_harm(server, caplog):
     for _ in range(20):
         raw(
             server.endpoint_url,
@@ -165,6 +165,7 @@ def test_a_client_that_leaves_in_the_middle_does_no_harm(server):
         )
         raw(server.endpoint_url, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", reply=False)
     assert query(server.endpoint_url, "DescribeVpcs")[0] == 200
+    assert caplog.text == ""
 
 
 def test_many_clients_at_once_get_different_addresses(server):

@@ -161,7 +161,7 @@ async def _read(request: web.BaseRequest) -> Request:
         raise _UnreadableSignal(413) from None
     except TimeoutError:
         raise _UnreadableSignal(408) from None
-    except (web.RequestPayloadError, ValueError):
+    except (web.RequestPayloadError, ValueError, ConnectionError):  # the last: it has gone
         raise _UnreadableSignal(400) from None
     return Request(
         method=request.method,
