@@ -1,6 +1,7 @@
 """IMDSv2 of a served VPC: sessions, paths, whose metadata it is, and how far it lags."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -328,6 +329,22 @@ def test_botocore_fetches_the_roles_credentials_and_calls_with_them(server, ids,
     assert not credentials.refresh_needed()
     caller = client(server, "sts", credentials.access_key).get_caller_identity()
     assert caller["Arn"] == f"arn:aws:sts::111122223333:assumed-role/node/{ids[0]}"
+
+
+def test_the_end_of_credentials_is_by_the_later_of_the_two_clocks(server, ids):
+    """An SDK compares it with its own clock: before that, they were no credentials at all."""
+
+    def ends():
+        path = "/latest/meta-data/iam/security-credentials/node"
+        return datetime.fromisoformat(json.loads(get(server.imds_urls[ids[0]], path))["Expiration"])
+
+    assert server.do(lambda served: served.clock.now()) < datetime.now(UTC)
+    assert ends() > datetime.now(UTC) + timedelta(hours=5)
+    with VpcServer(SPEC, held=True) as future:
+        future.move(100 * 365 * 86400)
+        url = next(iter(future.imds_urls.values()))
+        document = get(url, "/latest/meta-data/iam/security-credentials/node")
+        assert json.loads(document)["Expiration"].startswith("2125-")
 
 
 def test_botocore_reads_the_region_of_the_instance(server, ids):

@@ -90,6 +90,13 @@ def test_unknown_paths_and_methods_get_ec2s_error_form(server, method, path):
     assert error_code(body)
 
 
+def test_a_call_to_another_path_is_none(server):
+    path = "/elsewhere?Action=DescribeVpcs&Version=2016-11-15"
+    status, _, body = http_request(server.endpoint_url, "GET", path)
+    assert (status, error_code(body)) == (404, "InvalidAction")
+    assert http_request(server.endpoint_url, "GET", path.replace("elsewhere", ""))[0] == 200
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -13,6 +13,7 @@ from ipam_core.endpoint.served import APIS, open_vpc
 from ipam_core.endpoint.server import VpcServer
 from ipam_core.errors import InputError
 from ipam_core.units import NS
+from support.vpc import http_request
 
 SPEC = vpc_of(
     {
@@ -154,6 +155,18 @@ def test_the_server_saves_when_it_is_left_and_goes_on_from_it(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
+def test_leaving_a_server_whose_state_cannot_be_saved_raises(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    server = VpcServer(held=True, state=folder / "state.json").__enter__()
+    url = server.endpoint_url
+    folder.rmdir()
+    with pytest.raises(FileNotFoundError):
+        server.__exit__()
+    with pytest.raises(ConnectionRefusedError):
+        http_request(url)
+
+
 def test_a_write_that_fails_leaves_the_old_state(tmp_path, monkeypatch):
     path = tmp_path / "state.json"
     states.write(path, {"old": 1})
@@ -262,6 +275,10 @@ def test_whatever_is_of_another_type_or_missing_is_refused(tmp_path, whole):
         (("ec2", "faults"), {"x": None}),
         (("now_ns",), True),
         (("now_ns",), 10**40),
+        (("now_ns",), 2**63),
+        (("now_ns",), -1),
+        (("vpc", "enis", 0, "colour"), "red"),
+        (("ec2", "colour"), "red"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, whole, place, value):

@@ -20,14 +20,14 @@ MAIN = "from ipam_core.cli import main; main()"
 class Served:
     """`ipam-core vpc serve` in a process of its own."""
 
-    def __init__(self, *arguments, cwd=None):
+    def __init__(self, *arguments):
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN, "vpc", "serve", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=cwd,
             start_new_session=True,
+            env={key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"},
         )
 
     def line(self):

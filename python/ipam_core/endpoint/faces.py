@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ _CODES = {
 """EC2's codes for requests that are not read; any other is an InternalError."""
 NO_ID = "00000000-0000-4000-8000-000000000000"
 """The id of a request that was not read."""
-_log = logging.getLogger(__name__)
 
 
 class Ec2Face:
@@ -50,9 +48,6 @@ class Ec2Face:
             status = 200
         except Ec2Error as error:
             status, body = render_error(error, request_id, service)
-        except Exception:
-            _log.exception("%s %s", request.method, request.path)
-            status, body = render_error(refusals.INTERNAL_ERROR(), request_id, service)
         headers = {"x-amzn-RequestId": request_id, "Cache-Control": "no-cache, no-store"}
         return Answer(status=status, body=body, content_type=content_type(service), headers=headers)
 

@@ -87,12 +87,11 @@ class ServedVpc:
         return [row.instance_id for row in self.account.instances if row.state != "terminated"]
 
     def move(self, by_ns: int) -> None:
-        """Move the clock forward; what is due on the way happens, each at its own time.
+        """Move the clock forward. What is due on the way happens before the next call.
 
-        Raises `InputError`: further than a clock goes.
+        Each part has its own time then. Raises `InputError`: further than a clock goes.
         """
         self.clock.move(by_ns)
-        self.account.settle()
 
     def set_ec2(self, found: Mapping[str, Any]) -> None:
         """Change EC2's behaviour: what `simulation.fleet.parts.ec2_of` found in a file.
