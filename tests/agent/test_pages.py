@@ -77,7 +77,7 @@ def lived(tmp_path_factory):
         Fault("DeleteNetworkInterface", "InternalError", times=1),
     ]
     folder = tmp_path_factory.mktemp("agent")
-    variables = {"WARM_IP_TARGET": "9"}
+    variables = {"WARM_IP_TARGET": "5"}
     with (
         running(folder, host=host, variables=variables) as agent,
         client_of(agent) as client,
@@ -87,7 +87,7 @@ def lived(tmp_path_factory):
         for number in range(12):
             assert wait_until(lambda: n_free(node) > 0)
             assert client.add_network(add_request(f"a{number}")).Success
-        assert wait_until(lambda: node.store.stats().total >= 21)
+        assert wait_until(lambda: node.store.stats().total >= 17)
         client.del_network(del_request("a0"))
         # An ENI that somebody takes away, pods and all.
         second = next(eni for eni in host.cloud.attached() if eni.device_number > 0)
