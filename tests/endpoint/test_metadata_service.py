@@ -316,6 +316,26 @@ def test_an_instance_that_is_launched_has_its_primary_interface_at_once(server):
     server.move(3600)
 
 
+def test_nothing_is_kept_of_instances_and_interfaces_that_are_gone(server):
+    def kept(served):
+        return len(served.metadata._history), len(served.metadata._instance_of)
+
+    ec2 = client(server)
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    server.move(7200)
+    ec2.describe_vpcs()
+    before = server.do(kept)
+    for _ in range(3):
+        reply = ec2.run_instances(ImageId="ami-1", InstanceType="m5.large", MinCount=2,
+                                  MaxCount=2, SubnetId=subnet)  # fmt: skip
+        ids = [each["InstanceId"] for each in reply["Instances"]]
+        server.move(10)
+        ec2.terminate_instances(InstanceIds=ids)
+        server.move(7200)
+    ec2.describe_vpcs()
+    assert server.do(kept) == before
+
+
 # --- SDKs ---------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The served VPC over HTTP: what it answers to clients, and to what is none."""
 
+import gzip
 import json
 import socket
 import threading
@@ -125,6 +126,26 @@ def test_a_body_beyond_the_bound_is_not_read(server, size):
     body = raw(server.endpoint_url, head.encode() + b"a" * ((1 << 20) + 70_000))
     assert body.split()[1] == b"413"
     assert error_code(body.partition(b"\r\n\r\n")[2]) == "RequestEntityTooLarge"
+
+
+def test_a_small_body_that_unpacks_to_a_large_one_is_not_read(server):
+    body = gzip.compress(b"Action=" + b"A" * (20 << 20), 1)
+    before = time.monotonic()
+    status, _, answer = http_request(
+        server.endpoint_url, "POST", "/", body, {**FORM, "Content-Encoding": "gzip"}
+    )
+    assert (status, error_code(answer)) == (413, "RequestEntityTooLarge")
+    assert time.monotonic() - before < 5
+
+
+def test_it_listens_on_another_address_of_loopback_and_on_ipv6():
+    for host, url in (("127.0.0.9", "http://127.0.0.9:"), ("::1", "http://[::1]:")):
+        try:
+            with VpcServer(host=host) as server:
+                assert server.endpoint_url.startswith(url)
+                assert query(server.endpoint_url, "DescribeVpcs")[0] == 200
+        except InputError as error:
+            pytest.skip(f"no {host} here: {error}")
 
 
 def test_a_fault_of_ours_is_an_internal_error_without_a_traceback(server, monkeypatch, caplog):

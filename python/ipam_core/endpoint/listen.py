@@ -64,10 +64,9 @@ class Port:
         url: how clients reach it, such as `http://127.0.0.1:34567`.
     """
 
-    def __init__(self, runner: web.ServerRunner, url: str, port: int) -> None:
+    def __init__(self, runner: web.ServerRunner, url: str) -> None:
         self._runner = runner
         self.url = url
-        self.port = port
 
     async def close(self) -> None:
         """Let calls under way end for a second, and close every connection."""
@@ -106,8 +105,7 @@ async def open_port(
     except BaseException:
         listener.close()
         raise
-    number = listener.getsockname()[1]
-    return Port(runner, f"http://{_in_url(host)}:{number}", number)
+    return Port(runner, f"http://{_in_url(host)}:{listener.getsockname()[1]}")
 
 
 async def _listener(host: str, port: int) -> socket.socket:

@@ -64,6 +64,12 @@ class Metadata:
         for eni in account.enis:
             self.changed(eni)
         account.enis.on_change = self.changed
+        account.instances.on_change = self._instance_changed
+
+    def _instance_changed(self, instance: Instance) -> None:
+        """Forget what an instance showed that is gone."""
+        if instance.instance_id not in self._account.instances.by_key:
+            self._history.pop(instance.instance_id, None)
 
     def changed(self, eni: Interface) -> None:
         """Note that an interface changed, or was deleted."""
