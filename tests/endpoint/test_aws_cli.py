@@ -13,12 +13,14 @@ from string import Template
 import boto3
 import pytest
 
+from ipam_core.endpoint.actions.table import ACTIONS
 from ipam_core.testing import TestVpc
 from ipam_core.testing.vpc import CREDENTIALS
 from support.aws_cli import AwsCli, documented, environment, shape_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "vpc.yaml"
 
+PAGE = Path(__file__).parents[2] / "docs" / "vpc-clients.md"
 WALK = Path(__file__).with_name("aws_cli_walk.txt")
 OTHERWISE = {
     "describe-instances": "of instances with volumes, key pairs and public addresses",
@@ -37,6 +39,12 @@ OTHERWISE = {
 def vpc():
     with TestVpc(EXAMPLE) as vpc:
         yield vpc
+
+
+@pytest.fixture(scope="module")
+def aws(vpc, tmp_path_factory):
+    with AwsCli(vpc.environ, tmp_path_factory.mktemp("home")) as aws:
+        yield aws
 
 
 def picked(document, path):
@@ -85,24 +93,40 @@ def walk():
             yield command, kept, "" if kept else expected
 
 
-def test_the_walk_of_the_commands(vpc, tmp_path):
+def test_the_walk_of_the_commands(vpc, aws):
     known = {"subnet": "subnet-0aaaaaaaaaaaaaaaa", "other": "subnet-0bbbbbbbbbbbbbbbb"}
     problems, names = [], []
-    with AwsCli(vpc.environ, tmp_path) as aws:
-        for command, kept, code in walk():
-            answer = aws(Template(command).substitute(known))
-            assert answer.code == (code or None), (command, answer)
-            assert (answer.status == 0) == (not code), (command, answer)
-            known |= {name: picked(answer.json, path) for name, path in kept.items()}
-            service, name = command.split()[:2]
-            names.append(name)
-            if answer.json is not None:
-                problems += [f"{name}{each}" for each in differences(service, name, answer.json)]
-            vpc.move(10)
+    for command, kept, code in walk():
+        answer = aws(Template(command).substitute(known))
+        assert answer.code == (code or None), (command, answer)
+        assert (answer.status == 0) == (not code), (command, answer)
+        known |= {name: picked(answer.json, path) for name, path in kept.items()}
+        service, name = command.split()[:2]
+        names.append(name)
+        if answer.json is not None:
+            problems += [f"{name}{each}" for each in differences(service, name, answer.json)]
+        vpc.move(10)
     assert not problems, problems
     assert known["same"] == known["spare"]
     assert len(names) > 40
-    assert len(set(names)) >= 28  # every call that is served
+    assert len(set(names)) >= len(ACTIONS)
+
+
+def test_the_commands_on_the_page_of_clients(aws):
+    page = PAGE.read_text("utf-8").split("## AWS CLI")[1].split("## boto3")[0]
+    commands = "\n".join(re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S))
+    commands = list(filter(None, re.sub(r"\\\n +", "", commands).splitlines()))
+    (refused,) = re.findall(r"^```text\n(.*?)^```$", page, re.M | re.S)
+    assert len(commands) == 6
+    known, errors = {}, []
+    for command in commands:
+        name, _, inner = command.partition("=$(")
+        words = inner.removesuffix(")") if inner else command
+        answer = aws(Template(words.removeprefix("aws ")).substitute(known))
+        errors += [answer.err.strip()] if answer.status else []
+        if inner:
+            known[name] = answer.out.strip()
+    assert errors == [refused.strip()]
 
 
 def test_the_documented_outputs_are_read():
