@@ -128,6 +128,23 @@ def test_a_body_beyond_the_bound_is_not_read(server, size):
     assert error_code(body.partition(b"\r\n\r\n")[2]) == "RequestEntityTooLarge"
 
 
+def test_a_client_of_http_1_0_is_answered_and_let_go(server):
+    request = b"GET /?Action=DescribeVpcs&Version=2016-11-15 HTTP/1.0\r\n\r\n"
+    head, _, body = raw(server.endpoint_url, request).partition(b"\r\n\r\n")
+    assert head.split()[1] == b"200"
+    assert b"<vpcId>vpc-" in body
+
+
+def test_a_body_in_chunks_is_read(server):
+    content = b"Action=DescribeVpcs&Version=2016-11-15"
+    request = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (content[:9], content[9:]))
+        + b"0\r\n\r\n"
+    )
+    assert raw(server.endpoint_url, request).split()[1] == b"200"
+
+
 def test_a_small_body_that_unpacks_to_a_large_one_is_not_read(server):
     body = gzip.compress(b"Action=" + b"A" * (20 << 20), 1)
     before = time.monotonic()

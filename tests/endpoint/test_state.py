@@ -167,6 +167,21 @@ def test_leaving_a_server_whose_state_cannot_be_saved_raises(tmp_path):
         http_request(url)
 
 
+def test_a_token_of_instance_metadata_is_no_longer_good_after_a_restart(tmp_path):
+    """Nor is it by chance the first one that another instance gets then."""
+    path = tmp_path / "state.json"
+    tokens = []
+    for _ in range(2):
+        with VpcServer(SPEC, held=True, state=path) as server:
+            headers = {"X-aws-ec2-metadata-token-ttl-seconds": "21600"}
+            url = list(server.imds_urls.values())[len(tokens)]
+            tokens.append(http_request(url, "PUT", "/latest/api/token", headers=headers)[2])
+            old = {"X-aws-ec2-metadata-token": tokens[0].decode()}
+            status = http_request(server.imds_url, "GET", "/latest/meta-data/mac", headers=old)[0]
+            assert status == (200 if len(tokens) == 1 else 401)
+            server.move(1)
+
+
 def test_a_write_that_fails_leaves_the_old_state(tmp_path, monkeypatch):
     path = tmp_path / "state.json"
     states.write(path, {"old": 1})

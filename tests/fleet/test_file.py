@@ -28,6 +28,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     RollingUpdate,
     Trace,
 )
+from ipam_core.simulation.scenario.spec import EC2_APIS
 from ipam_core.simulation.validation import Share
 from support.fleets import S
 
@@ -291,3 +292,16 @@ def test_a_csv_that_is_not_there_or_no_text_gives_one_line(tmp_path, capsys):
     (tmp_path / "pods.csv").write_bytes(b"time,node,pod,action\n0,\xff,a,add\n")
     assert run(["simulate", str(tmp_path / "fleet.yaml")]) == 2
     assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_latency_false_lets_every_call_take_no_time():
+    spec = fleet_of(
+        {
+            "duration": "10m",
+            "nodes": [{"instance_type": "m5.large", "count": 1}],
+            "ec2": {"latency": False},
+        },
+        Path(),
+    )
+    assert set(spec.latencies) == set(EC2_APIS)
+    assert set(spec.latencies.values()) == {Latency(0, 0)}

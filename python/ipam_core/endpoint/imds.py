@@ -66,7 +66,8 @@ class MetadataService:
         self._metadata = metadata
         self._instance_ids = instance_ids
         self._now_ns = now_ns
-        self._chance = random.Random(seed)
+        # Not the tokens of an earlier run: with its state, this one begins at a later time.
+        self._chance = random.Random(f"{seed} {now_ns()}")
         self._tokens: dict[str, tuple[str, int]] = {}
 
     def answer(self, request: Request, instance_id: str | None = None) -> Answer:
