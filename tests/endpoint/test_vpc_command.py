@@ -184,14 +184,17 @@ def test_faults_are_added_listed_and_cleared(server, capsys):
     line = "fault 1: AssignPrivateIpAddresses InsufficientCidrBlocks, 3 times"
     assert said(capsys, "fault", "add", "AssignPrivateIpAddresses", "InsufficientCidrBlocks",
                 "--times", "3") == [line]  # fmt: skip
+    server.move(5)
     other = said(capsys, "fault", "add", "CreateTags", "InternalError", "--probability", "0.5",
                  "--from", "10s", "--until", "1m", "--message", "no")  # fmt: skip
-    assert other == ["fault 2: CreateTags InternalError, probability 0.5, from 10 s, until 60 s"]
+    assert other == ["fault 2: CreateTags InternalError, probability 0.5, from 15 s, until 65 s"]
     assert said(capsys, "fault", "list") == [line, *other]
     assert said(capsys, "fault", "clear", "1") == other
     found = json.loads("\n".join(said(capsys, "fault", "list", "--json")))
     assert [each["message"] for each in found["faults"]] == ["no"]
     assert said(capsys, "fault", "clear") == ["no faults"]
+    once = said(capsys, "fault", "add", "CreateTags", "InternalError", "--times", "1")
+    assert once == ["fault 3: CreateTags InternalError, once"]
 
 
 def test_addresses_time_and_faults_are_shown(server, capsys):

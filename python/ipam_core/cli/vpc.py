@@ -379,7 +379,7 @@ def _print_faults(faults: list[dict[str, Any]]) -> None:
     for fault in faults:
         parts = [f"fault {fault['number']}: {fault['api']} {fault['code']}"]
         if "times" in fault:
-            parts.append(f"{fault['times']} times")
+            parts.append("once" if fault["times"] == 1 else f"{fault['times']} times")
         if "probability" in fault:
             parts.append(f"probability {fault['probability']:g}")
         parts += [f"{key} {fault[key]:g} s" for key in ("from", "until") if key in fault]

@@ -144,7 +144,7 @@ class Gate:
                 times=spec.times,
                 message=spec.message,
                 probability=spec.probability,
-                from_ns=since_ns + spec.from_ns,
+                from_ns=since_ns + spec.from_ns if spec.from_ns else 0,
                 until_ns=None if spec.until_ns is None else since_ns + spec.until_ns,
             )
             numbers.append(self._n_faults)
