@@ -192,6 +192,15 @@ class DeleteWithInstance(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SetSecurityGroups(Effect):
+    """Give an ENI these security groups in place of its own. Reply: None."""
+
+    api: ClassVar[str] = "ModifyNetworkInterfaceAttribute"
+    eni_id: str
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DetachEni(Effect):
     """Detach an ENI by its attachment. Reply: None."""
 
@@ -260,6 +269,11 @@ class ReadAttachedEnis(Effect):
 @dataclass(frozen=True, slots=True)
 class ReadNodeTags(Effect):
     """Read the tags that ENIs of this node carry, its instance's id first. Reply: dict."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSecurityGroups(Effect):
+    """Read the security groups of the primary ENI. Reply: tuple of ids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,8 @@ _NUMBER = _is_number, "an integer from 0 to 2147483647"
 _AGE = _is_age, f"seconds from 0 to {MOST_AGE_S:g}"
 _TAGS = _are_tags, "texts by text"
 
+_GROUPS = _all(_is_name), "different texts that are not empty"
+
 FIELDS: dict[type, dict[str, tuple[Callable[[Any], bool], str]]] = {
     fx.AttachedEni: {
         "eni_id": _NAME,
@@ -179,7 +181,7 @@ FIELDS: dict[type, dict[str, tuple[Callable[[Any], bool], str]]] = {
     },
     fx.EniConfig: {
         "subnet_id": _NAME,
-        "security_groups": (_all(_is_name), "different texts that are not empty"),
+        "security_groups": _GROUPS,
     },
     fx.CheckpointEntry: {
         "container_id": _PART,
@@ -252,6 +254,11 @@ class Replies:
         if not _is_number(reply):
             raise ReplyError(effect, f"not {_NUMBER[1]}", reply)
         return reply
+
+    def _groups(self, effect: fx.ReadSecurityGroups, reply: Any) -> Any:
+        if not _GROUPS[0](reply):
+            raise ReplyError(effect, f"not {_GROUPS[1]}", reply)
+        return tuple(reply)
 
     def _boolean(self, effect: Effect, reply: Any) -> Any:
         if not isinstance(reply, bool):
@@ -351,6 +358,7 @@ _CHECKS: dict[type[Effect], Callable[[Replies, Any, Any], Any]] = {
     fx.DescribeSubnets: Replies._subnets,
     fx.ReadAttachedEnis: Replies._attached,
     fx.ReadNodeTags: Replies._tags,
+    fx.ReadSecurityGroups: Replies._groups,
     fx.ReadUnschedulable: Replies._boolean,
     fx.ReadEniConfig: Replies._eni_config,
     fx.ReadCheckpoint: Replies._entries,

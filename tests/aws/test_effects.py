@@ -92,6 +92,15 @@ def test_deleting_with_the_instance_is_asked_of_that_attachment(world, cloud):
     assert asked["Attachment.DeleteOnTermination"] == "true"
 
 
+def test_an_enis_security_groups_are_replaced(world, cloud):
+    group = world.direct.create_security_group(GroupName="y", Description="y", VpcId=world.vpc_id)
+    eni_id = cloud.perform(fx.CreateEni())
+    cloud.perform(fx.SetSecurityGroups(eni_id, (group["GroupId"],)))
+    assert [each["GroupId"] for each in world.enis()[eni_id]["Groups"]] == [group["GroupId"]]
+    primary = world.enis()[world.primary()]["Groups"]
+    assert cloud.perform(fx.ReadSecurityGroups()) == tuple(each["GroupId"] for each in primary)
+
+
 def test_describing_keeps_the_order_asked_for(world, cloud):
     ids = tuple(sorted(cloud.perform(fx.CreateEni()) for _ in range(5)))
     for asked in (ids, ids[::-1]):

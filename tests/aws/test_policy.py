@@ -32,6 +32,7 @@ EFFECTS = {
         fx.FindFreeDevice(),
         fx.AttachEni(ENI, 1),
         fx.DeleteWithInstance(ENI, "eni-attach-1"),
+        fx.SetSecurityGroups(ENI, ("sg-1",)),
         fx.DetachEni(ENI, "eni-attach-1"),
         fx.DeleteEni(ENI),
         fx.TagEni(ENI),
@@ -41,6 +42,7 @@ EFFECTS = {
         fx.DescribeSubnets(),
         fx.ReadAttachedEnis(),
         fx.ReadNodeTags(),
+        fx.ReadSecurityGroups(),
         fx.ReadUnschedulable(),
         fx.ReadEniConfig(),
         fx.ReadCheckpoint(),
@@ -105,7 +107,10 @@ def test_the_policy_allows_every_call_and_none_of_it_is_idle(denied):
     actions = documented()
     assert denied(actions) == set()
     beside = {
-        "ec2:DescribeInstances": {fx.CreateEni},  # the security groups of the primary ENI
+        "ec2:DescribeInstances": {  # the security groups of the primary ENI
+            fx.CreateEni,
+            fx.ReadSecurityGroups,
+        },
         "ec2:DescribeNetworkInterfaces": {fx.ReadAttachedEnis},
     }
     for action in actions:

@@ -108,6 +108,7 @@ def live(world):
         eni.description = f"{DESCRIPTION_PREFIX}i-1"
         eni.tags = {NODE_TAG: "i-1", **tags}
     world.drive(world.node.clean_leaked(2e9))
+    world.drive(world.node.follow_security_groups())
     for store in world.node.stores:
         store._check()
 

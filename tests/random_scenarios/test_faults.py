@@ -17,7 +17,16 @@ from random_scenarios.faults import HOWS, goes_wrong
 
 N_SCENARIOS = 5_000 if os.environ.get("IPAM_CORE_SOAK") else 60
 PER_TEST = 30
-NOT_MET = {"Sleep", "AssignIpv6Prefix", "SetUpHost", "SetUpEni", "SetUpPodRules", "TearDownEni"}
+NOT_MET = {
+    "Sleep",
+    "AssignIpv6Prefix",
+    "SetUpHost",
+    "SetUpEni",
+    "SetUpPodRules",
+    "TearDownEni",
+    "SetSecurityGroups",
+    "ReadSecurityGroups",
+}
 """What no scenario asks for: tests/node/test_failures.py has the start of an IPv6 node.
 
 tests/host has what is asked of the host's network, and how it fails.

@@ -54,6 +54,8 @@ long, up to a minute."""
 LEAK_INTERVAL_S = 3600.0
 LATEST_FIRST_LEAK_S = 300.0
 """The leaked-ENI task first runs at a random time within this, so that nodes do not all at once."""
+GROUPS_INTERVAL_S = 30.0
+"""How often ENIs follow the primary ENI's security groups."""
 FACTS_INTERVAL_S = 60.0
 """How often the VPC's CIDRs are read again."""
 SAVE_INTERVAL_S = 600.0
@@ -215,6 +217,7 @@ class Loop:
         try:
             with self._metrics.in_progress("nodeInit"):
                 self._drive(node.start())
+            self._follow_groups(node)
             succeeded = True
         finally:
             self._metrics.node_initialization.labels("true" if succeeded else "false").observe(
@@ -244,6 +247,7 @@ class Loop:
     def _keep_pool(self) -> None:
         self._cleaner.start()
         self._is_due("facts", FACTS_INTERVAL_S)
+        self._is_due("groups", GROUPS_INTERVAL_S)
         self._is_due("save", SAVE_INTERVAL_S)
         retry_s = 0.0
         while True:
@@ -280,6 +284,8 @@ class Loop:
         self._drain()
         if self._is_due("facts", FACTS_INTERVAL_S):
             self._read_facts_again()
+        if self._is_due("groups", GROUPS_INTERVAL_S):
+            self._follow_groups(node)
         now_ns = node.clock_ns()
         if not node.may_reconcile(now_ns):
             self._drive(node.reconcile())  # what the checkpoint shall forget is struck all the same
@@ -302,6 +308,10 @@ class Loop:
             released, self._to_drain = self._to_drain, []
         if released:
             self._drive(self._node_of_loop().drain(released))
+
+    def _follow_groups(self, node: Node) -> None:
+        if not self._config.settings.disable_network_resource_provisioning:
+            self._drive(node.follow_security_groups())
 
     def _read_facts_again(self) -> None:
         try:

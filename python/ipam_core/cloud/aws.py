@@ -230,6 +230,13 @@ class AwsCloud(EffectHandler):
             Attachment={"AttachmentId": effect.attachment_id, "DeleteOnTermination": True},
         )
 
+    def _set_security_groups(self, effect: fx.SetSecurityGroups) -> None:
+        self.ec2.call(
+            "ModifyNetworkInterfaceAttribute",
+            NetworkInterfaceId=effect.eni_id,
+            Groups=list(effect.groups),
+        )
+
     def _detach_eni(self, effect: fx.DetachEni) -> None:
         try:
             self.ec2.call("DetachNetworkInterface", AttachmentId=effect.attachment_id)
@@ -297,6 +304,9 @@ class AwsCloud(EffectHandler):
 
     def _read_node_tags(self, _: fx.ReadNodeTags) -> dict[str, str]:
         return self._own_tags()
+
+    def _read_security_groups(self, _: fx.ReadSecurityGroups) -> tuple[str, ...]:
+        return self.metadata.security_groups()
 
     def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
         return _asked("Kubernetes: node", self._unschedulable)

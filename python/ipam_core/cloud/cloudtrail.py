@@ -117,6 +117,10 @@ _REQUESTS: dict[type[fx.Effect], Callable[[Any, str], dict[str, Any]]] = {
         "networkInterfaceId": effect.eni_id,
         "attachment": {"attachmentId": effect.attachment_id, "deleteOnTermination": True},
     },
+    fx.SetSecurityGroups: lambda effect, _: {
+        "networkInterfaceId": effect.eni_id,
+        "groupSet": _items("groupId", effect.groups),
+    },
     fx.DetachEni: lambda effect, _: {"attachmentId": effect.attachment_id},
     fx.DeleteEni: lambda effect, _: {"networkInterfaceId": effect.eni_id},
     fx.TagEni: lambda effect, _: {"resourcesSet": _items("resourceId", [effect.eni_id])},

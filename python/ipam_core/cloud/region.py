@@ -43,6 +43,7 @@ class SimulatedEni:
     instance_id: str | None = None
     device_number: int = 0
     network_card: int = 0
+    security_groups: tuple[str, ...] = ()
     goes_with_instance: bool = False
 
     @property

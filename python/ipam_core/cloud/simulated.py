@@ -70,6 +70,7 @@ class SimulatedInstance(EffectHandler):
         self.eni_config = eni_config or fx.EniConfig(subnet_id="eniconfig")
         self.on_call = on_call
         self.unschedulable = False
+        self.security_groups: tuple[str, ...] = ("sg-node",)
         self.terminated = False
         self.metadata_hides_addresses = False
         self.metadata_hides_enis: set[str] = set()
@@ -151,6 +152,9 @@ class SimulatedInstance(EffectHandler):
 
     def _delete_with_instance(self, effect: fx.DeleteWithInstance) -> None:
         self._eni(effect.eni_id).goes_with_instance = True
+
+    def _set_security_groups(self, effect: fx.SetSecurityGroups) -> None:
+        self._eni(effect.eni_id).security_groups = effect.groups
 
     def _tag_created_at(self, effect: fx.TagCreatedAt) -> None:
         self._eni(effect.eni_id).tags[CREATED_AT_TAG] = self.region.wall_time().isoformat()
@@ -294,6 +298,9 @@ class SimulatedInstance(EffectHandler):
 
     def _read_node_tags(self, _: fx.ReadNodeTags) -> dict[str, str]:
         return self._own_tags()
+
+    def _read_security_groups(self, _: fx.ReadSecurityGroups) -> tuple[str, ...]:
+        return self.security_groups
 
     def _read_unschedulable(self, _: fx.ReadUnschedulable) -> bool:
         return self.unschedulable

@@ -10,6 +10,7 @@
     reconcile.py   compare with metadata and EC2, believe EC2
     attach.py      put an attached ENI into the store; the steps share it
     host.py        links, routes and rules of ENIs on the host, if the node has them
+    groups.py      the primary ENI's security groups for all
     excluded.py    ENIs whose subnet is tagged for no pods
     subnets.py     which subnets may be used
     tries.py       how often each call is tried, and the waits between

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core._lazy import RenamedAttribute
 from ipam_core.errors import IpamError, NotReadyError, PoolExhaustedError, UnknownSandboxError
-from ipam_core.node import attach, excluded, grow, idle, leaks, reconcile, shrink, start
+from ipam_core.node import attach, excluded, groups, grow, idle, leaks, reconcile, shrink, start
 from ipam_core.node.state import NodeState
 
 if TYPE_CHECKING:
@@ -236,6 +236,13 @@ class Node(NodeState):
                 store = self.store_of(assignment.eni_id)
                 if store is not None:
                     yield from shrink.give_back_prefixes(self, store, assignment.eni_id)
+
+    def follow_security_groups(self) -> Step[None]:
+        """Give the ENIs the primary ENI's security groups, where those changed.
+
+        For an agent: at its start, and every 30 s. Failures end as those of `adjust` do.
+        """
+        return self._replies.checked(self._attempt(groups.follow(self)))
 
     def free_eni(self, warm_ip: int, minimum_ip: int) -> Step[str | None]:
         """Free one ENI of card 0 under these targets; return its id, or None."""

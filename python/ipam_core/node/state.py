@@ -103,6 +103,8 @@ class NodeState:
         """Whether the host's links, routes and rules are this node's to set up."""
         self.links: dict[str, str] = {}
         """ENIs whose links are set up, each with its primary address."""
+        self.security_groups: set[str] = set()
+        """The primary ENI's, when they were last read."""
         self.unfinished: dict[str, str] = {}
         """ENIs whose set-up failed, each with its interface type."""
         self.has_excluded = False
