@@ -1,4 +1,4 @@
-"""Reading from AWS: a simulated account for the whole way, stubs for pages and refusals."""
+"""Reading from AWS: a served VPC for the whole way, stubs for refusals and lost answers."""
 
 import sys
 
@@ -31,22 +31,34 @@ def aws(monkeypatch):
         yield boto3.client("ec2")
 
 
+SUBNETS = ["subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"]
+
+
 @pytest.fixture
-def account(aws):
-    """A VPC with two subnets, and an interface of three addresses in the first."""
-    vpc = aws.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnets = [
-        aws.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]
-        for cidr in ("10.0.0.0/24", "10.0.1.0/24")
-    ]
-    aws.create_network_interface(
-        SubnetId=subnets[0],
-        Description="aws-K8S-i-gone",
-        PrivateIpAddresses=[
-            {"Primary": at == 0, "PrivateIpAddress": f"10.0.0.{20 + at}"} for at in range(3)
+def vpc_spec():
+    """Two subnets; a node of the cluster is in the second."""
+    return {
+        "vpc": {"cluster": "prod"},
+        "subnets": [
+            {
+                "id": SUBNETS[0],
+                "cidr": "10.0.0.0/24",
+                "reservations": [
+                    {"cidr": f"10.0.0.{start}/28", "type": "prefix"} for start in range(64, 176, 16)
+                ],
+            },
+            {"id": SUBNETS[1], "cidr": "10.0.1.0/24"},
         ],
-    )
-    return subnets
+        "nodes": [{"name": "n", "instance_type": "m5.large", "count": 1, "subnets": [SUBNETS[1]]}],
+    }
+
+
+@pytest.fixture
+def served(vpc, monkeypatch):
+    """A served VPC, as whoever asks AWS finds it."""
+    for name, value in vpc.environ.items():
+        monkeypatch.setenv(name, value)
+    return vpc
 
 
 class Session:
@@ -68,63 +80,42 @@ class Session:
         return client
 
 
-class Account:
-    """A session on the account in memory that adds reservations, which moto has not."""
+class ShortPages(boto3.Session):
+    """A session whose pages of reservations are the shortest there are."""
 
-    def __init__(self, reservations=()):
-        self.reservations = list(reservations)
-
-    def client(self, service, **_):
-        client = boto3.client(service)
-        if service == "ec2":
-            pages = [self.reservations[:1], self.reservations[1:]]
-
-            def get_subnet_cidr_reservations(SubnetId, NextToken=None):  # noqa: N803
-                page = pages[1 if NextToken else 0]
-                found = [each for each in page if each["SubnetId"] == SubnetId]
-                more = {} if NextToken else {"NextToken": "second"}
-                return {"SubnetIpv4CidrReservations": found} | more
-
-            client.get_subnet_cidr_reservations = get_subnet_cidr_reservations
+    def client(self, service, **options):
+        client = super().client(service, **options)
+        client.meta.events.register(
+            "provide-client-params.ec2.GetSubnetCidrReservations",
+            lambda params, **_: {"MaxResults": 5, **params},
+        )
         return client
 
 
-def test_a_subnet_is_read_with_its_reservations_of_every_page(account):
-    reservations = [
-        {"SubnetId": account[0], "Cidr": f"10.0.0.{start}/28", "ReservationType": "prefix"}
-        for start in (64, 80)
-    ]
-    inventory, wanted = read_live([account[0]], session=Account(reservations))
-    assert wanted == [account[0]]
-    report = report_on(inventory, account[0])
+def test_a_subnet_is_read_with_its_reservations_of_every_page(served):
+    served.ec2.create_network_interface(
+        SubnetId=SUBNETS[0],
+        Description="aws-K8S-i-gone",
+        PrivateIpAddresses=[
+            {"Primary": at == 0, "PrivateIpAddress": f"10.0.0.{20 + at}"} for at in range(3)
+        ],
+    )
+    inventory, wanted = read_live([SUBNETS[0]], session=ShortPages())
+    assert wanted == [SUBNETS[0]]
+    report = report_on(inventory, SUBNETS[0])
     assert report.n_used == 3
-    assert report.fragmentation.prefix_reserved == 2
+    assert report.fragmentation.prefix_reserved == 7
     assert [each.owner for each in report.owners] == ["orphaned"]
 
 
-def test_a_clusters_subnets_are_its_own_and_its_nodes(account, aws):
-    eks = boto3.client("eks")
-    eks.create_cluster(
-        name="prod",
-        roleArn="arn:aws:iam::123456789012:role/eks",
-        resourcesVpcConfig={"subnetIds": [account[0]]},
-    )
-    image = aws.describe_images()["Images"][0]["ImageId"]
-    aws.run_instances(
-        ImageId=image,
-        MinCount=1,
-        MaxCount=1,
-        SubnetId=account[1],
-        TagSpecifications=[
-            {
-                "ResourceType": "instance",
-                "Tags": [{"Key": "kubernetes.io/cluster/prod", "Value": "owned"}],
-            }
-        ],
-    )
-    inventory, wanted = read_live(cluster="prod", session=Account())
-    assert wanted == account
-    report = report_on(inventory, account[1])
+def test_a_clusters_subnets_are_its_own_and_its_nodes(served):
+    def of_the_control_plane(vpc):
+        vpc.account.cluster_subnets = (SUBNETS[0],)
+
+    served.server.do(of_the_control_plane)
+    inventory, wanted = read_live(cluster="prod")
+    assert wanted == SUBNETS
+    report = report_on(inventory, SUBNETS[1])
     assert [each.owner for each in report.owners] == ["nodes' primary ENIs"]
 
 
@@ -210,9 +201,9 @@ def test_no_credentials_and_no_answer(aws, monkeypatch, raised, error):
         read_live(["subnet-1"], session=boto3.Session())
 
 
-def test_a_cluster_that_there_is_not(account):
+def test_a_cluster_that_there_is_not(served):
     with pytest.raises(NotFoundError, match="DescribeCluster"):
-        read_live(cluster="none", session=Account())
+        read_live(cluster="none")
 
 
 def test_a_cluster_without_subnets(aws):
