@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from subjects import (
+    Attributes,
     Bitarray,
     Floor,
     IpaddressSet,
@@ -60,6 +61,7 @@ def measure(benchmark, group, name, per_call, function, *arguments):
 SUBJECTS = {
     "floor": Floor,
     "ipam_core": Store,
+    "store.assign()": Attributes,
     "ipaddress": IpaddressSet,
     "bitarray": Bitarray,
     "pyroaring": Roaring,

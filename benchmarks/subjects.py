@@ -83,6 +83,16 @@ class Store:
             release(sandbox, now_ns)
 
 
+class Attributes(Store):
+    """The same with each method looked up at each call, as callers write it."""
+
+    def run(self, steps) -> None:
+        store = self.store
+        for sandbox, now_ns in steps:
+            store.assign(sandbox, None, now_ns)
+            store.release(sandbox, now_ns)
+
+
 class SecondaryIps(Store):
     """The DataStore in secondary-IP mode."""
 
