@@ -15,6 +15,7 @@ from ipam_core.checkpoint import DurableStore
 from ipam_core.errors import CheckpointBusyError, CheckpointError
 from ipam_core.ipamd import checkpoint_file
 from support.checkpointing import open_checkpoint, sandbox, small_store
+from support.forking import in_a_child
 
 
 @pytest.fixture
@@ -31,24 +32,6 @@ def open_umask():
 
 def modes(directory):
     return {file.name: stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()}
-
-
-def in_child(action):
-    """Return the text that an action returns in a forked child, or what it raises."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            text = str(action())
-        except BaseException as error:
-            text = f"{type(error).__name__}: {error}"
-        os.write(writer, text.encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as file:
-        text = file.read().decode()
-    os.waitpid(child, 0)
-    return text
 
 
 # --- permissions ------------------------------------------------------------------
@@ -94,7 +77,7 @@ def test_another_user_can_lock_nothing(path):
         return "locked"
 
     with open_checkpoint(path):
-        assert "PermissionError" in in_child(lock)
+        assert "PermissionError" in in_a_child(lock)
 
 
 # --- the lock -----------------------------------------------------------------------
@@ -169,11 +152,11 @@ def test_forked_child_gets_an_error_at_once_and_harms_nothing(path):
         checkpoint.entries,
         durable.save_layout,
     ):
-        told = in_child(use)
+        told = in_a_child(use)
         assert told.startswith("ForkedError: checkpoint ")
         assert f"belongs to process {os.getpid()}" in told
-    assert in_child(checkpoint.close) == "None"
-    assert in_child(lambda: open_checkpoint(path)).startswith("CheckpointBusyError")
+    assert in_a_child(checkpoint.close) == "None"
+    assert in_a_child(lambda: open_checkpoint(path)).startswith("CheckpointBusyError")
     assert time.monotonic() - began < 10
     assert durable.release(sandbox(1)).address == held.address
     with pytest.raises(CheckpointBusyError):

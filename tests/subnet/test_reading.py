@@ -86,6 +86,16 @@ def test_encodings(tmp_path, right, encoding):
         ("[]", "not the JSON of"),
         ("[[1], [2]]", "not the JSON of"),
         ("null", "--output json"),
+        ("", "empty"),
+        ('{"Subnets": [{"SubnetId": "subnet-1"', "cut off"),
+        ("{'Subnets'}", "incomplete JSON"),
+        ("[1, 2]", "describe-subnets"),
+        ('{"Volumes": []}', "describe-subnets"),
+        ('{"Subnets": 3}', "not a list"),
+        ('{"Subnets": [3]}', "not as AWS writes it"),
+        ('{"Subnets": [{"SubnetId": null}]}', "SubnetId None"),
+        ('{"NetworkInterfaces": [{"SubnetId": "s"}]}', "NetworkInterfaceId"),
+        ('{"Reservations": [{"Instances": [{"InstanceId": "i-1"}]}]}', "InstanceType"),
     ],
 )
 def test_what_cannot_be_read_says_what_to_do(tmp_path, content, why):

@@ -219,30 +219,6 @@ def test_pods_are_counted_where_kubectl_lists_them():
     assert report_on(inventory, "subnet-1").pods_of == {"i-1": 2}
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        ("", "empty"),
-        ('{"Subnets": [{"SubnetId": "subnet-1"', "cut off"),
-        ("{'Subnets'}", "incomplete JSON"),
-        ("[1, 2]", "describe-subnets"),
-        ('{"Volumes": []}', "describe-subnets"),
-        ('{"Subnets": 3}', "not a list"),
-        ('{"Subnets": [3]}', "not as AWS writes it"),
-        ('{"Subnets": [{"SubnetId": null}]}', "SubnetId None"),
-        ('{"NetworkInterfaces": [{"SubnetId": "s"}]}', "NetworkInterfaceId"),
-        ('{"Reservations": [{"Instances": [{"InstanceId": "i-1"}]}]}', "InstanceType"),
-    ],
-)
-def test_files_that_cannot_be_used(tmp_path, content, told):
-    path = tmp_path / "input.json"
-    path.write_text(content)
-    with pytest.raises(InputError, match=told) as caught:
-        read_inventory([path])
-    assert "input.json" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
 def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "input.json"
     path.write_bytes(b"\xff\xfe\x00\x81")
