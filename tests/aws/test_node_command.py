@@ -102,7 +102,7 @@ def test_plan_of_a_high_pool_with_an_eni_to_spare(world, command):
     assert "17 addresses are over the targets" in out
     assert "UnassignPrivateIpAddresses" in out
     _, out, _ = command("plan", "--pods", 0, "--env", "WARM_ENI_TARGET=0")
-    assert f"{spare} goes: no pod is on it" in " ".join(out.split())
+    assert f"{spare} is freed: no pod is on it" in " ".join(out.split())
     assert "DetachNetworkInterface" in out
     assert "DeleteNetworkInterface" in out
 
@@ -261,7 +261,7 @@ def test_pods_of_before_prefix_mode_keep_their_addresses(world, command):
     assert "WARM_PREFIX_TARGET=1 is used" in out
     assert "Delete" not in out
     assert second not in out
-    assert "goes: no pod is on it" in " ".join(command("plan", "--pods", 3, *prefixes)[1].split())
+    assert "freed: no pod is on it" in " ".join(command("plan", "--pods", 3, *prefixes)[1].split())
 
 
 @pytest.mark.parametrize("env", [(), ("--env", "ENABLE_PREFIX_DELEGATION=true")], ids=str)

@@ -33,11 +33,11 @@ def commands(finding):
 @pytest.mark.parametrize(
     ("variables", "command", "says"),
     [
-        ({}, "label node NODE k8s.amazonaws.com/eniConfig=NAME", "else by the label k8s.amaz"),
+        ({}, "label node NODE k8s.amazonaws.com/eniConfig=NAME", "else the label k8s.amaz"),
         (
             {"ENI_CONFIG_LABEL_DEF": "failure-domain.beta.kubernetes.io/zone"},
             "annotate node NODE k8s.amazonaws.com/eniConfig=NAME",
-            "else by the label failure-domain.beta.kubernetes.io/zone",
+            "else the label failure-domain.beta.kubernetes.io/zone",
         ),
         ({"ENI_CONFIG_LABEL_DEF": "team/net"}, "label node NODE team/net=NAME", "label team/net"),
         (
@@ -46,7 +46,7 @@ def commands(finding):
                 "ENI_CONFIG_ANNOTATION_DEF": "team/note",
             },
             "annotate node NODE team/note=NAME",
-            "by the annotation team/note",
+            "the annotation team/note",
         ),
     ],
 )

@@ -103,8 +103,8 @@ def branch_enis(facts: Facts) -> Finding:
             [short.counted()],
             Certainty.CERTAIN,
             "No branch ENI is left for a pod with a security group (vpc.amazonaws.com/pod-eni)",
-            "each such pod takes a branch ENI, and the type has few of them. Free addresses in "
-            "the pool, or prefix mode, do not change that",
+            "each such pod takes a branch ENI, and the type has few of them: this is no lack of "
+            "addresses, and prefix mode does not help",
             (),
             "A type with more branch ENIs, more nodes, or fewer pods that a SecurityGroupPolicy "
             "selects. `kubectl describe node` shows vpc.amazonaws.com/pod-eni: if it is missing "
