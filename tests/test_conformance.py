@@ -2,7 +2,7 @@
 
 The cases were recorded from the real agent (aws/amazon-vpc-cni-k8s v1.23.1); CI plays
 each under a few seeds of what the agent leaves to chance, and the 240 lives of random2.json
-under ten; `make soak` under fifty and two hundred.
+under five; `make soak` under fifty and two hundred.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ipam_core.simulation.scenario.player import Player, play
 
 CASES = Path(__file__).parent / "conformance"
 SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 4
-SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 10
+SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 5
 EVERY = 1 if os.environ.get("IPAM_CORE_SOAK") else 4
 """Of so many lives of random2.json one has each of its values changed."""
 PER_TEST = 12

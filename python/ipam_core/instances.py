@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import InputError, UnknownInstanceTypeError
@@ -285,6 +285,7 @@ def _parse(line: str) -> InstanceLimits:
     )
 
 
+@lru_cache(maxsize=256)  # a file of scenarios may name one such type in each of them
 def _nearest(name: str) -> tuple[str, ...]:
     """Return up to three names similar to `name`: of its family, if there is one."""
     from difflib import get_close_matches  # noqa: PLC0415  (needed only where a name is wrong)

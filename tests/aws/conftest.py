@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
-from aws import moto_ec2
 from aws.servers import REGION, FaultyEc2, InstanceMetadata, metadata_tree, serving
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.cloud.imds import Imds
@@ -41,6 +40,8 @@ def aws_environment(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def moto_url():
+    from aws import moto_ec2  # loads seconds of tables: only for the process that serves
+
     with moto_ec2.serve() as url:
         yield url
 

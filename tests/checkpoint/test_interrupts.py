@@ -141,7 +141,8 @@ def test_whatever_cuts_off_the_writer_nobody_notices(tmp_path, kind, name, momen
     """No signal handler runs there; a debugger or the lack of memory may all the same."""
     monkeypatch.setattr(group_commit, "PATIENCE_S", 0.02)
     attempt = attempt_on(tmp_path, kind, CALLS[name])
-    assert at_each_moment(attempt, moment, in_writer=True) > 10
+    stride = 2 if kind is Life else 5  # the writer's lines are the same for one card and for four
+    assert at_each_moment(attempt, moment, in_writer=True, stride=stride) > 10
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from diagnosis.slow_pool import SlowNode, fill
@@ -97,7 +97,6 @@ def slow_node(max_enis, slots, variables, max_pods, subnet_free):
 
 
 @given(case=cases(), seed=st.integers(0, 3))
-@settings(max_examples=2 * settings.default.max_examples)
 def test_the_verdict_is_that_of_the_slow_model(case, seed):
     max_enis, slots, variables, max_pods, subnet_free = case
     node = slow_node(*case)

@@ -28,7 +28,7 @@ def as_bytes(result):
     return json.dumps([result.to_dict(), trail(result.calls)]).encode()
 
 
-@settings(deadline=None)
+@settings(max_examples=settings.default.max_examples // 3, deadline=None)
 @given(spec=fleets(), policy=POLICIES, seed=SEEDS)
 def test_skipping_idle_looks_changes_no_byte(spec, policy, seed):
     skipping, looking = (
@@ -59,7 +59,7 @@ def test_an_idle_node_wakes_when_pods_that_were_deleted_wait_no_more(targets):
         assert as_bytes(skipping) == as_bytes(looking)
 
 
-@settings(deadline=None)
+@settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @given(spec=fleets(), policy=POLICIES, seed=SEEDS)
 def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
     fleet = Fleet(spec, policy=policy, seed=seed)

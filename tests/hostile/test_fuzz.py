@@ -45,7 +45,7 @@ from ipam_core.errors import CheckpointError, InputError, SnapshotError
 LONGEST_S = 20
 """Far more than any of these documents takes, and far less than what runs away."""
 fuzz = settings(
-    max_examples=10_000 if os.environ.get("IPAM_CORE_SOAK") else 200,
+    max_examples=10_000 if os.environ.get("IPAM_CORE_SOAK") else 80,
     suppress_health_check=list(HealthCheck),
     deadline=None,
 )

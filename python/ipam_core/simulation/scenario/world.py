@@ -6,7 +6,6 @@ of a world moves its time, `now_ns`, and makes things happen in it.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from ipam_core.cloud import drive
 from ipam_core.cloud.region import PRIMARY_SUBNET, Call, Fault, SimulatedEni, SimulatedRegion
 from ipam_core.cloud.simulated import CHANGING_APIS, SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
-from ipam_core.errors import InputError, NotReadyError, PoolExhaustedError, UnknownSandboxError
+from ipam_core.errors import InputError, NotReadyError, PoolExhaustedError
 from ipam_core.instances import InstanceLimits
 from ipam_core.ipamd.messages import NO_ADDRESS_ERROR
 from ipam_core.node import Node, StartError
@@ -174,17 +173,19 @@ class World:
 
     def _ask(self, pod: Pod) -> bool:
         """Ask as a container runtime does: it deletes a sandbox that was refused at once."""
-        ask = self.node.add_pod_to_all_cards if pod.all_cards else self.node.add_pod
+        name = f"default/{pod.name}"
         try:
-            ask(pod.sandbox, f"default/{pod.name}")
+            if pod.all_cards:
+                self.node.add_pod_to_all_cards(pod.sandbox, name)
+                return True
+            if self.node.try_add_pod(pod.sandbox, name) is not None:
+                return True
         except NotReadyError:
             return False  # the kubelet's call is refused, and is repeated
         except PoolExhaustedError:
-            self.pod_error = NO_ADDRESS_ERROR
-        else:
-            return True
-        with suppress(UnknownSandboxError):
-            self.node.remove_pod(pod.sandbox)
+            pass
+        self.pod_error = NO_ADDRESS_ERROR
+        self.node.try_remove_pod(pod.sandbox)
         pod.refused()
         return False
 
