@@ -310,6 +310,19 @@ def test_leaving_it_closes_every_port_and_ends_its_thread():
     assert threading.active_count() == before
 
 
+def test_it_is_served_once_at_a_time_and_may_be_served_again():
+    server = VpcServer(held=True)
+    with server:
+        with pytest.raises(RuntimeError, match="served already"):
+            server.__enter__()
+        first = server.imds_urls.keys()
+    with pytest.raises(RuntimeError, match="not served"):
+        server.move(1)
+    with server:
+        assert server.imds_urls.keys() == first  # the same seed
+    server.__exit__()
+
+
 def test_leaving_it_does_not_wait_for_calls_under_way():
     spec = {"ec2": {"latency": {"DescribeVpcs": {"median": 60}}}}
     with VpcServer(spec) as server:

@@ -1,4 +1,4 @@
-"""How a call goes through to the VPC: throttled, late, struck by a fault, and told of.
+"""How a call goes through to the VPC: throttled, late, struck by a fault, and reported.
 
 The classes and their order are those of simulations (`simulation/processes.py`): a throttled
 call is refused quickly; any other changes EC2 at the moment its reply arrives.
@@ -82,7 +82,7 @@ class Gate:
 
     `seed` decides latencies, which calls a fault with a probability strikes, and the ids of
     requests: the same calls one after the other, at the same times, give the same answers.
-    `on_call` is told of each call as it ends. Not to be shared by threads.
+    `on_call` is given each call as it ends. Not to be shared by threads.
 
     Attributes:
         faults: those that are to strike, by number; times are since `start_ns`.

@@ -92,7 +92,7 @@ async def open_port(
             found = _response(refuse(unreadable.status))
             found.force_close()
             return found
-        except Exception:  # a fault of ours: told to the log, and no traceback to the client
+        except Exception:  # a fault of ours: the log has it, the client no traceback
             _log.exception("%s %s", request.method, request.path)
             return _response(refuse(500))
 

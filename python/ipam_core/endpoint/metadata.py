@@ -48,7 +48,7 @@ class ShownEni:
 class Metadata:
     """The metadata of every instance of an account.
 
-    The account's table of interfaces tells of each change, which shows `lag_ns` later. An
+    The account's table of interfaces reports each change, which shows `lag_ns` later. An
     instance that has just been launched shows what it has.
 
     Attributes:

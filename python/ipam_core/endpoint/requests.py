@@ -31,7 +31,7 @@ _NOT_PARAMETERS = frozenset({
     "Timestamp", "Expires", "SecurityToken", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date",
     "X-Amz-Expires", "X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-SignedHeaders",
 })  # fmt: skip
-"""What a query has beside its action's parameters: how it is signed."""
+"""What a query has in addition to its action's parameters: how it is signed."""
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML has not: an answer could not repeat them."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)

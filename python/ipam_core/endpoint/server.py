@@ -49,7 +49,7 @@ class Endpoints:
 
     `imds_each` opens a port for the metadata of every instance, of those too that are
     launched later; one port for all of them is there in any case. Without `imds_v1` metadata
-    needs a token, unless an instance was launched otherwise. `on_address` is told of each
+    needs a token, unless an instance was launched otherwise. `on_address` is given each
     address as it is opened.
     """
 
@@ -250,7 +250,7 @@ class VpcServer:
             seed=spec.seed if seed is None else seed,
         )
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ends: asyncio.Event
         self._endpoints: Endpoints
 
@@ -260,6 +260,7 @@ class VpcServer:
             raise RuntimeError("it is served already")
         started: Future[None] = Future()
         self._ended: Future[None] = Future()
+        self._loop, self._ends = None, asyncio.Event()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(started)), name="ipam-core vpc", daemon=True
         )
@@ -276,7 +277,9 @@ class VpcServer:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        if thread.is_alive():
+        if self._loop is None:  # an interrupt came before its thread began
+            self._ends.set()
+        else:
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._ends.set)
         thread.join()
@@ -284,7 +287,7 @@ class VpcServer:
             self._ended.result()
 
     async def _run(self, started: Future[None]) -> None:
-        self._loop, self._ends = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         try:
             served = self._open()
         except BaseException as error:
@@ -330,6 +333,8 @@ class VpcServer:
         async def between() -> T:
             return act(self._endpoints.served)
 
+        if self._loop is None or self._thread is None:
+            raise RuntimeError("it is not served")
         return asyncio.run_coroutine_threadsafe(between(), self._loop).result()
 
     def move(self, seconds: float) -> None:

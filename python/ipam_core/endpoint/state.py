@@ -1,4 +1,4 @@
-"""A served VPC as a file: JSON that is whole or not there, and is checked wholly when read.
+"""A served VPC as a file: JSON that is complete or not there, and is checked completely when read.
 
 Saved are the account, EC2's behaviour and the time. Not saved: what metadata has yet to show
 (it shows it at once), and sessions of instance metadata (clients begin new ones).

@@ -167,7 +167,7 @@ class Trail:
     """Where calls are written: one file, or a folder with a file for every five minutes.
 
     The files of a folder are called as CloudTrail's. A file that is there is gone on with.
-    What cannot be written is told once to the log; calls go on.
+    The log says once that something could not be written; calls go on.
 
     Raises:
         OSError: the file or folder cannot be written.

@@ -74,7 +74,7 @@ class Vpc:
     def call(self, service: str, action: str, params: dict[str, Any]) -> dict[str, Any]:
         """Do one call and return its reply; both by botocore's names.
 
-        It is done wholly, or refused and nothing has changed. `params` are of the model's
+        It is done completely, or refused and nothing has changed. `params` are of the model's
         types, with what it requires, as `query.parse` gives them and botocore checks them.
 
         Raises:

@@ -64,7 +64,7 @@ class Wanted:
 
     @property
     def n_slots(self) -> int:
-        """How many slots it takes beside the primary address."""
+        """How many slots it takes in addition to the primary address."""
         given = len(self.addresses) + len(self.prefixes)
         return given + self.n_addresses + self.n_prefixes
 
