@@ -19,6 +19,7 @@
     surroundings.py    where it runs, as ports
     simulated_host.py  on no cloud at all
     aws_host.py        on EC2, or what speaks as it
+    cluster_pods.py    pods that Kubernetes has and the checkpoint has not
     kubernetes.py      what Kubernetes knows of the node
     kubelet.py         starts and ends pods as the kubelet, the runtime and the plugin do
     pod_book.py        the pods that it started, on disk

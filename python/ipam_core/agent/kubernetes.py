@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ipam_core.agent.surroundings import ClusterPod
 from ipam_core.effects import EniConfig
 from ipam_core.errors import CloudError, MissingExtraError, UnreachableError
 from ipam_core.quoting import quoted
@@ -39,15 +40,6 @@ TIMEOUT_S = 5.0
 """How old an answer may be; how long who asks waits; how long a read takes at most."""
 READ = "Kubernetes"
 """What errors name instead of an EC2 call."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterPod:
-    """A pod that runs on the node and has an address of its own."""
-
-    namespace: str
-    name: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ipam_core.agent.cluster_pods import ClusterPods
 from ipam_core.agent.node_log import NodeLog
 from ipam_core.agent.observed import ObservedCloud, TerminatingError
 from ipam_core.agent.pods import LockedNode, ReadyGate
@@ -93,6 +94,7 @@ class Loop:
         self._metrics = metrics
         self._checkpoint = checkpoint
         self._cluster = cluster
+        self._cluster_pods = None if cluster is None else ClusterPods(cluster, checkpoint)
         self._host = host
         self._on_ready = on_ready
         self._on_end = on_end
@@ -284,6 +286,8 @@ class Loop:
         self._drain()
         if self._is_due("facts", FACTS_INTERVAL_S):
             self._read_facts_again()
+            if self._cluster_pods is not None:
+                self._cluster_pods.release_gone(self.gate.running.pods)
         if self._is_due("groups", GROUPS_INTERVAL_S):
             self._follow_groups(node)
         now_ns = node.clock_ns()
@@ -348,7 +352,8 @@ class Loop:
                 _log.exception("the leaked-ENI task failed; it runs again in an hour")
 
     def _drive(self, step: Step[T]) -> T:
-        return drive(step, self._cloud, self._checkpoint, sleep=self._cloud.sleep)
+        checkpoint = self._cluster_pods or self._checkpoint
+        return drive(step, self._cloud, checkpoint, sleep=self._cloud.sleep)
 
     def _is_due(self, what: str, interval_s: float) -> bool:
         """Return whether something is due, and if so note when it is again."""

@@ -34,6 +34,15 @@ class Surroundings(Protocol):
         """Read what must be known of the instance. Raises `IpamError`: try again later."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPod:
+    """A pod that runs on the node and has an address of its own."""
+
+    namespace: str
+    name: str
+    address: str
+
+
 class Cluster(Protocol):
     """What Kubernetes knows of the node. A method that cannot be answered raises."""
 
@@ -42,6 +51,9 @@ class Cluster(Protocol):
 
     def unschedulable(self) -> bool:
         """Return whether the node carries the taint node.kubernetes.io/unschedulable."""
+
+    def pods(self) -> tuple[ClusterPod, ...]:
+        """Return the node's pods that have an address of their own."""
 
     def eni_config(self) -> EniConfig:
         """Return the node's ENIConfig."""
