@@ -223,7 +223,7 @@ def test_every_breach_is_told_not_only_the_first():
     with pytest.raises(ContractError) as broken:
         check_cloud(broken_by(two), **AT_ONCE)
     text = str(broken.value)
-    assert text.startswith("4 of 33 checks of the cloud failed\n")
+    assert text.startswith("4 of 34 checks of the cloud failed\n")
     assert "\ntags: TagEni and TagCreatedAt add tags, and keep those that are there.\n  - " in text
 
 

@@ -145,6 +145,7 @@ CHECKS: tuple[Check, ...] = (
     Check("network-cards", enis.network_cards, "p4d.24xlarge"),
     Check("attachment-limit", enis.attachment_limit),
     Check("with-the-instance", enis.with_the_instance),
+    Check("security-groups", enis.security_groups),
     Check("unknown-enis", enis.unknown_enis),
     Check("whole-node", reads.whole_node),
 )

@@ -232,6 +232,20 @@ def with_the_instance(trial: Trial) -> None:
     trial.equal("what EC2 describes after DeleteWithInstance", trial.state(), before)
 
 
+def security_groups(trial: Trial) -> None:
+    """SetSecurityGroups gives an ENI groups, as those of the primary; again it is no error."""
+    groups = trial.do(fx.ReadSecurityGroups())
+    trial.need(groups, "ReadSecurityGroups() replied (); expected the primary ENI's groups")
+    effect = fx.SetSecurityGroups(trial.create(), groups)
+    before = trial.state()
+    trial.do(effect)
+    trial.do(effect)
+    trial.equal("what EC2 describes after SetSecurityGroups", trial.state(), before)
+    trial.equal("groups of the primary ENI", trial.do(fx.ReadSecurityGroups()), groups)
+    unknown = fx.SetSecurityGroups(UNKNOWN_ENI, groups)
+    trial.refused(unknown, NotFoundError, code=ENI_NOT_FOUND)
+
+
 def unknown_enis(trial: Trial) -> None:
     """Whatever is asked of an ENI that is not there is a NotFoundError."""
     trial.refused(fx.DeleteEni(UNKNOWN_ENI), NotFoundError, code=ENI_NOT_FOUND)

@@ -41,6 +41,7 @@ def reads_change_nothing(trial: Trial) -> None:
     for effect in (
         fx.ReadAttachedEnis(),
         fx.ReadNodeTags(),
+        fx.ReadSecurityGroups(),
         fx.ReadUnschedulable(),
         fx.ReadCheckpoint(),
         fx.FindFreeDevice(trial.limits.default_network_card),

@@ -28,6 +28,7 @@ NO_REPLY = frozenset((
     fx.UnassignPrivateIps,
     fx.UnassignPrefixes,
     fx.DeleteWithInstance,
+    fx.SetSecurityGroups,
     fx.DetachEni,
     fx.DeleteEni,
     fx.TagEni,
