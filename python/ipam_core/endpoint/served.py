@@ -129,6 +129,8 @@ def open_vpc(
         OSError: a file cannot be read or written.
     """
     chosen = spec.seed if seed is None else seed
+    if state is not None:
+        states.check_place(state)
     saved = states.read(state) if state is not None and state.exists() else None
     clock = VpcClock(speed=speed, held=held)
     if saved is not None:

@@ -6,6 +6,7 @@ Saved are the account, EC2's behaviour and the time. Not saved: what metadata ha
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -91,6 +92,15 @@ def dump(vpc: Vpc, gate: Gate, metadata: Metadata) -> dict[str, Any]:
         "vpc": vpc.to_state(),
         "ec2": plain.plain(_Ec2(**gate.saved(), metadata_lag_ns=metadata.lag_ns)),
     }
+
+
+def check_place(path: Path) -> None:
+    """Raise `OSError` where a state could not be written: better now than at the end."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def write(path: Path, state: dict[str, Any]) -> None:
