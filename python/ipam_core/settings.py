@@ -173,7 +173,7 @@ class Settings:
 
         Raises:
             ValueError: the cooldown is not an integer number of seconds; the agent accepts no
-            other.
+                other.
         """
         if self.cooldown_s % 1:
             raise ValueError(f"cooldown_s={self.cooldown_s}: the agent takes whole seconds")

@@ -108,7 +108,7 @@ def read_given(
 
     Raises:
         InputError: several files, one that holds no setting, or with `strict` a variable that
-        is probably not what was meant.
+            is probably not what was meant.
     """
     from ipam_core.settings import Settings
 
@@ -232,7 +232,7 @@ def chosen_types(
 
     Raises:
         InputError: no type matches, or the file or the limits are not valid; all unknown names
-        are listed.
+            are listed.
     """
     from fnmatch import filter as matching
 
