@@ -1,4 +1,4 @@
-"""A node on EC2, or on what speaks as EC2 does: its own metadata service tells which it is."""
+"""A node on EC2, or on a service that answers as EC2: its metadata service identifies it."""
 
 from __future__ import annotations
 

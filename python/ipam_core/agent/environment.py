@@ -1,4 +1,4 @@
-"""What an agent is told by environment variables beside the pool's settings.
+"""The environment variables of an agent in addition to the pool's settings.
 
 Values are read as upstream reads them: what does not parse is the default. Source:
 pkg/networkutils/network.go, pkg/ipamd/introspect.go, cmd/aws-k8s-agent/main.go and
@@ -45,12 +45,12 @@ AGENT_VARIABLES = frozenset({
     "NETWORK_POLICY_ENFORCING_MODE",
     "VPC_CNI_VERSION",
 })  # fmt: skip
-"""What is read here, or by the agent's parts, beside the pool's own settings."""
+"""What is read here, or by the agent's parts, in addition to the pool's own settings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
-    """What the agent tells others about the node's networking: a plugin, and introspection."""
+    """The node's networking as the agent reports it: to a plugin, and on introspection."""
 
     external_snat: bool = False
     exclude_snat_cidrs: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 _TRIES = 10
-"""So often the pool is read anew where an ENI went meanwhile."""
+"""How often the pool is read again if an ENI was removed meanwhile."""
 
 
 class Introspection:

@@ -129,7 +129,7 @@ class Kubelet:
     ) -> Outcome:
         """Ask for an address for each pod, again and again for `patience_s`.
 
-        A try that is due later is not made: the pod waits in the book. `progress` is told the
+        A try that is due later is not made: the pod waits in the book. `progress` gets the
         share of pods that have an address.
         """
         outcome = outcome or Outcome()

@@ -217,7 +217,7 @@ class Kubernetes:
 
 @dataclass(slots=True)
 class Kr8sReader:
-    """Reads through kr8s, on one connection that is made anew after a failure.
+    """Reads through kr8s, on one connection that is replaced after a failure.
 
     Raises:
         MissingExtraError: kr8s is not installed.

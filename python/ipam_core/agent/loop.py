@@ -3,7 +3,7 @@
 The intervals are the node's (`node.timers`): wait 2.5 s, check the pool, wait 2.5 s, maybe
 reconcile, again. Source: StartNodeIPPoolManager in pkg/ipamd/ipamd.go of
 aws/amazon-vpc-cni-k8s. One difference: where upstream's agent exits because a start failed, to
-be started again by the kubelet, this one starts anew by itself, so that its log, metrics and
+be started again by the kubelet, this one restarts by itself, so that its log, metrics and
 introspection stay. Settings with which no start succeeds end it.
 """
 
@@ -64,7 +64,7 @@ SAVE_INTERVAL_S = 600.0
 
 
 class Loop:
-    """Runs one node for an agent. `run` is its thread; `on_ready` is told when pods are served.
+    """Runs one node for an agent. `run` is its thread; `on_ready` is called when pods are served.
 
     Attributes:
         gate: who answers pods now.

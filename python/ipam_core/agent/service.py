@@ -50,7 +50,7 @@ Request = rpc_pb2.AddNetworkRequest | rpc_pb2.DelNetworkRequest
 class CniBackend:
     """Answers the CNI plugin, for threads.
 
-    `own_version` is what a plugin must say it is, "" for any. `on_released` is told of what
+    `own_version` is what a plugin must say it is, "" for any. `on_released` gets what
     a pod let go, with the node, after the plugin can have its answer.
     """
 

@@ -72,7 +72,7 @@ def prefixes(trial: Trial) -> None:
         )
     described = trial.describe(trial.eni_id)
     trial.equal("prefixes that EC2 describes", sorted(described.prefixes), sorted(given))
-    trial.equal("addresses beside the prefixes", sorted(described.addresses), sorted(single))
+    trial.equal("addresses next to the prefixes", sorted(described.addresses), sorted(single))
     expected = free - 2 - 3 * ADDRESSES_PER_PREFIX
     trial.equal("free addresses after 2 and 3 prefixes were assigned", trial.free(), expected)
     trial.eventually(
@@ -165,7 +165,7 @@ def subnet_without_prefixes(trial: Trial) -> None:
     one = fx.AssignPrefixes(trial.eni_id, 1)
     trial.refused(one, SubnetFullError, code=INSUFFICIENT_PREFIXES)
     left = free - ADDRESSES_PER_PREFIX * n_free
-    trial.equal("free addresses beside the prefixes", trial.free(), left)
+    trial.equal("free addresses next to the prefixes", trial.free(), left)
     trial.do(fx.AssignPrivateIps(trial.eni_id, 1))
 
 

@@ -33,7 +33,7 @@ def creation(trial: Trial) -> None:
         trial.equal(f"attachment of the new {eni_id}", described.attachment_id, None)
         trial.equal(f"instance of the new {eni_id}", described.instance_id, None)
         trial.equal(f"type of the new {eni_id}", described.interface_type, "interface")
-        held = f"addresses beside the primary one of {eni_id}"
+        held = f"addresses next to the primary one of {eni_id}"
         trial.equal(held, len(described.addresses), n_addresses)
         trial.inside("CreateEni", described.addresses)
     named = fx.CreateEni(subnet_id=trial.subnet_id)

@@ -84,7 +84,7 @@ def subnets(trial: Trial) -> None:
     EC2 keeps five addresses of each subnet for itself.
     """
     expected = trial.network.num_addresses - 5 - 1
-    trial.equal("free addresses beside one primary address", trial.free(), expected)
+    trial.equal("free addresses next to one primary address", trial.free(), expected)
 
 
 def surroundings(trial: Trial) -> None:

@@ -298,7 +298,7 @@ class Trial:
 
 
 def held_by(eni: fx.EniDescription | fx.AttachedEni) -> tuple[str, ...]:
-    """Return all that an ENI holds beside its primary address."""
+    """Return all that an ENI holds in addition to its primary address."""
     return (*eni.addresses, *eni.prefixes, *eni.ipv6_prefixes)
 
 

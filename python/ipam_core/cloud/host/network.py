@@ -51,7 +51,7 @@ class HostNetwork:
         return None
 
     def _plan(self, effect: fx.Effect) -> list[Operation]:
-        """Return the operations, planned wholly before the first is applied."""
+        """Return the operations, all planned before the first is applied."""
         rules = self._host.rules()
         match effect:
             case fx.SetUpHost():
