@@ -43,7 +43,8 @@ class AwsHost:
     ) -> None:
         from ipam_core.cloud.imds import ENDPOINT, Imds  # noqa: PLC0415  (the extra `aws`)
 
-        self._imds: Imds = Imds(imds_url or ENDPOINT)
+        # With the blocks of subnets: the network of the host needs them.
+        self._imds: Imds = Imds(imds_url or ENDPOINT, subnet_cidrs=True)
         self._endpoint_url = endpoint_url
         self._region = region
         self._cluster_name = cluster_name

@@ -1,0 +1,56 @@
+"""An agent on a served VPC sets up the host's network for the ENIs that it attaches and frees."""
+
+import pytest
+
+from ipam_core.agent.agent import Agent
+from ipam_core.agent.aws_host import AwsHost
+from ipam_core.agent.clock import Clock
+from ipam_core.cloud.host import Recorder
+from ipam_core.testing import TestVpc
+from support.agents import add_request, client_of, config_in, del_request, wait_until
+
+
+@pytest.fixture
+def vpc():
+    spec = {
+        "subnets": [{"id": "subnet-0a", "cidr": "10.0.0.0/20"}],
+        "nodes": [{"name": "web", "instance_type": "m5.large", "count": 1}],
+        "ec2": {"latency": False, "throttling": False},
+    }
+    with TestVpc(spec, held=False, speed=60.0) as vpc:
+        yield vpc
+
+
+def test_what_instance_metadata_says_is_enough_to_set_up_links(vpc, tmp_path):
+    (imds_url,) = vpc.imds_urls.values()
+    surroundings = AwsHost(
+        endpoint_url=vpc.endpoint_url, imds_url=imds_url, session=vpc.session, attempts=1
+    )
+    host = Recorder()
+    variables = {"WARM_IP_TARGET": "3", "IP_COOLDOWN_PERIOD": "0"}
+    config = config_in(tmp_path, variables=variables)
+    try:
+        with (
+            Agent(config, surroundings, clock=Clock(60.0), host=host) as agent,
+            client_of(agent) as client,
+        ):
+            assert agent.ready.wait(30)
+            for number in range(9):  # more than the primary ENI has with three kept
+                assert wait_until(lambda n=number: client.add_network(add_request(f"c{n}")).Success)
+            assert wait_until(lambda: any(rule.priority == 32765 for rule in host.rules()))
+            said = [str(each) for each in host.operations]
+            (second,) = [eni for eni in agent.loop.node.store.enis() if not eni.primary]
+            (shown,) = vpc.ec2.describe_network_interfaces(NetworkInterfaceIds=[second.eni_id])[
+                "NetworkInterfaces"
+            ]
+            address = shown["PrivateIpAddress"]
+            assert f"address add {address}/20 dev eth1" in said
+            assert "route replace default via 10.0.0.1 dev eth1 table 2" in said
+            for number in range(9):
+                client.del_network(del_request(f"c{number}"))
+            assert wait_until(lambda: not any(rule.priority == 32765 for rule in host.rules()))
+            assert f"rule del priority 32765 from {address}/32 lookup 2" in map(
+                str, host.operations
+            )
+    finally:
+        surroundings.close()
