@@ -73,7 +73,7 @@ $(VENV)/.built: $(VENV)/.made Makefile $(SOURCES)
 # What development takes beyond that.
 $(VENV)/.ready: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --group dev "ipam-core[agent,aws,dist,host,k8s,plan,plot]"
+	$(BIN)/python -m pip install --quiet --group dev "ipam-core[agent,aws,dist,host,k8s,plan,plot,vpc]"
 	touch $@
 
 # What is too long for CI: more examples, more lives, more kills.
