@@ -118,3 +118,23 @@ def test_every_file_that_the_page_names_is_there():
     folders = (package, package / "diagnosis/explain", package / "endpoint", ROOT / "src/ipam_core")
     for name in named:
         assert any((folder / name).exists() for folder in (*folders, ROOT)), name
+
+
+def test_helpers_of_tests_are_in_their_folder():
+    here = Path(__file__).parent
+    others = [
+        str(path.relative_to(here))
+        for path in sorted(here.rglob("*.py"))
+        if path.parent != here / "support"
+        and not path.name.startswith("test_")
+        and path.name != "conftest.py"
+        and path.read_text("utf-8")
+    ]
+    assert others == []
+
+
+def test_no_test_takes_from_another():
+    folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir()} - {"support"}
+    takes = re.compile(rf"^ *(?:from|import) (?:\.|(?:{'|'.join(folders)}|\w*\.?test_\w+)\b)", re.M)
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        assert not takes.findall(path.read_text("utf-8")), path

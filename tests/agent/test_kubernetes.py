@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from aws.servers import serving
 from ipam_core.agent.kubernetes import (
     ClusterConfig,
     ClusterPod,
@@ -18,6 +17,7 @@ from ipam_core.agent.kubernetes import (
 )
 from ipam_core.effects import EniConfig
 from ipam_core.errors import CloudError, UnreachableError
+from support.servers import serving
 
 NODE = {
     "metadata": {

@@ -8,7 +8,6 @@ from string import Formatter
 
 import pytest
 
-from doctor.upstream import writer
 from ipam_core.agent.log import AgentLog
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.inputs.log import _match
@@ -16,6 +15,7 @@ from ipam_core.errors import InputError
 from ipam_core.ipamd import log_lines
 from ipam_core.ipamd.log_lines import LogLine, short_id
 from support.agents import add_request, client_of, log_of, page_of, running
+from support.upstream_log import writer
 
 LINES = {name: line for name, line in vars(log_lines).items() if isinstance(line, LogLine)}
 OURS = {"OTHER_FAILED", "MODIFY_FAILED"}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
-from aws.servers import REGION, FaultyEc2, InstanceMetadata, metadata_tree, serving
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.cloud.imds import Imds
+from support.servers import REGION, FaultyEc2, InstanceMetadata, metadata_tree, serving
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -40,7 +40,7 @@ def aws_environment(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def moto_url():
-    from aws import moto_ec2  # loads seconds of tables: only for the process that serves
+    from support import moto_ec2  # loads seconds of tables: only for the process that serves
 
     with moto_ec2.serve() as url:
         yield url

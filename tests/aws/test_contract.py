@@ -9,10 +9,10 @@ import os
 
 import pytest
 
-from aws.servers import REGION
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.testing import CHECKS
 from ipam_core.testing.contract import ContractError
+from support.servers import REGION
 
 NOT_IN_MOTO = {
     "prefixes": "moto knows no prefix on an ENI and leaves AssignedIpv4Prefixes out",

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from aws.clock import Clock
-from aws.servers import REQUEST_ID, Fault
 from ipam_core import Node, Sandbox, Settings, drive
 from ipam_core import effects as fx
 from ipam_core.cloud.aws import AwsCloud
@@ -22,6 +20,8 @@ from ipam_core.errors import (
     UnreachableError,
 )
 from ipam_core.instances import limits
+from support.clock import Clock
+from support.servers import REQUEST_ID, Fault
 
 WARM_5 = Settings(warm_ip_target=5)
 

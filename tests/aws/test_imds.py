@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from aws.servers import InstanceMetadata, serving
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Instance
 from ipam_core.effects import AttachedEni
 from ipam_core.errors import CloudError, DeniedError, NotFoundError, UnreachableError
+from support.servers import InstanceMetadata, serving
 
 MACS = "network/interfaces/macs"
 PRIMARY, SECOND, EFA = "0e:49:61:0f:c3:11", "0e:49:61:0f:c3:12", "0e:49:61:0f:c3:13"

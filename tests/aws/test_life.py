@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from aws.clock import Clock
 from ipam_core import IPAM_CORE, VPC_CNI, Node, Sandbox, Settings, drive
 from ipam_core import effects as fx
 from ipam_core.cloud.region import SimulatedRegion
@@ -12,6 +11,7 @@ from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import limits
+from support.clock import Clock
 
 TYPE = limits("m5.xlarge")  # 4 ENIs, 14 secondary addresses each
 SETTINGS = Settings(warm_ip_target=3, minimum_ip_target=8)

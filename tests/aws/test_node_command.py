@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from aws.servers import Fault
 from ipam_core import effects as fx
 from ipam_core.cli._app import run
 from ipam_core.tags import NODE_TAG
+from support.servers import Fault
 
 READS = {"DescribeInstances", "DescribeNetworkInterfaces", "DescribeSubnets"}
 

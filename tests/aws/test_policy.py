@@ -11,12 +11,12 @@ import boto3
 import moto.settings
 import pytest
 
-from aws.servers import REGION
 from ipam_core import Sandbox
 from ipam_core import effects as fx
 from ipam_core.cloud.aws import AwsCloud
 from ipam_core.cloud.host import HOST_EFFECTS
 from ipam_core.errors import CloudError, DeniedError
+from support.servers import REGION
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "aws.md"
 ENI = "eni-0123456789abcdef0"

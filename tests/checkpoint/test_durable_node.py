@@ -17,8 +17,8 @@ from ipam_core.errors import (
 )
 from ipam_core.instances import limits
 from ipam_core.node.unattached import Holder
-from node.world import World
 from support.checkpointing import SECOND, open_checkpoint, sandbox, small_store, state
+from support.node_world import World
 
 OLD, NEW = sandbox(1), sandbox(2)
 

@@ -12,8 +12,8 @@ from ipam_core.cloud import drive
 from ipam_core.effects import ForgetAssignments, ReadCheckpoint
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.node.unattached import Holder, UnattachedAssignments
-from node.world import World
 from support.checkpointing import open_checkpoint, sandbox
+from support.node_world import World
 
 
 class Driver:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ipam_core import errors
 from ipam_core._store import DataStore, Sandbox
-from model import OWN_KINDS, Model, Refused
+from support.store_model import OWN_KINDS, Model, Refused
 
 SECOND = 1_000_000_000
 WHY = {

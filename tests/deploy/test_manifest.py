@@ -13,13 +13,13 @@ from typer.main import get_command
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
-from aws.servers import serving
 from ipam_core.agent import kubelet, kubernetes, places
 from ipam_core.agent.config import AgentConfig
 from ipam_core.agent.environment import AGENT_VARIABLES
 from ipam_core.cli._app import app
 from ipam_core.settings import Settings
 from ipam_core.variables import ADDRESS_VARIABLES, OTHER_VARIABLES
+from support.servers import serving
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 MANIFEST = DEPLOY / "agent.yaml"

@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnosis.slow_pool import SlowNode, fill
 from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.instances import InstanceLimits
 from ipam_core.policy import IPAM_CORE, VPC_CNI
+from support.slow_pool import SlowNode, fill
 
 
 def limits_of(max_enis, slots):

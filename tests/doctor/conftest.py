@@ -2,7 +2,7 @@
 
 import pytest
 
-from doctor.node_files import REFUSED, log
+from support.node_files import REFUSED, log
 
 
 @pytest.fixture

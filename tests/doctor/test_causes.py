@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from doctor.expected import EXPECTED
 from ipam_core.diagnosis.doctor.causes.table import CAUSES
 from ipam_core.diagnosis.doctor.diagnosis import diagnose
 from ipam_core.diagnosis.doctor.gather import gather_facts
@@ -16,6 +15,7 @@ from ipam_core.diagnosis.doctor.prognosis import simulate_fix
 from ipam_core.diagnosis.fixes import Change
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.errors import InputError
+from support.doctor_cases import EXPECTED
 
 HERE = Path(__file__).parent
 CASES = HERE / "cases"

@@ -7,10 +7,10 @@ import json
 import pytest
 import yaml
 
-from doctor.node_files import NOW, events, log, manifest
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.case import Refusal, Source
 from ipam_core.diagnosis.inputs.collect import read_case
+from support.node_files import NOW, events, log, manifest
 
 # --- events --------------------------------------------------------------------------------------
 

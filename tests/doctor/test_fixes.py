@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from doctor.node_files import REFUSED, failed, log, manifest, plain_log
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
+from support.node_files import REFUSED, failed, log, manifest, plain_log
 
 NO_ENI_CONFIG = (
     "IP pool stats: total = 0, used = 0, c.maxIPsPerENI = 9",

@@ -13,10 +13,10 @@ import zipfile
 
 import pytest
 
-from doctor.node_files import found, log, state
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.errors import InputError
+from support.node_files import found, log, state
 
 STALL = ("minimum-only stall", "certain")
 

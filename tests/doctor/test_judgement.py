@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from doctor.node_files import (
+from ipam_core.cli._app import run
+from ipam_core.diagnosis.doctor.diagnosis import diagnose
+from ipam_core.diagnosis.inputs.collect import read_case
+from support.node_files import (
     NOW,
     REFUSED,
     eni,
@@ -18,9 +21,6 @@ from doctor.node_files import (
     state,
     trail,
 )
-from ipam_core.cli._app import run
-from ipam_core.diagnosis.doctor.diagnosis import diagnose
-from ipam_core.diagnosis.inputs.collect import read_case
 
 FULL = [eni(0, 9, 9), eni(1, 9, 9), eni(2, 9, 9)]  # m5.large: 3 ENIs of 9
 THROTTLED = failed("CreateNetworkInterface", "RequestLimitExceeded")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from doctor.upstream import writer
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.diagnosis.inputs.log import starts
 from ipam_core.ipamd.log_messages import AGENT_MESSAGES, PLUGIN
+from support.upstream_log import writer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

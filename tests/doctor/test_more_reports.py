@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from doctor.node_files import NOW, REFUSED, eni, events, log, plain_log, trail
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
+from support.node_files import NOW, REFUSED, eni, events, log, plain_log, trail
 
 FULL = [eni(0, 9, 9), eni(1, 9, 9), eni(2, 9, 9)]  # m5.large: 3 ENIs of 9
 DIALS = "add cmd: Error received from AddNetwork gRPC call: dial tcp 127.0.0.1:50051: refused"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from doctor.node_files import REFUSED, log, manifest, plain_log
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.doctor import diagnosis as judging
 from ipam_core.diagnosis.inputs.collect import read_case
+from support.node_files import REFUSED, log, manifest, plain_log
 
 AT_LIMIT = "Skipping ENI allocation as the max ENI limit is already reached"
 OLD_WITH_TRUNK = (

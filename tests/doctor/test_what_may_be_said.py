@@ -6,7 +6,11 @@ import json
 
 import pytest
 
-from doctor.node_files import (
+from ipam_core.cli._app import run
+from ipam_core.diagnosis.doctor import diagnose
+from ipam_core.diagnosis.inputs.collect import read_case
+from ipam_core.errors import InputError
+from support.node_files import (
     NOW,
     eni,
     events,
@@ -16,10 +20,6 @@ from doctor.node_files import (
     plain_log,
     state,
 )
-from ipam_core.cli._app import run
-from ipam_core.diagnosis.doctor import diagnose
-from ipam_core.diagnosis.inputs.collect import read_case
-from ipam_core.errors import InputError
 
 FULL = [eni(0, 9, 9), eni(1, 9, 9), eni(2, 9, 9)]  # m5.large: 3 ENIs of 9
 NO_ADDRESS = "add cmd: failed to assign an IP address to container"

@@ -22,8 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from hostile.mutation import change, edited, edits, mutated, mutations, places
-from hostile.targets import (
+from ipam_core import Checkpoint, DataStore, Sandbox
+from ipam_core.checkpoint.entry import Entry, with_checksum
+from ipam_core.cli._app import run
+from ipam_core.cli._out import LONGEST_ERROR
+from ipam_core.errors import CheckpointError, InputError, SnapshotError
+from support.file_readers import (
     AGENTS_FILE,
     ENIS,
     EVENTS,
@@ -36,11 +40,7 @@ from hostile.targets import (
     TARGETS,
     TRAIL,
 )
-from ipam_core import Checkpoint, DataStore, Sandbox
-from ipam_core.checkpoint.entry import Entry, with_checksum
-from ipam_core.cli._app import run
-from ipam_core.cli._out import LONGEST_ERROR
-from ipam_core.errors import CheckpointError, InputError, SnapshotError
+from support.mutation import change, edited, edits, mutated, mutations, places
 
 LONGEST_S = 20
 """Far more than any of these documents takes, and far less than what runs away."""

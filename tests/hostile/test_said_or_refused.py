@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import pytest
 from rich.cells import cell_len
 
-from hostile.targets import ENIS, EVENTS, FLEET, LOG, MANIFEST, SCENARIO, SUBNETS, _lines
 from ipam_core.cli._app import run
 from ipam_core.cli._out import print_xml
 from ipam_core.diagnosis.inputs.collect import read_case
 from ipam_core.documents import load_documents
 from ipam_core.errors import InputError
 from ipam_core.quoting import without_container_ids
+from support.file_readers import ENIS, EVENTS, FLEET, LOG, MANIFEST, SCENARIO, SUBNETS, _lines
 
 ID = "9c1f0e5ab1b34f5d8a6de2b7c8f90123456789abcdef0123456789abcdef0123"
 

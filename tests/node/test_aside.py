@@ -11,7 +11,7 @@ from ipam_core.cloud import drive
 from ipam_core.effects import AssignPrivateIps, CheckpointEntry, ForgetAssignments
 from ipam_core.errors import CheckpointWriteError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.node import StartError
-from node.world import SECOND, World
+from support.node_world import SECOND, World
 
 KEPT = Sandbox("kept")
 LATE = "10.15.0.7"  # in the subnet, and given to nobody by it

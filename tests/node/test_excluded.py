@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ipam_core import IPAM_CORE, VPC_CNI
-from node.world import World
+from support.node_world import World
 
 
 @pytest.fixture(params=["true", "false"], ids=["prefixes", "addresses"])

@@ -20,7 +20,7 @@ from ipam_core.errors import (
 )
 from ipam_core.node import StartError
 from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
-from node.world import World
+from support.node_world import Failing, World
 
 KINDS = [
     kind
@@ -37,22 +37,6 @@ ENVS = [
     {"WARM_ENI_TARGET": "1"},
     {"AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "true", "WARM_IP_TARGET": "2"},
 ]
-
-
-class Failing:
-    """The world's instance; effects of one kind fail while `fails` says so."""
-
-    def __init__(self, instance):
-        self.instance = instance
-        self.fails = {}
-        self.performed = []
-
-    def perform(self, effect):
-        self.performed.append(effect)
-        error = self.fails.get(type(effect))
-        if error is not None:
-            raise error
-        return self.instance.perform(effect)
 
 
 def started(policy=IPAM_CORE, **env):

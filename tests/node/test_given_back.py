@@ -10,8 +10,7 @@ import pytest
 from ipam_core import effects as fx
 from ipam_core.cloud import drive
 from ipam_core.errors import NotFoundError, UnreachableError
-from node.test_failures import Failing
-from node.world import World
+from support.node_world import Failing, World
 
 NO_ENI = NotFoundError("x", "InvalidNetworkInterfaceID.NotFound")
 

@@ -8,7 +8,7 @@ import pytest
 from ipam_core import effects as fx
 from ipam_core.cloud import drive
 from ipam_core.errors import UnreachableError
-from node.world import World
+from support.node_world import World
 
 
 class Noted:

@@ -3,8 +3,7 @@
 import pytest
 
 from ipam_core.policy import IPAM_CORE, VPC_CNI
-
-from .world import SECOND, World
+from support.node_world import SECOND, World
 
 PERIOD_NS = 5 * SECOND
 

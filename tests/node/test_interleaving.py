@@ -11,7 +11,7 @@ import pytest
 
 from ipam_core import IPAM_CORE, VPC_CNI
 from ipam_core.errors import NotReadyError, PoolExhaustedError
-from node.world import World, replay
+from support.node_world import World, replay
 
 
 def filled(n_pods, **env):

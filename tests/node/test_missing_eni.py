@@ -9,7 +9,7 @@ from ipam_core.cloud import drive
 from ipam_core.effects import DescribeEnis
 from ipam_core.errors import PoolExhaustedError, UnreachableError
 from ipam_core.tags import NO_MANAGE_TAG
-from node.world import World
+from support.node_world import World
 
 RULE = replace(VPC_CNI, name="vpc-cni with the rule", ask_before_forgetting=True)
 

@@ -17,7 +17,7 @@ from ipam_core.errors import CloudError, PoolExhaustedError, ReplyError, Unknown
 from ipam_core.node import StartError
 from ipam_core.replies import FIELDS, Replies
 from ipam_core.tags import NODE_TAG
-from node.world import World
+from support.node_world import World
 
 EFFECTS = [
     fx.AssignPrivateIps("eni-1", 2),

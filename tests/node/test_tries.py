@@ -14,7 +14,7 @@ from ipam_core.cloud import drive
 from ipam_core.cloud.codes import error_for
 from ipam_core.errors import CloudError
 from ipam_core.node import tries
-from node.world import World
+from support.node_world import World
 
 
 class Refused:

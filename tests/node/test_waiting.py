@@ -10,7 +10,7 @@ from ipam_core._store import Sandbox
 from ipam_core.errors import NotReadyError, PoolExhaustedError, UnknownSandboxError
 from ipam_core.node.waiting import WAITS_S, Waiting
 from ipam_core.policy import IPAM_CORE
-from node.world import SECOND, World
+from support.node_world import SECOND, World
 
 
 class Clock:

@@ -12,7 +12,7 @@ from ipam_core.effects import AssignPrefixes, AssignPrivateIps, CreateEni
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
-from policy.replay import RULES, with_rule
+from support.policy_replay import RULES, with_rule
 from support.random_scenarios import CheckedPlayer, random_scenario
 
 N_SCENARIOS = 2000 if os.environ.get("IPAM_CORE_SOAK") else 50

@@ -8,7 +8,7 @@ import yaml
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import play
-from policy.replay import ROOT, RULES, with_rule
+from support.policy_replay import ROOT, RULES, with_rule
 
 PAGE = (ROOT / "docs" / "policies.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## ([a-z_]+)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))

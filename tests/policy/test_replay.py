@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from policy.replay import LISTED, ROOT, RULES, differences, rules_of, scenarios
+from support.policy_replay import LISTED, ROOT, RULES, differences, rules_of, scenarios
 
 LISTED_LIVES = yaml.safe_load(LISTED.read_text("utf-8"))
 LIVES = {scenario.scenario_id: scenario for scenario in scenarios()}

@@ -13,7 +13,7 @@ import pytest
 
 from ipam_core import effects as fx
 from ipam_core.policy import IPAM_CORE, VPC_CNI
-from random_scenarios.faults import HOWS, goes_wrong
+from support.faulty_scenarios import HOWS, goes_wrong
 
 N_SCENARIOS = 5_000 if os.environ.get("IPAM_CORE_SOAK") else 60
 PER_TEST = 30

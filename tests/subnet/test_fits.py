@@ -14,7 +14,7 @@ from ipam_core.errors import InputError
 from ipam_core.settings import Settings
 from ipam_core.subnet.draw import Draw, node_draws
 from ipam_core.subnet.forecast import Churn, forecast
-from subnet.account import account, eni, node, subnet, write
+from support.subnet_account import account, eni, node, subnet, write
 
 TYPES = ("t3.small", "t3.medium", "m5.large", "m5.4xlarge", "m5.24xlarge", "m4.large")
 

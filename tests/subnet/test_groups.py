@@ -13,7 +13,7 @@ from ipam_core.errors import InputError
 from ipam_core.settings import Settings
 from ipam_core.subnet.draw import node_draws
 from ipam_core.subnet.groups import AT_PEAK, AT_REST, UPGRADE, NodeGroup, plan_capacity
-from subnet.account import account, eni, leaked, subnet, write
+from support.subnet_account import account, eni, leaked, subnet, write
 
 SECONDARY = Settings()
 PREFIXES = Settings(enable_prefix_delegation=True, warm_prefix_target=1)

@@ -12,7 +12,7 @@ from ipam_core.subnet.inventory import Inventory
 from ipam_core.subnet.leaks import plan_deletion
 from ipam_core.subnet.orphans import orphan_of
 from ipam_core.subnet.report import report_on
-from subnet.account import account, eni, leaked
+from support.subnet_account import account, eni, leaked
 
 
 def report_of(*enis):

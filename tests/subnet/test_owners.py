@@ -9,7 +9,7 @@ from ipam_core.subnet.drains import plan_drains
 from ipam_core.subnet.inventory import Inventory
 from ipam_core.subnet.owners import _BY_TYPE
 from ipam_core.subnet.report import report_on
-from subnet.account import account, branch, eni, instance, node, pod
+from support.subnet_account import account, branch, eni, instance, node, pod
 
 
 def report_of(**what):

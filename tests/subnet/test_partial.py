@@ -10,7 +10,7 @@ from ipam_core.subnet.advice import advise
 from ipam_core.subnet.drains import plan_drains
 from ipam_core.subnet.inventory import Inventory
 from ipam_core.subnet.report import report_on
-from subnet.account import account, eni, instance, node, pod, subnet, write
+from support.subnet_account import account, eni, instance, node, pod, subnet, write
 
 
 def inventory_of(*documents):

@@ -8,7 +8,7 @@ import yaml
 from ipam_core.errors import InputError
 from ipam_core.subnet.inventory import read_inventory
 from ipam_core.subnet.report import report_on
-from subnet.account import account, eni, instance, pod, subnet, write
+from support.subnet_account import account, eni, instance, pod, subnet, write
 
 WHOLE = account(
     enis=[eni("1", 20, 21, instance="i-1"), eni("2", 40, instance="i-2", device=1)],

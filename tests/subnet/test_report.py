@@ -12,7 +12,7 @@ from ipam_core.errors import InputError
 from ipam_core.subnet.inventory import Inventory, read_inventory
 from ipam_core.subnet.owners import owner_of
 from ipam_core.subnet.report import report_on
-from subnet.model import ModelSubnet
+from support.subnet_model import ModelSubnet
 
 
 def interface(number, addresses, prefixes=(), subnet_id="subnet-1", **fields):

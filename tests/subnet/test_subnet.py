@@ -25,7 +25,7 @@ from ipam_core.errors import (
     UnknownAddressError,
 )
 from ipam_core.fragmentation import Fragmentation
-from subnet.model import ModelSubnet
+from support.subnet_model import ModelSubnet
 
 
 def text(number):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from aws.clock import Clock
 from ipam_core import IpamError, SimulatedCloud
 from ipam_core import effects as fx
 from ipam_core.cloud.codes import ADDRESS_LIMIT, INSUFFICIENT_PREFIXES, error_for
 from ipam_core.cloud.handler import METHODS
 from ipam_core.testing import CHECKS, addresses, check_cloud, enis, reads
 from ipam_core.testing.contract import BY_NAME, ContractError
+from support.clock import Clock
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from doctor.upstream import writer
 from ipam_core.diagnosis.doctor import diagnose
 from ipam_core.diagnosis.inputs.collect import read_case
+from support.upstream_log import writer
 
 NOW = "2026-03-12T02:58:15Z"
 NEVER = "0001-01-01T00:00:00Z"

@@ -171,3 +171,19 @@ def replay(world, make_step, at, act):
 def iter_once(effect):
     """Return a step of a single effect, whose reply is its result."""
     return (yield effect)
+
+
+class Failing:
+    """The world's instance; effects of one kind fail while `fails` says so."""
+
+    def __init__(self, instance):
+        self.instance = instance
+        self.fails = {}
+        self.performed = []
+
+    def perform(self, effect):
+        self.performed.append(effect)
+        error = self.fails.get(type(effect))
+        if error is not None:
+            raise error
+        return self.instance.perform(effect)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hostile.mutation import as_json
+from support.mutation import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

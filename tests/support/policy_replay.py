@@ -1,6 +1,7 @@
 """What the recorded lives give under the better rules.
 
-`python -m policy.replay`, in `tests`, writes `differences.yaml` again, for a reviewer to read.
+`python -m support.policy_replay`, in `tests`, writes `policy/differences.yaml` again, for a
+reviewer to read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ipam_core.simulation.files import read_scenarios
 from ipam_core.simulation.scenario.player import play
 
 ROOT = Path(__file__).parents[2]
-LISTED = Path(__file__).with_name("differences.yaml")
+LISTED = ROOT / "tests" / "policy" / "differences.yaml"
 RULES = {
     field.name: getattr(IPAM_CORE, field.name) for field in fields(VPC_CNI) if field.name != "name"
 }
