@@ -17,6 +17,11 @@ REGION = "us-east-1"
 NOTHING = "0123456789abcdef0"
 
 
+@pytest.fixture(autouse=True)
+def answers_are_validated():
+    """moto's are its own."""
+
+
 @pytest.fixture(scope="module")
 def moto():
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
