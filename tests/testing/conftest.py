@@ -1,4 +1,4 @@
-"""What the tests of what tests others have in common: each answer that botocore gets is validated."""
+"""What the tests of `ipam_core.testing` have in common: each answer to botocore is validated."""
 
 from support.validated import answers_are_validated
 
