@@ -20,11 +20,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 from ipam_core.agent.protocol import rpc_pb2
 from ipam_core.agent.protocol.client import UNKNOWN_POD
+from ipam_core.errors import MissingExtraError
 from ipam_core.simulation import kubelet
+
+try:
+    import grpc
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("agent", "asking an agent for pods") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
