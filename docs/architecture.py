@@ -51,8 +51,8 @@ LAYERS = (
         "the compiled core: the Subnet, values and texts",
     ),
     Layer(
-        ("_batch", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits"),
-        "the compiled core: a pool in C",
+        ("_batch", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits", "_rules"),
+        "the compiled core: a pool in C, and the target rules",
     ),
     Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),
 )  # fmt: skip

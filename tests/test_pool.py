@@ -184,3 +184,26 @@ def test_the_growth_rule_ends_in_the_decision(view):
     decision = decide(view)
     grows = decision.growth_rule()[-1] == "the pool grows"
     assert grows == decision.low
+
+
+@pytest.mark.parametrize("prefix_mode", [False, True])
+def test_targets_up_to_the_agents_64_bits_ask_for_more_than_any_pool(prefix_mode):
+    """Products with them do not fit a machine word: nothing may wrap around to a small number."""
+    most = 2**63 - 1
+    for name in ("warm_ip_target", "minimum_ip_target", "warm_eni_target", "warm_prefix_target"):
+        counted = {"warm_eni_target": not prefix_mode, "warm_prefix_target": prefix_mode}
+        view = PoolView(
+            settings=Settings(**{name: most}),
+            slots=49,
+            max_pods=1000,
+            prefix_mode=prefix_mode,
+            total=320,
+            assigned=100,
+            prefixes=20,
+            free_prefixes=10,
+        )
+        decision = decide(view, IPAM_CORE)
+        assert decision.low == counted.get(name, True), name
+        assert not decision.low or decision.want_new_eni in (43, 49), name
+        assert decision.high == (not counted.get(name, True) and prefix_mode), name
+        assert getattr(decision.view.settings, name) == most

@@ -1,10 +1,9 @@
 """The target rules: from a pool's counts and settings to the agent's decision.
 
-Pure: no time, no I/O, no randomness. `decide` is the one place where the rules of
-pool-rules sections 1 and 4 (docs/rules.md) are written; the agent's source for
-them is pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s (datastoreTargetState,
-isDatastorePoolTooLow, isDatastorePoolTooHigh, getPrefixesNeeded,
-shouldRemoveExtraENIs).
+Pure: no time, no I/O, no randomness. The arithmetic of pool-rules sections 1 and 4
+(docs/rules.md) is written in one place, `src/ipam_core/_rules.pxd`, in C, so that a simulation
+applies it millions of times a second. `decide` is its face: a view goes in, a decision with its
+terms and its reason comes out.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from ipam_core._rules import terms_of
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.policy import VPC_CNI
 
@@ -168,81 +168,43 @@ class Decision:
 def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     """Apply the target rules to a view.
 
-    Cost: arithmetic on the view's counts, about a microsecond. Source: pool-rules
-    section 4; the better rules that a policy may switch on, section 8.
+    The arithmetic is in `_rules.pxd`, where a simulation applies it without Python; a target
+    above 2^50 counts as that. Cost: about a microsecond. Source: pool-rules section 4; the
+    better rules that a policy may turn on, section 8.
     """
-    settings = view.settings
-    prefix_mode = view.prefix_mode
-    # Cards above 0 use fixed targets, not the settings (section 1).
-    default_card = view.network_card == 0
-    warm_ip = settings.warm_ip_target if default_card else 1
-    minimum_ip = settings.minimum_ip_target if default_card else 1
-    targets_defined = warm_ip != 0 or minimum_ip != 0
-    warm = settings.warm_prefix_target if prefix_mode else settings.warm_eni_target
-
-    in_use = in_use_of(view.assigned, view.cooling, policy)
-    available = view.total - in_use
-
-    # Addresses in use within the release delay may be needed again.
-    kept = max(view.peak_in_use - in_use, 0) if policy.release_delay_s else 0
-    waiting = view.waiting if policy.grow_when_exhausted else 0
-
-    size = ADDRESSES_PER_PREFIX if prefix_mode else view.slots
-    if targets_defined:
-        missing = max(warm_ip - available, minimum_ip - view.total, 0)
-        to_spare = max(min(available - kept - waiting - warm_ip, view.total - minimum_ip), 0)
-        short, over = missing, to_spare
-        if prefix_mode:
-            short = _prefixes_for(missing)
-            if default_card:
-                over = _over_prefixes(view, in_use + kept + waiting + warm_ip, minimum_ip)
-    else:
-        missing = max(size * warm - available, 0)
-        to_spare = max(available - kept - waiting - max(size * warm, 1), 0)
-        short = over = 0
-    low, low_reason = _too_low(view, targets_defined, short, available, warm, size)
-    unserved = max(waiting - available, 0)
-    if unserved and not low and view.total < view.max_pods:
-        low, low_reason = True, "more pods wait than addresses are free"
-
-    if prefix_mode:
-        short_of_warm = max(warm - view.free_prefixes, 0)
-        want = max(1, short if targets_defined else short_of_warm, _prefixes_for(unserved))
-        want_addresses = max(1, missing, unserved)
-        give_back = over if targets_defined else max(view.free_prefixes - warm, 0)
-        if policy.release_delay_s and not targets_defined:
-            # Give back nothing that the pool would need, and ask for, again at once.
-            give_back = min(give_back, to_spare // size)
-        high = give_back > 0
-    else:
-        want = want_addresses = max(short if targets_defined else view.slots, unserved)
-        give_back = over
-        high = targets_defined and over > 0
-    if policy.cap_at_max_pods:
-        room = max(view.max_pods - view.total, 0)
-        want = min(want, _prefixes_for(room) if prefix_mode else room)
-        want_addresses = min(want_addresses, room)
-
+    why, targets_defined, _, _, _, available, short, over, low, high, *wants = terms_of(
+        view, policy
+    )
+    want, want_new_eni, want_addresses, give_back, to_spare, kept, enis_to_spare = wants
+    settings, default_card = view.settings, view.network_card == 0
+    warm = settings.warm_prefix_target if view.prefix_mode else settings.warm_eni_target
+    size = ADDRESSES_PER_PREFIX if view.prefix_mode else view.slots
+    reasons = (
+        f"total {view.total} >= max_pods {view.max_pods}",
+        f"short {short}",
+        f"warm target 0 and available {available}",
+        f"available {available}, warm {warm} x {size} = {size * warm}",
+        "more pods wait than addresses are free",
+    )
     return Decision(
         view=view,
         targets_defined=targets_defined,
-        warm_ip=warm_ip,
-        minimum_ip=minimum_ip,
+        warm_ip=settings.warm_ip_target if default_card else 1,
+        minimum_ip=settings.minimum_ip_target if default_card else 1,
         warm=warm,
         available=available,
         short=short,
         over=over,
         low=low,
         high=high,
-        low_reason=low_reason,
+        low_reason=reasons[why],
         want=want,
-        want_new_eni=min(want, view.slots),
+        want_new_eni=want_new_eni,
         want_addresses=want_addresses,
         give_back=give_back,
         to_spare=to_spare,
         kept=kept,
-        enis_to_spare=targets_defined
-        or available - kept >= (warm + 1) * view.slots * (size if prefix_mode else 1),
+        enis_to_spare=enis_to_spare,
     )
 
 
@@ -317,30 +279,3 @@ def decider(
 def in_use_of(assigned: int, cooling: int, policy: Policy) -> int:
     """Return how many addresses no pod can have now, as the policy counts them."""
     return assigned if policy.cooling_is_available else assigned + cooling
-
-
-def _prefixes_for(n_addresses: int) -> int:
-    return -(-n_addresses // ADDRESSES_PER_PREFIX)
-
-
-def _over_prefixes(view: PoolView, needed: int, minimum_ip: int) -> int:
-    return max(
-        min(
-            view.free_prefixes,
-            view.prefixes - _prefixes_for(needed),
-            view.prefixes - _prefixes_for(minimum_ip),
-        ),
-        0,
-    )
-
-
-def _too_low(
-    view: PoolView, targets_defined: bool, short: int, available: int, warm: int, size: int
-) -> tuple[bool, str]:
-    if view.total >= view.max_pods:
-        return False, f"total {view.total} >= max_pods {view.max_pods}"
-    if targets_defined:
-        return short > 0, f"short {short}"
-    if warm == 0:
-        return available == 0, f"warm target 0 and available {available}"
-    return available < size * warm, f"available {available}, warm {warm} x {size} = {size * warm}"
