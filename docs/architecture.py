@@ -51,7 +51,7 @@ LAYERS = (
         "the compiled core: the Subnet, values and texts",
     ),
     Layer(
-        ("_batch", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits", "_rules"),
+        ("_batch", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits", "_rules", "_freeable"),
         "the compiled core: a pool in C, and the target rules",
     ),
     Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),

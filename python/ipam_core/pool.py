@@ -172,10 +172,10 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     above 2^50 counts as that. Cost: about a microsecond. Source: pool-rules section 4; the
     better rules that a policy may turn on, section 8.
     """
-    why, targets_defined, _, _, _, available, short, over, low, high, *wants = terms_of(
-        view, policy
-    )
-    want, want_new_eni, want_addresses, give_back, to_spare, kept, enis_to_spare = wants
+    (
+        why, targets_defined, _, _, _, available, short, over, low, high, want, want_new_eni,
+        want_addresses, give_back, to_spare, kept, enis_to_spare,
+    ) = terms_of(view, policy)  # fmt: skip
     settings, default_card = view.settings, view.network_card == 0
     warm = settings.warm_prefix_target if view.prefix_mode else settings.warm_eni_target
     size = ADDRESSES_PER_PREFIX if view.prefix_mode else view.slots

@@ -1,13 +1,19 @@
 """Questions about a store that change nothing: the part of the DataStore for the pool's rules."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from ipam_core._arguments cimport MOST_SECONDS, checked_int, most_ns, time_ns
-from ipam_core._bits cimport bit, first_set, last_set, popcount
+from ipam_core._bits cimport first_set, popcount
 from ipam_core._enis cimport eni_of, number_of
+from ipam_core._freeable cimport (
+    NOTHING_KEEPS,
+    Needs,
+    freed_first,
+    needs_of,
+    pool_freeable,
+)
 from ipam_core._pods cimport counts_of
 from ipam_core._pool cimport (
-    ARBITRARY,
     N_ENIS,
     pool_counts,
     pool_expire,
@@ -22,8 +28,6 @@ from ipam_core._slots cimport (
     NONE,
     N_KINDS,
     N_SLOTS,
-    PER_CELL,
-    PREFIX,
     SECONDARY_IP,
     EniState,
     eni_n_slots,
@@ -33,37 +37,11 @@ from ipam_core._slots cimport (
 )
 from ipam_core._text cimport plain_text
 from ipam_core._values cimport EniStats, FreeEniAnswer, PoolStats
-from ipam_core._walk cimport walk_first
 
 
-cdef inline int64_t eni_total(const EniState *eni, int kind) noexcept:
-    """Return how many addresses of a kind an ENI has."""
-    return slot_size(kind) * popcount(eni.groups[kind].attached)
-
-
-cdef inline int64_t eni_idle(const EniState *eni) noexcept:
-    """Return how many free prefixes an ENI counts: a secondary IP without a pod is one, too."""
-    return popcount(eni.groups[SECONDARY_IP].idle) + popcount(eni.groups[PREFIX].idle)
-
-
-cdef str why_kept(const EniState *eni, int64_t born_by):
-    """Return why an ENI cannot be freed under any targets, None if it can."""
-    cdef int kind
-    if eni.primary:
-        return "primary"
-    if eni.trunk:
-        return "trunk"
-    if eni.efa:
-        return "efa"
-    if eni.created_ns > born_by:
-        return "too young"
-    for kind in range(N_KINDS):
-        if eni.groups[kind].n_held:
-            return "has pods"
-    for kind in range(N_KINDS):
-        if eni.groups[kind].n_cooling:
-            return "cooling"
-    return None
+cdef tuple KEPT = (None, "primary", "trunk", "efa", "too young", "has pods", "cooling",
+                   "needed for WARM_IP_TARGET", "needed for MINIMUM_IP_TARGET",
+                   "needed for WARM_PREFIX_TARGET")    # by `Keeps`
 
 
 cdef PoolStats store_stats(Shared store, object now_ns, object network_card):
@@ -94,7 +72,7 @@ cdef EniStats store_eni_stats(Shared store, object eni_id, object now_ns):
             value.prefixes += popcount(eni.groups[kind].attached)
             value.free_prefixes += popcount(eni.groups[kind].idle)
         if pool_counts(&store.pool, kind):
-            value.total += eni_total(eni, kind)
+            value.total += slot_size(kind) * popcount(eni.groups[kind].attached)
             value.assigned += eni.groups[kind].n_held
             value.cooling += eni.groups[kind].n_cooling
         value.assigned_any += eni.groups[kind].n_held
@@ -131,58 +109,33 @@ cdef list store_growable_enis(Shared store, int max_slots):
 cdef FreeEniAnswer store_find_freeable_eni(Shared store, object warm_ip, object minimum_ip,
                                            object warm_prefix, double min_age_s, object now_ns):
     """Find an ENI that can be freed under these targets, and why each other cannot."""
-    cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns"), born_by
-    cdef int64_t need_free = checked_int(warm_ip, -most_ns(), most_ns(), "warm_ip")
-    cdef int64_t need_total = checked_int(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
-    cdef int64_t need_idle = checked_int(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
-    cdef int64_t free, total, idle = 0
+    cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns")
+    cdef int64_t for_free = checked_int(warm_ip, -most_ns(), most_ns(), "warm_ip")
+    cdef int64_t for_total = checked_int(minimum_ip, -most_ns(), most_ns(), "minimum_ip")
+    cdef int64_t for_idle = checked_int(warm_prefix, -most_ns(), most_ns(), "warm_prefix")
     cdef PoolStats stats
     cdef FreeEniAnswer answer = FreeEniAnswer.__new__(FreeEniAnswer)
-    cdef EniState *eni
     cdef list candidates = []
     cdef dict reasons = {}
-    cdef str why
-    cdef int rank, kind, seat
-    cdef uint64_t freeable = 0, chance
+    cdef int rank
+    cdef uint64_t freeable
+    cdef uint8_t kept[N_ENIS]
+    cdef Needs needs
     if not 0 <= min_age_s <= MOST_SECONDS:
         raise ValueError(f"min_age_s {min_age_s}: from 0 to {MOST_SECONDS}")
-    born_by = now - <int64_t> (min_age_s * 1e9)
     store.wait()
-    if store.pool.kinds == 1 << PREFIX:
-        need_free = (need_free + PER_CELL - 1) // PER_CELL * PER_CELL
-        need_total = (need_total + PER_CELL - 1) // PER_CELL * PER_CELL
-    else:
-        need_idle = 0
     stats = counts_of(store, now, -1)
+    needs_of(&needs, &store.pool, for_free, for_total, for_idle,
+             now - <int64_t> (min_age_s * 1e9))
+    freeable = pool_freeable(&store.pool, &needs, stats.total, stats.assigned, kept)
     for rank in range(store.pool.n_enis):
-        eni = pool_ranked(&store.pool, rank)
-        if not eni.excluded:
-            idle += eni_idle(eni)
-    for rank in range(store.pool.n_enis):
-        eni = pool_ranked(&store.pool, rank)
-        free, total = stats.total - stats.assigned, stats.total
-        for kind in range(N_KINDS):
-            if not eni.excluded and pool_counts(&store.pool, kind):
-                free -= eni_total(eni, kind)
-                total -= eni_total(eni, kind)
-        why = why_kept(eni, born_by)
-        if why is None and need_free > 0 and free < need_free:
-            why = "needed for WARM_IP_TARGET"
-        if why is None and need_total > 0 and total < need_total:
-            why = "needed for MINIMUM_IP_TARGET"
-        if why is None and need_idle > 0 and need_idle > idle - (
-                0 if eni.excluded else eni_idle(eni)):
-            why = "needed for WARM_PREFIX_TARGET"
-        if why is None:
-            freeable |= bit(eni.seat)
-            candidates.append(<str> eni.eni_id)
+        if kept[rank] == NOTHING_KEEPS:
+            candidates.append(<str> pool_ranked(&store.pool, rank).eni_id)
         else:
-            reasons[<str> eni.eni_id] = why
+            reasons[<str> pool_ranked(&store.pool, rank).eni_id] = KEPT[kept[rank]]
     if freeable:
-        chance = store.pool.random  # a question changes nothing: `remove_eni` draws
-        seat = (walk_first(freeable, store.pool.reach, &chance)
-                if store.pool.placement == ARBITRARY else last_set(freeable))
-        answer.eni_id = <str> pool_seated(&store.pool, seat).eni_id
+        answer.eni_id = <str> pool_seated(
+            &store.pool, freed_first(&store.pool, freeable)).eni_id
     answer.candidates, answer.reasons = tuple(candidates), reasons
     return answer
 
