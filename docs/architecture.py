@@ -41,6 +41,7 @@ LAYERS = (
         ("documents", "unpacking", "variables", "tags", "units"),
         "words and texts that all share",
     ),
+    Layer(("_kernel",), "the compiled core: a simulated node"),
     Layer(
         ("_store", "_saved", "_questions", "_batches", "_pods", "_attached", "_enis", "_shared",
          "_invariants", "_snapshot"),
@@ -51,8 +52,9 @@ LAYERS = (
         "the compiled core: the Subnet, values and texts",
     ),
     Layer(
-        ("_batch", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits", "_rules", "_freeable"),
-        "the compiled core: a pool in C, and the target rules",
+        ("_node_checks", "_node_state", "_batch", "_freeable", "_assign", "_seats", "_walk",
+         "_pool", "_records", "_slots", "_bits", "_rules"),
+        "the compiled core: a pool in C, the target rules",
     ),
     Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),
 )  # fmt: skip

@@ -62,7 +62,7 @@ def test_an_idle_node_wakes_when_pods_that_were_deleted_wait_no_more(targets):
 @settings(max_examples=settings.default.max_examples // 2, deadline=None)
 @given(spec=fleets(), policy=POLICIES, seed=SEEDS)
 def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
-    fleet = Fleet(spec, policy=policy, seed=seed)
+    fleet = Fleet(spec, policy=policy, seed=seed, in_c=False)
     result = fleet.run()
     held = []
     unreleased = {

@@ -19,11 +19,11 @@ from support.fleets import S, fleet
 
 
 class Watched(Fleet):
-    """A fleet that is looked at after each event of its pods."""
+    """A fleet that is looked at after each event of its pods, so that none is played in C."""
 
     def __init__(self, spec, look, **more):
         self.look = look
-        super().__init__(spec, policy=VPC_CNI, seed=0, **more)
+        super().__init__(spec, policy=VPC_CNI, seed=0, in_c=False, **more)
 
     def create(self, *given, **more):
         pod = super().create(*given, **more)
@@ -35,7 +35,7 @@ class Watched(Fleet):
         self.look(self)
 
     def alive(self):
-        return [pod for pod in self._all_pods() if not pod.gone]
+        return [*self.unplaced, *(pod for node in self.nodes for pod in node.pods)]
 
 
 def test_a_burst_comes_at_once_and_lives_its_time():

@@ -10,6 +10,7 @@ autoscaler.py  starts nodes for pods that wait, and removes nodes; emptied.py: e
 members.py     its nodes and pods; region.py: its region at the start
 rollout.py     new settings, rolled out over the nodes
 agent.py       a node's agent in virtual time, and the pool checks left out
+resident.py    nodes whose pods stay on them: played in C, without Python
 result.py      the result of a run
 
 May import: simulation, cloud, and below.

@@ -124,6 +124,14 @@ class Agent:
             self._wake_if_needed()
         return True
 
+    def keeps_pods(self, at_ns: int, n_pods: int, rate: float) -> bool:
+        """Create pods at a time, of exponential lives of a rate, for good; return whether it can.
+
+        Each is replaced when its life is over; with a rate of 0 they stay. Only an agent whose
+        pods stay on its node can: others are given their pods one by one (`add`).
+        """
+        return False
+
     def refusal_cause(self) -> str:
         """Return why there is no address now, one of `REFUSAL_CAUSES`."""
         return REFUSAL_CAUSES[self._refusal_cause()]
@@ -208,6 +216,12 @@ class Agent:
         when_ns = self._engine.now_ns + delay_ns
         self._engine.at(when_ns, RANK_LOOP, self.number, callback, self._n_starts)
 
+    def _look_in(self, delay_ns: int) -> None:
+        self._in(delay_ns, self._look)
+
+    def _reconcile_in(self, delay_ns: int) -> None:
+        self._in(delay_ns, self._reconcile)
+
     def _begin(self, start: int) -> None:
         if start == self._n_starts:
             self._perform(self.node.start(), self._started)
@@ -222,7 +236,7 @@ class Agent:
         self._crash_ns = FIRST_CRASH_NS
         # In IPv6 mode there is no reconcile, unless the set-up of an ENI is to be finished.
         self._reconciled_clean = self.node.mode == "ipv6" and not self.node.unfinished
-        self._in(HALF_NS, self._look)
+        self._look_in(HALF_NS)
         if self.node.changes_pool:
             self._in(LEAK_INTERVAL_NS, self._clean_leaked)
         self.on_ready(self)
@@ -258,13 +272,13 @@ class Agent:
         chance_ns = now_ns + HALF_NS
         if self._may_reconcile(chance_ns):
             if not (self._skip_idle and self._reconciled_clean):
-                self._in(HALF_NS, self._reconcile)
+                self._reconcile_in(HALF_NS)
                 return
             self.node.note_change(chance_ns)
         if quiet and self._skip_idle:
             self._park(now_ns)
         else:
-            self._in(PERIOD_NS, self._look)
+            self._look_in(PERIOD_NS)
 
     def _may_reconcile(self, when_ns: int) -> bool:
         return self.node.may_reconcile(when_ns)
@@ -279,7 +293,7 @@ class Agent:
         run, self._run = self._run, None
         assert run is not None
         self._reconciled_clean = run.n_calls == 0 and self.instance.metadata_is_current()
-        self._in(HALF_NS, self._look)
+        self._look_in(HALF_NS)
 
     def _clean_leaked(self, start: int) -> None:
         if start != self._n_starts:
@@ -318,7 +332,7 @@ class Agent:
         self._n_spared += 1
         if self._n_spared > MOST_SPARED or not self.node.idles_until_pods_change():
             self._parked = False
-            self._in(tick_ns - self._engine.now_ns, self._look)
+            self._look_in(tick_ns - self._engine.now_ns)
 
     def _next_tick(self) -> int:
         """Return when the next pool check of a parked agent would be."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ipam_core._kernel import Chance
 from ipam_core.cloud.latency import Latencies
-from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import SubnetFullSignal
-from ipam_core.effects import EniConfig
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation import kubelet
@@ -24,7 +23,8 @@ from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.autoscaler import Autoscaler
 from ipam_core.simulation.fleet.members import FleetNode, Kind, Launch, NodeGroup, Pod, PodOwner
-from ipam_core.simulation.fleet.region import region_of, zone_subnets
+from ipam_core.simulation.fleet.region import Machines, region_of
+from ipam_core.simulation.fleet.resident import Residents, pods_stay
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
 from ipam_core.simulation.fleet.rollout import Rollouts
 from ipam_core.simulation.fleet.scheduler import Scheduler
@@ -59,6 +59,7 @@ class Fleet:
         policy: Policy,
         seed: int,
         skip_idle: bool = True,
+        in_c: bool = True,
         keep_calls: bool = False,
     ) -> None:
         self.spec = spec
@@ -70,6 +71,11 @@ class Fleet:
         """Every node that ever came, by number."""
         self.groups = {group.name: NodeGroup() for group in spec.groups}
         self._skip_idle = skip_idle
+        self._stays = pods_stay(spec)
+        self._times_ns = [spec.duration_ns * n // N_SAMPLES for n in range(N_SAMPLES + 1)]
+        self._residents: Residents | None = None
+        if self._stays and skip_idle and in_c:
+            self._residents = Residents(self.groups, seed, spec.measure_from_ns, self._times_ns)
         self._chance = random.Random(f"{seed}/kubelet")
         self._n_pods = 0
         self._n_alive = 0
@@ -86,7 +92,7 @@ class Fleet:
         self._watchers: list[PodOwner] = []
         self._rollouts = Rollouts(spec.groups)
         self.region = region_of(spec, engine, seed)
-        self._zone_subnets = zone_subnets(spec.subnets)
+        self._machines = Machines(spec, self.region, self.recorder.called)
         self._client = ApiClient(engine, Latencies(spec.latencies), seed=seed)
         self._autoscaler = Autoscaler(self)
         for number, workload in enumerate(spec.workloads):
@@ -102,39 +108,51 @@ class Fleet:
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
         """Play to the end; `on_progress` gets the share done."""
-        duration_ns = self.spec.duration_ns
-        for n in range(N_SAMPLES + 1):
-            self.engine.run(duration_ns * n // N_SAMPLES)
-            if self.recorder.measures(self.engine.now_ns):
-                self._sample()
+        for n, until_ns in enumerate(self._times_ns):
+            if self._residents is not None:
+                self._residents.run_ahead(n)
+            self.engine.run(until_ns)
+            if self.recorder.measures(until_ns):
+                self._sample(n)
             on_progress(n / N_SAMPLES)
+        if self._residents is not None:
+            for n_at_once, others in self._residents.waits():
+                self.recorder.add_waits(n_at_once, others)
+            self.recorder.set_refusals(self._residents.refusals())
+        if self._stays:
+            self.recorder.sort_waits()
         return self.recorder.result(
             name=self.spec.name,
             policy=self.policy.name,
             seed=self.seed,
             duration_ns=self.engine.now_ns,
             still_waiting=[
-                self.engine.now_ns - pod.asked_ns
-                for pod in self._all_pods()
-                if not pod.served and pod.asked_ns >= self.spec.measure_from_ns
+                self.engine.now_ns - asked_ns
+                for asked_ns in self._asked_ns()
+                if asked_ns >= self.spec.measure_from_ns
             ],
             not_placed=len(self.unplaced),
             not_joined=self._n_not_joined(),
         )
 
-    def _sample(self) -> None:
+    def _sample(self, number: int) -> None:
         """Look at the fleet once: at the nodes whose pools may have changed since the last time."""
-        agents = self._changed[:]
-        self._changed.clear()
-        for agent in agents:
-            if self.nodes[agent.number].recount():
-                agent.note_change()
+        n_refusals = None
+        if self._residents is not None:
+            self._n_alive, self._n_served, n_refusals = self._residents.count(self.groups, number)
+        else:
+            agents = self._changed[:]
+            self._changed.clear()
+            for agent in agents:
+                if self.nodes[agent.number].recount():
+                    agent.note_change()
         self.recorder.sample(
             self.engine.now_ns,
             self.groups,
             self.region.subnets,
             n_pods=self._n_alive,
             n_waiting=self._n_alive - self._n_served,
+            n_refusals=n_refusals,
         )
 
     def _n_not_joined(self) -> int:
@@ -144,10 +162,15 @@ class Fleet:
             not node.joined and not node.gone and node.launched_ns <= late_ns for node in self.nodes
         )
 
-    def _all_pods(self) -> Iterable[Pod]:
+    def _asked_ns(self) -> Iterable[int]:
+        """Yield since when each pod waits that has no address, node by node."""
+        if self._residents is not None:
+            yield from self._residents.asked_ns()
         for node in self.nodes:
-            yield from sorted(node.pods, key=lambda pod: pod.number)
-        yield from self.unplaced
+            for pod in sorted(node.pods, key=lambda pod: pod.number):
+                if not pod.served:
+                    yield pod.asked_ns
+        yield from (pod.asked_ns for pod in self.unplaced)
 
     # --- pods -------------------------------------------------------------------
 
@@ -225,7 +248,7 @@ class Fleet:
             self.recorder.refused(node.agent.refusal_cause(), now_ns)
             node.agent.remove(pod.sandbox)  # the runtime deletes what was refused at once
             pod.try_again()
-            self.engine.at(now_ns + self._backoff_ns(), RANK_POD, pod.number, self._ask, pod)
+            self.engine.at(now_ns + self._backoff_ns(node), RANK_POD, pod.number, self._ask, pod)
             return
         pod.served = True
         node.serve()
@@ -240,11 +263,11 @@ class Fleet:
         node = pod.node
         if node is None or node.gone or node.agent.remove(pod.sandbox):
             return
-        when_ns = self.engine.now_ns + self._backoff_ns()
+        when_ns = self.engine.now_ns + self._backoff_ns(node)
         self.engine.at(when_ns, RANK_POD, pod.number, self._release, pod)
 
-    def _backoff_ns(self) -> int:
-        return round(kubelet.backoff_s(self._chance) * NS)
+    def _backoff_ns(self, node: FleetNode) -> int:
+        return round(kubelet.backoff_s(node.chance or self._chance) * NS)
 
     def _place_waiting(self) -> None:
         """Put pods that found no node where there is room now."""
@@ -275,25 +298,12 @@ class Fleet:
             when_ns = now_ns + LAUNCH_AGAIN_NS
             self.engine.at(when_ns, RANK_WORKLOAD, -1, self._join_again, given)
             return
-        limits = kind.limits
-        instance = SimulatedInstance(
-            self.region,
-            enis_per_card=limits.enis_per_network_card,
-            slots=limits.slots,
-            instance_type=limits.instance_type,
-            instance_id=f"i-{number + 1:017x}",
-            subnet_id=subnet_id,
-            zone_subnets=self._zone_subnets[subnet_id],
-            eni_config=EniConfig(subnet_id=group.pod_subnet or subnet_id),
-            on_call=self.recorder.called,
-            metadata_lag_s=self.spec.metadata_lag_s,
-        )
-        eni.goes_with_instance = True
-        instance.attach(eni, 0)
-        agent = Agent(
+        instance = self._machines.launch(eni, number, kind.limits, group.pod_subnet)
+        agent = self._make_agent(
+            group.name,
             self._client,
             instance,
-            limits,
+            kind.limits,
             self._rollouts.settings[group.name],
             policy=self.policy,
             max_pods=kind.max_pods,
@@ -313,10 +323,17 @@ class Fleet:
             changed=self.scheduler.changed,
             launch=launch,
         )
+        if self._stays:
+            node.chance = Chance(self.seed, number)
         self.nodes.append(node)
         self._by_name.setdefault(node.name, node)
         self._autoscaler.arrived(node)
         agent.start()
+
+    def _make_agent(self, group: str, *arguments: Any, **more: Any) -> Agent:
+        if self._residents is not None:
+            return self._residents.make_agent(group, *arguments, **more)
+        return Agent(*arguments, **more)
 
     def _join_again(self, given: tuple[GroupSpec, Kind, Launch | None]) -> None:
         self._retrying[given[0].name] -= 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ipam_core._store import Sandbox
 
 if TYPE_CHECKING:
+    from ipam_core._kernel import Chance
     from ipam_core.instances import InstanceLimits
     from ipam_core.simulation.fleet.agent import Agent
     from ipam_core.simulation.fleet.spec import GroupSpec
@@ -131,10 +132,10 @@ class FleetNode:
     `free` are the scheduler's: the share of its room that is taken, and what is free of it.
     """
 
-    __slots__ = ("_changed", "_counted", "agent", "changed_ns", "empty_ns", "free", "gone",
-                 "group", "is_noted", "joined", "kind", "launch", "launched_ns", "leaving",
-                 "members", "n_daemons", "n_pinned", "n_waiting", "name", "number", "pods",
-                 "room", "share", "wanted")  # fmt: skip
+    __slots__ = ("_changed", "_counted", "agent", "chance", "changed_ns", "empty_ns", "free",
+                 "gone", "group", "is_noted", "joined", "kind", "launch", "launched_ns",
+                 "leaving", "members", "n_daemons", "n_pinned", "n_waiting", "name", "number",
+                 "pods", "room", "share", "wanted")  # fmt: skip
 
     def __init__(
         self,
@@ -157,6 +158,8 @@ class FleetNode:
         self.members = members
         self.launch = launch
         """The launch that it is of, None where it was there from the start."""
+        self.chance: Chance | None = None
+        """Its own stream of chance, where its pods stay on it."""
         self.pods: set[Pod] = set()
         self.n_waiting = 0
         self.n_daemons = 0

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 from ipam_core._subnet import Subnet
 from ipam_core.cloud.region import Fault, SimulatedRegion
+from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import AddressedSubnet
 from ipam_core.cloud.throttling import Throttle
+from ipam_core.effects import EniConfig
 from ipam_core.tags import ROLE_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
+    from ipam_core.cloud.region import Call, SimulatedEni
+    from ipam_core.instances import InstanceLimits
     from ipam_core.simulation.engine import Engine
     from ipam_core.simulation.fleet.spec import FleetSpec, SubnetSpec
 
@@ -40,13 +44,40 @@ def region_of(spec: FleetSpec, engine: Engine, seed: int) -> SimulatedRegion:
     return region
 
 
-def zone_subnets(subnets: Sequence[SubnetSpec]) -> dict[str, tuple[str, ...]]:
-    """Return the subnets of each subnet's zone, by its id."""
-    by_zone: dict[str, list[str]] = {}
-    for subnet in subnets:
-        by_zone.setdefault(subnet.zone, []).append(subnet.subnet_id)
-    of_zone = {zone: tuple(subnet_ids) for zone, subnet_ids in by_zone.items()}
-    return {subnet.subnet_id: of_zone[subnet.zone] for subnet in subnets}
+class Machines:
+    """Launches the instances of a fleet in its region; `on_call` hears of their EC2 calls."""
+
+    def __init__(
+        self, spec: FleetSpec, region: SimulatedRegion, on_call: Callable[[Call], None]
+    ) -> None:
+        self._region = region
+        self._on_call = on_call
+        self._lag_s = spec.metadata_lag_s
+        by_zone: dict[str, list[str]] = {}
+        for subnet in spec.subnets:
+            by_zone.setdefault(subnet.zone, []).append(subnet.subnet_id)
+        of_zone = {zone: tuple(subnet_ids) for zone, subnet_ids in by_zone.items()}
+        self._zone_subnets = {subnet.subnet_id: of_zone[subnet.zone] for subnet in spec.subnets}
+
+    def launch(
+        self, eni: SimulatedEni, number: int, limits: InstanceLimits, pod_subnet: str | None
+    ) -> SimulatedInstance:
+        """Launch the instance of a number with its primary ENI, in that one's subnet."""
+        instance = SimulatedInstance(
+            self._region,
+            enis_per_card=limits.enis_per_network_card,
+            slots=limits.slots,
+            instance_type=limits.instance_type,
+            instance_id=f"i-{number + 1:017x}",
+            subnet_id=eni.subnet_id,
+            zone_subnets=self._zone_subnets[eni.subnet_id],
+            eni_config=EniConfig(subnet_id=pod_subnet or eni.subnet_id),
+            on_call=self._on_call,
+            metadata_lag_s=self._lag_s,
+        )
+        eni.goes_with_instance = True
+        instance.attach(eni, 0)
+        return instance
 
 
 def _subnet(spec: SubnetSpec, number: int, seed: int) -> AddressedSubnet:

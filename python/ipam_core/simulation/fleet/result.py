@@ -12,7 +12,7 @@ from ipam_core.errors import ThrottledError
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -78,7 +78,8 @@ class FleetResult:
     @property
     def n_waited(self) -> int:
         """Pods that were refused at first, or still are."""
-        return sum(wait > 0 for wait in self.waits_s) + len(self.still_waiting_s)
+        waits = self.waits()
+        return int((waits > 0).sum()) + sum(wait == 0 for wait in self.still_waiting_s)
 
     @property
     def n_calls(self) -> int:
@@ -92,14 +93,19 @@ class FleetResult:
         """
         import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
 
-        return np.sort(np.array([*self.waits_s, *self.still_waiting_s], dtype=np.float64))
+        parts = [np.frombuffer(each) for each in (self.waits_s, self.still_waiting_s) if each]
+        return np.sort(np.concatenate(parts), kind="stable") if parts else np.empty(0)
 
     def wait_quantile_s(self, share: float) -> float:
         """Return the wait that this share of pods did not exceed; 0 if no pod asked."""
+        return self.wait_quantiles_s((share,))[0]
+
+    def wait_quantiles_s(self, shares: Sequence[float]) -> list[float]:
+        """Return `wait_quantile_s` of each share, for one sort of the waits."""
         waits = self.waits()
         if not len(waits):
-            return 0.0
-        return float(waits[max(ceil(share * len(waits)) - 1, 0)])
+            return [0.0 for _ in shares]
+        return [float(waits[max(ceil(share * len(waits)) - 1, 0)]) for share in shares]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the series as NumPy arrays, `times_s` too, each of shape (n_samples,)."""
@@ -138,7 +144,9 @@ class FleetResult:
             "pods_still_waiting": len(self.still_waiting_s),
             "pods_not_placed": self.not_placed,
             "nodes_not_joined": self.not_joined,
-            "wait_s": {name: self.wait_quantile_s(share) for name, share in quantiles.items()},
+            "wait_s": dict(
+                zip(quantiles, self.wait_quantiles_s(list(quantiles.values())), strict=True)
+            ),
             "waits_s": list(self.waits_s),
             "refusals": dict(self.refusals),
             "calls": dict(self.calls_by_api),
@@ -188,6 +196,22 @@ class Recorder:
         if now_ns >= self._from_ns:
             self._refusals[cause] += 1
 
+    def set_refusals(self, refusals: Mapping[str, int]) -> None:
+        """Take over how many refusals of each cause were counted elsewhere."""
+        self._refusals = Counter(refusals)
+
+    def add_waits(self, n_at_once: int, others: Iterable[float]) -> None:
+        """Count pods that were served elsewhere: at once, and after these waits."""
+        self._waits.frombytes(bytes(8 * n_at_once))
+        self._waits.extend(others)
+
+    def sort_waits(self) -> None:
+        """Sort the waits, the shortest first: nodes need not have been played in order of time."""
+        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+
+        if self._waits:
+            np.frombuffer(self._waits).sort()
+
     def failed(self, api: str, code: str, now_ns: int) -> None:
         """Count a failed call that was not an agent's."""
         if now_ns >= self._from_ns:
@@ -213,6 +237,7 @@ class Recorder:
         *,
         n_pods: int,
         n_waiting: int,
+        n_refusals: int | None = None,
     ) -> None:
         """Sample the fleet once; it has `n_pods`, `n_waiting` of them without an address.
 
@@ -234,7 +259,8 @@ class Recorder:
         }
         whole = {name: sum(counts[name] for counts in by_group.values()) for name in OF_A_GROUP}
         whole |= {"pods": n_pods, "waiting": n_waiting}
-        sums = (self._calls.total(), self._throttled.total(), self._refusals.total())
+        refused = self._refusals.total() if n_refusals is None else n_refusals
+        sums = (self._calls.total(), self._throttled.total(), refused)
         for name, after, before in zip(SERIES[-3:], sums, self._before, strict=True):
             whole[name] = after - before
         self._before = sums

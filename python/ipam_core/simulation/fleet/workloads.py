@@ -81,12 +81,14 @@ class _ChurnProcess(WorkloadProcess[Churn]):
     def joined(self, node: FleetNode) -> None:
         if self.spec.group in (None, node.group.name):
             start_ns = max(self.spec.at_ns, self.fleet.engine.now_ns)
+            if node.agent.keeps_pods(start_ns, self.spec.pods_per_node, self._rate):
+                return
             for _ in range(self.spec.pods_per_node):
                 self.at(start_ns, self._add, node)
 
     def _add(self, node: FleetNode) -> None:
         if not node.gone:
-            lifetime_ns = round(self.chance.expovariate(self._rate))
+            lifetime_ns = round((node.chance or self.chance).expovariate(self._rate))
             self.fleet.create(self, node=node, lifetime_ns=lifetime_ns)
 
     def ended(self, pod: Pod) -> None:
@@ -104,7 +106,9 @@ class _DaemonProcess(WorkloadProcess[DaemonSet]):
 
     def joined(self, node: FleetNode) -> None:
         if self.spec.group in (None, node.group.name):
-            self.at(max(self.spec.at_ns, self.fleet.engine.now_ns), self._add, node)
+            start_ns = max(self.spec.at_ns, self.fleet.engine.now_ns)
+            if not node.agent.keeps_pods(start_ns, 1, 0.0):
+                self.at(start_ns, self._add, node)
 
     def _add(self, node: FleetNode) -> None:
         if not node.gone:

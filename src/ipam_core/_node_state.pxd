@@ -1,0 +1,190 @@
+"""A simulated node's state in C, its stream of chance and its heap of events.
+
+What is done with it is in `_node_checks.pxd` and `_kernel.pxd`.
+
+    events    a binary heap by (time, order): a pod that ends or asks, or a pod to create
+    pods      by slot; a pod that is gone gives its slot to the next
+    peaks     a ring of (time, most in use since), counts falling, within the release delay
+    chance    a SplitMix64 stream of the node's own: the order of nodes does not matter
+"""
+
+from cpython.mem cimport PyMem_RawRealloc
+from libc.math cimport log
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from ipam_core._pool cimport Pool
+from ipam_core._rules cimport Rules
+
+cdef enum:
+    N_CAUSES = 9              # of refusals, as in `Agent`
+    N_SUMS = 7                # ENIs, total, assigned, cooling, pods, those that wait, refusals
+    NEVER_NS = -1             # a time that was not
+
+cdef extern from *:
+    """
+    #define SECOND_NS 1000000000LL
+    #define HALF_PERIOD_NS 2500000000LL
+    """
+    const int64_t SECOND_NS, HALF_PERIOD_NS    # too large for an enum
+
+
+cdef enum Next:               # what the agent does next of itself
+    NOTHING = 0               # a step is under way
+    CHECK = 1
+    RECONCILE = 2
+
+cdef enum Running:            # what a refusal sees of the step under way
+    NO_STEP = 0
+    THROTTLED_STEP = 1
+    STEP_UNDER_WAY = 2
+
+cdef enum Failure:            # the node's last error
+    NO_FAILURE = 0
+    SUBNET_FULL = 1
+    THROTTLED = 2
+
+
+cdef struct Event:
+    int64_t time_ns
+    uint64_t order
+    uint32_t pod              # or the workload, of a pod to create
+
+
+cdef struct SimulatedPod:
+    uint64_t number
+    int64_t asked_ns
+    int64_t life_ns           # from when it has its address
+    uint32_t workload
+    bint served
+
+
+cdef struct Workload:
+    double rate               # 1 / mean life in ns; 0: its pods stay
+
+
+cdef struct Peak:
+    int64_t time_ns
+    int64_t in_use
+
+
+cdef struct Kernel:
+    Pool *pool
+    Rules rules
+    uint64_t chance
+    uint64_t key              # of the sandboxes' digests
+    # what is to come
+    Event *events
+    uint32_t n_events, room_events
+    SimulatedPod *pods
+    uint32_t n_pods, room_pods
+    uint32_t *unused          # slots of pods that are gone
+    uint32_t n_unused, room_unused
+    Workload *workloads
+    uint32_t n_workloads, room_workloads
+    uint64_t n_created
+    uint32_t n_to_create
+    # the agent
+    int next                  # as `Next`
+    int64_t next_ns
+    bint changes_pool
+    bint falls_back
+    bint is_clean             # a reconcile would find nothing
+    bint is_settled           # a check does nothing until a pod comes or goes, however late
+    int most_enis             # that may be attached
+    int running               # as `Running`
+    int failure               # as `Failure`
+    int64_t changed_ns, shrunk_ns, full_ns
+    int64_t release_delay_ns
+    Peak *peaks
+    uint32_t first_peak, n_peaks, room_peaks
+    # sums
+    int64_t from_ns           # what is measured
+    uint32_t n_alive, n_waiting
+    uint64_t n_at_once        # pods served as soon as they asked
+    double *waits             # of the others, in seconds
+    uint32_t n_waits, room_waits
+    uint64_t refusals[N_CAUSES]
+    uint64_t n_refusals
+    uint64_t n_pod_events
+    const int64_t *sample_times_ns
+    int64_t *samples          # rows of N_SUMS, to which the node's are added
+    uint32_t n_samples, next_sample
+
+
+cdef inline int reserve(void **array, uint32_t n, uint32_t *room, size_t size) noexcept nogil:
+    """Make room for one more than n in an array; -1 where there is no memory."""
+    cdef uint32_t more
+    cdef void *grown
+    if n < room[0]:
+        return 0
+    more = max(16, room[0] * 2)
+    grown = PyMem_RawRealloc(array[0], more * size)
+    if grown == NULL:
+        return -1
+    array[0], room[0] = grown, more
+    return 0
+
+
+# --- chance -----------------------------------------------------------------------------
+
+
+cdef inline uint64_t scrambled(uint64_t word) noexcept nogil:
+    """Mix a word: the finalizer of SplitMix64 (Steele, Lea, Flood, 2014)."""
+    word = (word ^ word >> 30) * <uint64_t> 0xBF58476D1CE4E5B9
+    word = (word ^ word >> 27) * <uint64_t> 0x94D049BB133111EB
+    return word ^ word >> 31
+
+
+cdef inline double random_share(uint64_t *chance) noexcept nogil:
+    """Return the next number of a stream, from 0 to below 1."""
+    chance[0] += <uint64_t> 0x9E3779B97F4A7C15
+    return <double> (scrambled(chance[0]) >> 11) * (1.0 / 9007199254740992.0)
+
+
+cdef inline double random_life(uint64_t *chance, double rate) noexcept nogil:
+    """Return an exponential life of this rate."""
+    return -log(1.0 - random_share(chance)) / rate
+
+
+# --- events -----------------------------------------------------------------------------
+
+
+cdef inline bint is_before(const Event *one, const Event *other) noexcept nogil:
+    return (one.time_ns < other.time_ns
+            or (one.time_ns == other.time_ns and one.order < other.order))
+
+
+cdef inline int push(Kernel *node, int64_t time_ns, uint64_t order, uint32_t pod) noexcept nogil:
+    """Put an event into the heap; -1 where there is no memory."""
+    cdef uint32_t place = node.n_events, parent
+    cdef Event event = Event(time_ns, order, pod)
+    if reserve(<void **> &node.events, place, &node.room_events, sizeof(Event)) < 0:
+        return -1
+    node.n_events += 1
+    while place:
+        parent = (place - 1) // 2
+        if not is_before(&event, &node.events[parent]):
+            break
+        node.events[place] = node.events[parent]
+        place = parent
+    node.events[place] = event
+    return 0
+
+
+cdef inline void pop(Kernel *node) noexcept nogil:
+    """Take the first event out of the heap."""
+    cdef Event event
+    cdef uint32_t place = 0, child
+    node.n_events -= 1
+    event = node.events[node.n_events]
+    while True:
+        child = 2 * place + 1
+        if child >= node.n_events:
+            break
+        if child + 1 < node.n_events and is_before(&node.events[child + 1], &node.events[child]):
+            child += 1
+        if not is_before(&node.events[child], &event):
+            break
+        node.events[place] = node.events[child]
+        place = child
+    node.events[place] = event

@@ -1,0 +1,122 @@
+"""Nodes that are played in C against the engine, byte by byte, and what C counts."""
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipam_core.cloud.cloudtrail import trail
+from ipam_core.policy import IPAM_CORE, VPC_CNI
+from ipam_core.simulation.fleet import resident
+from ipam_core.simulation.fleet.fleet import Fleet
+from ipam_core.simulation.fleet.resident import pods_stay
+from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
+from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn, DaemonSet
+from support.fleets import SETTINGS, S, fleet, fleets, times
+
+SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
+POLICIES = (
+    VPC_CNI,
+    IPAM_CORE,
+    replace(VPC_CNI, name="growing", grow_when_exhausted=True),
+    replace(VPC_CNI, name="late", release_delay_s=60.0),
+    replace(IPAM_CORE, name="anywhere", pack=False),
+)
+STAYING = st.one_of(
+    st.builds(
+        Churn,
+        pods_per_node=st.sampled_from([1, 3, 8, 15, 30]),
+        lifetime_ns=st.sampled_from([15, 60, 200, 900]).map(lambda s: s * S),
+        at_ns=times(200),
+    ),
+    st.builds(DaemonSet, at_ns=st.sampled_from([0, 100 * S])),
+)
+
+
+def as_bytes(result):
+    return json.dumps([result.to_dict(), list(result.still_waiting_s), trail(result.calls)])
+
+
+@st.composite
+def staying_fleets(draw):
+    """Return any fleet whose pods stay: two groups, their subnets full, throttled, failing."""
+    spec = draw(fleets())
+    group = replace(spec.groups[0], autoscale=None)
+    more = replace(
+        group,
+        name="more",
+        count=draw(st.integers(1, 3)),
+        env=draw(st.sampled_from([*SETTINGS, {"IP_COOLDOWN_PERIOD": "0"}])),
+        pod_subnet=draw(st.sampled_from([None, "a"])),
+    )
+    workloads = [
+        replace(each, group=draw(st.sampled_from([None, "nodes", "more"])))
+        for each in draw(st.lists(STAYING, min_size=1, max_size=3))
+    ]
+    return replace(
+        spec,
+        groups=(group, more),
+        workloads=tuple(workloads),
+        rollouts=(),
+        measure_from_ns=draw(st.sampled_from([0, 100 * S])),
+    )
+
+
+def played(spec, policy, seed, *, in_c):
+    world = Fleet(spec, policy=policy, seed=seed, in_c=in_c, keep_calls=True)
+    assert (world._residents is not None) == in_c
+    return world, world.run()
+
+
+@settings(max_examples=2000 if SOAK else 60, deadline=None)
+@given(
+    spec=staying_fleets(),
+    policy=st.sampled_from(POLICIES),
+    seed=st.integers(0, 2**70),
+    ahead=st.sampled_from([1, 10, 241]),
+    threads=st.sampled_from([1, 2, 3]),
+)
+def test_c_plays_what_the_engine_plays_to_the_byte(spec, policy, seed, ahead, threads):
+    """Results and every EC2 call, however far nodes run ahead and on however many threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resident, "SAMPLES_AHEAD", ahead)
+        patch.setattr(resident, "WORTH_THREADS", 2)
+        patch.setattr(resident, "n_processors", lambda: threads)
+        world, in_c = played(spec, policy, seed, in_c=True)
+    _, slow = played(spec, policy, seed, in_c=False)
+    assert as_bytes(in_c) == as_bytes(slow)
+    n_pods = 0
+    for node in world.nodes:
+        node.agent.node.store._check()
+        kernel = node.agent.kernel
+        if kernel is not None:
+            n_pods += kernel.n_pods
+            # A reconcile may have taken an address from a pod that runs on.
+            n_held = sum(1 for _ in node.agent.node.store.assignments())
+            assert n_held <= kernel.n_pods - kernel.n_waiting
+    assert list(in_c.series["pods"])[-1] == n_pods
+
+
+def test_fleets_that_others_change_are_left_to_the_engine():
+    churn = Churn(pods_per_node=3, lifetime_ns=60 * S)
+    assert pods_stay(fleet(churn, DaemonSet()))
+    assert not pods_stay(fleet(churn, Arrivals(pods=1, at_ns=S)))
+    assert not pods_stay(fleet(churn, autoscale=Autoscale(most=3)))
+    assert not pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env={}),)))
+    assert not pods_stay(fleet(churn, tag="0"))
+    for variable in ("ENABLE_IPv6", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC"):
+        assert not pods_stay(fleet(churn, env={variable: "true"})), variable
+
+
+def test_waits_are_sorted_and_the_fleet_serves_as_in_c_when_it_is_full():
+    spec = fleet(Churn(pods_per_node=12, lifetime_ns=40 * S), env={"MINIMUM_IP_TARGET": "8"})
+    results = [played(spec, VPC_CNI, 3, in_c=in_c)[1] for in_c in (True, False)]
+    assert as_bytes(results[0]) == as_bytes(results[1])
+    waits = list(results[0].waits_s)
+    assert waits == sorted(waits)
+    assert waits[0] == 0 < waits[-1]
+    assert results[0].refusals
+    assert results[0].n_waited == sum(wait > 0 for wait in waits) + len(results[0].still_waiting_s)
