@@ -1,4 +1,4 @@
-"""What a simulated node's agent makes of its pool, in C; `Agent` and `NodeState` do it in Python."""
+"""What a simulated node's agent decides about its pool, in C; `Agent` is the slow way."""
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

@@ -190,7 +190,9 @@ def test_a_pool_of_types_is_for_an_autoscaler(tmp_path):
     assert made.autoscale == Autoscale(most=4, consolidate_ns=120 * S)
 
 
-@pytest.mark.parametrize("name", ["rolling-update", "subnet-exhaustion", "api-throttling"])
+@pytest.mark.parametrize(
+    "name", ["rolling-update", "subnet-exhaustion", "api-throttling", "ten-thousand-nodes"]
+)
 def test_the_examples_are_fleets(name):
     assert read_simulation(EXAMPLES / f"{name}.yaml").name == name
 

@@ -353,20 +353,21 @@ class Residents:
         n_pods = sum(members.pods for members in groups.values())
         return n_pods, n_pods - sum(members.waiting for members in groups.values()), n_refusals
 
-    def _kernels(self) -> list[NodeKernel]:
+    def kernels(self) -> list[NodeKernel]:
+        """Return the kernels of the nodes that have started."""
         return [agent.kernel for agent in self._agents if agent.kernel is not None]
 
     def refusals(self) -> dict[str, int]:
         """Return how many pods were refused, by cause."""
-        counts = refusals_of(self._kernels())
+        counts = refusals_of(self.kernels())
         return {cause: n for cause, n in zip(REFUSAL_CAUSES, counts, strict=True) if n}
 
     def waits(self) -> Iterable[tuple[int, list[float]]]:
         """Yield how many pods of a node were served at once, and the waits of the others."""
-        for kernel in self._kernels():
+        for kernel in self.kernels():
             yield kernel.n_at_once, kernel.waits_s()
 
     def asked_ns(self) -> Iterable[int]:
         """Yield since when each pod waits that waits now, node by node."""
-        for kernel in self._kernels():
+        for kernel in self.kernels():
             yield from kernel.asked_ns()
