@@ -1,5 +1,6 @@
 """Types of the compiled Subnet (src/ipam_core/_subnet.pyx holds the docstrings)."""
 
+from array import array
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 from typing import Self, final
@@ -56,7 +57,7 @@ class Subnet(SubnetView):
     def release_prefix(self, prefix: str | IPv4Network) -> None: ...
 
     # what is chosen next
-    def set_sequence(self, random: int, order: NDArray[np.uint16]) -> None: ...
+    def set_sequence(self, random: int, order: NDArray[np.uint16] | array[int]) -> None: ...
 
     # reservations
     def add_reservation(

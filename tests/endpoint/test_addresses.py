@@ -276,6 +276,23 @@ def test_a_full_subnet_and_a_fragmented_one_say_which_they_are():
     assert subnet.available_addresses == 0
 
 
+def test_a_new_interface_with_prefixes_says_whether_addresses_or_whole_blocks_are_missing(vpc):
+    """Cilium tells the two apart by code and text."""
+    for block in range(1, 14):
+        create(vpc, PrivateIpAddress=f"10.0.0.{16 * block + 5}")  # one /28 is left
+    asked = {"SubnetId": "subnet-a", "Ipv4PrefixCount": 2}
+    assert refusal_of(vpc, "CreateNetworkInterface", asked) == (
+        "InsufficientCidrBlocks",
+        FRAGMENTED,
+    )
+    asked["Ipv4PrefixCount"] = 15
+    assert refusal_of(vpc, "CreateNetworkInterface", asked) == (
+        "InvalidParameterValue",
+        "There aren't sufficient free Ipv4 addresses or prefixes",
+    )
+    create(vpc, PrivateIpAddress="10.0.0.20", Ipv4PrefixCount=1)
+
+
 def test_what_is_not_assigned_cannot_be_unassigned(vpc):
     eni = create(vpc, PrivateIpAddress="10.0.0.10")
     assign(vpc, eni, PrivateIpAddresses=["10.0.0.70"])

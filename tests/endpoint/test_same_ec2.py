@@ -46,6 +46,8 @@ MISDEEDS = {
     "too many addresses": lambda cloud, primary: cloud.perform(fx.AssignPrivateIps(primary, 10)),
     "too many prefixes": lambda cloud, primary: cloud.perform(fx.AssignPrefixes(primary, 10)),
     "no free /28": lambda cloud, primary: cloud.perform(fx.AssignPrefixes(primary, 3)),
+    "no free /28 for a new ENI": lambda cloud, primary: cloud.perform(fx.CreateEni(n_prefixes=3)),
+    "no room for a new ENI": lambda cloud, primary: cloud.perform(fx.CreateEni(n_prefixes=4)),
     "no free address": lambda cloud, primary: [
         cloud.perform(fx.CreateEni(n_addresses=9)) for _ in range(9)
     ],

@@ -5,7 +5,7 @@ Sources are named by letter:
     A  EC2 API reference, "Error codes for the Amazon EC2 API"
     B  EC2 API reference, the action's own page, or "Ensuring idempotency"
     C  clients that met it, in issues and logs, or in code of theirs that matches on the text:
-       aws/amazon-vpc-cni-k8s (pkg/awsutils, 989, 1773, 1836), cilium/cilium (8830, 15877,
+       aws/amazon-vpc-cni-k8s (pkg/awsutils, 989, 1773, 1836, 3105), cilium/cilium (8830, 15877,
        31016, and its ENI allocator), hashicorp/terraform-provider-aws (146, 23114, and
        internal/service/ec2/errors.go), boto/boto 933, boto/boto3 2673, aws/aws-cli (21, 809),
        aws/aws-sdk-java 911, getmoto/moto 6282, rust-lang/bors 830,
@@ -151,6 +151,11 @@ NO_FREE_BLOCKS = Refusal(
     "The specified subnet does not have enough free cidr blocks to satisfy the request.",
     "AC",
 )
+NEW_ENI_FULL = Refusal(
+    "InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes", "C"
+)
+"""Of a new ENI with prefixes, where the subnet has fewer free addresses than it needs; where
+they are only not in whole /28s, it is `NO_FREE_BLOCKS` (cilium 31016, amazon-vpc-cni-k8s 3105)."""
 IPV6_LIMIT = Refusal("Ipv6AddressLimitExceeded", "Number of IPv6 addresses will exceed limit.", "D")
 NO_IPV6 = Refusal(
     "InvalidParameterValue", "Subnet {} does not have an IPv6 CIDR block associated with it.", "D"
@@ -220,6 +225,3 @@ RESERVED_TAG = Refusal(
     "Tag keys starting with 'aws:' are reserved for internal use",
     "AC",
 )
-
-BY_CODE = {SUBNET_FULL.code: SUBNET_FULL, NO_FREE_BLOCKS.code: NO_FREE_BLOCKS}
-"""What a subnet answers that cannot give what was asked."""

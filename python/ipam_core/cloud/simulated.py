@@ -89,7 +89,7 @@ class SimulatedInstance(EffectHandler):
             try:
                 reply = self.answer(effect)
             except SubnetFullSignal as full:
-                error = error_for(api, full.code, refusals.BY_CODE[full.code].text)
+                error = error_for(api, full.code, full.refusal.text)
             except refusals.Ec2Error as refused:
                 error = error_for(api, refused.code, refused.message)
         if error is None and api in CHANGING_APIS:

@@ -6,23 +6,29 @@ import ipaddress
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from ipam_core.cloud.codes import INSUFFICIENT_ADDRESSES, INSUFFICIENT_PREFIXES
+from ipam_core.cloud import refusals
 from ipam_core.errors import NoFreePrefixError, SubnetExhaustedError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 
 if TYPE_CHECKING:
     from ipam_core._subnet import Subnet
+    from ipam_core.cloud.refusals import Refusal
 
 _REUSE_AFTER = 1024
 """How many given back wait before one is used again: late, as in a large subnet."""
 
 
 class SubnetFullSignal(Exception):  # noqa: N818 - a signal between cloud modules, not an error
-    """A subnet cannot give what was asked; `code` is what EC2 answers."""
+    """A subnet cannot give what was asked; `refusal` is what EC2 answers."""
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+    @property
+    def code(self) -> str:
+        """The refusal's code."""
+        return self.refusal.code
 
 
 class SimulatedSubnet(Protocol):
@@ -81,6 +87,9 @@ class AddressedSubnet:
 
     def take_eni(self, n_addresses: int, n_prefixes: int) -> tuple[str, list[str], list[str]]:
         """Take a primary address, secondary addresses and prefixes."""
+        needed = 1 + n_addresses + ADDRESSES_PER_PREFIX * n_prefixes
+        if n_prefixes and self.subnet.n_free < needed:
+            raise SubnetFullSignal(refusals.NEW_ENI_FULL)
         primary, *addresses = self.take_addresses(1 + n_addresses)
         try:
             prefixes = self.take_prefixes(n_prefixes)
@@ -98,14 +107,14 @@ class AddressedSubnet:
         try:
             return self.subnet.take_addresses(count)
         except SubnetExhaustedError as error:
-            raise SubnetFullSignal(INSUFFICIENT_ADDRESSES) from error
+            raise SubnetFullSignal(refusals.SUBNET_FULL) from error
 
     def take_prefixes(self, count: int) -> list[str]:
         """Take free /28s."""
         try:
             return self.subnet.take_prefixes(count)
         except NoFreePrefixError as error:
-            raise SubnetFullSignal(INSUFFICIENT_PREFIXES) from error
+            raise SubnetFullSignal(refusals.NO_FREE_BLOCKS) from error
 
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken."""
@@ -207,9 +216,9 @@ class CountedSubnet:
             (self.free_prefixes is not None and self.free_prefixes < n_prefixes)
             or (self.free_addresses is not None and self.free_addresses < needed)
         ):
-            raise SubnetFullSignal(INSUFFICIENT_PREFIXES)
+            raise SubnetFullSignal(refusals.NO_FREE_BLOCKS)
         if self.free_addresses is not None and self.free_addresses < needed:
-            raise SubnetFullSignal(INSUFFICIENT_ADDRESSES)
+            raise SubnetFullSignal(refusals.SUBNET_FULL)
         if self.free_addresses is not None:
             self.free_addresses -= needed
         if self.free_prefixes is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import heapq
+import sys
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ipam_core._subnet import Subnet
 from ipam_core.endpoint.account import EVENTS, Account, Delays
@@ -185,9 +185,11 @@ def _account_of(state: _State, clock_ns: Callable[[], int]) -> Account:
     for eni in state.enis:
         _add_interface(account, eni)
     for saved in state.subnets:
-        order = np.frombuffer(base64.b64decode(saved.order, validate=True), "<u2")
+        order = array("H", base64.b64decode(saved.order, validate=True))
+        if sys.byteorder == "big":
+            order.byteswap()
         compiled = account.subnets.by_key[saved.subnet_id].subnet
-        compiled.set_sequence(saved.random, order.astype(np.uint16))
+        compiled.set_sequence(saved.random, order)
     return account
 
 

@@ -9,7 +9,7 @@ from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.endpoint.arguments import given_address, given_prefix, positive
 from ipam_core.endpoint.resources import Attachment, Interface
 from ipam_core.errors import AddressInUseError
-from ipam_core.instances import MAX_IPV4_PER_ENI
+from ipam_core.instances import ADDRESSES_PER_PREFIX, MAX_IPV4_PER_ENI
 
 if TYPE_CHECKING:
     from ipam_core.endpoint.account import Account
@@ -78,6 +78,9 @@ class Wanted:
         taken: list[str] = []
         prefixes: list[str] = []
         subnet = self.subnet
+        needed = len(named) + n_free + ADDRESSES_PER_PREFIX * self.n_prefixes
+        if new and self.n_prefixes and subnet.available_addresses < needed:
+            raise refusals.NEW_ENI_FULL()
         try:
             subnet.subnet.take_given_addresses(named)
             taken += named
@@ -91,7 +94,7 @@ class Wanted:
         except (SubnetFullSignal, AddressInUseError) as error:
             subnet.give_back(taken, prefixes)
             if isinstance(error, SubnetFullSignal):
-                raise refusals.BY_CODE[error.code]() from None
+                raise error.refusal() from None
             raise refusals.ADDRESS_IN_USE() from None
         primary = self.primary
         if new and not primary:
