@@ -15,15 +15,16 @@ import statistics
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from ipam_core import Settings, instances
+from ipam_core import IPAM_CORE, VPC_CNI, Settings, instances
 from ipam_core.agent.agent import Agent
 from ipam_core.agent.config import AgentConfig
 from ipam_core.agent.simulated_host import SimulatedHost
+from ipam_core.cloud.latency import Latencies
 from support.namespaces import ip, ip_json, namespace
 
 PLUGIN = os.environ.get("IPAM_CORE_AWS_CNI", "")
@@ -117,27 +118,36 @@ class Pod:
         return [each["local"] for link in shown for each in link["addr_info"]]
 
 
-@pytest.fixture
-def host():
+@contextmanager
+def node(**more):
+    """Give a host whose agent has these settings."""
     folder = Path(tempfile.mkdtemp(prefix="cni-"))
     Path(SOCKET).parent.mkdir(parents=True, exist_ok=True)
     config = AgentConfig(
         socket=folder / "ipamd.sock",
         log=str(folder / "ipamd.log"),
-        settings=Settings(warm_ip_target=8, cooldown_s=0),
         introspection=None,
         metrics=None,
         checkpoint=folder / "ipam.db",
+        **more,
     )
     with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
         netns = stack.enter_context(namespace())
         ip("netns", "exec", netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-        agent = stack.enter_context(Agent(config, SimulatedHost(instances.limits("m8g.4xlarge"))))
+        limits = instances.limits("m8g.4xlarge")
+        simulated = SimulatedHost(limits, latencies=Latencies())
+        agent = stack.enter_context(Agent(config, simulated))
         assert agent.ready.wait(20)
         host = Host(netns, folder, stack)
         host.agent = agent
         yield host
-    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def host():
+    with node(settings=Settings(warm_ip_target=8, cooldown_s=0)) as host:
+        yield host
 
 
 def held(host):
@@ -164,6 +174,26 @@ def test_add_a_second_add_del_and_del_of_an_unknown(host):
     pod.delete()  # it holds nothing any more
     pod.delete(secrets.token_hex(32))  # nobody ever heard of it
     assert held(host) == {}
+
+
+@pytest.mark.parametrize("policy", [VPC_CNI, IPAM_CORE], ids=lambda policy: policy.name)
+def test_pod_26_waits_for_ever_or_less_than_ten_seconds(policy):
+    """The incident: MINIMUM_IP_TARGET=25 alone, on a node of 232 addresses."""
+    with node(settings=Settings(minimum_ip_target=25), policy=policy) as host:
+        for number in range(25):
+            host.pod(f"web-{number}").add()
+        last = host.pod("web-25")
+        refused_s = time.monotonic()
+        while True:
+            status, said = host.call("ADD", last)
+            waited_s = time.monotonic() - refused_s
+            if status == 0 or waited_s > 10:
+                break
+            last.delete()
+            last.sandbox = secrets.token_hex(32)
+            time.sleep(1)
+        print(f"{policy.name}: pod 26 {'served' if status == 0 else 'waits'}, {waited_s:.1f} s")
+        assert (status == 0) == (policy is IPAM_CORE), said
 
 
 def test_fifty_pods_on_two_enis_reach_each_other_and_leave_nothing(host, record_property):
