@@ -255,3 +255,17 @@ def test_without_an_address_it_is_asked_for(capsys, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     assert run(["vpc", "show"]) == 2
     assert "--endpoint-url URL is needed" in capsys.readouterr().err
+
+
+def test_without_its_extra_it_names_the_extra_and_others_can_still_be_asked():
+    script = (
+        "import sys; sys.modules['aiohttp'] = sys.modules['botocore'] = None\n"
+        "from ipam_core.cli._app import run\n"
+        "print(run(['vpc', 'serve']))\n"
+        "print(run(['vpc', 'time', '--endpoint-url', 'http://127.0.0.1:9']))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "2\n2\n"
+    first, second = ran.stderr.splitlines()
+    assert "pip install 'ipam-core[vpc]'" in first
+    assert "nothing answers at" in second
