@@ -25,7 +25,7 @@ cdef struct Rules:            # of a kind of node
     int64_t minimum_ip
     int64_t warm_eni
     int64_t warm_prefix
-    int64_t slots             # what an ENI holds beside its primary address
+    int64_t slots             # addresses or prefixes of an ENI, without its primary address
     int64_t max_pods
     bint prefix_mode
     bint cooling_is_available
