@@ -257,6 +257,10 @@ def test_an_interface_holds_what_its_instance_type_allows(vpc):
         assert refusal_of(vpc, "AssignPrivateIpAddresses", of(eni, **params)) == limit
     assign(vpc, eni, Ipv4PrefixCount=1)
     assert refusal_of(vpc, "AssignPrivateIpAddresses", of(eni, Ipv4PrefixCount=1)) == limit
+    other = create(vpc, SecondaryPrivateIpAddressCount=1)
+    move = {"PrivateIpAddresses": shown(vpc, other)[0], "AllowReassignment": True}
+    assert refusal_of(vpc, "AssignPrivateIpAddresses", of(eni, **move)) == limit
+    assert len(shown(vpc, other)[0]) == 1
 
 
 def test_a_full_subnet_and_a_fragmented_one_say_which_they_are():

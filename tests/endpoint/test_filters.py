@@ -139,6 +139,10 @@ def filters(*pairs):
     return {"Filters": [{"Name": name, "Values": [value]} for name, value in pairs]}
 
 
+def test_a_row_that_has_two_of_the_values_is_found_once(vpc):
+    assert tagged(vpc, "tag-key", "team", "x") == ["eni 0", "eni 1", "eni 2"]
+
+
 @given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
 def test_a_pattern_matches_what_the_shell_says(pattern, text):
     assert matches(pattern, text) == bool(re.fullmatch(fnmatch.translate(pattern), text))

@@ -324,7 +324,15 @@ def test_a_primary_interface_stays_and_an_end_comes_once(vpc, clock):
     assert refusal_of(vpc, "DetachNetworkInterface", odd)[0] == (
         "InvalidNetworkInterfaceAttachmentId.Malformed"
     )
-    vpc.call("ec2", "AttachNetworkInterface", params)  # and may come again
+    # It may come again, and what was set for the old attachment is forgotten.
+    attachment_id = vpc.call("ec2", "AttachNetworkInterface", params)["AttachmentId"]
+    goes = {"AttachmentId": attachment_id, "DeleteOnTermination": True}
+    eni = {"NetworkInterfaceId": params["NetworkInterfaceId"]}
+    vpc.call("ec2", "ModifyNetworkInterfaceAttribute", eni | {"Attachment": goes})
+    vpc.call("ec2", "DetachNetworkInterface", {"AttachmentId": attachment_id, "Force": True})
+    vpc.call("ec2", "DescribeInstances", {})
+    assert vpc.account.enis.by_key[params["NetworkInterfaceId"]].goes_with_instance is False
+    vpc.call("ec2", "AttachNetworkInterface", params)
     clock.move(60)
     assert len(interfaces(vpc, status="in-use")) == 2
 

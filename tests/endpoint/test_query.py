@@ -171,6 +171,18 @@ def test_a_text_is_escaped_and_read_back_unchanged():
     assert replies.escaped("a\rb\x00") == "a&#13;b\ufffd"
 
 
+def test_an_action_without_a_reply_of_its_own_returns_true():
+    """As EC2's examples of CreateTags, DeleteNetworkInterface and others show."""
+    assert (
+        query.render("ec2", "CreateTags", {}, "r-1")
+        .decode()
+        .endswith(
+            '<CreateTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+            "<requestId>r-1</requestId><return>true</return></CreateTagsResponse>"
+        )
+    )
+
+
 def test_a_member_that_the_model_does_not_have_is_a_fault_of_ours():
     with pytest.raises(KeyError):
         query.render("ec2", "DescribeVpcs", {"Vpc": []}, "r")
