@@ -1,0 +1,188 @@
+"""`ipam-core agent`: what it refuses, what it says, and the walk that docs/agent.md shows."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ipam_core.agent import places
+from ipam_core.agent.config import AgentConfig
+from ipam_core.agent.environment import NetworkSettings
+from ipam_core.agent.protocol.client import Client
+from ipam_core.cli._app import run
+from ipam_core.errors import InputError
+from support.agents import add_request
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--simulate", "m5.lrge"], "unknown instance type 'm5.lrge'; nearest: m5.large"),
+        (["--simulate", "m5.large", "-e", "WARM_IP"], "-e takes NAME=VALUE, not 'WARM_IP'"),
+        (["-e", "WARM_IP_TARGT=3"], "'WARM_IP_TARGT'; nearest: WARM_IP_TARGET"),
+        (["--simulate", "m5.large", "--endpoint-url", "http://x"], "not both"),
+        (["--policy", "best"], "unknown policy 'best'; known: vpc-cni, ipam-core"),
+        (["--simulate", "m5.large", "--tcp", "0.0.0.0:1"], "on the loopback only"),
+        (["--simulate", "m5.large", "--metrics", "61678"], "an address is HOST:PORT"),
+        (["--simulate", "m5.large", "--host-network", "yes"], "'yes': apply, or record"),
+        (["--kubeconfig", "x"], "MY_NODE_NAME must be set"),
+        (
+            ["--simulate", "m5.large", "-e", "NETWORK_POLICY_ENFORCING_MODE=loose"],
+            "'loose': known are none, strict, standard",
+        ),
+        (["--simulate", "m5.large", "--max-pods", "0"], "--max-pods"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(words, why, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("MY_NODE_NAME", raising=False)
+    assert run(["agent", *words]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert why in line
+
+
+def test_the_files_of_a_simulated_agent_are_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    config = AgentConfig.from_env({}, simulated=True)
+    assert config.socket == tmp_path / "ipam-core" / "ipamd.sock"
+    assert config.log == str(tmp_path / "ipam-core" / "ipamd.log")
+    assert places.find_socket() == config.socket
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert places.user_folder().name == f"ipam-core-{os.getuid()}"
+    real = AgentConfig.from_env({})
+    assert (real.socket, real.log) == (places.NODE_SOCKET, str(places.NODE_LOG))
+
+
+def test_upstreams_variables_give_the_defaults_and_options_go_over_them():
+    variables = {
+        "INTROSPECTION_BIND_ADDRESS": "unix:/run/i.sock",
+        "DISABLE_METRICS": "true",
+        "AWS_VPC_K8S_CNI_LOGLEVEL": "INFO",
+        "AWS_VPC_K8S_CNI_LOG_FILE": "/tmp/x.log",
+        "DISABLE_LEAKED_ENI_CLEANUP": "1",
+        "WARM_IP_TARGET": "7",
+    }
+    config = AgentConfig.from_env(variables)
+    assert (config.introspection, config.metrics) == ("unix:/run/i.sock", None)
+    assert (config.log, config.log_level, config.clean_leaked) == ("/tmp/x.log", "INFO", False)
+    assert config.settings.warm_ip_target == 7
+    over = AgentConfig.from_env(
+        variables, introspection="127.0.0.1:1", metrics="127.0.0.1:2", log="y.log"
+    )
+    assert (over.introspection, over.metrics, over.log) == ("127.0.0.1:1", "127.0.0.1:2", "y.log")
+    off = AgentConfig.from_env({"DISABLE_INTROSPECTION": "true"})
+    assert (off.introspection, off.metrics) == (None, places.METRICS)
+
+
+def test_what_does_not_parse_is_the_default_as_upstream_has_it():
+    odd = {
+        "AWS_VPC_K8S_CNI_EXTERNALSNAT": "yes",
+        "AWS_VPC_ENI_MTU": "big",
+        "AWS_VPC_K8S_CNI_CONNMARK": "-1",
+        "AWS_VPC_K8S_CNI_RANDOMIZESNAT": "maybe",
+        "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": "2001:db8::/64,nonsense/8",
+    }
+    assert NetworkSettings.from_env(odd) == NetworkSettings()
+    with pytest.raises(InputError, match="NETWORK_POLICY_ENFORCING_MODE"):
+        NetworkSettings.from_env({"NETWORK_POLICY_ENFORCING_MODE": "x"})
+
+
+def agent_process(folder, *words):
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+    command = [sys.executable, "-m", "ipam_core", "agent", *words]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+
+
+def test_settings_that_no_start_accepts_end_it_with_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "ipam_core", "agent", "--simulate", "t2.medium"]
+        + [f"-e{name}" for name in ("ENABLE_IPv6=true", "ENABLE_IPv4=false", "MAX_ENI=2")]
+        + ["-eENABLE_PREFIX_DELEGATION=true", "--introspection", "127.0.0.1:0"]
+        + ["--metrics", "127.0.0.1:0"],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "neither nitro nor bare metal" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_walk_of_the_page_is_as_the_page_shows_it(tmp_path, capsys, monkeypatch):
+    """Paths, ports and times differ; which of 26 pods that ask at once waits, too."""
+    shown = (ROOT / "docs" / "agent.md").read_text("utf-8")
+    shown = shown.split("## The incident, live")[1].split("\n## ")[0]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = tmp_path / "ipam-core"
+    words = ["--simulate", "m8g.4xlarge", "-e", "MINIMUM_IP_TARGET=25"]
+    assert f"$ ipam-core agent {' '.join(words)}\n" in shown
+    ports = ["--introspection", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
+    agent = agent_process(tmp_path, *words, *ports)
+    try:
+        lines = [agent.stdout.readline() for _ in range(6)]
+        told = "".join(lines).replace(str(tmp_path), "/run/user/1000")
+        place = re.search(r"http://(\S+)/v1/enis", told)[1]
+        told = re.sub(r"(127\.0\.0\.1:)\d+(/v1)", r"\g<1>61679\2", told)
+        told = re.sub(r"(127\.0\.0\.1:)\d+(/metrics)", r"\g<1>61678\2", told)
+        assert indented(told) in shown
+
+        assert run(["pods", "add", "26", "--wait", "0"]) == 1
+        out = capsys.readouterr().out
+        assert "25 pods got an address" in out
+        assert "1 pod waits" in out
+        assert "failed to assign an IP address to container" in out
+        with urllib.request.urlopen(f"http://{place}/v1/enis", timeout=10) as page:
+            (folder / "enis.json").write_bytes(page.read())
+        start = (folder / "enis.json").read_text()[:43]
+        assert indented(start) in shown
+        monkeypatch.chdir(folder)
+        assert run(["doctor", "."]) == 1
+        found = capsys.readouterr().out
+        *rule, _ = found.split("Evidence")[0].rpartition("\n")
+        assert indented("".join(rule).rstrip() + "\n") in shown
+    finally:
+        agent.terminate()
+        assert agent.wait(30) == 0
+        agent.stdout.close()
+
+
+def indented(text):
+    return "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())
+
+
+def test_where_it_is_asked_is_one_json_object_for_machines(tmp_path):
+    ports = ["--introspection", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]
+    agent = agent_process(tmp_path, "--simulate", "m5.large", "--json", *ports)
+    try:
+        lines = []
+        while (line := agent.stdout.readline()) != "}\n":
+            lines.append(line)
+        told = json.loads("".join([*lines, "}"]))
+        assert told.keys() == {"socket", "tcp", "introspection", "metrics", "log"}
+        assert Path(told["log"]).exists()
+        with Client(told["tcp"]) as client:
+            for _ in range(300):
+                try:
+                    assert client.add_network(add_request("a")).Success
+                    break
+                except Exception:
+                    time.sleep(0.05)
+            assert client.add_network(add_request("a")).Success
+        with urllib.request.urlopen(told["metrics"], timeout=10) as page:
+            assert b"awscni_add_ip_req_count" in page.read()
+    finally:
+        agent.terminate()
+        assert agent.wait(30) == 0
+        agent.stdout.close()
