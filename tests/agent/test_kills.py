@@ -155,9 +155,9 @@ def live_and_be_killed(folder, *options, environ=None, n_kills=N_KILLS):
                 if number == n_kills:
                     break
                 over = threading.Event()
-                new = [Caller(agent.socket, n, over) for n in range(N_CALLERS)]
+                new = [Caller(agent.socket, f"{number}.{n}", over) for n in range(N_CALLERS)]
                 for caller, old in zip(new, callers, strict=False):
-                    caller.held, caller.number = old.held, f"{number}.{old.number}"
+                    caller.held = old.held
                 callers = new
                 for caller in callers:
                     caller.start()

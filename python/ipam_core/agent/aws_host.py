@@ -25,9 +25,9 @@ class AwsHost:
     """Performs effects on EC2 for the instance that it runs on.
 
     `endpoint_url` is another EC2, `imds_url` another metadata service; "" for AWS's own.
-    `region` "" is the instance's. `cluster_name` goes on every ENI. `session` left out is
-    boto3's default one; `attempts` is how often a call is tried. Everything is connected when
-    the facts are read first; `close` it then.
+    `region` "" is the instance's. `cluster_name` goes on every ENI. `session` left out
+    has boto3's default credentials; `attempts` is how often a call is tried. Everything is
+    connected when the facts are read first; `close` it then.
     """
 
     def __init__(
@@ -84,14 +84,13 @@ class AwsHost:
             self._cloud.ec2.client.close()
 
     def _connect(self, region: str) -> AwsCloud:
-        import boto3  # noqa: PLC0415  (heavy)
+        from ipam_core.cloud.aws import AwsCloud  # noqa: PLC0415  (heavy)
+        from ipam_core.cloud.small_session import small_session  # noqa: PLC0415
 
-        from ipam_core.cloud.aws import AwsCloud  # noqa: PLC0415
-
-        session = self._session or boto3.Session(region_name=region)
+        session = self._session or small_session(region)
         if self._endpoint_url and session.get_credentials() is None:
             # A served VPC asks for none; botocore signs with some all the same.
-            session = boto3.Session("none", "none", region_name=region)
+            session._session.set_credentials("none", "none")
         cluster = self._cluster
         return AwsCloud(
             session,

@@ -10,6 +10,7 @@
     latency.py      how long calls take
     cloudtrail.py   calls in the form of CloudTrail
     aws.py          EC2 itself
+    small_session.py  a session that knows a node's calls alone; small_model.py: what that is
     ec2.py          its calls through botocore, and their errors
     replies.py      its replies as values
     handler.py      which method carries an effect out
