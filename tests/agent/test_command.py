@@ -56,11 +56,18 @@ def test_the_files_of_a_simulated_agent_are_the_users_own(tmp_path, monkeypatch)
     config = AgentConfig.from_env({}, simulated=True)
     assert config.socket == tmp_path / "ipam-core" / "ipamd.sock"
     assert config.log == str(tmp_path / "ipam-core" / "ipamd.log")
+    config.socket.parent.mkdir()
+    config.socket.touch()
     assert places.find_socket() == config.socket
+    config.socket.unlink()
+    monkeypatch.setattr(places, "NODE_SOCKET", tmp_path / "nowhere")
+    assert places.find_socket() == config.socket
+    (tmp_path / "nowhere").touch()
+    assert places.find_socket() == tmp_path / "nowhere"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert places.user_folder().name == f"ipam-core-{os.getuid()}"
     real = AgentConfig.from_env({})
-    assert (real.socket, real.log) == (places.NODE_SOCKET, str(places.NODE_LOG))
+    assert (real.socket, real.log) == (tmp_path / "nowhere", str(places.NODE_LOG))
 
 
 def test_upstreams_variables_give_the_defaults_and_options_go_over_them():

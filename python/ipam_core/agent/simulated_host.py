@@ -136,7 +136,8 @@ class SimulatedHost:
             region.detach(eni)
             region.delete_eni(eni.eni_id)
         for eni in enis:
-            self._subnet.take_given_addresses([eni.primary_address, *eni.addresses])
+            for address in (eni.primary_address, *eni.addresses):  # in bulk it would load NumPy
+                self._subnet.take_given(address)
             for prefix in eni.prefixes:
                 self._subnet.take_given_prefix(prefix)
         region.restore_enis(enis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ipam_core.agent.agent import Agent
     from ipam_core.agent.config import AgentConfig
     from ipam_core.agent.kubernetes import Kubernetes
@@ -118,19 +121,20 @@ def agent(
         by_subnet=subnet_label,
         seed=seed,
     )
-    cluster = _kubernetes(variables, config, kubeconfig)
-    if simulate is not None:
-        surroundings = _simulated(simulate, config)
-    else:
-        surroundings = _on_ec2(variables, config, endpoint_url, imds_url, cluster)
-    running = Agent(config, surroundings, cluster=cluster, host=_host(host_network))
-    if cluster is not None:
-        cluster.start()
-    try:
-        return _run(running, simulate, as_json=as_json)
-    finally:
+    with _held_signals():
+        cluster = _kubernetes(variables, config, kubeconfig)
+        if simulate is not None:
+            surroundings = _simulated(simulate, config)
+        else:
+            surroundings = _on_ec2(variables, config, endpoint_url, imds_url, cluster)
+        running = Agent(config, surroundings, cluster=cluster, host=_host(host_network))
         if cluster is not None:
-            cluster.stop()
+            cluster.start()
+        try:
+            return _run(running, simulate, as_json=as_json)
+        finally:
+            if cluster is not None:
+                cluster.stop()
 
 
 def _kubernetes(
@@ -197,28 +201,36 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 _WAITED_FOR = (*_ENDING, signal.SIGHUP)
 
 
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Hold the signals that `_run` waits for. Entered before any thread is made.
+
+    A thread that did not hold them, such as those that NumPy makes, would end the process.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run(running: Agent, simulate: str | None, *, as_json: bool) -> int:
     """Run an agent until a signal or its own failure ends it; return the exit status."""
     from ipam_core.cli._out import print_error
 
-    # Blocked before any thread is made, so that only `sigwait` has them.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+    running.on_end = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    if not as_json:
+        running.on_ready = lambda: _tell_ready(running)
+    running.start()
     try:
-        running.on_end = lambda: os.kill(os.getpid(), signal.SIGTERM)
-        if not as_json:
-            running.on_ready = lambda: _tell_ready(running)
-        running.start()
-        try:
-            _tell(running, simulate, as_json=as_json)
-            while signal.sigwait(_WAITED_FOR) == signal.SIGHUP:
-                running.note_reload()
-        finally:
-            # The next signal ends it at once, as signals do.
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            running.on_end = lambda: None
-            running.stop()
+        _tell(running, simulate, as_json=as_json)
+        while signal.sigwait(_WAITED_FOR) == signal.SIGHUP:
+            running.note_reload()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        running.on_end = lambda: None
+        # The next signal ends it at once, as signals do.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
+        running.stop()
     if running.failure is not None:
         print_error(str(running.failure))
         return 1

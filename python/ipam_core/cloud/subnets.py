@@ -118,7 +118,8 @@ class AddressedSubnet:
 
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken."""
-        self.subnet.release_addresses(addresses)
+        for address in addresses:  # few; in bulk it would load NumPy
+            self.subnet.release_address(address)
         for prefix in prefixes:
             self.subnet.release_prefix(prefix)
 
