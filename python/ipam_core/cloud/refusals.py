@@ -155,7 +155,7 @@ NEW_ENI_FULL = Refusal(
     "InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes", "C"
 )
 """Of a new ENI with prefixes, where the subnet has fewer free addresses than it needs; where
-they are only not in whole /28s, it is `NO_FREE_BLOCKS` (cilium 31016, amazon-vpc-cni-k8s 3105)."""
+no /28 of them is free, it is `NO_FREE_BLOCKS` (cilium 31016, amazon-vpc-cni-k8s 3105)."""
 IPV6_LIMIT = Refusal("Ipv6AddressLimitExceeded", "Number of IPv6 addresses will exceed limit.", "D")
 NO_IPV6 = Refusal(
     "InvalidParameterValue", "Subnet {} does not have an IPv6 CIDR block associated with it.", "D"
