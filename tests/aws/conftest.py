@@ -83,6 +83,21 @@ class World:
         return found
 
 
+def described(client, instance_id):
+    """Return what describes an instance's metadata: afresh once something may have changed."""
+    from support import moto_ec2
+
+    trees = {}
+
+    def tree():
+        n_changes = moto_ec2.n_changes
+        if n_changes not in trees:
+            trees[n_changes] = metadata_tree(client, instance_id)
+        return trees[n_changes]
+
+    return tree
+
+
 @pytest.fixture
 def world(moto_url, session):
     """A world of its own for each test: another VPC, on the one server."""
@@ -105,7 +120,7 @@ def world(moto_url, session):
     )["Instances"]
     instance_id = instance["InstanceId"]
     proxy = FaultyEc2(moto_url)
-    metadata = InstanceMetadata(lambda: metadata_tree(direct, instance_id))
+    metadata = InstanceMetadata(described(direct, instance_id))
     with serving(proxy) as proxy_url, serving(metadata) as imds_url:
         yield World(
             session=session,

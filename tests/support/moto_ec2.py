@@ -11,6 +11,7 @@ from unittest import mock
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import elastic_network_interfaces as models
+from moto.ec2.responses import EC2Response
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces as Responses
 from moto.server import ThreadedMotoServer
 
@@ -26,6 +27,7 @@ def serve():
             delete_network_interface=_refuse_attached,
         ),
         mock.patch.object(models, "random_private_ip", _Addresses()),
+        mock.patch.object(EC2Response, "call_action", _count_changes),
     ):
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()
@@ -44,6 +46,18 @@ class _Addresses:
         assert not ipv6
         self._given[cidr] = self._given.get(cidr, 99) + 1
         return str(ipaddress.ip_network(cidr)[self._given[cidr]])
+
+
+n_changes = 0
+"""How many requests came to their end that may have changed something."""
+_call_action = EC2Response.call_action
+
+
+def _count_changes(self):
+    global n_changes  # noqa: PLW0603 - one server, and one count of it
+    answer = _call_action(self)
+    n_changes += not self._get_action().startswith("Describe")
+    return answer
 
 
 _create = Responses.create_network_interface
