@@ -12,12 +12,14 @@ from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.instance_descriptions import read_descriptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import boto3
 
     from ipam_core.agent.surroundings import Cluster
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.imds import Imds
-    from ipam_core.effects import Effect
+    from ipam_core.effects import Effect, EniConfig
     from ipam_core.instances import InstanceLimits
 
 
@@ -38,6 +40,7 @@ class AwsHost:
         region: str = "",
         cluster_name: str = "",
         cluster: Cluster | None = None,
+        eni_config: EniConfig | None = None,
         session: boto3.Session | None = None,
         attempts: int = SDK_TRIES,
     ) -> None:
@@ -49,6 +52,7 @@ class AwsHost:
         self._region = region
         self._cluster_name = cluster_name
         self._cluster = cluster
+        self._eni_config = eni_config
         self._session = session
         self._attempts = attempts
         self._cloud: AwsCloud | None = None
@@ -97,12 +101,19 @@ class AwsHost:
             metadata=self._imds,
             cluster=self._cluster_name,
             unschedulable=cluster.unschedulable if cluster else lambda: False,
-            eni_config=cluster.eni_config if cluster else None,
+            eni_config=self._eni_config_source(),
             endpoint_url=self._endpoint_url or None,
             attempts=self._attempts,
             retry_mode="standard",
             user_agent="agent",
         )
+
+    def _eni_config_source(self) -> Callable[[], EniConfig] | None:
+        """Return where the node's ENIConfig comes from: what was given, else Kubernetes."""
+        given = self._eni_config
+        if given is not None:
+            return lambda: given
+        return self._cluster.eni_config if self._cluster else None
 
     def _limits_of(self, instance_type: str) -> InstanceLimits:
         """Return a type's limits; EC2 is asked where the table lacks it, as upstream does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +12,40 @@ import typer
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from ipam_core.effects import EniConfig
     from ipam_core.policy import Policy
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
 PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
+
+
+EniConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--eni-config",
+        metavar="SUBNET[,GROUP...]",
+        help="The node's ENIConfig: custom networking.",
+    ),
+]
+
+
+def check_id(option: str, text: str, kind: str) -> None:
+    """Refuse a text that cannot be an id of EC2, before any call. Raises `InputError`."""
+    if not re.fullmatch(rf"{kind}-[0-9a-z]+", text):
+        raise InputError(f"{option} {text!r}: an id such as {kind}-0123456789abcdef0 is needed")
+
+
+def eni_config_of(text: str) -> EniConfig:
+    """Return what --eni-config gives. Raises `InputError`."""
+    from ipam_core.effects import EniConfig
+
+    subnet_id, *groups = text.split(",")
+    check_id("--eni-config", subnet_id, "subnet")
+    for group in groups:
+        check_id("--eni-config", group, "sg")
+    return EniConfig(subnet_id=subnet_id, security_groups=tuple(groups))
 
 
 def given_text(path: Path) -> str:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_named
+from ipam_core.cli._options import (
+    EniConfigOption,
+    JsonOption,
+    PolicyOption,
+    SeedOption,
+    eni_config_of,
+    policy_named,
+)
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from ipam_core.agent.kubernetes import Kubernetes
     from ipam_core.agent.surroundings import Surroundings
     from ipam_core.cloud.host.operations import Host
+    from ipam_core.effects import EniConfig
 
 _ADDRESS = "HOST:PORT"
 SimulateOption = Annotated[
@@ -87,6 +95,7 @@ def agent(
     log: LogOption = None,
     host_network: HostNetworkOption = None,
     kubeconfig: KubeconfigOption = None,
+    eni_config: EniConfigOption = None,
     strict_version: StrictVersionOption = False,
     subnet_label: SubnetLabelOption = False,
     seed: SeedOption = 0,
@@ -105,6 +114,9 @@ def agent(
 
     if simulate is not None and (endpoint_url or imds_url):
         raise InputError("give --simulate, or --endpoint-url and --imds-url: not both")
+    if simulate is not None and eni_config is not None:
+        raise InputError("--eni-config: a simulated node has one subnet; give no --simulate")
+    given = None if eni_config is None else eni_config_of(eni_config)
     variables = {**os.environ, **dict(variable(each) for each in env or [])}
     config = AgentConfig.from_env(
         variables,
@@ -126,7 +138,7 @@ def agent(
         if simulate is not None:
             surroundings = _simulated(simulate, config)
         else:
-            surroundings = _on_ec2(variables, config, endpoint_url, imds_url, cluster)
+            surroundings = _on_ec2(variables, config, endpoint_url, imds_url, cluster, given)
         running = Agent(config, surroundings, cluster=cluster, host=_host(host_network))
         if cluster is not None:
             cluster.start()
@@ -185,6 +197,7 @@ def _on_ec2(
     endpoint_url: str | None,
     imds_url: str | None,
     cluster: Kubernetes | None,
+    eni_config: EniConfig | None,
 ) -> Surroundings:
     from ipam_core.agent.aws_host import AwsHost
 
@@ -194,6 +207,7 @@ def _on_ec2(
         region=variables.get("AWS_REGION", ""),
         cluster_name=config.settings.cluster_name,
         cluster=cluster,
+        eni_config=eni_config,
     )
 
 

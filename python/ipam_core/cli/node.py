@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +15,14 @@ from ipam_core.cli._given import (
     read_given,
     types_given,
 )
-from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
-from ipam_core.errors import InputError
+from ipam_core.cli._options import (
+    EniConfigOption,
+    JsonOption,
+    PolicyOption,
+    check_id,
+    eni_config_of,
+    policy_named,
+)
 
 if TYPE_CHECKING:
     from ipam_core.cli._given import GivenSettings
@@ -50,10 +55,7 @@ def plan(
     settings: SettingsOption = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
-    eni_config: Annotated[
-        str | None,
-        typer.Option(metavar="SUBNET[,GROUP...]", help="The node's ENIConfig: custom networking."),
-    ] = None,
+    eni_config: EniConfigOption = None,
     policy: PolicyOption = "vpc-cni",
     endpoint_url: EndpointOption = None,
     profile: ProfileOption = None,
@@ -164,28 +166,15 @@ def _cloud(
 ) -> AwsCloud:
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.ec2 import open_session
-    from ipam_core.effects import EniConfig
 
-    _check_id("--instance-id", instance_id, "i")
-    given = None
-    if eni_config is not None:
-        subnet_id, *groups = eni_config.split(",")
-        _check_id("--eni-config", subnet_id, "subnet")
-        for group in groups:
-            _check_id("--eni-config", group, "sg")
-        given = EniConfig(subnet_id=subnet_id, security_groups=tuple(groups))
+    check_id("--instance-id", instance_id, "i")
+    given = None if eni_config is None else eni_config_of(eni_config)
     return AwsCloud(
         open_session(profile, region),
         instance_id=instance_id,
         endpoint_url=endpoint_url,
         eni_config=(lambda: given) if given else None,
     )
-
-
-def _check_id(option: str, text: str, kind: str) -> None:
-    """Refuse a text that cannot be an id of EC2, before any call. Raises `InputError`."""
-    if not re.fullmatch(rf"{kind}-[0-9a-z]+", text):
-        raise InputError(f"{option} {text!r}: an id such as {kind}-0123456789abcdef0 is needed")
 
 
 def _heading(observed: ObservedNode) -> list[str]:
