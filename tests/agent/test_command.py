@@ -165,6 +165,50 @@ def test_the_walk_of_the_page_is_as_the_page_shows_it(tmp_path, capsys, monkeypa
         agent.stdout.close()
 
 
+def test_the_fix_of_the_page_is_as_the_page_shows_it(tmp_path, capsys, monkeypatch):
+    """WARM_IP_TARGET=10 and a restart: the 26th pod is served, the others keep what they had."""
+    shown = (ROOT / "docs" / "agent.md").read_text("utf-8")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    ports = ["--introspection", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
+    words = ["--simulate", "m8g.4xlarge", "-e", "MINIMUM_IP_TARGET=25", *ports]
+    words += ["--checkpoint", str(tmp_path / "ipam.db")]
+
+    def started(*more):
+        agent = agent_process(tmp_path, *words, *more)
+        assert any(line.startswith("ready ") for line in agent.stdout)
+        return agent
+
+    def ended(agent):
+        agent.terminate()
+        assert agent.wait(30) == 0
+        agent.stdout.close()
+
+    agent = started()
+    try:
+        assert run(["pods", "add", "26", "--wait", "0"]) == 1
+        held = addresses_of(capsys)
+    finally:
+        ended(agent)
+    assert "-e WARM_IP_TARGET=10 --checkpoint ipam.db" in shown
+    agent = started("-e", "WARM_IP_TARGET=10")
+    try:
+        assert run(["pods", "retry"]) == 0
+        out = capsys.readouterr().out
+        assert re.sub(r"pod-\d+", "pod-26", out.splitlines()[0]) in shown
+        assert len(held) == 25
+        assert held.items() <= addresses_of(capsys).items()
+    finally:
+        ended(agent)
+
+
+def addresses_of(capsys):
+    """Return the addresses of the pods that have one, by pod."""
+    capsys.readouterr()
+    run(["pods", "list", "--json"])
+    pods = json.loads(capsys.readouterr().out)["pods"]
+    return {pod["pod"]: pod["address"] for pod in pods if pod["address"]}
+
+
 def indented(text):
     return "".join(f"    {line}\n" if line else "\n" for line in text.splitlines())
 
