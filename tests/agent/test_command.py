@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -234,6 +235,6 @@ def test_where_it_is_asked_is_one_json_object_for_machines(tmp_path):
         with urllib.request.urlopen(told["metrics"], timeout=10) as page:
             assert b"awscni_add_ip_req_count" in page.read()
     finally:
-        agent.terminate()
+        agent.send_signal(signal.SIGINT)
         assert agent.wait(30) == 0
         agent.stdout.close()
