@@ -19,7 +19,7 @@ class Noted:
 
     def perform(self, effect):
         self.asked.append(effect)
-        if getattr(effect, "eni_id", "") in self.failing:
+        if isinstance(effect, fx.SetSecurityGroups) and effect.eni_id in self.failing:
             raise UnreachableError("x", "Timeout")
         return self.instance.perform(effect)
 
@@ -53,6 +53,21 @@ def test_every_eni_gets_the_groups_once_and_again_when_they_change(world):
     assert groups(world) == [("sg-new", "sg-node")] * 2
     world.instance.security_groups = ("sg-node", "sg-new")  # the same, in another order
     assert follow(world) == []
+
+
+def test_an_agents_start_sets_them_before_the_pool_grows_and_goes_on_where_it_cannot():
+    """The order of upstream's calls on a served VPC."""
+    for failing in (set(), {"eni-primary"}):
+        world = World("m5.large", WARM_IP_TARGET="5")
+        world.node.follow_groups = True
+        world.cloud = Noted(world.instance)
+        world.cloud.failing = failing
+        drive(world.node.start(), world.cloud)
+        kinds = [type(each) for each in world.cloud.asked]
+        assert kinds.index(fx.SetSecurityGroups) < kinds.index(fx.AssignPrivateIps)
+        assert isinstance(world.node.last_error, UnreachableError) == bool(failing)
+        assert world.node.store.stats(world.now_ns).total == 5
+        assert follow(world) == []
 
 
 def test_an_eni_that_cannot_be_changed_keeps_no_other_from_it(world):

@@ -196,6 +196,7 @@ class Loop:
             clock_ns=self._clock.now_ns,
             seed=self._config.seed,
             host_network=self._host is not None,
+            follow_groups=True,
         )
         if refused := problems(settings, nitro=node.nitro):
             raise InputError("; ".join(refused))
@@ -219,7 +220,6 @@ class Loop:
         try:
             with self._metrics.in_progress("nodeInit"):
                 self._drive(node.start())
-            self._follow_groups(node)
             succeeded = True
         finally:
             self._metrics.node_initialization.labels("true" if succeeded else "false").observe(

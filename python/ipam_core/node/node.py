@@ -28,6 +28,7 @@ class Node(NodeState):
     `max_pods` is the node's pod capacity; left out, the kubelet's usual value
     (`instances.max_pods`). `clock_ns` gives monotonic nanoseconds. `seed` decides what the
     real agent leaves to Go's map order. `nitro` overrides the instance table.
+    With `follow_groups` the start gives the ENIs the primary ENI's security groups.
     With `host_network` the steps also yield what ENIs need on the host: links, routes and
     rules (`ipam_core.cloud.host` performs it); only with IPv4.
     """
@@ -240,7 +241,7 @@ class Node(NodeState):
     def follow_security_groups(self) -> Step[None]:
         """Give the ENIs the primary ENI's security groups, where those changed.
 
-        For an agent: at its start, and every 30 s. Failures end as those of `adjust` do.
+        For an agent: every 30 s. Failures end as those of `adjust` do.
         """
         return self._replies.checked(self._attempt(groups.follow(self)))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ipam_core._store import Sandbox
 from ipam_core.effects import ReadCheckpoint
 from ipam_core.errors import CloudError, IpamError, UnknownAddressError
-from ipam_core.node import attach, excluded, grow, host, reconcile, shrink, subnets
+from ipam_core.node import attach, excluded, groups, grow, host, reconcile, shrink, subnets
 from ipam_core.node.tries import SET_UP_AT_START
 from ipam_core.node.unattached import Holder
 from ipam_core.settings import problems
@@ -57,6 +57,11 @@ def start(node: NodeState) -> Step[None]:
     yield from _drain_other_mode(node)
     if node.settings.disable_network_resource_provisioning:
         return
+    if node.follow_groups:  # before an ENI is attached, as upstream
+        try:
+            yield from groups.follow(node)
+        except CloudError as error:
+            node.note_failure(error)
     if node.mode == "ipv6":
         yield from _one_eni_a_card(node)
     else:

@@ -61,6 +61,7 @@ class NodeState:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         seed: int = 0,
         host_network: bool = False,
+        follow_groups: bool = False,
     ) -> None:
         self.limits = limits
         self.settings = settings
@@ -103,6 +104,8 @@ class NodeState:
         """Whether the host's links, routes and rules are this node's to set up."""
         self.links: dict[str, str] = {}
         """ENIs whose links are set up, each with its primary address."""
+        self.follow_groups = follow_groups
+        """Whether the start gives the ENIs the primary ENI's security groups."""
         self.security_groups: set[str] = set()
         """The primary ENI's, when they were last read."""
         self.unfinished: dict[str, str] = {}
