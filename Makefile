@@ -12,7 +12,7 @@ demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 	@if $(BIN)/python -c "import grpc" 2>/dev/null; then $(BIN)/ipam-core demo --live; fi
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # BENCH_SHORT=1 measures each for less time: enough to see that all of it runs.
 bench: $(VENV)/.ready
@@ -78,7 +78,7 @@ $(VENV)/.ready: $(VENV)/.built
 
 # What is too long for CI: more examples, more lives, more kills.
 soak: $(VENV)/.ready
-	HYPOTHESIS_PROFILE=soak IPAM_CORE_SOAK=1 $(BIN)/python -m pytest -q --numprocesses auto
+	HYPOTHESIS_PROFILE=soak IPAM_CORE_SOAK=1 $(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 clean:
 	rm -rf site bench.json bench.log $(VENV) $(SANITIZE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ipam_core.cli import _processes
 from ipam_core.cli._app import run
 
 WORKLOAD = """
@@ -101,7 +102,8 @@ def test_a_picture_shows_the_front(few, tmp_path, capsys):
         (["--max-idle", "-1"], "-1"),
     ],
 )
-def test_a_bad_option_gives_one_line_and_status_2(few, arguments, line, capsys):
+def test_a_bad_option_gives_one_line_and_status_2(few, arguments, line, capsys, monkeypatch):
+    monkeypatch.setattr(_processes, "_REACHED_WITHIN_S", 0.5)
     assert run(["tune", few, *arguments]) == 2
     said = capsys.readouterr().err
     assert line in said

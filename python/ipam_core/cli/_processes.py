@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
+_REACHED_WITHIN_S = 10
+"""How long the client waits for a scheduler when it connects."""
 _CLOSED_WITHIN_S = 2
 """How long the client waits for a cluster's answer when it disconnects."""
 
@@ -84,7 +86,7 @@ def cluster(
         raise InputError(f"--scheduler {scheduler!r}: certificates are for tls://HOST:PORT")
     try:
         security = Security(require_encryption=True, **files) if encrypted else None  # type: ignore[no-untyped-call]
-        client = Client(scheduler, timeout=10, security=security)  # type: ignore[no-untyped-call]
+        client = Client(scheduler, timeout=_REACHED_WITHIN_S, security=security)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"--scheduler {scheduler!r}: {error}") from error
     executor = client.get_executor()  # type: ignore[no-untyped-call]
