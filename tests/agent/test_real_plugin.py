@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +118,11 @@ class Pod:
         return [each["local"] for link in shown for each in link["addr_info"]]
 
 
+def _leave_no_folder():
+    with suppress(OSError):  # a node's agent has it
+        Path(SOCKET).parent.rmdir()
+
+
 @contextmanager
 def node(**more):
     """Give a host whose agent has these settings."""
@@ -132,6 +137,7 @@ def node(**more):
         **more,
     )
     with ExitStack() as stack:
+        stack.callback(_leave_no_folder)
         stack.callback(shutil.rmtree, folder)
         netns = stack.enter_context(namespace())
         ip("netns", "exec", netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
