@@ -21,7 +21,7 @@ LINES = {name: line for name, line in vars(log_lines).items() if isinstance(line
 OURS = {"OTHER_FAILED", "MODIFY_FAILED"}
 """Lines that the real agent words otherwise, or has not."""
 NOT_READ = {
-    *("ZONE", "INTROSPECTION", "METRICS", "HTTP_REQUEST", "SHUTDOWN", "POLICY_CONFIGS"),
+    *("ZONE", "MAX_PODS", "INTROSPECTION", "METRICS", "HTTP_REQUEST", "SHUTDOWN", "POLICY_CONFIGS"),
     *("NO_KEY", "NO_MULTI_NIC", "REJECTED_DEL", "NO_CARD", "SENT_DEL", "UNASSIGN_FAILED"),
     *("UNASSIGN_PREFIX_FAILED", "MODIFY_FAILED", "DETACH_FAILED", "DELETE_FAILED", "TAG_FAILED"),
     *("LEAKS_UNKNOWN", "OTHER_FAILED"),

@@ -202,6 +202,30 @@ def test_what_somebody_else_changes_is_taken_over_and_counted(tmp_path):
         assert "Successfully Reconciled ENI/IP pool" in messages(agent)
 
 
+class LateKubernetes:
+    """Kubernetes that answers from the second question on."""
+
+    def __init__(self):
+        self.n_asked = 0
+
+    def max_pods(self):
+        self.n_asked += 1
+        if self.n_asked == 1:
+            raise UnreachableError("Kubernetes", "Unreachable", "no answer yet")
+        return 11
+
+
+def test_a_capacity_that_kubernetes_is_late_with_is_taken_then(tmp_path):
+    cluster = LateKubernetes()
+    with running(tmp_path, cluster=cluster, speed=200) as agent:
+        node = agent.loop.node
+        assert wait_until(lambda: node.max_pods == 11)
+        assert node.decide().view.max_pods == 11
+        told = messages(agent)
+        assert "Updated maxPods from 29 to 11 based on node capacity" in told
+        assert any(message.startswith("Failed to get node, ") for message in told)
+
+
 # --- the end -------------------------------------------------------------------------------
 
 

@@ -318,6 +318,11 @@ class Loop:
             self._drive(node.follow_security_groups())
 
     def _read_facts_again(self) -> None:
+        """Read again what may change: the VPC's CIDRs, and what Kubernetes was late to say."""
+        node, max_pods = self._node_of_loop(), self._max_pods()
+        if max_pods is not None and max_pods != node.max_pods:
+            lines.MAX_PODS.say(_log, before=node.max_pods, now=max_pods)
+            node.set_max_pods(max_pods)
         try:
             self._facts = self._surroundings.read_facts()
         except IpamError as error:  # what was known goes on

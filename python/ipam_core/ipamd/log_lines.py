@@ -80,6 +80,7 @@ TARGETS = LogLine(
     "warm prefix target: {warm_prefix:d}, warm ENI target: {warm_eni:d}, "
     "minimum IP target: {minimum_ip:d}",
 )
+MAX_PODS = LogLine(INFO, "Updated maxPods from {before:d} to {now:d} based on node capacity")
 SERVING = LogLine(INFO, "Serving RPC Handler version {version} on unix:{path}")
 INTROSPECTION = LogLine(INFO, "Serving introspection endpoints on {address}")
 METRICS = LogLine(INFO, "Serving metrics on port {port:d}")

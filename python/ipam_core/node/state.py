@@ -126,6 +126,14 @@ class NodeState:
         self._random: random.Random | None = None  # 2.5 KB, which most nodes never need
         self._replies = Replies()
 
+    def set_max_pods(self, max_pods: int) -> None:
+        """Use another capacity of pods from the next pool check on: Kubernetes was late with it.
+
+        Source: SetAPIServerConnectivity in pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s.
+        """
+        self.max_pods = max_pods
+        self._decider = decider(self.settings, self.slots, max_pods, self.prefix_mode, self.policy)
+
     def manage_cards(self, managed: list[int]) -> None:
         """Serve pods from these network cards, and grow and shrink their pools alone."""
         self.cards = managed
