@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+import urllib.error
 
 import pytest
 
@@ -22,6 +23,7 @@ from support.agents import (
     del_request,
     log_of,
     metrics_of,
+    page_of,
     running,
     wait_until,
 )
@@ -290,6 +292,10 @@ def test_stopping_twice_or_before_it_is_ready_is_fine(tmp_path):
     agent = Agent(config_in(tmp_path), host)
     agent.start()
     assert host.entered.wait(20)
+    with pytest.raises(urllib.error.HTTPError) as early:
+        page_of(agent)  # the pool is not what it will be: the checkpoint was not read
+    with early.value:
+        assert early.value.code == 503
     host.go_on.set()
     agent.stop()
     agent.stop()

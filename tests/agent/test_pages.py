@@ -367,6 +367,27 @@ def test_clients_that_say_nothing_do_not_keep_others_out(web):
             each.close()
 
 
+def test_one_client_too_many_is_left_at_once_and_later_ones_are_answered(web):
+    address = ("127.0.0.1", web.port)
+    silent = [socket.create_connection(address, 10) for _ in range(MOST_CLIENTS)]
+    try:
+        assert wait_until(lambda: is_left(address))
+    finally:
+        for each in silent:
+            each.close()
+    assert wait_until(lambda: not is_left(address))
+
+
+def is_left(address):
+    """Return whether a client is left without an answer."""
+    with socket.create_connection(address, 10) as more:
+        try:
+            more.sendall(b"GET /y HTTP/1.0\r\n\r\n")
+            return more.recv(100) == b""
+        except OSError:
+            return True
+
+
 def test_pages_are_on_a_unix_socket_where_that_is_asked(tmp_path):
     path = tmp_path / "introspection.sock"
     server = WebServer(f"unix:{path}", lambda path: Page(200, "text/plain", path), name="test")
