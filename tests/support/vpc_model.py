@@ -171,6 +171,10 @@ class VpcModel:
     def expect_create(self, subnet, n_addresses=0, n_prefixes=0, given=None):
         if 1 + n_addresses + n_prefixes > UNATTACHED:
             return {"PrivateIpAddressLimitExceeded"}
+        # Of a new interface with prefixes EC2 words it so (amazon-vpc-cni-k8s, issue 3105).
+        if n_prefixes and 1 + 16 * n_prefixes > self.n_free(subnet):
+            codes = self._codes_of_taking(subnet, 0, 0, () if given is None else (given,))
+            return codes | {"InvalidParameterValue"}
         n_drawn = n_addresses + (given is None)
         if n_prefixes and 1 + n_addresses + 16 * n_prefixes > self.n_free(subnet):
             return {"InvalidParameterValue"}  # not enough addresses, whole blocks or not
