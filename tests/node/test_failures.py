@@ -7,18 +7,21 @@ from contextlib import suppress
 
 import pytest
 
-from ipam_core import IPAM_CORE, VPC_CNI, Sandbox
+from ipam_core import IPAM_CORE, VPC_CNI, Node, Sandbox, Settings
 from ipam_core import effects as fx
 from ipam_core.cloud import drive
 from ipam_core.cloud.host import HostNetwork, Recorder
 from ipam_core.errors import (
+    CapacityError,
     CheckpointWriteError,
     DeniedError,
     PoolExhaustedError,
     UnknownSandboxError,
     UnreachableError,
 )
+from ipam_core.instances import limits
 from ipam_core.node import StartError
+from ipam_core.node.attach import add_cidrs
 from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 from support.node_world import Failing, World
 
@@ -229,3 +232,15 @@ def test_what_comes_meanwhile_stays_for_the_next_time():
     with pytest.raises(StopIteration):
         step.send(None)
     assert world.node.to_forget == [late]
+
+
+def test_an_eni_takes_what_fits_and_the_rest_is_noted(caplog):
+    """Beyond 63 slots nothing ends the step: a reconcile finds the rest when others have gone."""
+    node = Node(limits("m5.large"), Settings(), clock_ns=lambda: 0)
+    node.store.add_eni("eni-1", device_number=0)
+    addresses = [f"10.0.0.{number}" for number in range(1, 71)]
+    add_cidrs(node, node.store, "eni-1", [addresses[0], *addresses], ["10.0.1.0/28"])
+    assert set(node.store.addresses("eni-1")) == set(addresses[:63])
+    assert node.store.prefixes("eni-1") == []
+    assert isinstance(node.last_error, CapacityError)
+    assert len(caplog.records) == 2  # once for each kind
