@@ -4,7 +4,9 @@ import pytest
 
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
+from ipam_core.simulation.engine import Engine
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet, simulate_many
+from ipam_core.simulation.fleet.members import Pod
 from ipam_core.simulation.fleet.pod_events import PodEvent
 from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
 from ipam_core.simulation.fleet.workload_specs import (
@@ -14,6 +16,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     RollingUpdate,
     Trace,
 )
+from ipam_core.simulation.fleet.workloads import _RollingProcess
 from ipam_core.simulation.validation import Share
 from support.fleets import S, fleet
 
@@ -253,3 +256,39 @@ def test_progress_is_told_up_to_the_end():
     simulate_fleet(fleet(Arrivals(pods=1)), on_progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+class Hand:
+    """A fleet by hand: pods come and go at once, and nothing else happens."""
+
+    seed = 0
+
+    def __init__(self):
+        self.engine = Engine()
+        self.removed = []
+        self.n_pods = 0
+
+    def create(self, owner, *, group=None, **_):
+        self.n_pods += 1
+        return Pod(self.n_pods, owner, None, group=group)
+
+    def remove(self, pod):
+        pod.gone = True
+        self.removed.append(pod.number)
+        pod.owner.ended(pod)
+
+
+def test_an_old_pod_that_was_evicted_in_an_update_goes_before_those_that_are_ready():
+    hand = Hand()
+    spec = RollingUpdate(pods=4, at_ns=S, max_surge=Share(0), max_unavailable=Share(1))
+    process = _RollingProcess(spec, hand, 0)
+    process._create(None)
+    for pod in list(process._new.values()):
+        process._is_ready(pod)
+    process._update(None)
+    assert hand.removed == [1]
+    evicted, by = process._old[2], Pod(9, process, None)
+    process.replaced(evicted, by)
+    process._roll()
+    assert hand.removed == [1, 9], "the new one is not ready: it costs no availability"
+    assert [pod.number for pod in process._old.values()] == [2, 4]
