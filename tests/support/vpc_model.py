@@ -176,8 +176,6 @@ class VpcModel:
             codes = self._codes_of_taking(subnet, 0, 0, () if given is None else (given,))
             return codes | {"InvalidParameterValue"}
         n_drawn = n_addresses + (given is None)
-        if n_prefixes and 1 + n_addresses + 16 * n_prefixes > self.n_free(subnet):
-            return {"InvalidParameterValue"}  # not enough addresses, whole blocks or not
         return self._codes_of_taking(subnet, n_drawn, n_prefixes, () if given is None else (given,))
 
     def may_lack_block_after_draw(self, subnet, n_drawn, n_prefixes):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 pytest_plugins = ["pytester"]
+assert np  # pytester unloads what its runs load, and NumPy cannot be loaded twice
 
 
 def test_the_examples_with_fixtures_pass(pytester):

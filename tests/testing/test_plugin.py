@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
@@ -15,6 +16,7 @@ from ipam_core.errors import InputError, SubnetFullError, ThrottledError
 from ipam_core.testing import CHECKS, TestVpc
 
 pytest_plugins = ["pytester"]
+assert np  # pytester unloads what its runs load, and NumPy cannot be loaded twice
 HEAVY = ("boto3", "botocore", "aiohttp", "numpy", "asyncio", "yaml", "ipam_core.endpoint")
 
 
