@@ -56,7 +56,7 @@ LAYERS = (
          "_pool", "_records", "_slots", "_bits", "_rules"),
         "the compiled core: a pool in C, the target rules",
     ),
-    Layer(("errors", "quoting", "_lazy"), "what can go wrong; foreign text as shown"),
+    Layer(("errors", "quoting", "urls", "_lazy"), "what can go wrong; foreign text as shown"),
 )  # fmt: skip
 """From the top down."""
 

@@ -1,6 +1,8 @@
 """The control endpoint: time, faults and EC2's behaviour, changed while the VPC runs."""
 
 import json
+import socket
+import threading
 
 import pytest
 
@@ -95,6 +97,10 @@ def test_the_window_of_a_fault_counts_from_when_it_is_added(server):
         ({"api": "DescribeVpcs", "code": "X", "times": 0}, "an integer >= 1"),
         ({"api": "DescribeVpcs", "code": "X", "probability": 2}, "from 0 to 1"),
         ({"api": "DescribeVpcs", "code": "X", "chance": 1}, "unknown key 'chance'"),
+        (
+            {"api": "DescribeVpcs", "code": "X", "from": "5m", "until": "2m"},
+            "fault: until must be later than from",
+        ),
     ],
 )
 def test_a_wrong_fault_is_refused_in_one_line(server, body, words):
@@ -170,9 +176,21 @@ def test_what_is_no_request_of_the_endpoint_is_told_in_json(
     assert "\n" not in reply["error"]
 
 
+def _greet(listening):
+    connection, _ = listening.accept()
+    with connection:
+        connection.sendall(b"SSH-2.0-other\r\n")
+        connection.recv(1000)
+
+
 def test_asking_what_is_no_served_vpc_is_an_error_that_says_so():
     with pytest.raises(InputError, match="--endpoint-url is http://HOST:PORT, not 'nowhere'"):
         ask("nowhere", "time")
+    with socket.create_server(("127.0.0.1", 0)) as other:  # speaks first, and no HTTP
+        threading.Thread(target=_greet, args=(other,), daemon=True).start()
+        url = f"http://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(IpamError, match=f"{url} is no served VPC"):
+            ask(url, "time")
     with VpcServer(held=True) as server:
         with pytest.raises(IpamError, match="is no served VPC"):
             ask(server.imds_url, "time")

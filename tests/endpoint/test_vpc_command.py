@@ -237,6 +237,9 @@ def test_the_state_is_saved_now(tmp_path, capsys, monkeypatch):
         (["change", "{file}"], "a mapping with `ec2` is needed"),
         (["save"], "no file was given for the state: --state FILE"),
         (["show", "--endpoint-url", "nowhere"], "is http://HOST:PORT, not 'nowhere'"),
+        (["show", "--endpoint-url", "http://["], "is http://HOST:PORT, not 'http://['"),
+        (["show", "--endpoint-url", "http://a:b"], "is http://HOST:PORT, not 'http://a:b'"),
+        (["show", "--endpoint-url", "http://a b"], "is http://HOST:PORT, not 'http://a b'"),
         (["show", "--endpoint-url", "http://127.0.0.1:9"], "nothing answers at"),
     ],
 )

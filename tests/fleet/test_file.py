@@ -242,6 +242,7 @@ BAD = [
     (["ec2", "throttling", "CreateTags", "burst"], None, "CreateTags: burst is missing"),
     (["ec2", "faults", 0, "probability"], 2, "probability is a number, from 0 to 1, not 2"),
     (["ec2", "faults", 0, "code"], None, "ec2: faults 1: code is missing"),
+    (["ec2", "faults", 0, "until"], "1m", "faults 1: until must be later than from"),
     (["workloads", 0, "kind"], "flood", "workloads 1: kind is one of burst, ramp, cron_jobs"),
     (["workloads", 0, "kind"], None, "workloads 1: kind is one of burst"),
     (["workloads", 0, "over"], "1m", "workloads 1 (burst): unknown key 'over'"),

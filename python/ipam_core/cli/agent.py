@@ -139,7 +139,10 @@ def agent(
             surroundings = _simulated(simulate, config)
         else:
             surroundings = _on_ec2(variables, config, endpoint_url, imds_url, cluster, given)
-        running = Agent(config, surroundings, cluster=cluster, host=_host(host_network))
+        host = _host(host_network)
+        if simulate is not None and host_network == "apply":
+            raise InputError("--host-network apply: a simulated node has no links; use record")
+        running = Agent(config, surroundings, cluster=cluster, host=host)
         if cluster is not None:
             cluster.start()
         try:
@@ -201,14 +204,26 @@ def _on_ec2(
 ) -> Surroundings:
     from ipam_core.agent.aws_host import AwsHost
 
+    ec2_at = _url(endpoint_url, "--endpoint-url", variables, "AWS_EC2_ENDPOINT")
+    imds_at = _url(imds_url, "--imds-url", variables, "AWS_EC2_METADATA_SERVICE_ENDPOINT")
     return AwsHost(
-        endpoint_url=endpoint_url or variables.get("AWS_EC2_ENDPOINT", ""),
-        imds_url=imds_url or variables.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", ""),
+        endpoint_url=ec2_at,
+        imds_url=imds_at,
         region=variables.get("AWS_REGION", ""),
         cluster_name=config.settings.cluster_name,
         cluster=cluster,
         eni_config=eni_config,
     )
+
+
+def _url(given: str | None, option: str, variables: dict[str, str], variable: str) -> str:
+    """Return an option's address, else a variable's, else "". Raises `InputError`."""
+    from ipam_core.urls import check_http_url
+
+    url = given or variables.get(variable, "")
+    if url:
+        check_http_url(url, option if given else variable)
+    return url
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)

@@ -166,8 +166,11 @@ def _cloud(
 ) -> AwsCloud:
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.ec2 import open_session
+    from ipam_core.urls import check_http_url
 
     check_id("--instance-id", instance_id, "i")
+    if endpoint_url is not None:
+        check_http_url(endpoint_url, "--endpoint-url")
     given = None if eni_config is None else eni_config_of(eni_config)
     return AwsCloud(
         open_session(profile, region),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 
 from ipam_core.errors import InputError, IpamError
 from ipam_core.quoting import quoted
+from ipam_core.urls import check_http_url
 
 PREFIX = "/ipam-core/"
 TIMEOUT_S = 10.0
@@ -29,9 +30,7 @@ def ask(
         InputError: no URL, or the VPC refuses it.
         IpamError: nothing answers there, or it is no served VPC.
     """
-    parts = urlsplit(endpoint_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"--endpoint-url is http://HOST:PORT, not {quoted(endpoint_url)}")
+    check_http_url(endpoint_url, "--endpoint-url")
     request = urllib.request.Request(
         endpoint_url.rstrip("/") + PREFIX + path,
         data=None if body is None else json.dumps(body).encode(),
@@ -47,7 +46,7 @@ def ask(
     except (URLError, OSError) as error:
         why = getattr(error, "reason", None) or error
         raise IpamError(f"nothing answers at {endpoint_url}: {why}") from None
-    except ValueError:
+    except (ValueError, HTTPException):
         raise IpamError(f"{endpoint_url} is no served VPC: its answer is no JSON") from None
     if not isinstance(found, dict):
         raise IpamError(f"{endpoint_url} is no served VPC: {quoted(found)}")

@@ -165,7 +165,10 @@ def fault_of(raw: Any, where: str, apis: Collection[str]) -> FaultSpec:
     """Return one fault of calls of these names."""
     checks: Checks = {"api": one_of(*apis), **_FAULT}
     found = fields(mapping(raw, where), where, checks, required=("api", "code"))
-    return FaultSpec(**named(found, {"from": "from_ns", "until": "until_ns"}))
+    fault = FaultSpec(**named(found, {"from": "from_ns", "until": "until_ns"}))
+    if fault.until_ns is not None and fault.until_ns <= fault.from_ns:
+        raise InputError(f"{where}: until must be later than from")
+    return fault
 
 
 def _probability(value: Any, where: str) -> float:
