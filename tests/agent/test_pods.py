@@ -234,6 +234,11 @@ def test_no_agent_is_one_line_that_names_the_socket(capsys, folder):
         (["add", "0"], "not '0'"),
         (["add", "many"], "many"),
         (["roll", "--name", "web"], "no pod of the name 'web'"),
+        (["add", "1", "--name", "Web 1"], "--name is of small letters, digits, '-' and '.'"),
+        (["add", "1", "--name", "a" * 241], "at most 240, not 'aaa"),
+        (["storm", "1", "--name", ""], "not ''"),
+        (["add", "1", "-n", "a/b"], "--namespace is of small letters, digits, '-', at most 63"),
+        (["storm", "1", "-n", "a" * 64], "at most 63, not 'aaa"),
     ],
 )
 def test_bad_input_is_one_line_that_quotes_it(pods, pool, folder, capsys, arguments, said):

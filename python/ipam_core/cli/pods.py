@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,10 @@ AtOnceOption = Annotated[
     int, typer.Option("--at-once", min=1, max=64, help="Requests at the same time.")
 ]
 MOST = 20_000
+# Names as Kubernetes has them (RFC 1123); a pod's has room for "-20000" up to 253 characters.
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LONGEST_NAME = 240
+_LONGEST_NAMESPACE = 63
 
 
 @app.command()
@@ -70,6 +75,7 @@ def add(
 
     Example: ipam-core pods add 26
     """
+    _check_names(name, namespace)
     with _kubelet(socket, at_once, backoff, client_version) as (kubelet, book):
         pods = book.add(count, name=name, namespace=namespace, now=time.time())
         with _progress(f"{count} pods") as tell:
@@ -224,6 +230,7 @@ def storm(
     """
     from ipam_core.agent import pod_workloads
 
+    _check_names(name, namespace)
     with (
         _kubelet(socket, at_once, backoff, client_version) as (kubelet, book),
         _progress(f"{rounds} x {count} pods") as tell,
@@ -277,6 +284,21 @@ def _kubelet(
         Kubelet(client, book, at_once=at_once, backoff_s=backoff_s, version=version) as kubelet,
     ):
         yield kubelet, book
+
+
+def _check_names(name: str, namespace: str) -> None:
+    """Refuse what Kubernetes takes for no name of a pod, or of a namespace."""
+    from ipam_core.quoting import quoted
+
+    words = "small letters, digits, '-'"
+    if not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", name) or len(name) > _LONGEST_NAME:
+        raise InputError(
+            f"--name is of {words} and '.', at most {_LONGEST_NAME}, not {quoted(name)}"
+        )
+    if not re.fullmatch(_LABEL, namespace) or len(namespace) > _LONGEST_NAMESPACE:
+        raise InputError(
+            f"--namespace is of {words}, at most {_LONGEST_NAMESPACE}, not {quoted(namespace)}"
+        )
 
 
 def _refuse_unserved(path: Path) -> None:
