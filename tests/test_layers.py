@@ -77,6 +77,17 @@ def test_a_folder_names_each_of_its_files(architecture):
     assert missing == []
 
 
+def test_each_file_that_a_folder_names_is_there(architecture):
+    there = {path.name for path in architecture.PACKAGE.rglob("*.py")}
+    gone = [
+        f"{name}: {file}"
+        for name, (_, said) in folders(architecture).items()
+        for file in re.findall(r"\b\w+\.py\b", said)
+        if file not in there
+    ]
+    assert gone == []
+
+
 def test_a_folder_imports_what_it_says(architecture, arrows):
     layer_of, wrong = architecture.layer_of, []
     for name, (_, said) in folders(architecture).items():

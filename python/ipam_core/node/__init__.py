@@ -3,7 +3,6 @@
     node.py        `Node`: pods, and when a step is due
     state.py       `NodeState`: stores, timers, questions; the steps below take it
     idle.py        when the next pool check could do something
-    cards.py       in which order the network cards are checked
     start.py       the start: take over what is attached, grow once
     grow.py        more addresses on attached ENIs, or one more ENI
     shrink.py      give addresses back; free an ENI; drain the other mode's
