@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,21 @@ def test_it_prints_each_address_at_once_and_ends_cleanly_with_its_state_saved(tm
         [new] = json.loads(again.line())["addresses"]
         assert new["instance"] == root.findtext("instancesSet/item/instanceId")
         assert again.end(signal.SIGINT) == (130, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_trail_that_cannot_be_written_is_told_once_and_calls_go_on():
+    with Served("--held", "--trail", "/dev/full") as served:
+        url = served.line().rpartition(" ")[2]
+        served.line()
+        served.line()
+        assert [query(url, "DescribeVpcs")[0] for _ in range(2)] == [200, 200]
+        status, _, err = served.end(signal.SIGTERM)
+    assert status == 0
+    assert err == (
+        "ipam-core: warning: the trail /dev/full is not complete:"
+        " [Errno 28] No space left on device\n"
+    )
 
 
 def test_a_fleets_file_is_served_to_others_with_warnings_and_calls_do_not_hold_up_its_end(tmp_path):

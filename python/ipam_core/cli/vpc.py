@@ -81,6 +81,7 @@ def serve(
     import asyncio
 
     from ipam_core.cli._out import print_error
+    from ipam_core.cli._warnings import warnings_told
     from ipam_core.endpoint.file import VpcSpec, read_vpc
     from ipam_core.endpoint.listen import is_loopback
     from ipam_core.endpoint.served import APIS, open_vpc
@@ -105,18 +106,19 @@ def serve(
         trail=None if trail is None else Path(trail),
         trail_is_folder=trail is not None and trail.endswith("/"),
     )
-    return asyncio.run(
-        _serve(
-            served,
-            as_json=as_json,
-            host=host,
-            port=port,
-            imds_port=imds_port,
-            imds_each=imds == "each",
-            imds_v1=imds_v1,
-            seed=spec.seed if seed is None else seed,
+    with warnings_told("ipam_core.endpoint"):
+        return asyncio.run(
+            _serve(
+                served,
+                as_json=as_json,
+                host=host,
+                port=port,
+                imds_port=imds_port,
+                imds_each=imds == "each",
+                imds_v1=imds_v1,
+                seed=spec.seed if seed is None else seed,
+            )
         )
-    )
 
 
 async def _serve(served: Any, *, as_json: bool, **options: Any) -> int:
