@@ -78,7 +78,9 @@ def test_a_folder_names_each_of_its_files(architecture):
 
 
 def test_each_file_that_a_folder_names_is_there(architecture):
-    there = {path.name for path in architecture.PACKAGE.rglob("*.py")}
+    there = {
+        path.name for top in (architecture.PACKAGE, ROOT / "tools") for path in top.rglob("*.py")
+    }
     gone = [
         f"{name}: {file}"
         for name, (_, said) in folders(architecture).items()
