@@ -393,3 +393,18 @@ def test_a_subnet_without_ipv6_has_none_to_give():
         assert refusal_of(vpc, action, asked)[1] == (
             "Subnet subnet-a does not have an IPv6 CIDR block associated with it."
         )
+
+
+def test_a_new_interfaces_address_is_given_back_where_no_prefix_is_free(vpc):
+    """The subnet has addresses enough for a /28, but no free one."""
+    subnet = vpc.account.add_subnet("10.0.1.0/27", subnet_id="subnet-b")
+    for address in ("10.0.1.8", "10.0.1.20"):
+        create(vpc, SubnetId="subnet-b", PrivateIpAddress=address)
+    n_free = subnet.available_addresses
+    assert n_free > 17
+    for wanted in ({}, {"PrivateIpAddress": "10.0.1.9"}):
+        asked = {"SubnetId": "subnet-b", "Ipv4PrefixCount": 1, **wanted}
+        refused = refusal_of(vpc, "CreateNetworkInterface", asked)
+        assert refused == ("InsufficientCidrBlocks", FRAGMENTED)
+        assert subnet.available_addresses == n_free
+    create(vpc, SubnetId="subnet-b", PrivateIpAddress="10.0.1.9")
