@@ -59,15 +59,26 @@ def is_ended_at_once(process, *, to_all):
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in at_work), "left behind")
 
 
+IN_C = """\
+duration: 20d
+nodes: [{instance_type: m5.large, count: 400}]
+workloads: [{kind: churn, pods_per_node: 10, lifetime: 5m}]
+"""
+"""A fleet that takes half a minute, all of it in C."""
+IN_PYTHON = """\
+duration: 2d
+nodes: [{instance_type: m5.large, count: 60}]
+workloads:
+  - {kind: churn, pods_per_node: 10, lifetime: 5m}
+  - {kind: rolling_update, pods: 60, at: 1h}
+"""
+"""One that takes a minute, and each try of a search seconds."""
+
+
 @pytest.fixture
-def fleet(tmp_path):
-    """A fleet that takes a minute, and each try of a search seconds."""
+def fleet(tmp_path, request):
     file = tmp_path / "fleet.yaml"
-    file.write_text(
-        "duration: 2d\n"
-        "nodes: [{instance_type: m5.large, count: 60}]\n"
-        "workloads: [{kind: churn, pods_per_node: 10, lifetime: 5m}]\n"
-    )
+    file.write_text(getattr(request, "param", IN_PYTHON))
     return file
 
 
@@ -88,14 +99,15 @@ def test_an_interrupted_search_on_processes_ends_at_once_without_a_result(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "fleet"),
     [
-        ["simulate"],
-        ["simulate", "--json"],
-        ["tune", "--jobs", "1"],
-        ["tune", "--json", "--jobs", "1"],
+        (["simulate"], IN_C),
+        (["simulate", "--json"], IN_PYTHON),
+        (["tune", "--jobs", "1"], IN_PYTHON),
+        (["tune", "--json", "--jobs", "1"], IN_C),
     ],
-    ids=" ".join,
+    ids=["simulate in C", "simulate --json", "tune", "tune --json in C"],
+    indirect=["fleet"],
 )
 def test_an_interrupted_run_ends_at_once_without_a_result(fleet, arguments):
     process = start(*arguments, fleet)

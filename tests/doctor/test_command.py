@@ -73,7 +73,7 @@ def test_healthy_node_exits_0(command):
     ("arguments", "says"),
     [
         (["no/such/file"], "no/such/file: No such file or directory"),
-        ([HERE / "upstream.py"], "upstream.py: not recognised"),
+        ([HERE / "conftest.py"], "conftest.py: not recognised"),
         ([EXAMPLE, "--instance", "m8g.4xlrage"], "nearest: m8g.4xlarge"),
         ([EXAMPLE, "--max-pods", "0"], "--max-pods"),
         ([EXAMPLE / "aws-node.yaml"], "settings alone do not show"),

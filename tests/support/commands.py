@@ -1,10 +1,10 @@
 """The command line, run in this process."""
 
-from ipam_core.cli._app import run
-
 
 def called(capsys, *arguments):
     """Run `ipam-core` with arguments; return (status, standard output, error output)."""
+    from ipam_core.cli._app import run  # not there where the core alone is tested
+
     status = run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err

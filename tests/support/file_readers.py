@@ -136,10 +136,10 @@ FLEET = {
     ],
     "rollouts": [{"at": "90s", "env": {"WARM_IP_TARGET": "3"}, "max_unavailable": "50%"}],
     "ec2": {
-        "latency": {"CreateNetworkInterface": {"median": "1s", "p99": "3s"}},
+        "latency": {"CreateNetworkInterface": {"median": "1.5s", "p99": "3.5s"}},
         "throttling": {"CreateNetworkInterface": {"burst": 5, "per_second": 1}},
         "faults": [{"api": "CreateTags", "code": "X", "times": 1, "probability": 0.5}],
-        "metadata_lag": "2s",
+        "metadata_lag": "2.5s",
     },
 }
 POD_EVENTS = [
