@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Looking for a newer pip takes its time at each call.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
