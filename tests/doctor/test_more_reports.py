@@ -53,6 +53,11 @@ def failed_event(folder, message, reason="FailedCreatePodSandBox", kind="Pod", n
             "169.254.169.254",
             "metadata",
         ),
+        (  # a step on the host is no call to EC2, and has no code of EC2
+            "SetUpHost: ENODEV: no link has the MAC 02:00:00:00:00:01",
+            "ip link",
+            "network of the host",
+        ),
         ("something that nobody met before", "", "The line names what failed"),
     ],
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from ipam_core.cloud.host.network import HOST_EFFECTS
+
 ASSUME_ROLE = "AssumeRoleWithWebIdentity"
 UNKNOWN = "Unknown"
 """The code of an error without one: a network fault, or the agent's own."""
@@ -20,6 +22,8 @@ _OWN = frozenset({
     "WebIdentityErr",
 })  # fmt: skip
 """Capitalised words before a colon that are functions of the agent, not codes of EC2."""
+HOST_STEPS = tuple(effect.__name__ for effect in HOST_EFFECTS)
+"""What is done on the host itself: no call to EC2."""
 _BY_WORDS = (
     (ASSUME_ROLE, "assumerolewithwebidentity"),
     ("DescribeSecurityGroups", "describe security groups"),
@@ -35,7 +39,12 @@ _BY_WORDS = (
 
 
 def api_and_code(error: str) -> tuple[str, str]:
-    """Return the call that an error names ('' if none) and its code, `UNKNOWN` without one."""
+    """Return the call that an error names ('' if none) and its code, `UNKNOWN` without one.
+
+    A step on the host that failed is no call, and has no code of EC2.
+    """
+    if any(step in error for step in HOST_STEPS):
+        return "", UNKNOWN
     operations = _OPERATION.findall(error)  # the last one failed: it is the reason for the others
     api = operations[-1] if operations else _by_words(error)
     if match := _V2.search(error):

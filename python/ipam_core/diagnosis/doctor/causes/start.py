@@ -23,6 +23,7 @@ from ipam_core.diagnosis.doctor.finding import (
 )
 from ipam_core.diagnosis.fixes import Fix
 from ipam_core.diagnosis.inputs.case import Evidence, Refusal
+from ipam_core.diagnosis.inputs.errors import HOST_STEPS
 from ipam_core.diagnosis.inputs.events import AGENT_FAILS
 
 if TYPE_CHECKING:
@@ -106,6 +107,12 @@ def _by_reason(reason: str) -> tuple[str, tuple[str, ...]]:
 
 
 _REASONS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+    (
+        HOST_STEPS,
+        ("The agent cannot set up the network of the host: its links, routes and rules. It must "
+        "run in the host's network with NET_ADMIN; the line says what is missing."),
+        ("ip link; ip rule; ip route show table all",),
+    ),
     (
         ("iptables", "xtables"),
         ("iptables on the node fails or is locked by another program. The agent is started again "
