@@ -3,6 +3,7 @@
 import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("ci", deadline=None, print_blob=True)
@@ -19,5 +20,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 def pytest_collection_finish():
     """Keep modules and tests out of garbage collections: a full one took 0.1 s, and many are."""
+    _keep_out_of_collections()
+
+
+@pytest.fixture
+def quick_collections():
+    """Keep what is there already out of the collections that a test starts, and of later ones."""
+    _keep_out_of_collections()
+
+
+def _keep_out_of_collections():
     gc.collect()
     gc.freeze()

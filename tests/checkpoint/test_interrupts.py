@@ -177,7 +177,7 @@ def test_interrupted_restore_is_all_or_nothing(place, moment):
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_interrupted_open_leaves_no_lock(place, exists):
+def test_interrupted_open_leaves_no_lock(place, exists, quick_collections):
     numbers = itertools.count()
 
     def attempt(interrupter):

@@ -163,7 +163,7 @@ def test_arbitrary_reaches_every_address_and_is_seeded():
         lambda s: s.free_counts(),
     ],
 )
-def test_a_finalizer_may_use_the_store_in_the_middle_of_a_call(call):
+def test_a_finalizer_may_use_the_store_in_the_middle_of_a_call(call, quick_collections):
     """A collection inside a call once freed the ENI that the call was reading."""
     store = DataStore("ipv6")
 

@@ -157,15 +157,6 @@ def test_memory_of_no_subnet_shows_nothing():
 # --- all or none, whatever runs in between -----------------------------------------------------
 
 
-@pytest.fixture
-def quick_collections():
-    """Keep what is there already out of the collections that a test starts."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 class Trap:
     """Garbage whose finalizer does something to a subnet, once the collector finds it."""
 
