@@ -27,8 +27,10 @@ N_CALLERS = 4
 VPC = {
     "subnets": [{"id": "subnet-0a", "cidr": "10.0.0.0/22"}],
     "nodes": [{"name": "web", "instance_type": "m5.xlarge", "count": 1}],
-    "ec2": {"latency": False, "throttling": False},
+    "ec2": {"latency": False, "throttling": False, "metadata_lag": 0},
 }
+"""Metadata is never late: under vpc-cni an agent that starts before metadata shows an address
+drops the pod that has it, as upstream's does (aws/amazon-vpc-cni-k8s#3824)."""
 SETTINGS = ("-e", "WARM_IP_TARGET=12", "-e", "IP_COOLDOWN_PERIOD=0")
 
 
@@ -182,6 +184,41 @@ def test_what_an_agent_acknowledged_holds_for_the_next_one(tmp_path):
         (imds_url,) = vpc.imds_urls.values()
         options = ("--endpoint-url", vpc.endpoint_url, "--imds-url", imds_url, *SETTINGS)
         live_and_be_killed(tmp_path, *options, environ=vpc.environ)
+
+
+def test_better_rules_keep_addresses_that_late_metadata_does_not_show(tmp_path):
+    """Under vpc-cni the next agent drops such pods, and may give their addresses to others."""
+    late = VPC | {"ec2": VPC["ec2"] | {"metadata_lag": "1h"}}
+    with TestVpc(late, held=False) as vpc:
+        (imds_url,) = vpc.imds_urls.values()
+        options = ("--endpoint-url", vpc.endpoint_url, "--imds-url", imds_url, *SETTINGS)
+        options += ("--policy", "ipam-core")
+        agent = Process(tmp_path, *options, environ=vpc.environ)
+        with Client(agent.socket, timeout_s=5) as client:
+            wait_ready(client)
+            held = {name: served(client, name) for name in "abcdefgh"}
+            agent.kill()
+        agent = Process(tmp_path, *options, environ=vpc.environ)
+        try:
+            with Client(agent.socket, timeout_s=5) as client:
+                wait_ready(client)
+                others = {served(client, f"other-{number}") for number in range(6)}
+                assert len(others) == 6
+                assert not others & set(held.values())
+                for name in held:  # each is known still
+                    assert client.del_network(del_request(name)).Success
+        finally:
+            agent.kill()
+
+
+def served(client, sandbox):
+    """Return a pod's address, asked for until the agent has one."""
+    for _ in range(1500):
+        reply = client.add_network(add_request(sandbox))
+        if reply.Success:
+            return reply.IPAllocationMetadata[0].IPv4Addr
+        time.sleep(0.01)
+    raise AssertionError(f"{sandbox} gets no address")
 
 
 def test_a_simulated_vpc_outlives_its_agent_with_the_checkpoint(tmp_path):
