@@ -50,6 +50,11 @@ class AttachedEni:
     prefixes: tuple[str, ...] = ()  # IPv4 /28s
     ipv6_prefixes: tuple[str, ...] = ()
 
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is the instance's primary ENI: device 0 of card 0."""
+        return self.device_number == 0 and self.network_card == 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EniDescription:

@@ -128,7 +128,7 @@ class Decision:
     over: int
     low: bool
     high: bool
-    low_reason: str
+    why: int  # of `low`: the terms that decided it, by their place in `low_reason`
     want: int
     want_new_eni: int
     want_addresses: int
@@ -136,6 +136,19 @@ class Decision:
     to_spare: int
     kept: int
     enis_to_spare: bool
+
+    @property
+    def low_reason(self) -> str:
+        """The terms that decided `low`, with their numbers."""
+        view = self.view
+        size = ADDRESSES_PER_PREFIX if view.prefix_mode else view.slots
+        return (
+            f"total {view.total} >= max_pods {view.max_pods}",
+            f"short {self.short}",
+            f"warm target 0 and available {self.available}",
+            f"available {self.available}, warm {self.warm} x {size} = {size * self.warm}",
+            "more pods wait than addresses are free",
+        )[self.why]
 
     def growth_rule(self) -> tuple[str, ...]:
         """Return the rule that decides growth with this case's numbers in it, line by line.
@@ -178,14 +191,6 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
     ) = terms_of(view, policy)  # fmt: skip
     settings, default_card = view.settings, view.network_card == 0
     warm = settings.warm_prefix_target if view.prefix_mode else settings.warm_eni_target
-    size = ADDRESSES_PER_PREFIX if view.prefix_mode else view.slots
-    reasons = (
-        f"total {view.total} >= max_pods {view.max_pods}",
-        f"short {short}",
-        f"warm target 0 and available {available}",
-        f"available {available}, warm {warm} x {size} = {size * warm}",
-        "more pods wait than addresses are free",
-    )
     return Decision(
         view=view,
         targets_defined=targets_defined,
@@ -197,7 +202,7 @@ def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:
         over=over,
         low=low,
         high=high,
-        low_reason=reasons[why],
+        why=why,
         want=want,
         want_new_eni=want_new_eni,
         want_addresses=want_addresses,

@@ -29,7 +29,7 @@ def played(spec):
 
 
 def alive(world, kind=None):
-    return [n for n in world.nodes if not n.gone and kind in (None, n.kind.instance_type)]
+    return [n for n in world.nodes if not n.gone and kind in (None, n.kind.limits.instance_type)]
 
 
 def pool(*types, count=0, **more):
@@ -155,7 +155,7 @@ def test_each_node_is_as_large_as_there_are_pods_and_no_larger(n_pods, chosen):
     """Karpenter's packing: the most pods on a node, then the cheapest type with the room."""
     types = ("m5.4xlarge", "m5.large", "m5.xlarge")
     world, result = played(pool(*types, workloads=(Arrivals(pods=n_pods, at_ns=60 * S),)))
-    assert [node.kind.instance_type for node in world.nodes] == chosen
+    assert [node.kind.limits.instance_type for node in world.nodes] == chosen
     assert not result.has_failed
 
 
@@ -194,8 +194,8 @@ def test_a_node_is_replaced_by_a_cheaper_one_that_is_enough():
     workloads = (lives((180, 60, 600), (20, 60, None)),)
     spec = pool("m5.large", "m5.4xlarge", workloads=workloads, autoscale=CONSOLIDATING)
     world, result = played(spec)
-    assert [node.kind.instance_type for node in world.nodes] == ["m5.4xlarge", "m5.large"]
-    assert [node.kind.instance_type for node in alive(world)] == ["m5.large"]
+    assert [node.kind.limits.instance_type for node in world.nodes] == ["m5.4xlarge", "m5.large"]
+    assert [node.kind.limits.instance_type for node in alive(world)] == ["m5.large"]
     assert not result.has_failed
     (node,) = alive(world)
     assert len(node.pods) == 20

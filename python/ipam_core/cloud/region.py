@@ -51,6 +51,11 @@ class SimulatedEni:
         """The attachment's id, None where the ENI is available."""
         return None if self.instance_id is None else f"attach-{self.eni_id}"
 
+    @property
+    def is_primary(self) -> bool:
+        """Whether its place on an instance is that of the primary ENI: device 0 of card 0."""
+        return self.device_number == 0 and self.network_card == 0
+
     def describe(self) -> fx.EniDescription:
         """Return the ENI as DescribeNetworkInterfaces shows it."""
         return fx.EniDescription(

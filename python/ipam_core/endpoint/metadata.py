@@ -77,7 +77,7 @@ class Metadata:
         attachment = eni.attachment if eni.eni_id in self._account.enis.by_key else None
         before = self._instance_of.get(eni.eni_id)
         now = None
-        if attachment is not None and (_is_primary(eni) or attachment.status in _SHOWN):
+        if attachment is not None and (eni.is_primary or attachment.status in _SHOWN):
             now = eni.instance_id
         if before is not None and before != now:
             del self._instance_of[eni.eni_id]
@@ -246,11 +246,6 @@ class Metadata:
         """
         own = EPOCH + timedelta(microseconds=self._account.now_ns() // 1000)
         return max(own, datetime.now(UTC))
-
-
-def _is_primary(eni: Interface) -> bool:
-    """Return whether an instance has an interface from its start."""
-    return eni.device_number == 0 and eni.network_card == 0
 
 
 def _shown(eni: Interface) -> ShownEni:

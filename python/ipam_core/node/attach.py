@@ -44,12 +44,7 @@ def read_attached(node: NodeState) -> Step[tuple[AttachedEni, ...]]:
     attached: tuple[AttachedEni, ...] = yield ReadAttachedEnis()
     if not node.settings.custom_networking:
         return attached
-    return tuple(replace(eni, prefixes=()) if is_primary(eni) else eni for eni in attached)
-
-
-def is_primary(attached: AttachedEni) -> bool:
-    """Return whether an attached ENI is the node's primary one."""
-    return attached.device_number == 0 and attached.network_card == 0
+    return tuple(replace(eni, prefixes=()) if eni.is_primary else eni for eni in attached)
 
 
 def describe(node: NodeState, attached: Iterable[AttachedEni]) -> Step[dict[str, EniDescription]]:
@@ -100,7 +95,7 @@ def note_unmanaged(
     node.unmanaged = set()
     for eni in attached:
         description = described.get(eni.eni_id)
-        if description is None or is_primary(eni):
+        if description is None or eni.is_primary:
             continue
         tags = description.tags
         if NO_MANAGE_TAG in tags:
@@ -181,7 +176,7 @@ def set_up(node: NodeState, attached: AttachedEni, kind: str = "interface") -> S
             attached.eni_id,
             device_number=attached.device_number,
             network_card=attached.network_card,
-            primary=is_primary(attached),
+            primary=attached.is_primary,
             trunk=kind == "trunk",
             efa=kind == "efa",
             created_ns=now_ns,
@@ -254,7 +249,7 @@ def route_table(attached: AttachedEni) -> int:
     number and 1; on others 10000, 100 a card and the device number, as amazon-ec2-net-utils
     has it. A table that the image set up for such an ENI is not looked for.
     """
-    if is_primary(attached):
+    if attached.is_primary:
         return 254
     if attached.network_card == 0:
         return attached.device_number + 1

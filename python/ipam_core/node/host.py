@@ -22,7 +22,7 @@ def set_up(node: NodeState, attached: tuple[AttachedEni, ...]) -> Step[None]:
     if not node.host_network:
         return
     for eni in attached:
-        if eni.device_number == 0 and eni.network_card == 0:
+        if eni.is_primary:
             yield SetUpHost(eni)
 
 
@@ -32,7 +32,7 @@ def set_up_eni(node: NodeState, eni: AttachedEni, route_table: int, *, trunk: bo
     Raises the `HostNetworkError` of the fifth try. It comes before the ENI is in a store: no
     pod gets an address that nobody routes.
     """
-    if not node.host_network or (eni.device_number == 0 and eni.network_card == 0):
+    if not node.host_network or eni.is_primary:
         return
     yield from persist(node, SetUpEni(eni, route_table, trunk), SEE_LINK)
     node.links[eni.eni_id] = eni.primary_address

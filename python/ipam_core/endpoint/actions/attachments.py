@@ -61,7 +61,7 @@ def detach_network_interface(account: Account, params: dict[str, Any]) -> dict[s
     eni = attached_eni_of(account, params["AttachmentId"])
     attachment = eni.attachment
     assert attachment is not None  # it was found by it
-    if eni.device_number == 0 and eni.network_card == 0:
+    if eni.is_primary:
         raise refusals.PRIMARY_STAYS()
     force = params.get("Force", False)
     if attachment.status == "detaching" and not force:

@@ -90,7 +90,7 @@ def modify_network_interface_attribute(account: Account, params: dict[str, Any])
         raise refusals.INVALID_COMBINATION("Fields for multiple attribute types specified")
     if "Groups" in params:
         eni.groups = groups_of(account, params["Groups"], eni.vpc_id)
-        if eni.instance_id is not None and eni.device_number == eni.network_card == 0:
+        if eni.instance_id is not None and eni.is_primary:
             account.instances.by_key[eni.instance_id].groups = eni.groups
     elif "Description" in params:
         eni.description = _checked_description(params["Description"].get("Value", ""))

@@ -270,7 +270,7 @@ class Agent:
     def _after_look(self, *, quiet: bool) -> None:
         now_ns = self._engine.now_ns
         chance_ns = now_ns + HALF_NS
-        if self._may_reconcile(chance_ns):
+        if self.node.may_reconcile(chance_ns):
             if not (self._skip_idle and self._reconciled_clean):
                 self._reconcile_in(HALF_NS)
                 return
@@ -279,9 +279,6 @@ class Agent:
             self._park(now_ns)
         else:
             self._look_in(PERIOD_NS)
-
-    def _may_reconcile(self, when_ns: int) -> bool:
-        return self.node.may_reconcile(when_ns)
 
     def _reconcile(self, start: int) -> None:
         if start == self._n_starts:

@@ -131,7 +131,6 @@ class Autoscaler:
         if node.launch is None:
             self._on_the_way[node.kind] += 1
         else:
-            node.launch.node = node
             self._n_without_node[node.group.name] -= 1
 
     def joined(self, node: FleetNode) -> None:

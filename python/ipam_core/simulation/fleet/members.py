@@ -41,7 +41,6 @@ class Kind:
     """A kind of node: what its type, group and settings come to, worked out once."""
 
     group_name: str
-    instance_type: str
     limits: InstanceLimits
     max_pods: int
     room: int
@@ -52,7 +51,6 @@ class Kind:
         """Return the kind of a group's nodes."""
         return cls(
             group_name=spec.name,
-            instance_type=spec.instance_type,
             limits=spec.limits,
             max_pods=spec.kubelet_max_pods,
             room=spec.room,
@@ -62,11 +60,10 @@ class Kind:
 
 @dataclass(eq=False, slots=True)
 class Launch:
-    """A starting node: `node` is None until its instance runs. It replaces `instead_of`."""
+    """A starting node. It replaces `instead_of`."""
 
     kind: Kind
     group: GroupSpec
-    node: FleetNode | None = None
     instead_of: FleetNode | None = None
 
 

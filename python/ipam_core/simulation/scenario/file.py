@@ -254,9 +254,7 @@ def _tag(value: Any, where: str) -> str | None:
 
 
 def _enis(value: Any, where: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise InputError(f"{where} is a list, not {shown(value)}")
-    for raw in value:
+    for raw in sequence(value, where):
         eni = mapping(raw, where)
         known_keys(eni, ("role", "name", "ips", "prefixes", "excluded"), where)
         one_of("primary", "secondary", "trunk", "efa")(eni.get("role", "secondary"), where)
@@ -265,7 +263,7 @@ def _enis(value: Any, where: str) -> list[dict[str, Any]]:
             raise InputError(f"{where}.ips: {used} used of {total}")
         if any(used > 16 for used in integers(eni.get("prefixes", []), f"{where}.prefixes")):
             raise InputError(f"{where}.prefixes: at most 16 used of a prefix")
-    return value
+    return list(value)
 
 
 def _entries(value: Any, where: str) -> list[dict[str, str]]:
@@ -277,11 +275,9 @@ def _entries(value: Any, where: str) -> list[dict[str, str]]:
 
 
 def _leaked(value: Any, where: str) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise InputError(f"{where} is a list, not {shown(value)}")
-    for raw in value:
+    for raw in sequence(value, where):
         known_keys(mapping(raw, where), ("name", "status", "description", "tags"), where)
-    return value
+    return list(value)
 
 
 _STEPS: dict[str, dict[str, Callable[[Any, str], Any]]] = {
