@@ -153,7 +153,7 @@ def test_faults_with_a_probability_strike_about_so_often():
         ("InsufficientCidrBlocks", 400, "enough free cidr blocks"),
         ("RequestLimitExceeded", 503, "Request limit exceeded."),
         ("InternalError", 500, "internal error"),
-        ("MadeUp", 400, ""),
+        ("DryRunOperation", 412, "would have succeeded"),
     ],
 )
 def test_a_fault_has_the_status_and_the_text_that_ec2_gives_the_code(code, status, words):
@@ -162,6 +162,29 @@ def test_a_fault_has_the_status_and_the_text_that_ec2_gives_the_code(code, statu
     error = played.told[0].error
     assert (error.code, error.status) == (code, status)
     assert words in error.message
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("MadeUp", 400),
+        ("InvalidParameterValue", 400),  # EC2 says it of many things, and names each
+        ("InvalidParameterCombination", 400),
+        ("InvalidGroup.NotFound", 400),
+        ("ResourceNotFoundException", 404),
+    ],
+)
+def test_a_fault_whose_code_has_no_text_of_its_own_says_nothing_false(code, status):
+    played = Played(faults=[FaultSpec(api=API, code=code)])
+    played.call()
+    error = played.told[0].error
+    assert (error.status, error.message) == (status, "")
+
+
+def test_a_denied_call_of_another_service_is_named_as_its_own():
+    played = Played(faults=[FaultSpec(api="DescribeCluster", code="UnauthorizedOperation")])
+    played.call("DescribeCluster", "eks")
+    assert "perform: eks:DescribeCluster because" in played.told[0].error.message
 
 
 def test_a_fault_has_the_text_that_was_given():

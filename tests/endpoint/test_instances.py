@@ -39,6 +39,51 @@ def interfaces(vpc, **filters):
     return vpc.call("ec2", "DescribeNetworkInterfaces", {"Filters": asked})["NetworkInterfaces"]
 
 
+@pytest.mark.parametrize(
+    "given", [{"Description": "x" * 256}, {"InterfaceType": "trunk"}, {"InterfaceType": "x" * 300}]
+)
+def test_the_interfaces_of_a_launch_are_checked_as_those_that_are_created(vpc, given):
+    primary = {"DeviceIndex": 0, "SubnetId": "subnet-a"}
+    second = {"DeviceIndex": 1, "SubnetId": "subnet-a", **given}
+    code, said = refusal_of(vpc, "RunInstances", RUN | {"NetworkInterfaces": [primary, second]})
+    assert code == "InvalidParameterValue"
+    assert len(said) < 400
+    assert len(vpc.account.enis) == len(vpc.account.instances) == 0
+    described = {"Description": "x" * 255, "InterfaceType": "efa"}
+    (node,) = run(vpc, NetworkInterfaces=[primary, second | described], InstanceType="m5n.24xlarge")
+    assert node["NetworkInterfaces"][1]["InterfaceType"] == "efa"
+
+
+def test_a_launch_without_any_subnet_is_refused_and_makes_no_vpc():
+    vpc = Vpc(seed=1)
+    assert refusal_of(vpc, "RunInstances", RUN) == (
+        "VPCIdNotSpecified",
+        "No default VPC for this user",
+    )
+    assert len(vpc.account.vpcs) == len(vpc.account.groups) == 0
+    made = vpc.account.add_vpc().vpc_id
+    code, said = refusal_of(vpc, "RunInstances", RUN)
+    assert (code, made in said) == ("MissingInput", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "account"),
+    [
+        ({}, "optional"),
+        ({}, "required"),
+        ({"HttpTokens": "required"}, "optional"),
+        ({"HttpTokens": "optional"}, "required"),
+    ],
+)
+def test_instances_are_found_by_whether_their_metadata_needs_a_token(vpc, given, account):
+    vpc.account.http_tokens = account
+    (node,) = run(vpc, SubnetId="subnet-a", MetadataOptions=given)
+    for wanted in ("optional", "required"):
+        asked = {"Filters": [{"Name": "metadata-options.http-tokens", "Values": [wanted]}]}
+        reply = vpc.call("ec2", "DescribeInstances", asked)
+        assert bool(reply["Reservations"]) == (node["MetadataOptions"]["HttpTokens"] == wanted)
+
+
 def test_a_node_comes_with_its_primary_interface_and_goes_with_it(vpc, clock):
     (node,) = run(vpc, SubnetId="subnet-a")
     assert node["State"] == {"Code": 0, "Name": "pending"}
@@ -235,10 +280,6 @@ def test_a_launch_goes_where_it_is_told(vpc):
 def test_a_launch_that_cannot_be_launches_nothing(vpc, params, code):
     assert refusal_of(vpc, "RunInstances", RUN | params)[0] == code
     assert len(vpc.account.instances) == len(vpc.account.enis) == 0
-
-
-def test_a_vpc_without_subnets_has_no_place_for_an_instance():
-    assert refusal_of(Vpc(), "RunInstances", RUN)[0] == "MissingInput"
 
 
 # --- attachments ----------------------------------------------------------------------------

@@ -153,6 +153,9 @@ def test_a_subnet_is_made_in_a_block_of_its_vpc(vpc):
         ({"VpcId": "vpc-00000000"}, "InvalidVpcID.NotFound"),
     ):  # fmt: skip
         assert refusal_of(vpc, "CreateSubnet", asked | params)[0] == code, params
+    long = {"CidrBlock": f"10.9.0.0/{'0' * 100_000}24"}  # a length with zeros in front is one
+    for block in (long, {"CidrBlock": long["CidrBlock"].replace("10.9", "10.0")}):
+        assert len(refusal_of(vpc, "CreateSubnet", asked | block)[1]) < 300
 
 
 def test_subnets_by_the_filters_that_the_agent_uses(vpc):

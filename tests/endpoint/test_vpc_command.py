@@ -269,11 +269,25 @@ def test_what_is_wrong_is_one_line_and_status_2(server, capsys, tmp_path, argume
     assert words in err
 
 
-def test_without_an_address_it_is_asked_for(capsys, monkeypatch):
+@pytest.mark.parametrize("arguments", [["show"], ["change", "{file}"]])
+def test_without_an_address_it_is_asked_for(capsys, monkeypatch, tmp_path, arguments):
     monkeypatch.delenv("AWS_ENDPOINT_URL_EC2", raising=False)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    assert run(["vpc", "show"]) == 2
-    assert "--endpoint-url URL is needed" in capsys.readouterr().err
+    file = tmp_path / "ec2.yaml"
+    file.write_text("ec2: {latency: false}\n")
+    assert run(["vpc", *(each.format(file=file) for each in arguments)]) == 2
+    err = capsys.readouterr().err
+    assert "--endpoint-url URL is needed" in err
+    assert str(file) not in err  # nothing is wrong with it
+
+
+def test_what_is_wrong_in_a_file_of_changes_is_said_of_the_file(server, capsys, tmp_path):
+    file = tmp_path / "ec2.yaml"
+    file.write_text("ec2: {latency: often}\n")
+    assert run(["vpc", "change", str(file)]) == 2
+    assert capsys.readouterr().err.startswith(f"ipam-core: {file}: ")
+    assert run(["vpc", "change", str(file), "--endpoint-url", "nowhere"]) == 2
+    assert capsys.readouterr().err.startswith("ipam-core: --endpoint-url is http")
 
 
 def test_without_its_extra_it_names_the_extra_and_others_can_still_be_asked():

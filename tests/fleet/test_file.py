@@ -186,7 +186,7 @@ def test_a_pool_of_types_is_for_an_autoscaler(tmp_path):
     assert (made.instance_type, made.more_types, made.name) == (
         "m5.xlarge", ("m5.large",), "m5.xlarge"
     )  # fmt: skip
-    assert [kind.limits.instance_type for kind in made.pool] == ["m5.large", "m5.xlarge"]
+    assert [kind.instance_type for kind in made.pool] == ["m5.large", "m5.xlarge"]
     assert made.autoscale == Autoscale(most=4, consolidate_ns=120 * S)
 
 

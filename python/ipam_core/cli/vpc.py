@@ -325,11 +325,12 @@ def change(
     from ipam_core.cli._out import print_json
     from ipam_core.documents import load_documents
 
+    url = _url(endpoint_url)
     try:
         documents = load_documents(given_text(file), each_key_once=True)
         if len(documents) != 1 or not isinstance(documents[0], dict) or "ec2" not in documents[0]:
             raise InputError("a mapping with `ec2` is needed")
-        found = _ask(endpoint_url, "ec2", documents[0]["ec2"])
+        found = _ask(url, "ec2", documents[0]["ec2"])
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
     if as_json:
@@ -358,12 +359,20 @@ def _ask(
 ) -> dict[str, Any]:
     from ipam_core.endpoint.client import ask
 
-    url = endpoint_url or next(filter(None, map(os.environ.get, _URLS)), None)
+    return ask(_url(endpoint_url), path, body, method=method)
+
+
+def _url(given: str | None) -> str:
+    """Return the address of a served VPC's EC2: as given, or as AWS clients are told it."""
+    from ipam_core.urls import check_http_url
+
+    url = given or next(filter(None, map(os.environ.get, _URLS)), None)
     if url is None:
         raise InputError(
             "--endpoint-url URL is needed: EC2's address that `ipam-core vpc serve` printed"
         )
-    return ask(url, path, body, method=method)
+    check_http_url(url, "--endpoint-url")
+    return url
 
 
 def _print_time(found: dict[str, Any]) -> None:

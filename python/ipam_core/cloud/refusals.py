@@ -131,6 +131,7 @@ RESOURCE_ID_INVALID = Refusal("InvalidID", "The ID '{}' is not valid", "A")
 NO_SUBNETS = Refusal(
     "MissingInput", "No subnets found for the default VPC '{}'. Please specify a subnet.", "AC"
 )
+NO_DEFAULT_VPC = Refusal("VPCIdNotSpecified", "No default VPC for this user", "AC")
 ZONE_NOT_FOUND = Refusal("InvalidParameterValue", "Invalid availability zone: [{}]", "AC")
 TYPE_UNKNOWN = Refusal("InvalidInstanceType", "The following supplied instance types do not "
                        "exist: [{}]", "AC")  # fmt: skip

@@ -285,6 +285,10 @@ class Account:
 
     # --- interfaces, instances ------------------------------------------------------------
 
+    def http_tokens_of(self, instance: Instance) -> str:
+        """Return whether an instance's metadata needs a token: `required` or `optional`."""
+        return instance.http_tokens or self.http_tokens
+
     def attached_to(self, instance_id: str) -> list[Interface]:
         """Return the interfaces of an instance, by card and device index."""
         found = self.simulated.attached_to(instance_id)

@@ -196,7 +196,7 @@ def instance(account: Account, row: Instance) -> dict[str, Any]:
         "EnclaveOptions": {"Enabled": False},
         "MetadataOptions": {
             "State": "pending" if row.state == "pending" else "applied",
-            "HttpTokens": row.http_tokens or account.http_tokens,
+            "HttpTokens": account.http_tokens_of(row),
             "HttpPutResponseHopLimit": 2,
             "HttpEndpoint": "enabled",
             "HttpProtocolIpv6": "disabled",

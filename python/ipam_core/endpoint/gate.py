@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,15 +30,14 @@ if TYPE_CHECKING:
 REFUSED_NS = 50_000_000
 """A throttled call is answered quickly."""
 
-_STATUSES = {
+_REFUSALS = [each for each in vars(refusals).values() if isinstance(each, refusals.Refusal)]
+_STATUSES = {each.code: each.status for each in _REFUSALS} | {
     "AccessDenied": 403,
     "AuthFailure": 401,
     "Blocked": 403,
-    "InternalError": 500,
     "InternalFailure": 500,
     "InvalidClientTokenId": 403,
     "OptInRequired": 401,
-    "RequestLimitExceeded": 503,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
     "Unavailable": 503,
@@ -45,12 +45,11 @@ _STATUSES = {
     "UnrecognizedClientException": 403,
 }
 """Of the codes that are not answered with HTTP 400: EC2 API reference, "Common errors"."""
+_TIMES = Counter(each.code for each in _REFUSALS)
 _TEXTS = {
-    each.code: each.text
-    for each in vars(refusals).values()
-    if isinstance(each, refusals.Refusal) and "{}" not in each.text
+    each.code: each.text for each in _REFUSALS if _TIMES[each.code] == 1 and "{}" not in each.text
 }
-"""What EC2 says to a code, where it says the same to all."""
+"""What EC2 says to a code, where it says the same to all and names nothing."""
 
 
 class Service(Protocol):
@@ -205,7 +204,7 @@ class Gate:
         error: Ec2Error | None = None
         try:
             await self._admit(service, action)
-            self._strike(action, caller)
+            self._strike(service, action, caller)
             reply = self._service.call(service, action, params)
         except Ec2Error as refused:
             error = refused
@@ -235,22 +234,22 @@ class Gate:
         late_ns = self._latencies.sample_ns(action, self._latency_chance)
         await self._clock.sleep_ns(late_ns)
 
-    def _strike(self, action: str, caller: Caller) -> None:
+    def _strike(self, service: str, action: str, caller: Caller) -> None:
         """Raise the error of the first fault that strikes a call, using up one time of it."""
         now_ns = self.since_start_ns()
         for number, fault in list(self.faults.items()):
             if fault.strikes(action, now_ns, self._fault_chance):
                 if fault.times == 0:
                     del self.faults[number]
-                raise _error_of(fault, action, caller)
+                raise _error_of(fault, f"{service}:{action}", caller)
 
 
-def _error_of(fault: Fault, action: str, caller: Caller) -> Ec2Error:
+def _error_of(fault: Fault, permission: str, caller: Caller) -> Ec2Error:
     message = fault.message or _TEXTS.get(fault.code, "")
     if fault.code == "UnauthorizedOperation" and not fault.message:
         message = (
             f"You are not authorized to perform this operation. User: {caller.arn} is not "
-            f"authorized to perform: ec2:{action} because no identity-based policy allows the "
-            f"ec2:{action} action."
+            f"authorized to perform: {permission} because no identity-based policy allows the "
+            f"{permission} action."
         )
     return Ec2Error(fault.code, message, _STATUSES.get(fault.code, 400))

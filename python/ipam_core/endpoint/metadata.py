@@ -120,7 +120,7 @@ class Metadata:
 
     def needs_token(self, instance: Instance) -> bool:
         """Return whether an instance answers only who has a token: IMDSv2 alone."""
-        return (instance.http_tokens or self._account.http_tokens) == "required"
+        return self._account.http_tokens_of(instance) == "required"
 
     def instance_at(self, address: str) -> str | None:
         """Return the instance that has an address of the VPC, as a packet's source says it."""

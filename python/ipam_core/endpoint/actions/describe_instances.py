@@ -62,6 +62,7 @@ def _asking(account: Account) -> dict[str, Callable[[Instance], Iterable[str]]]:
         "owner-id": lambda _: (account.account_id,),
         "group-name": groups,
         "instance.group-name": groups,
+        "metadata-options.http-tokens": lambda row: (account.http_tokens_of(row),),
         "network-interface.network-interface-id": enis,
         "network-interface.addresses.private-ip-address": addresses,
         "network-interface.subnet-id": lambda row: [
@@ -95,7 +96,6 @@ FILTERS: dict[str, Callable[[Instance], Iterable[str]]] = {
     "launch-time": lambda row: (
         described.time_of(row.launched_ns).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
     ),
-    "metadata-options.http-tokens": lambda _: ("required",),
     "private-ip-address": lambda row: (row.private_address,) * bool(row.private_address),
     "platform": lambda _: (),
     "reservation-id": lambda row: (row.reservation_id,),

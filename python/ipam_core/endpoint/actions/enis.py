@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ipam_core.endpoint.account import Account
 
 _ACTION = "CreateNetworkInterface"
-_MOST_DESCRIPTION = 255
-_TYPES = ("interface", "efa", "efa-only", "branch", "trunk")
 
 
 def create_network_interface(account: Account, params: dict[str, Any]) -> dict[str, Any]:
@@ -31,11 +29,8 @@ def create_network_interface(account: Account, params: dict[str, Any]) -> dict[s
     if made is not None:
         return _created(account, made, params)
     subnet = subnet_of(account, params["SubnetId"])
-    kind = params.get("InterfaceType", "interface")
-    if kind not in _TYPES:
-        allowed = f"Allowed values are: {', '.join(_TYPES)}."
-        raise refusals.INVALID_VALUE(kind[:200], "InterfaceType", allowed)
-    description = _checked_description(params.get("Description", ""))
+    kind = interfaces.checked_type(params)
+    description = interfaces.checked_description(params.get("Description", ""))
     groups = groups_of(account, params.get("Groups", ()), subnet.vpc_id)
     check_specifications(params, KINDS["enis"].name)
     tags = tags_for(params, KINDS["enis"].name)
@@ -63,14 +58,6 @@ def _created(account: Account, eni_id: str, params: dict[str, Any]) -> dict[str,
     return reply | ({"ClientToken": params["ClientToken"]} if params.get("ClientToken") else {})
 
 
-def _checked_description(text: str) -> str:
-    if len(text) > _MOST_DESCRIPTION:
-        raise refusals.INVALID_VALUE(
-            text[:200], "description", f"At most {_MOST_DESCRIPTION} characters are allowed."
-        )
-    return text
-
-
 def delete_network_interface(account: Account, params: dict[str, Any]) -> dict[str, Any]:
     """Delete an interface that is attached to nothing."""
     eni = eni_of(account, params["NetworkInterfaceId"])
@@ -93,7 +80,7 @@ def modify_network_interface_attribute(account: Account, params: dict[str, Any])
         if eni.instance_id is not None and eni.is_primary:
             account.instances.by_key[eni.instance_id].groups = eni.groups
     elif "Description" in params:
-        eni.description = _checked_description(params["Description"].get("Value", ""))
+        eni.description = interfaces.checked_description(params["Description"].get("Value", ""))
     elif "SourceDestCheck" in params:
         eni.source_dest_check = params["SourceDestCheck"].get("Value", True)
     elif "Attachment" in params:

@@ -133,7 +133,8 @@ class _Plan:
             return subnet_of(account, each["SubnetId"])
         first = next(iter(account.subnets), None)
         if first is None:
-            raise refusals.NO_SUBNETS(account.default_vpc().vpc_id)
+            network = next(iter(account.vpcs), None)
+            raise refusals.NO_DEFAULT_VPC() if network is None else refusals.NO_SUBNETS(network.key)
         return first
 
     def _check(self, account: Account, each: dict[str, Any]) -> None:
@@ -147,6 +148,8 @@ class _Plan:
             check_held(eni, self.limits)
             return
         groups_of(account, each.get("Groups", ()), subnet.vpc_id)
+        interfaces.checked_description(each.get("Description", ""))
+        interfaces.checked_type(each, allowed=interfaces.LAUNCHED_TYPES)
         interfaces.check_room(
             interfaces.Wanted(subnet, each, new=True),
             interfaces.WantedIpv6(subnet, each),

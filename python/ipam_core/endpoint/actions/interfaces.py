@@ -20,6 +20,12 @@ ONE_WAY = (
     "or ipv4Prefixes or ipv4PrefixCount, but not more than one of them."
 )
 
+MOST_DESCRIPTION = 255
+"""Characters of a description. Source: CreateNetworkInterface in the EC2 API reference."""
+TYPES = ("interface", "efa", "efa-only", "branch", "trunk")
+LAUNCHED_TYPES = ("interface", "efa", "efa-only")
+"""Those that a launch may ask for. Source: InstanceNetworkInterfaceSpecification, ibid."""
+
 
 class Wanted:
     """The addresses and prefixes that a request wants for an interface, by name or by number.
@@ -139,6 +145,25 @@ class WantedIpv6:
 
 def _of(each: str | dict[str, str], name: str) -> str:
     return each if isinstance(each, str) else each.get(name, "")
+
+
+def checked_description(text: str) -> str:
+    """Return an interface's description. Raises `Ec2Error`: it is too long."""
+    if len(text) > MOST_DESCRIPTION:
+        raise refusals.INVALID_VALUE(
+            text[:200], "description", f"At most {MOST_DESCRIPTION} characters are allowed."
+        )
+    return text
+
+
+def checked_type(params: dict[str, Any], *, allowed: tuple[str, ...] = TYPES) -> str:
+    """Return the type that a request gives an interface. Raises `Ec2Error`: there is none such."""
+    kind: str = params.get("InterfaceType", "interface")
+    if kind not in allowed:
+        raise refusals.INVALID_VALUE(
+            kind[:200], "InterfaceType", f"Allowed values are: {', '.join(allowed)}."
+        )
+    return kind
 
 
 def check_room(

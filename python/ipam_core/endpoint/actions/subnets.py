@@ -31,12 +31,12 @@ def create_subnet(account: Account, params: dict[str, Any]) -> dict[str, Any]:
     except ValueError:
         raise refusals.BAD_CIDR(text[:200]) from None
     if cidr.prefixlen not in _BITS:
-        raise refusals.SUBNET_RANGE(text)
+        raise refusals.SUBNET_RANGE(text[:200])
     if not any(cidr.subnet_of(IPv4Network(block)) for block, _ in network.blocks):
-        raise refusals.SUBNET_RANGE(text)
+        raise refusals.SUBNET_RANGE(text[:200])
     others = account.subnets.all_of("vpc-id", network.vpc_id)
     if any(cidr.overlaps(IPv4Network(other.subnet.cidr)) for other in others):
-        raise refusals.SUBNET_CONFLICT(text)
+        raise refusals.SUBNET_CONFLICT(text[:200])
     zone = _zone(account, params)
     check_specifications(params, KINDS["subnets"].name)
     tags = tags_for(params, KINDS["subnets"].name)
