@@ -59,8 +59,8 @@ docs: $(VENV)/.ready
 $(VENV)/.made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import tomllib as t; p = t.load(open("pyproject.toml", "rb")); \
-		print(*p["build-system"]["requires"], *p["project"]["dependencies"], \
-		*p["project"]["optional-dependencies"]["agent"], sep="\n")' > $@.txt
+		extras = p["project"]["optional-dependencies"]; \
+		print(*p["build-system"]["requires"], *extras["cli"], *extras["agent"], sep="\n")' > $@.txt
 	$(BIN)/python -m pip install --quiet --no-compile --requirement $@.txt
 	$(BIN)/python -c 'import scikit_build_core.build as b; \
 		print(*b.get_requires_for_build_editable(), sep="\n")' > $@.txt
@@ -75,7 +75,7 @@ $(VENV)/.built: $(VENV)/.made Makefile $(SOURCES)
 # What development takes beyond that.
 $(VENV)/.ready: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --group dev "ipam-core[agent,aws,dist,host,k8s,plan,plot,vpc]"
+	$(BIN)/python -m pip install --quiet --group dev "ipam-core[all]"
 	touch $@
 
 # What is too long for CI: more examples, more lives, more kills.

@@ -18,7 +18,7 @@ class Layer(NamedTuple):
 
 LAYERS = (
     Layer(
-        ("__main__", "cli", "plots"),
+        ("__main__", "cli", "plots", "_pyinstaller"),
         "what people see: tables, pictures, JSON; alone in printing",
     ),
     Layer(("testing",), "for tests of clouds and of their clients"),
@@ -56,7 +56,10 @@ LAYERS = (
          "_pool", "_records", "_slots", "_bits", "_rules"),
         "the compiled core: a pool in C, the target rules",
     ),
-    Layer(("errors", "quoting", "urls", "_lazy"), "what can go wrong; foreign text as shown"),
+    Layer(
+        ("errors", "quoting", "urls", "_lazy", "_extras"),
+        "what can go wrong; foreign text as shown; what is optional",
+    ),
 )  # fmt: skip
 """From the top down."""
 

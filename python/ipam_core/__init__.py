@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ipam_core.simulation.simulate import simulate
     from ipam_core.tuning import Goals, Tuning, tune
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "IPAM_CORE",

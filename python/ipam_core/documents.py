@@ -12,6 +12,7 @@ import codecs
 import json
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._extras import extra
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 
@@ -146,7 +147,8 @@ def _decoded(decode: Callable[..., Any], *arguments: Any, **options: Any) -> Any
 
 
 def _load_yaml(text: str, each_key_once: bool) -> list[Any]:
-    import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
+    with extra("yaml", "what is not JSON"):
+        import yaml  # noqa: PLC0415  (takes longer than the rest of the package)
 
     # The loader in C is five times as fast. It calls itself for each level of nesting, which
     # is safe because the depth was checked.

@@ -9,12 +9,13 @@ from ipam_core._pool cimport DONE, pool_expire
 from ipam_core._shared cimport Shared
 from ipam_core._values cimport sandbox_of
 
+from ipam_core._extras import numpy_for
 from ipam_core.errors import UnknownSandboxError
 
 
 cdef tuple batch_of(object digests):
     """Return a batch's digests, copied, and an array for addresses, as arrays."""
-    import numpy as np
+    np = numpy_for("a batch of pods")
 
     rows = np.array(digests, order="C")
     if rows.dtype != np.uint64:

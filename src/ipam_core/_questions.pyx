@@ -38,6 +38,8 @@ from ipam_core._slots cimport (
 from ipam_core._text cimport plain_text
 from ipam_core._values cimport EniStats, FreeEniAnswer, PoolStats
 
+from ipam_core._extras import numpy_for
+
 
 cdef tuple KEPT = (None, "primary", "trunk", "efa", "too young", "has pods", "cooling",
                    "needed for WARM_IP_TARGET", "needed for MINIMUM_IP_TARGET",
@@ -142,7 +144,7 @@ cdef FreeEniAnswer store_find_freeable_eni(Shared store, object warm_ip, object 
 
 cdef object store_free_counts(Shared store, object now_ns):
     """Return how many addresses each slot of the mode's own kinds can give now."""
-    import numpy as np
+    np = numpy_for("counts by slot")
 
     cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns")
     cdef uint32_t[::1] counts = np.empty(N_ENIS * N_SLOTS, dtype=np.uint32)
@@ -167,7 +169,7 @@ cdef object store_free_counts(Shared store, object now_ns):
 
 cdef object store_assignment_ages_ns(Shared store, object now_ns):
     """Return how long ago each assignment was made, int64, in the order of `assignments`."""
-    import numpy as np
+    np = numpy_for("the ages of assignments")
 
     cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns")
     cdef int64_t[::1] ages

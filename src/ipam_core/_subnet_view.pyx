@@ -29,6 +29,7 @@ from ipam_core._text cimport given_text
 
 import ipaddress
 
+from ipam_core._extras import numpy_for
 from ipam_core.errors import AddressInUseError, UnknownAddressError
 from ipam_core.fragmentation import Fragmentation
 
@@ -122,7 +123,7 @@ cdef class SubnetView:
         Raises:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
         """
-        import numpy
+        numpy = numpy_for("offsets of addresses")
 
         cdef const uint32_t[::1] numbers = None
         cdef int64_t[::1] found
@@ -163,7 +164,7 @@ cdef class SubnetView:
         addresses, in a reservation or not; the first and last are `aws-reserved`: they are
         never a free /28. One pass over blocks.
         """
-        import numpy
+        numpy = numpy_for("the states of blocks")
 
         states = numpy.empty(self._blocks.n, numpy.uint8)
         cdef uint8_t[::1] view = states
@@ -177,7 +178,7 @@ cdef class SubnetView:
 
         AWS's own are not in use; a held /28 is 16. One pass over blocks.
         """
-        import numpy
+        numpy = numpy_for("a histogram of blocks")
 
         counts = numpy.zeros(PER_BLOCK + 1, numpy.int64)
         cdef int64_t[::1] view = counts
@@ -213,7 +214,7 @@ cdef class SubnetView:
 
     cdef object view(self, str dtype, int start):
         """Return a view of one of the blocks' arrays that cannot be made writable."""
-        import numpy
+        numpy = numpy_for("a view of the blocks")
 
         return numpy.frombuffer(self._memory, dtype, self._blocks.n, start)
 

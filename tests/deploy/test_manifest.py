@@ -223,7 +223,7 @@ def test_the_recipe_copies_what_is_there_and_installs_extras_that_exist():
         extras = tomllib.load(file)["project"]["optional-dependencies"]
     (installed,) = re.findall(r'"\.\[(.*?)\]"', recipe)
     assert set(installed.split(",")) <= set(extras)
-    assert {"agent", "aws", "host", "k8s"} == set(installed.split(","))
+    assert {"agent", "aws", "cli", "host", "k8s"} == set(installed.split(","))
     (entry,) = [json.loads(step.split(maxsplit=1)[1]) for step in steps if "ENTRYPOINT" in step]
     assert entry[1:] == ["agent"]
 

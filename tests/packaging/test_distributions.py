@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import re
 import sys
 import tarfile
-import venv
+import tomllib
 import zipfile
-from pathlib import Path
+from email.parser import Parser
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+import ipam_core
+from support.installed import ROOT, older_install, run
 
 pytestmark = pytest.mark.slow
-
-
-def run(*command, cwd, **more):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | more
-    done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
 
 TOPS = {
     ".gitignore", "CHANGELOG.md", "CMakeLists.txt", "CONTRIBUTING.md", "LICENSE", "Makefile",
@@ -34,20 +24,9 @@ TOPS = {
 """All that belongs at the top: databases of a test that ran there once got in, 100 MB of them."""
 
 
-@pytest.fixture(scope="module")
-def older(tmp_path_factory):
-    """Return a folder with an install of another version, whose .pxd files have other things."""
-    folder = tmp_path_factory.mktemp("older")
-    package = folder / "ipam_core"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    for path in ROOT.glob("src/ipam_core/_[!_]*.pxd"):
-        (package / path.name).write_text("cdef int of_an_older_install\n")
-    return folder
-
-
-def test_cython_takes_the_sources_own_pxd_over_an_older_install(older, tmp_path):
+def test_cython_takes_the_sources_own_pxd_over_an_older_install(tmp_path):
     """It once took the installed ones where there were any, and miscounted fields."""
+    older = older_install(tmp_path)
     found = [path.name for path in older.glob("ipam_core/*.pxd")]
     assert "_pool.pxd" in found
     command = (sys.executable, "-m", "cython", "-3", "-I", str(ROOT / "src"))
@@ -55,19 +34,6 @@ def test_cython_takes_the_sources_own_pxd_over_an_older_install(older, tmp_path)
     named = ("--module-name", "ipam_core._invariants", "-o", "out.c", str(source))
     run(*command, *named, cwd=tmp_path, PYTHONPATH=str(older))
     assert (tmp_path / "out.c").exists()
-
-
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory, older):
-    """Build the sdist, and the wheel out of the sdist, as an installer would.
-
-    An older version is installed where it is built: nothing of it may get in. It is built for
-    debugging, for what optimizes takes most of the time: the other tests run what is optimized.
-    """
-    out = tmp_path_factory.mktemp("dist")
-    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT))
-    run(*build, "--config-setting=cmake.build-type=Debug", cwd=out, PYTHONPATH=str(older))
-    return {path.suffix: path for path in out.iterdir()}
 
 
 def test_the_sdist_holds_the_sources_and_no_workplace(distributions):
@@ -84,23 +50,46 @@ def test_the_wheel_holds_the_core_its_pxd_and_the_types(distributions):
     with zipfile.ZipFile(distributions[".whl"]) as wheel:
         names = wheel.namelist()
     assert {"ipam_core/_store.pxd", "ipam_core/_store.pyi", "ipam_core/py.typed"} <= set(names)
+    assert "ipam_core/_subnet.pxd" in names
     assert "ipam_core/__init__.pxd" in names  # for those who cimport it over an older one
     assert any(name.startswith("ipam_core/_store.") and name.endswith(".so") for name in names)
     assert "ipam_core/data/instance-limits.csv" in names
 
 
-def test_the_wheel_works_away_from_the_source_tree(distributions, tmp_path):
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = (str(python), "-m", "pip", "install", "-q", "--no-compile")
-    run(*install, str(distributions[".whl"]), cwd=tmp_path)
-    code = (
-        "from ipam_core import DataStore, Sandbox\n"
-        "store = DataStore()\n"
-        "store.add_eni('eni-1', device_number=0, primary=True)\n"
-        "store.add_address('eni-1', '10.0.0.7')\n"
-        "print(store.assign(Sandbox('c1')).address)"
-    )
-    assert run(str(python), "-c", code, cwd=tmp_path).strip() == "10.0.0.7"
-    out = run(str(python.with_name("ipam-core")), "demo", cwd=tmp_path)
+def test_the_metadata_is_complete_and_the_version_is_one(distributions):
+    with zipfile.ZipFile(distributions[".whl"]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+        metadata = Parser().parsestr(wheel.read(name).decode())
+    assert metadata["Version"] == ipam_core.__version__
+    assert ipam_core.__version__ in distributions[".gz"].name
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    needed = [each for each in metadata.get_all("Requires-Dist") if "extra ==" not in each]
+    assert needed == []
+
+
+def test_the_checkers_of_distributions_find_nothing(distributions, tmp_path):
+    files = [str(path) for path in distributions.values()]
+    run(sys.executable, "-m", "twine", "check", "--strict", *files, cwd=tmp_path)
+    wheel = str(distributions[".whl"])
+    run(sys.executable, "-m", "check_wheel_contents", wheel, cwd=ROOT)
+
+
+def test_every_link_of_the_readme_works_where_there_is_nothing_else():
+    """The index shows it without the repository next to it."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)]*)\)|(?:src|href)=\"([^\"]*)\"", text)
+    assert [link for link in links if not "".join(link).startswith("https://")] == []
+
+
+def test_all_has_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    (every,) = extras["all"]
+    assert set(every.removeprefix("ipam-core[").removesuffix("]").split(",")) == {*extras} - {"all"}
+
+
+def test_the_wheel_works_away_from_the_source_tree(complete, tmp_path):
+    out = run(str(complete.python.with_name("ipam-core")), "demo", cwd=tmp_path)
     assert "The simulation did what the real agent did." in out

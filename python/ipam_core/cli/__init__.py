@@ -17,15 +17,24 @@ from __future__ import annotations
 
 import sys
 
+from ipam_core._extras import extra
+from ipam_core.errors import MissingExtraError
+
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
     try:
         if sys.argv[1:] == ["--version"] and _tell_version():
             raise SystemExit(0)
-        from ipam_core.cli._app import run
+        with extra("cli", "the command line"):
+            from ipam_core.cli._app import run
 
         status = run()
+    except MissingExtraError as missing:
+        from ipam_core.cli._out import print_error
+
+        print_error(str(missing))
+        status = 2
     except KeyboardInterrupt:  # during loading, or the second one
         status = 130
     raise SystemExit(status)

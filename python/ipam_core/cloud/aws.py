@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from ipam_core import effects as fx
 from ipam_core.cloud.codes import ENI_NOT_FOUND, error_for
 from ipam_core.cloud.handler import EffectHandler
-from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Ec2Metadata
 from ipam_core.cloud.replies import description_of, tags_of
 from ipam_core.errors import (
@@ -86,7 +85,11 @@ class AwsCloud(EffectHandler):
         from ipam_core.cloud.ec2 import Ec2  # noqa: PLC0415  (needs the extra `aws`)
 
         self.ec2 = Ec2(session, **options)
-        self.metadata = metadata or (Ec2Metadata(self.ec2, instance_id) if instance_id else Imds())
+        if metadata is None and not instance_id:
+            from ipam_core.cloud.imds import Imds  # noqa: PLC0415  (needs the extra `aws`)
+
+            metadata = Imds()
+        self.metadata = metadata or Ec2Metadata(self.ec2, instance_id)
         self._cluster = cluster
         self._tags = dict(tags or {})
         self._now = now

@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core.plots.style import BLACK, VERMILLION, as_written, new_figure, save, tidy, time_unit
 from ipam_core.plots.timeline import draw_pool
 from ipam_core.plots.waits import draw_waits
+
+with extra("plot", "a picture"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core.plots.style import (
     BLACK,
     VERMILLION,
@@ -16,6 +15,9 @@ from ipam_core.plots.style import (
     seconds_axis,
     tidy,
 )
+
+with extra("plot", "a picture"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core._subnet import BLOCK_STATES
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.plots.style import as_written, line_style, new_figure, save, tidy
 from ipam_core.subnet.blockmap import BLOCKS_PER_ROW, MARKS, rows
+
+with extra("plot", "a picture"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core.plots.style import (
     BLACK,
     BLUE,
@@ -18,6 +17,9 @@ from ipam_core.plots.style import (
     tidy,
     time_unit,
 )
+
+with extra("plot", "a picture"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

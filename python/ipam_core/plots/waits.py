@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core.plots.style import (
     GREY,
     as_written,
@@ -17,6 +16,9 @@ from ipam_core.plots.style import (
     seconds_axis,
     tidy,
 )
+
+with extra("plot", "a picture"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core._subnet import BLOCK_STATES
 from ipam_core.subnet.interfaces import numbers
+
+with extra("batch", "the report of a subnet"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core.errors import IpamError
 from ipam_core.subnet.owners import BRANCH, owner_of
+
+with extra("batch", "the report of a subnet"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core.errors import InputError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
+
+with extra("batch", "the report of a subnet"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from ipam_core._subnet import Subnet

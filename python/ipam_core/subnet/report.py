@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ipam_core._extras import extra
 from ipam_core._subnet import BLOCK_STATES, Subnet
 from ipam_core.errors import InputError, IpamError, UnknownAddressError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.interfaces import Interface, SkippedInterface, interface_of, take
 from ipam_core.subnet.orphans import orphan_of
 from ipam_core.subnet.owners import ORPHAN
+
+with extra("batch", "the report of a subnet"):
+    import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._extras import extra
 from ipam_core.errors import ThrottledError
 from ipam_core.units import NS
 
@@ -78,8 +79,7 @@ class FleetResult:
     @property
     def n_waited(self) -> int:
         """Pods that were refused at first, or still are."""
-        waits = self.waits()
-        return int((waits > 0).sum()) + sum(wait == 0 for wait in self.still_waiting_s)
+        return self.n_pods - self.waits_s.count(0.0)
 
     @property
     def n_calls(self) -> int:
@@ -91,7 +91,8 @@ class FleetResult:
 
         For a pod that still waits, the wait until the end counts.
         """
-        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+        with extra("batch", "waits as an array"):
+            import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
 
         parts = [np.frombuffer(each) for each in (self.waits_s, self.still_waiting_s) if each]
         return np.sort(np.concatenate(parts), kind="stable") if parts else np.empty(0)
@@ -102,14 +103,15 @@ class FleetResult:
 
     def wait_quantiles_s(self, shares: Sequence[float]) -> list[float]:
         """Return `wait_quantile_s` of each share, for one sort of the waits."""
-        waits = self.waits()
-        if not len(waits):
+        waits = sorted_floats(self.waits_s + self.still_waiting_s)
+        if not waits:
             return [0.0 for _ in shares]
-        return [float(waits[max(ceil(share * len(waits)) - 1, 0)]) for share in shares]
+        return [waits[max(ceil(share * len(waits)) - 1, 0)] for share in shares]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the series as NumPy arrays, `times_s` too, each of shape (n_samples,)."""
-        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+        with extra("batch", "series as arrays"):
+            import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
 
         return {
             "times_s": np.array(self.times_s),
@@ -161,6 +163,18 @@ class FleetResult:
         }
 
 
+def sorted_floats(values: array[float]) -> array[float]:
+    """Return a sorted copy. Cost: NumPy sorts ten times as fast; without it, the same result."""
+    copy = array("d", values)
+    try:
+        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+    except ModuleNotFoundError:
+        return array("d", sorted(copy))
+    if copy:
+        np.frombuffer(copy).sort()
+    return copy
+
+
 def _lists(series: Mapping[str, array[int]]) -> dict[str, list[int]]:
     return {name: list(values) for name, values in series.items()}
 
@@ -207,10 +221,7 @@ class Recorder:
 
     def sort_waits(self) -> None:
         """Sort the waits, the shortest first: nodes need not have been played in order of time."""
-        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
-
-        if self._waits:
-            np.frombuffer(self._waits).sort()
+        self._waits = sorted_floats(self._waits)
 
     def failed(self, api: str, code: str, now_ns: int) -> None:
         """Count a failed call that was not an agent's."""

@@ -1,0 +1,22 @@
+"""The distributions, and the environments that they are installed in."""
+
+import pytest
+
+from support.installed import built, installed
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory):
+    return built(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory):
+    """The wheel, and nothing else."""
+    return installed(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory):
+    """The wheel and all extras."""
+    return installed(tmp_path_factory, extras=True)
