@@ -23,8 +23,8 @@ LAYERS = (
     ),
     Layer(("testing",), "for tests of clouds and of their clients"),
     Layer(
-        ("agent", "endpoint"),
-        "the system running: an agent that a CNI plugin asks, a VPC that EC2's clients ask",
+        ("agent", "endpoint", "k8s"),
+        "the system running: an agent that a CNI plugin asks, a VPC for clients of EC2; a cluster",
     ),
     Layer(("diagnosis", "tuning", "subnet"), "questions asked of the model"),
     Layer(("simulation",), "virtual time: scenarios, fleets, workloads, results"),

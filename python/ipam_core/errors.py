@@ -181,7 +181,7 @@ class MissingExtraError(IpamError, ImportError):
 
 
 class CloudError(IpamError):
-    """An EC2 call or a metadata read failed; `code` is what AWS calls it."""
+    """A call of EC2 or of Kubernetes, or a metadata read failed; `code` is what they call it."""
 
     def __init__(self, api: str, code: str, message: str = "", request_id: str = "") -> None:
         text = f"{api}: {code}" + (f": {message}" if message else "")
@@ -210,6 +210,10 @@ class DeniedError(CloudError):
 
 class NotFoundError(CloudError):
     """The resource that the call names does not exist."""
+
+
+class GoneError(CloudError):
+    """Kubernetes no longer has the state that the call goes on from: list again."""
 
 
 class ReplyError(CloudError):

@@ -19,5 +19,5 @@
     storm
 
 Each part knows its own neighbours only; `Agent` alone knows all. Needs the extra `agent`.
-May import: diagnosis, and below.
+May import: k8s, diagnosis, and below.
 """

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ipam_core.agent.surroundings import ClusterPod
 from ipam_core.effects import EniConfig
-from ipam_core.errors import CloudError, MissingExtraError, UnreachableError
+from ipam_core.errors import CloudError, UnreachableError
+from ipam_core.k8s.access import SERVICE_ACCOUNT, Access, close_api, need_kr8s, open_api
 from ipam_core.quoting import quoted
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 EXTERNAL_LABEL = "vpc.amazonaws.com/externalEniConfig"
 DEFAULT_KEY = "k8s.amazonaws.com/eniConfig"
@@ -227,10 +227,7 @@ class Kr8sReader:
     _api: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        from importlib.util import find_spec  # noqa: PLC0415
-
-        if find_spec("kr8s") is None:
-            raise MissingExtraError("k8s", "what Kubernetes knows of a node")
+        need_kr8s("what Kubernetes knows of a node")
 
     async def read(self) -> ClusterView:
         """Read the node, its pods and, under custom networking, its ENIConfig."""
@@ -243,7 +240,9 @@ class Kr8sReader:
     async def _read(self) -> ClusterView:
         config = self.config
         if self._api is None:
-            self._api = await self._connect()
+            kubeconfigs = (config.kubeconfig,) if config.kubeconfig else ()
+            access = Access(kubeconfigs=kubeconfigs, service_account=config.service_account)
+            self._api = await open_api(access)
         node = await self._get("v1", f"nodes/{config.node_name}")
         name = eni_config_name(node, config.annotation, config.label)
         on_node = {"fieldSelector": f"spec.nodeName={config.node_name}"}
@@ -262,25 +261,8 @@ class Kr8sReader:
     async def close(self) -> None:
         """Close the connection."""
         api, self._api = self._api, None
-        session = getattr(api, "_session", None)  # kr8s itself leaves it to the garbage collector
-        if session is not None:
-            await session.aclose()
-
-    async def _connect(self) -> Any:
-        from kr8s.asyncio import Api  # noqa: PLC0415  (heavy)
-
-        config = self.config
-        # Without a kubeconfig kr8s would take the user's own.
-        none = str(config.service_account / "no-kubeconfig")
-        # Not by kr8s.asyncio.api(): it asks for the version of each API server too, and leaves
-        # its connection open where that fails.
-        api = Api(
-            kubeconfig=str(config.kubeconfig) if config.kubeconfig else none,
-            serviceaccount=str(config.service_account),
-            bypass_factory=True,
-        )
-        await api.auth
-        return api
+        if api is not None:
+            await close_api(api)
 
     async def _get(self, version: str, url: str, params: Any = None) -> dict[str, Any]:
         async with self._api.call_api("GET", version=version, url=url, params=params) as reply:

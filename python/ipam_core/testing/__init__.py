@@ -7,10 +7,11 @@ enis        the checks of ENIs and their attachments
 reads       the checks of what only reads, and of a whole node
 vpc         a served VPC for one test, with its clients
 plugin      the fixtures for pytest
+kubernetes  a Kubernetes API over HTTP
 
 Each name is loaded when first used. The checks need no extra and no pytest.
 
-May import: endpoint, and below.
+May import: endpoint, k8s, and below.
 """
 
 from __future__ import annotations
