@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from ipam_core.endpoint.actions import tags as tags_module
 from ipam_core.endpoint.actions.table import ACTIONS
 from ipam_core.endpoint.models import operation
 from ipam_core.endpoint.vpc import Vpc
@@ -154,6 +155,36 @@ def test_tags_and_types_and_reservations_have_pages_too(vpc):
     key = "SubnetIpv4CidrReservations"
     ask = {"SubnetId": "subnet-a", "MaxResults": 5}
     assert list(map(len, pages(vpc, "GetSubnetCidrReservations", key, **ask))) == [5, 1]
+
+
+def test_a_page_of_tags_goes_over_all_kinds_in_order_and_makes_no_more_than_it_gives(
+    vpc, monkeypatch
+):
+    for number in range(40):
+        tags = [{"Key": key, "Value": str(number)} for key in ("a", "b")]
+        create(vpc, TagSpecifications=[{"ResourceType": "network-interface", "Tags": tags}])
+        vpc.account.add_subnet(f"10.1.{number}.0/24", tags={"b": "x", "c*": "y"})
+    some = next(iter(vpc.account.subnets)).subnet_id, next(iter(vpc.account.enis)).eni_id
+    made = []
+    row = tags_module._TagRow
+    monkeypatch.setattr(tags_module, "_TagRow", lambda *given: made.append(given) or row(*given))
+    for filters in (
+        [],
+        [{"Name": "key", "Values": ["b", "a", "b"]}],
+        [{"Name": "key", "Values": ["c\\*"]}],
+        [{"Name": "key", "Values": ["?"]}],
+        [{"Name": "resource-id", "Values": list(some)}],
+        [{"Name": "resource-type", "Values": ["subnet"]}, {"Name": "value", "Values": ["y"]}],
+    ):
+        whole = vpc.call("ec2", "DescribeTags", {"Filters": filters})["Tags"]
+        found = list(pages(vpc, "DescribeTags", "Tags", Filters=filters, MaxResults=7))
+        assert [tag for page in found for tag in page] == whole
+        order = [vpc.account.find(tag["ResourceId"])[1].number for tag in whole]
+        assert order == sorted(order)
+    assert len(vpc.call("ec2", "DescribeTags", {"Filters": filters})["Tags"]) == 40
+    made.clear()
+    vpc.call("ec2", "DescribeTags", {"MaxResults": 10})
+    assert len(made) == 11
 
 
 def test_node_groups_have_pages():

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ipam_core.cloud.imds import Imds
+from ipam_core.endpoint import listen
 from ipam_core.endpoint.server import VpcServer
 from ipam_core.errors import InputError
 from support.vpc import client, error_code, http_request, query, raw
@@ -153,6 +154,12 @@ def test_a_small_body_that_unpacks_to_a_large_one_is_not_read(server):
     )
     assert (status, error_code(answer)) == (413, "RequestEntityTooLarge")
     assert time.monotonic() - before < 5
+
+
+def test_a_body_is_read_up_to_the_bound(server, monkeypatch):
+    monkeypatch.setattr(listen, "MOST_BYTES", 1000)
+    for n_bytes, status in ((1000, 400), (1001, 413)):
+        assert http_request(server.endpoint_url, "POST", "/", b"x" * n_bytes, FORM)[0] == status
 
 
 def test_it_listens_on_another_address_of_loopback_and_on_ipv6():

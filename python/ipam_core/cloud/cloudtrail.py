@@ -6,11 +6,10 @@ reference for what calls take and return. `ipam-core doctor` reads these files.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import effects as fx
-from ipam_core.cloud.region import EPOCH
+from ipam_core.cloud.region import wall_time_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +29,7 @@ def trail(calls: Iterable[Call], *, region: str = "us-east-1") -> dict[str, Any]
 
 def event(call: Call, number: int, *, region: str = "us-east-1") -> dict[str, Any]:
     """Return one call as a CloudTrail event; `number` makes its ids."""
-    when = EPOCH + timedelta(microseconds=call.time_ns // 1000)
+    when = wall_time_of(call.time_ns)
     found = {
         "eventVersion": "1.11",
         "userIdentity": {

@@ -27,6 +27,11 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """The wall-clock time at which a simulated region's clock is 0."""
 
 
+def wall_time_of(time_ns: int) -> datetime:
+    """Return the wall-clock time, to the microsecond, at which a region's clock shows a time."""
+    return EPOCH + timedelta(microseconds=time_ns // 1000)
+
+
 @dataclass(slots=True, kw_only=True)
 class SimulatedEni:
     """An ENI as EC2 knows it. `SimulatedRegion` attaches and detaches it."""
@@ -155,14 +160,14 @@ class SimulatedRegion:
 
     def wall_time(self) -> datetime:
         """Return the wall-clock time."""
-        return EPOCH + timedelta(microseconds=self.clock_ns() // 1000)
+        return wall_time_of(self.clock_ns())
 
     # --- ENIs -------------------------------------------------------------------
 
     def create_eni(
         self, subnet_id: str, *, n_addresses: int = 0, n_prefixes: int = 0
     ) -> SimulatedEni:
-        """Create an unattached ENI. Raises `SubnetFullSignal`."""
+        """Create an unattached ENI. Raises `Ec2Error`: the subnet is full."""
         held = self.subnets[subnet_id].take_eni(n_addresses, n_prefixes)
         self._n_enis += 1
         return self._add(f"eni-{self._n_enis:017x}", subnet_id, held)

@@ -15,7 +15,6 @@ from ipam_core.cloud import refusals
 from ipam_core.cloud.codes import error_for
 from ipam_core.cloud.handler import EffectHandler
 from ipam_core.cloud.region import PRIMARY_SUBNET, Call
-from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.instances import BY_HAND
 from ipam_core.tags import CLUSTER_TAG, CREATED_AT_TAG, NODE_TAG, OWNER, OWNER_TAG
 
@@ -88,8 +87,6 @@ class SimulatedInstance(EffectHandler):
         if error is None:
             try:
                 reply = self.answer(effect)
-            except SubnetFullSignal as full:
-                error = error_for(api, full.code, full.refusal.text)
             except refusals.Ec2Error as refused:
                 error = error_for(api, refused.code, refused.message)
         if error is None and api in CHANGING_APIS:

@@ -12,27 +12,16 @@ from ipam_core.instances import ADDRESSES_PER_PREFIX
 
 if TYPE_CHECKING:
     from ipam_core._subnet import Subnet
-    from ipam_core.cloud.refusals import Refusal
 
 _REUSE_AFTER = 1024
 """How many given back wait before one is used again: late, as in a large subnet."""
 
 
-class SubnetFullSignal(Exception):  # noqa: N818 - a signal between cloud modules, not an error
-    """A subnet cannot give what was asked; `refusal` is what EC2 answers."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.code)
-        self.refusal = refusal
-
-    @property
-    def code(self) -> str:
-        """The refusal's code."""
-        return self.refusal.code
-
-
 class SimulatedSubnet(Protocol):
-    """What the region needs of a subnet. Each call is all or nothing."""
+    """What the region needs of a subnet.
+
+    Each call is all or nothing: `Ec2Error` is EC2's answer where the subnet has not enough.
+    """
 
     tags: dict[str, str]
 
@@ -89,11 +78,11 @@ class AddressedSubnet:
         """Take a primary address, secondary addresses and prefixes."""
         needed = 1 + n_addresses + ADDRESSES_PER_PREFIX * n_prefixes
         if n_prefixes and self.subnet.n_free < needed:
-            raise SubnetFullSignal(refusals.NEW_ENI_FULL)
+            raise refusals.NEW_ENI_FULL()
         primary, *addresses = self.take_addresses(1 + n_addresses)
         try:
             prefixes = self.take_prefixes(n_prefixes)
-        except SubnetFullSignal:
+        except refusals.Ec2Error:
             self.give_back([primary, *addresses], [])
             raise
         return primary, addresses, prefixes
@@ -107,14 +96,14 @@ class AddressedSubnet:
         try:
             return self.subnet.take_addresses(count)
         except SubnetExhaustedError as error:
-            raise SubnetFullSignal(refusals.SUBNET_FULL) from error
+            raise refusals.SUBNET_FULL() from error
 
     def take_prefixes(self, count: int) -> list[str]:
         """Take free /28s."""
         try:
             return self.subnet.take_prefixes(count)
         except NoFreePrefixError as error:
-            raise SubnetFullSignal(refusals.NO_FREE_BLOCKS) from error
+            raise refusals.NO_FREE_BLOCKS() from error
 
     def give_back(self, addresses: list[str], prefixes: list[str]) -> None:
         """Give back what was taken."""
@@ -217,9 +206,9 @@ class CountedSubnet:
             (self.free_prefixes is not None and self.free_prefixes < n_prefixes)
             or (self.free_addresses is not None and self.free_addresses < needed)
         ):
-            raise SubnetFullSignal(refusals.NO_FREE_BLOCKS)
+            raise refusals.NO_FREE_BLOCKS()
         if self.free_addresses is not None and self.free_addresses < needed:
-            raise SubnetFullSignal(refusals.SUBNET_FULL)
+            raise refusals.SUBNET_FULL()
         if self.free_addresses is not None:
             self.free_addresses -= needed
         if self.free_prefixes is not None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core.units import NS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NS = 1_000_000_000
+REFUSED_NS = 50_000_000
+"""So long after it was made a throttled call is answered: quickly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Throttle:
     def admits(self, api: str, now_ns: int) -> bool:
         """Return whether a call made now is admitted, and take its token."""
         bucket = self._buckets.get(api) or (NON_MUTATING if api.startswith(_READS) else MUTATING)
-        second = now_ns // _NS
+        second = now_ns // NS
         passed = second - self._filled_s.get(api, second)
         tokens = min(self._tokens.get(api, bucket.burst) + passed * bucket.per_second, bucket.burst)
         self._filled_s[api] = second

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 EC2 = "EC2"
 METADATA = "instance metadata"
 
+PREFIX = "/ipam-core/"
+"""Where the control endpoint is, on EC2's port: a path that no AWS client asks for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:

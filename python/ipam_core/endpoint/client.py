@@ -8,10 +8,11 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from ipam_core.endpoint.address import PREFIX
 from ipam_core.errors import InputError, IpamError
 from ipam_core.quoting import quoted
+from ipam_core.urls import check_http_url
 
-PREFIX = "/ipam-core/"
 TIMEOUT_S = 10.0
 _MOST_BYTES = 64 << 20
 # A proxy of the environment is not for a server of one's own.
@@ -23,13 +24,13 @@ def ask(
 ) -> dict[str, Any]:
     """Ask the served VPC whose EC2 is at a URL, and return what it answers.
 
-    The URL is one that `check_http_url` takes; `path` is below `/ipam-core/`; with a body it is
-    a POST.
+    `path` is below `/ipam-core/`; with a body it is a POST.
 
     Raises:
-        InputError: the VPC refuses it.
+        InputError: no URL, or the VPC refuses it.
         IpamError: nothing answers there, or it is no served VPC.
     """
+    check_http_url(endpoint_url, "--endpoint-url")
     request = urllib.request.Request(
         endpoint_url.rstrip("/") + PREFIX + path,
         data=None if body is None else json.dumps(body).encode(),

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ipam_core.cloud.region import EPOCH
+from ipam_core.cloud.region import EPOCH, wall_time_of
 from ipam_core.errors import InputError
 from ipam_core.units import NS
 
@@ -70,7 +70,7 @@ class VpcClock:
 
     def now(self) -> datetime:
         """Return the time as a time of day."""
-        return EPOCH + timedelta(microseconds=self.now_ns() // 1000)
+        return wall_time_of(self.now_ns())
 
     def move(self, by_ns: int) -> None:
         """Move the clock forward; whoever sleeps until then wakes.

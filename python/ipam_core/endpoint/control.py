@@ -18,6 +18,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ipam_core.documents import load_json
+from ipam_core.endpoint.address import PREFIX
 from ipam_core.endpoint.listen import Answer
 from ipam_core.endpoint.served import APIS
 from ipam_core.errors import InputError
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from ipam_core.endpoint.listen import Request
     from ipam_core.endpoint.served import ServedVpc
     from ipam_core.simulation.validation import Checks
-
-PREFIX = "/ipam-core/"
 
 
 class Addresses(Protocol):
@@ -115,10 +114,8 @@ class Control:
         return {"faults": [fault_as_given(n, fault) for n, fault in found.items()]}
 
     def _add_fault(self, given: dict[str, Any]) -> dict[str, Any]:
-        spec = fault_of(given, "fault", APIS)
-        gate = self._served.gate
-        number, *_ = gate.add_faults([spec], since_ns=gate.since_start_ns())
-        return fault_as_given(number, gate.faults[number])
+        number = self._served.add_fault(fault_of(given, "fault", APIS))
+        return fault_as_given(number, self._served.gate.faults[number])
 
     def _clear_faults(self, which: str) -> dict[str, Any]:
         faults = self._served.gate.faults

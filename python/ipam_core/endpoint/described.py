@@ -179,7 +179,7 @@ def instance(account: Account, row: Instance) -> dict[str, Any]:
             "Tenancy": "default",
         },
         "Monitoring": {"State": "disabled"},
-        "Architecture": "arm64" if is_arm(limits.instance_type) else "x86_64",
+        "Architecture": architecture(limits.instance_type),
         "BlockDeviceMappings": [],
         "ClientToken": row.client_token,
         "EbsOptimized": False,
@@ -211,7 +211,7 @@ def instance(account: Account, row: Instance) -> dict[str, Any]:
         "CurrentInstanceBootMode": "uefi" if limits.nitro else "legacy-bios",
     }
     if limits.vcpus is not None:
-        threads = 1 if is_arm(limits.instance_type) or limits.vcpus == 1 else 2
+        threads = 1 if found["Architecture"] == "arm64" or limits.vcpus == 1 else 2
         found["CpuOptions"] = {"CoreCount": limits.vcpus // threads, "ThreadsPerCore": threads}
     if row.key_name:
         found["KeyName"] = row.key_name
@@ -244,11 +244,11 @@ def instance(account: Account, row: Instance) -> dict[str, Any]:
     return found
 
 
-def is_arm(instance_type: str) -> bool:
-    """Return whether a type has AWS's ARM processor: a `g` after its generation, and a1."""
+def architecture(instance_type: str) -> str:
+    """Return a type's architecture: AWS's ARM has a `g` after its generation, or is a1."""
     family, _, _ = instance_type.partition(".")
     letters = family.lstrip("abcdefghijklmnopqrstuvwxyz").lstrip("0123456789")
-    return family == "a1" or letters.startswith("g")
+    return "arm64" if family == "a1" or letters.startswith("g") else "x86_64"
 
 
 # --- networks -------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ipam_core.cloud import refusals
 from ipam_core.cloud.refusals import Ec2Error
+from ipam_core.endpoint.address import PREFIX
 from ipam_core.endpoint.callers import Caller, caller_of
-from ipam_core.endpoint.control import PREFIX, Addresses, Control
+from ipam_core.endpoint.control import Addresses, Control
 from ipam_core.endpoint.listen import Answer
 from ipam_core.endpoint.query import SERVICES, content_type, parse, render, render_error
 

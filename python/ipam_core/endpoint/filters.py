@@ -32,35 +32,37 @@ def select(
     `known` are the filters that the call has, with a row's values for each; tags need none.
     Filters are checked before the first row. Raises `Ec2Error`.
     """
+    meets = test_of(filters, known)
     best: list[Sequence[int]] | None = None
-    tests = []
-    for name, values in _checked(filters, known):
-        of = known.get(name) or _of_tags(name)
+    for each in filters:
+        name, values = each["Name"], each["Values"]
         if table.has_index(name) and not any(map(_is_pattern, values)):
             lists = [table.numbers_of(name, _plain(value)) for value in dict.fromkeys(values)]
             if best is None or sum(map(len, lists)) < sum(map(len, best)):
                 best = lists
-        tests.append((of, [(value, _is_pattern(value)) for value in values]))
-    return (
-        row
-        for row in table.rows_after(after, best)
-        if all(_meets(of(row), values) for of, values in tests)
-    )
+    return filter(meets, table.rows_after(after, best))
 
 
-def meets_all(
-    row: T,
-    filters: list[dict[str, Any]],
-    known: Mapping[str, Callable[[T], Iterable[str]]],
-) -> bool:
-    """Return whether a row meets all filters. Raises `Ec2Error`: one is bad."""
-    return all(
-        _meets(
-            (known.get(name) or _of_tags(name))(row),
-            [(value, _is_pattern(value)) for value in values],
-        )
-        for name, values in list(_checked(filters, known))
-    )
+def test_of(
+    filters: list[dict[str, Any]], known: Mapping[str, Callable[[T], Iterable[str]]]
+) -> Callable[[T], bool]:
+    """Return a test whether a row meets all filters, with `known` as in `select`.
+
+    Raises `Ec2Error`: a filter is bad.
+    """
+    tests: list[tuple[Callable[[T], Iterable[str]], list[tuple[str, bool]]]] = [
+        (known.get(name) or _of_tags(name), [(value, _is_pattern(value)) for value in values])
+        for name, values in _checked(filters, known)
+    ]
+    return lambda row: all(_meets(of(row), values) for of, values in tests)
+
+
+def exact_values(filters: list[dict[str, Any]], name: str) -> list[str] | None:
+    """Return the texts of a filter of that name, None where there is none without wildcards."""
+    for each in filters:
+        if each["Name"] == name and not any(map(_is_pattern, each["Values"])):
+            return list(dict.fromkeys(map(_plain, each["Values"])))
+    return None
 
 
 def _checked(

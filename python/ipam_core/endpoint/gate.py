@@ -16,7 +16,7 @@ from ipam_core.cloud import refusals
 from ipam_core.cloud.latency import Latencies
 from ipam_core.cloud.refusals import Ec2Error
 from ipam_core.cloud.region import Fault
-from ipam_core.cloud.throttling import Throttle
+from ipam_core.cloud.throttling import REFUSED_NS, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from ipam_core.endpoint.callers import Caller
     from ipam_core.endpoint.clock import VpcClock
     from ipam_core.simulation.fleet.spec import FaultSpec
-
-REFUSED_NS = 50_000_000
-"""A throttled call is answered quickly."""
 
 _REFUSALS = [each for each in vars(refusals).values() if isinstance(each, refusals.Refusal)]
 _STATUSES = {each.code: each.status for each in _REFUSALS} | {

@@ -1,4 +1,7 @@
-"""By what instances, interfaces and subnets are found without a look at each."""
+"""By what instances, interfaces and subnets are found without a look at each.
+
+Each is a filter of its Describe call too, by the same name.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ ENI_INDICES: dict[str, Callable[[Interface], Iterable[str]]] = {
     "attachment.status": lambda eni: (eni.attachment.status,) if eni.attachment else (),
 }
 INSTANCE_INDICES: dict[str, Callable[[Instance], Iterable[str]]] = {
-    "vpc-id": lambda instance: (instance.vpc_id,),
-    "subnet-id": lambda instance: (instance.subnet_id,),
+    "vpc-id": lambda row: (row.vpc_id,) * (row.state != "terminated"),
+    "subnet-id": lambda row: (row.subnet_id,) * (row.state != "terminated"),
     "availability-zone": lambda instance: (instance.zone,),
     "instance-type": lambda instance: (instance.limits.instance_type,),
     "instance-state-name": lambda instance: (instance.state,),

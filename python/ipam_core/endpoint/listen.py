@@ -194,8 +194,17 @@ class _Protocol(RequestHandler):
 
 class _Server(web.Server):
     def __init__(self, handler: Any, refuse: Callable[[int], Answer]) -> None:
-        super().__init__(handler)
+        super().__init__(handler, request_factory=self._bounded)
         self._refuse = refuse
+
+    @staticmethod
+    def _bounded(
+        message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]
+    ) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, loop, client_max_size=MOST_BYTES
+        )
 
     def __call__(self) -> RequestHandler:
         protocol = _Protocol(

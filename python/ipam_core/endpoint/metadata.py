@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ipam_core.cloud.cloudtrail import ROLE
-from ipam_core.cloud.region import EPOCH
+from ipam_core.cloud.region import wall_time_of
 from ipam_core.endpoint.callers import role_credentials
-from ipam_core.endpoint.described import dns_name, is_arm, zone_id
+from ipam_core.endpoint.described import architecture, dns_name, zone_id
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -217,11 +217,11 @@ class Metadata:
         return "\n".join(row.name for row in rows if row is not None)
 
     def _document(self, instance: Instance, address: str) -> str:
-        launched = EPOCH + timedelta(microseconds=instance.launched_ns // 1000)
+        launched = wall_time_of(instance.launched_ns)
         return json.dumps(
             {
                 "accountId": self._account.account_id,
-                "architecture": "arm64" if is_arm(instance.limits.instance_type) else "x86_64",
+                "architecture": architecture(instance.limits.instance_type),
                 "availabilityZone": instance.zone,
                 "billingProducts": None,
                 "devpayProductCodes": None,
@@ -244,7 +244,7 @@ class Metadata:
 
         An SDK compares the end of credentials with its own clock.
         """
-        own = EPOCH + timedelta(microseconds=self._account.now_ns() // 1000)
+        own = wall_time_of(self._account.now_ns())
         return max(own, datetime.now(UTC))
 
 

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipam_core.cloud import refusals
-from ipam_core.endpoint.filters import meets_all, select
+from ipam_core.endpoint.filters import select, test_of
 from ipam_core.endpoint.tables import Row
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def listed(
         )
     if "MaxResults" in params and not paged_with_ids:
         raise refusals.IDS_WITH_PAGES(label)
+    meets = test_of(filters, known)
     found = sorted({row.number: row for row in map(find, params[name])}.items())
-    chosen = [(number, row) for number, row in found if meets_all(row, filters, known)]
+    chosen = [(number, row) for number, row in found if meets(row)]
     return page(
         secret,
         action,
@@ -92,14 +93,13 @@ def page(
     if size is not None and not least <= size <= most:
         bound = f"greater than {least}" if size < least else f"less than {most}"
         raise refusals.INVALID_VALUE(f" {size} ", "maxResults", f"Expecting a value {bound}.")
-    request = _digest(secret, action, params)
     token = params.get("NextToken")
-    after = 0 if token is None else _number_of(secret, request, token)
+    after = 0 if token is None else _number_of(secret, _digest(secret, action, params), token)
     rows = list(islice(rows_after(after), None if size is None else size + 1))
     if size is None or len(rows) <= size:
         return rows, {}
     del rows[size:]
-    return rows, {"NextToken": _token_of(secret, request, rows[-1].number)}
+    return rows, {"NextToken": _token_of(secret, _digest(secret, action, params), rows[-1].number)}
 
 
 def _digest(secret: bytes, action: str, params: dict[str, Any]) -> bytes:

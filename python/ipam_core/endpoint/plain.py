@@ -66,8 +66,8 @@ def _object(kind: Any, raw: Any, where: str) -> Any:
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
-    """Return the types of a dataclass's fields; `KNOWN` has those imported for types only."""
-    hints = get_type_hints(kind, localns=KNOWN)
+    """Return the types of a dataclass's fields: its module must import them when it runs."""
+    hints = get_type_hints(kind)
     return {each.name: hints[each.name] for each in fields(kind)}
 
 
@@ -81,8 +81,6 @@ _WORDS: dict[type, str] = {
     list: "a list",
     dict: "an object",
 }
-KNOWN: dict[str, Any] = {}
-"""Classes that a module names in a field and imports for type checkers only."""
 
 
 def _of(raw: Any, kind: type, where: str) -> Any:

@@ -65,6 +65,11 @@ class Interface(SimulatedEni):
         """How many of its slots are used: secondary addresses and prefixes."""
         return len(self.addresses) + len(self.prefixes)
 
+    @property
+    def n_ipv6(self) -> int:
+        """How many IPv6 addresses and prefixes it holds."""
+        return len(self.ipv6_addresses) + len(self.ipv6_prefixes)
+
 
 @dataclass(slots=True, kw_only=True)
 class Instance:

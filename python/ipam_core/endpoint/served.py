@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ipam_core.endpoint.account import Account
     from ipam_core.endpoint.file import VpcSpec
-    from ipam_core.simulation.fleet.spec import GroupSpec, SubnetSpec
+    from ipam_core.simulation.fleet.spec import FaultSpec, GroupSpec, SubnetSpec
 
 APIS = tuple(sorted(action for _, action in ACTIONS))
 """The calls that are served, of all services."""
@@ -92,6 +92,11 @@ class ServedVpc:
         Each part has its own time then. Raises `InputError`: further than a clock goes.
         """
         self.clock.move(by_ns)
+
+    def add_fault(self, spec: FaultSpec) -> int:
+        """Let calls fail from now on, and return the fault's number; its window counts from now."""
+        (number,) = self.gate.add_faults([spec], since_ns=self.gate.since_start_ns())
+        return number
 
     def set_ec2(self, found: Mapping[str, Any]) -> None:
         """Change EC2's behaviour: what `simulation.fleet.parts.ec2_of` found in a file.

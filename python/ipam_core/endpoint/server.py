@@ -14,6 +14,7 @@ import logging
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from ipam_core.endpoint.listen import Port, Request
     from ipam_core.endpoint.served import ServedVpc
 
-AT_ONCE_NODES = [{"name": "nodes", "instance_type": "m5.large", "count": 1}]
-"""The node of a VPC that nobody describes."""
 T = TypeVar("T")
 
 TICK_S = 0.5
@@ -232,7 +231,8 @@ class VpcServer:
         trail: Path | None = None,
     ) -> None:
         if spec is None:
-            spec = {"nodes": AT_ONCE_NODES, "ec2": {"latency": False, "throttling": False}}
+            at_once = vpc_of({"ec2": {"latency": False, "throttling": False}}, APIS)
+            spec = replace(at_once, groups=VpcSpec().groups)
         if isinstance(spec, Path):
             spec = read_vpc(spec, APIS)
         elif not isinstance(spec, VpcSpec):
@@ -348,12 +348,7 @@ class VpcServer:
         word of Python: `**{"from": "10s"}`. Raises `InputError`.
         """
         spec = fault_of({"api": api, "code": code, **how}, "fault", APIS)
-
-        def add(served: ServedVpc) -> int:
-            since_ns = served.gate.since_start_ns()
-            return served.gate.add_faults([spec], since_ns=since_ns)[0]
-
-        return self.do(add)
+        return self.do(lambda served: served.add_fault(spec))
 
     def clear_faults(self) -> None:
         """Let no call fail any more."""

@@ -14,7 +14,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.cloud import latency, region, throttling
+from ipam_core.cloud.latency import Latency  # noqa: TC001 - `plain` reads the fields of `_Ec2`
+from ipam_core.cloud.region import Fault  # noqa: TC001
+from ipam_core.cloud.throttling import Bucket  # noqa: TC001
 from ipam_core.documents import load_json, read_text
 from ipam_core.endpoint import plain
 from ipam_core.endpoint.clock import LATEST_NS
@@ -24,15 +26,11 @@ from ipam_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam_core.cloud.latency import Latency
-    from ipam_core.cloud.region import Fault
-    from ipam_core.cloud.throttling import Bucket
     from ipam_core.endpoint.gate import Gate
     from ipam_core.endpoint.metadata import Metadata
 
 FORMAT = "ipam-core served vpc"
 VERSION = 1
-plain.KNOWN.update(Bucket=throttling.Bucket, Fault=region.Fault, Latency=latency.Latency)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,7 +109,7 @@ def write(path: Path, state: dict[str, Any]) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(state, file, separators=(",", ":"))
+            file.write(json.dumps(state, separators=(",", ":")))
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

@@ -14,11 +14,11 @@ import json
 import logging
 import os
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud.cloudtrail import ACCOUNT, sided
-from ipam_core.cloud.region import EPOCH
+from ipam_core.cloud.region import wall_time_of
 from ipam_core.endpoint.models import operation
 from ipam_core.errors import InputError
 
@@ -45,7 +45,7 @@ def record_of(call: ServedCall, region: str) -> dict[str, Any]:
     return {
         "eventVersion": "1.11",
         "userIdentity": call.caller.identity(),
-        "eventTime": _time_of(call).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventTime": wall_time_of(call.time_ns).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "eventSource": f"{call.service}.amazonaws.com",
         "eventName": call.action,
         "awsRegion": region,
@@ -72,10 +72,6 @@ def _error(call: ServedCall) -> dict[str, str]:
         "errorCode": sided(code) if call.service == "ec2" else code,
         "errorMessage": call.error.message,
     }
-
-
-def _time_of(call: ServedCall) -> datetime:
-    return EPOCH + timedelta(microseconds=call.time_ns // 1000)
 
 
 _SETS = {
@@ -225,7 +221,7 @@ class Trail:
 
     def _choose(self, call: ServedCall) -> None:
         """Open the file of the time of a call."""
-        when = _time_of(call)
+        when = wall_time_of(call.time_ns)
         period = int(when.timestamp()) // PERIOD_S
         if period == self._period:
             return

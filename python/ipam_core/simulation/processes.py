@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud.retry import backoff_s, tries_again
+from ipam_core.cloud.throttling import REFUSED_NS
 from ipam_core.effects import Sleep
 from ipam_core.errors import CloudError, IpamError
 from ipam_core.simulation.engine import RANK_CALL
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from ipam_core.cloud.simulated import SimulatedInstance
     from ipam_core.effects import Effect, Step
     from ipam_core.simulation.engine import Engine
-
-REFUSED_NS = 50_000_000
-"""A throttled call is answered quickly."""
 
 
 class ApiClient:

@@ -30,9 +30,8 @@ def assign_private_ip_addresses(account: Account, params: dict[str, Any]) -> dic
     # What it holds already it may be asked to hold.
     wanted.addresses = [each for each in wanted.addresses if each not in subnet.holders]
     wanted.prefixes = [each for each in wanted.prefixes if subnet.holders.get(each) is not eni]
-    most = interfaces.most_addresses(account, eni)
-    if 1 + eni.n_slots + wanted.n_slots + len(moved) > most:
-        raise refusals.ADDRESS_LIMIT()
+    n_slots = eni.n_slots + wanted.n_slots + len(moved)
+    interfaces.check_room(interfaces.most_addresses(account, eni), n_slots=n_slots)
     _, addresses, prefixes = wanted.take(new=False)
     for address in moved:
         subnet.holders[address].addresses.remove(address)
@@ -111,9 +110,8 @@ def assign_ipv6_addresses(account: Account, params: dict[str, Any]) -> dict[str,
             "One of ipv6Addresses or ipv6AddressCount or ipv6Prefixes or ipv6PrefixCount "
             "must be specified."
         )
-    n_held = len(eni.ipv6_addresses) + len(eni.ipv6_prefixes)
-    if n_held + wanted.n_slots > interfaces.most_addresses(account, eni):
-        raise refusals.IPV6_LIMIT()
+    n_ipv6 = eni.n_ipv6 + wanted.n_slots
+    interfaces.check_room(interfaces.most_addresses(account, eni), n_ipv6=n_ipv6)
     addresses, prefixes = wanted.take()
     eni.ipv6_addresses += addresses
     eni.ipv6_prefixes += prefixes

@@ -10,8 +10,7 @@ from ipam_core.endpoint.arguments import attached_eni_of, eni_of, instance_of
 
 if TYPE_CHECKING:
     from ipam_core.endpoint.account import Account
-    from ipam_core.endpoint.resources import Instance, Interface
-    from ipam_core.instances import InstanceLimits
+    from ipam_core.endpoint.resources import Instance
 
 
 def attach_network_interface(account: Account, params: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +25,8 @@ def attach_network_interface(account: Account, params: dict[str, Any]) -> dict[s
     if eni.zone != instance.zone:
         raise refusals.OTHER_ZONE()
     check_place(account, instance, device, card)
-    check_held(eni, instance.limits)
+    most = instance.limits.ipv4_per_eni
+    interfaces.check_room(most, n_slots=eni.n_slots, n_ipv6=eni.n_ipv6)
     attachment = interfaces.attach(account, eni, instance, device_index=device, network_card=card)
     return {"AttachmentId": attachment.attachment_id, "NetworkCardIndex": card}
 
@@ -45,15 +45,6 @@ def check_place(account: Account, instance: Instance, device: int, card: int) ->
         raise refusals.DEVICE_TAKEN(instance.instance_id, device)
     if len(there) >= cards[card]:
         raise refusals.ATTACHMENT_LIMIT(len(there) + 1, instance.limits.instance_type)
-
-
-def check_held(eni: Interface, limits: InstanceLimits) -> None:
-    """Raise `Ec2Error` where an interface holds more than a type allows."""
-    most = limits.ipv4_per_eni
-    if 1 + eni.n_slots > most:
-        raise refusals.ADDRESS_LIMIT()
-    if len(eni.ipv6_addresses) + len(eni.ipv6_prefixes) > most:
-        raise refusals.IPV6_LIMIT()
 
 
 def detach_network_interface(account: Account, params: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.endpoint import described
 from ipam_core.endpoint.account import USER_ID
 from ipam_core.endpoint.arguments import eni_of
+from ipam_core.endpoint.indices import ENI_INDICES
 from ipam_core.endpoint.pages import listed
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def _named(account: Account) -> dict[str, Callable[[Interface], Iterable[str]]]:
 
 
 FILTERS: dict[str, Callable[[Interface], Iterable[str]]] = {
+    **ENI_INDICES,
     "addresses.association.owner-id": lambda _: (),
     "addresses.association.public-ip": lambda _: (),
     "addresses.primary": lambda eni: ("true", *(["false"] if eni.addresses else [])),
@@ -57,29 +59,17 @@ FILTERS: dict[str, Callable[[Interface], Iterable[str]]] = {
     "attachment.attach-time": lambda eni: ()
     if eni.attachment is None
     else (described.time_of(eni.attachment.since_ns).strftime("%Y-%m-%dT%H:%M:%S.000Z"),),
-    "attachment.attachment-id": lambda eni: () if eni.attachment is None
-    else (eni.attachment.attachment_id,),
     "attachment.delete-on-termination": lambda eni: _true(eni.goes_with_instance)
     if eni.attachment else (),
     "attachment.device-index": lambda eni: (str(eni.device_number),) * bool(eni.attachment),
-    "attachment.instance-id": lambda eni: (eni.instance_id,) if eni.instance_id else (),
     "attachment.network-card-index": lambda e: (str(e.network_card),) * bool(e.attachment),
-    "attachment.status": lambda eni: (eni.attachment.status,) if eni.attachment else (),
-    "availability-zone": lambda eni: (eni.zone,),
-    "description": lambda eni: (eni.description,),
-    "group-id": lambda eni: eni.groups,
     "interface-type": lambda eni: (eni.interface_type,),
     "ipv6-addresses.ipv6-address": lambda eni: eni.ipv6_addresses,
-    "mac-address": lambda eni: (eni.mac,),
     "network-interface-id": lambda eni: (eni.eni_id,),
     "operator.managed": lambda _: ("false",),
     "operator.principal": lambda _: (),
-    "private-ip-address": lambda eni: (eni.primary_address,),
     "requester-id": lambda _: (USER_ID,),
     "requester-managed": lambda _: ("false",),
     "source-dest-check": lambda eni: _true(eni.source_dest_check),
-    "status": lambda eni: (eni.status,),
-    "subnet-id": lambda eni: (eni.subnet_id,),
-    "vpc-id": lambda eni: (eni.vpc_id,),
 }  # fmt: skip
 """Source: Filter.N of DescribeNetworkInterfaces in the EC2 API reference."""

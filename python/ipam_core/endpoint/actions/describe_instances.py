@@ -9,6 +9,7 @@ from ipam_core import instances
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import described
 from ipam_core.endpoint.arguments import instance_of
+from ipam_core.endpoint.indices import INSTANCE_INDICES
 from ipam_core.endpoint.pages import listed
 from ipam_core.endpoint.tables import Table
 
@@ -77,18 +78,14 @@ def _asking(account: Account) -> dict[str, Callable[[Instance], Iterable[str]]]:
 
 
 FILTERS: dict[str, Callable[[Instance], Iterable[str]]] = {
-    "architecture": lambda row: (
-        "arm64" if described.is_arm(row.limits.instance_type) else "x86_64",
-    ),
-    "availability-zone": lambda row: (row.zone,),
+    **INSTANCE_INDICES,
+    "architecture": lambda row: (described.architecture(row.limits.instance_type),),
     "client-token": lambda row: (row.client_token,) * bool(row.client_token),
     "hypervisor": lambda _: ("xen",),
     "image-id": lambda row: (row.image_id,),
     "instance-id": lambda row: (row.instance_id,),
     "instance-lifecycle": lambda _: (),
     "instance-state-code": lambda row: (str(described.STATE_CODES[row.state]),),
-    "instance-state-name": lambda row: (row.state,),
-    "instance-type": lambda row: (row.limits.instance_type,),
     "instance.group-id": lambda row: row.groups,
     "group-id": lambda row: row.groups,
     "key-name": lambda row: (row.key_name,) * bool(row.key_name),
@@ -98,12 +95,9 @@ FILTERS: dict[str, Callable[[Instance], Iterable[str]]] = {
     ),
     "private-ip-address": lambda row: (row.private_address,) * bool(row.private_address),
     "platform": lambda _: (),
-    "reservation-id": lambda row: (row.reservation_id,),
     "root-device-type": lambda _: ("ebs",),
-    "subnet-id": lambda row: (row.subnet_id,) * (row.state != "terminated"),
     "tenancy": lambda _: ("default",),
     "virtualization-type": lambda _: ("hvm",),
-    "vpc-id": lambda row: (row.vpc_id,) * (row.state != "terminated"),
 }
 """Source: Filter.N of DescribeInstances in the EC2 API reference; what the model has of it."""
 
@@ -156,14 +150,13 @@ def describe_instance_types(account: Account, params: dict[str, Any]) -> dict[st
 
 
 def _type(limits: InstanceLimits) -> dict[str, Any]:
-    arm = described.is_arm(limits.instance_type)
     found: dict[str, Any] = {
         "InstanceType": limits.instance_type,
         "BareMetal": limits.bare_metal,
         "SupportedRootDeviceTypes": ["ebs"],
         "SupportedUsageClasses": ["on-demand", "spot"],
         "SupportedVirtualizationTypes": ["hvm"],
-        "ProcessorInfo": {"SupportedArchitectures": ["arm64" if arm else "x86_64"]},
+        "ProcessorInfo": {"SupportedArchitectures": [described.architecture(limits.instance_type)]},
         "NetworkInfo": {
             "MaximumNetworkInterfaces": limits.max_enis,
             "MaximumNetworkCards": len(limits.enis_per_network_card),
@@ -191,9 +184,7 @@ TYPE_FILTERS: dict[str, Callable[[_TypeRow], Iterable[str]]] = {
     "network-info.ipv4-addresses-per-interface": lambda row: (str(row.limits.ipv4_per_eni),),
     "network-info.maximum-network-cards": lambda row: (str(len(row.limits.enis_per_network_card)),),
     "network-info.maximum-network-interfaces": lambda row: (str(row.limits.max_enis),),
-    "processor-info.supported-architecture": lambda row: (
-        "arm64" if described.is_arm(row.key) else "x86_64",
-    ),
+    "processor-info.supported-architecture": lambda row: (described.architecture(row.key),),
     "vcpu-info.default-vcpus": lambda row: (
         (str(row.limits.vcpus),) * (row.limits.vcpus is not None)
     ),

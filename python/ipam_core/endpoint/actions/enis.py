@@ -36,7 +36,7 @@ def create_network_interface(account: Account, params: dict[str, Any]) -> dict[s
     tags = tags_for(params, KINDS["enis"].name)
     wanted = interfaces.Wanted(subnet, params, new=True)
     wanted_ipv6 = interfaces.WantedIpv6(subnet, params)
-    interfaces.check_room(wanted, wanted_ipv6, n_held=0, n_ipv6_held=0, most=MAX_IPV4_PER_ENI)
+    interfaces.check_room(MAX_IPV4_PER_ENI, n_slots=wanted.n_slots, n_ipv6=wanted_ipv6.n_slots)
     eni = interfaces.make(
         account,
         wanted,

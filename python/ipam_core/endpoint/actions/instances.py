@@ -8,7 +8,6 @@ from ipam_core import instances
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import described
 from ipam_core.endpoint.actions import interfaces
-from ipam_core.endpoint.actions.attachments import check_held
 from ipam_core.endpoint.arguments import (
     check_specifications,
     eni_of,
@@ -145,17 +144,15 @@ class _Plan:
             eni = eni_of(account, each["NetworkInterfaceId"])
             if eni.attachment is not None:
                 raise refusals.ENI_ATTACHED(eni.eni_id)
-            check_held(eni, self.limits)
+            interfaces.check_room(self.limits.ipv4_per_eni, n_slots=eni.n_slots, n_ipv6=eni.n_ipv6)
             return
         groups_of(account, each.get("Groups", ()), subnet.vpc_id)
         interfaces.checked_description(each.get("Description", ""))
         interfaces.checked_type(each, allowed=interfaces.LAUNCHED_TYPES)
         interfaces.check_room(
-            interfaces.Wanted(subnet, each, new=True),
-            interfaces.WantedIpv6(subnet, each),
-            n_held=0,
-            n_ipv6_held=0,
-            most=self.limits.ipv4_per_eni,
+            self.limits.ipv4_per_eni,
+            n_slots=interfaces.Wanted(subnet, each, new=True).n_slots,
+            n_ipv6=interfaces.WantedIpv6(subnet, each).n_slots,
         )
 
     def make_interfaces(self, account: Account, tags: dict[str, str]) -> list[Interface]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud import refusals
-from ipam_core.cloud.subnets import SubnetFullSignal
 from ipam_core.endpoint.arguments import given_address, given_prefix, positive
 from ipam_core.endpoint.resources import Attachment, Interface
 from ipam_core.errors import AddressInUseError
@@ -97,10 +96,11 @@ class Wanted:
             taken += drawn
             if self.n_prefixes:
                 prefixes += subnet.take_prefixes(self.n_prefixes)
-        except (SubnetFullSignal, AddressInUseError) as error:
+        except refusals.Ec2Error:
             subnet.give_back(taken, prefixes)
-            if isinstance(error, SubnetFullSignal):
-                raise error.refusal() from None
+            raise
+        except AddressInUseError:
+            subnet.give_back(taken, prefixes)
             raise refusals.ADDRESS_IN_USE() from None
         primary = self.primary
         if new and not primary:
@@ -166,13 +166,14 @@ def checked_type(params: dict[str, Any], *, allowed: tuple[str, ...] = TYPES) ->
     return kind
 
 
-def check_room(
-    wanted: Wanted, wanted_ipv6: WantedIpv6, *, n_held: int, n_ipv6_held: int, most: int
-) -> None:
-    """Raise `Ec2Error` where an interface would hold more than it may, its primary included."""
-    if 1 + n_held + wanted.n_slots > most:
+def check_room(most: int, *, n_slots: int = 0, n_ipv6: int = 0) -> None:
+    """Raise `Ec2Error` where an interface would hold more than `most` addresses of a family.
+
+    `n_slots` are its secondary addresses and prefixes: the primary address takes one place more.
+    """
+    if 1 + n_slots > most:
         raise refusals.ADDRESS_LIMIT()
-    if n_ipv6_held + wanted_ipv6.n_slots > most:
+    if n_ipv6 > most:
         raise refusals.IPV6_LIMIT()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import described
 from ipam_core.endpoint.arguments import group_of, vpc_of
-from ipam_core.endpoint.filters import literal, meets_all
+from ipam_core.endpoint.filters import literal, test_of
 from ipam_core.endpoint.pages import listed
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def describe_availability_zones(account: Account, params: dict[str, Any]) -> dic
                 raise refusals.ZONE_NOT_FOUND(each[:200])
         if params.get(name):
             zones = [there[each] for each in dict.fromkeys(params[name])]
-    filters = params.get("Filters", [])
+    meets = test_of(params.get("Filters", []), ZONE_FILTERS)
     return {
         "AvailabilityZones": [
             {
@@ -119,7 +119,7 @@ def describe_availability_zones(account: Account, params: dict[str, Any]) -> dic
                 "State": "available",
             }
             for zone in zones
-            if meets_all(zone, filters, ZONE_FILTERS)
+            if meets(zone)
         ]
     }
 

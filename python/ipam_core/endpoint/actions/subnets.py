@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import described
 from ipam_core.endpoint.arguments import check_specifications, subnet_of, tags_for, vpc_of
+from ipam_core.endpoint.indices import SUBNET_INDICES
 from ipam_core.endpoint.pages import listed
 from ipam_core.endpoint.resources import KINDS
 
@@ -86,7 +87,7 @@ def _asking(account: Account) -> dict[str, Callable[[VpcSubnet], Iterable[str]]]
 
 
 FILTERS: dict[str, Callable[[VpcSubnet], Iterable[str]]] = {
-    "availability-zone": lambda row: (row.zone,),
+    **SUBNET_INDICES,
     "availabilityZone": lambda row: (row.zone,),
     "available-ip-address-count": lambda row: (str(row.available_addresses),),
     "cidr": lambda row: (row.subnet.cidr,),
@@ -101,6 +102,5 @@ FILTERS: dict[str, Callable[[VpcSubnet], Iterable[str]]] = {
     "outpost-arn": lambda _: (),
     "state": lambda _: ("available",),
     "subnet-id": lambda row: (row.subnet_id,),
-    "vpc-id": lambda row: (row.vpc_id,),
 }
 """Source: Filter.N of DescribeSubnets in the EC2 API reference."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import arguments
-from ipam_core.endpoint.filters import meets_all
+from ipam_core.endpoint.filters import exact_values, test_of
 from ipam_core.endpoint.pages import page
 from ipam_core.endpoint.resources import KINDS
 
@@ -103,16 +105,12 @@ assert _PER_RESOURCE > arguments.MOST_TAGS
 def describe_tags(account: Account, params: dict[str, Any]) -> dict[str, Any]:
     """List tags of all kinds of resources, by filters."""
     filters = params.get("Filters", [])
-    meets_all(_TagRow(0, "", "", "", ""), filters, FILTERS)  # checked, were there no tag at all
+    meets = test_of(filters, FILTERS)
     rows, more = page(
         account.secret,
         "DescribeTags",
         params,
-        lambda after: (
-            row
-            for row in _rows(account, filters)
-            if row.number > after and meets_all(row, filters, FILTERS)
-        ),
+        lambda after: filter(meets, _rows_after(account, filters, after)),
     )
     return {
         "Tags": [
@@ -127,33 +125,41 @@ def describe_tags(account: Account, params: dict[str, Any]) -> dict[str, Any]:
     } | more
 
 
-def _rows(account: Account, filters: list[dict[str, Any]]) -> Iterator[_TagRow]:
-    """Yield the tags in order: of the resources that a filter names, else of all."""
-    for number, name, resource in sorted(
-        (row.number, name, row) for name, row in _candidates(account, filters)
-    ):
-        for position, (key, value) in enumerate(resource.tags.items()):
-            place = number * _PER_RESOURCE + position
-            yield _TagRow(place, resource.key, KINDS[name].name, key, value)
+def _rows_after(account: Account, filters: list[dict[str, Any]], after: int) -> Iterator[_TagRow]:
+    """Yield the tags after a number, in order: of the resources that a filter names, else of all.
+
+    Cost: that of the tags that are taken.
+    """
+    last, _ = divmod(after, _PER_RESOURCE)  # of it there may be more
+    resources = merge(
+        *_resources_after(account, filters, last - 1), key=lambda each: each[1].number
+    )
+    for name, row in resources:
+        for position, (key, value) in enumerate(row.tags.items()):
+            number = row.number * _PER_RESOURCE + position
+            if number > after:
+                yield _TagRow(number, row.key, KINDS[name].name, key, value)
 
 
-def _candidates(account: Account, filters: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    for each in filters:
-        exact = not any(mark in value for value in each["Values"] for mark in "*?\\")
-        if each["Name"] == "resource-id" and exact:
-            yield from filter(None, map(account.find, dict.fromkeys(each["Values"])))
-            return
-        if each["Name"] == "key" and exact:
-            for name in KINDS:
-                found = {
-                    row.number: row
-                    for value in each["Values"]
-                    for row in getattr(account, name).all_of("tag-key", value)
-                }
-                yield from ((name, row) for row in found.values())
-            return
-    for name in KINDS:
-        yield from ((name, row) for row in getattr(account, name))
+def _resources_after(
+    account: Account, filters: list[dict[str, Any]], number: int
+) -> list[Iterable[tuple[str, Any]]]:
+    """Return resources after a number, each with its table's name: of each kind, in order."""
+    ids, keys = exact_values(filters, "resource-id"), exact_values(filters, "key")
+    if ids is not None:
+        found = filter(None, map(account.find, ids))
+        return [sorted(found, key=lambda each: each[1].number)]
+    tables = {name: getattr(account, name) for name in KINDS}
+    return [
+        zip(
+            repeat(name),
+            table.rows_after(
+                number, None if keys is None else [table.numbers_of("tag-key", key) for key in keys]
+            ),
+            strict=False,
+        )
+        for name, table in tables.items()
+    ]
 
 
 FILTERS: dict[str, Callable[[_TagRow], Iterable[str]]] = {

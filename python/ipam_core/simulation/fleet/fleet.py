@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._kernel import Chance
 from ipam_core.cloud.latency import Latencies
-from ipam_core.cloud.subnets import SubnetFullSignal
+from ipam_core.cloud.refusals import Ec2Error
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation import kubelet
@@ -291,7 +291,7 @@ class Fleet:
             try:
                 eni = self.region.create_eni(subnet_id)
                 break
-            except SubnetFullSignal as full:
+            except Ec2Error as full:
                 self.recorder.failed("RunInstances", full.code, now_ns)
         else:
             self._retrying[group.name] += 1
