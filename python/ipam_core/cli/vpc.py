@@ -363,7 +363,7 @@ def _ask(
 
 
 def _url(given: str | None) -> str:
-    """Return the address of a served VPC's EC2: as given, or as AWS clients are told it."""
+    """Return the address of a served VPC's EC2: as given, or as AWS clients find it."""
     from ipam_core.urls import check_http_url
 
     url = given or next(filter(None, map(os.environ.get, _URLS)), None)

@@ -194,6 +194,7 @@ def _specification(account: Account, params: dict[str, Any]) -> dict[str, Any]:
         if first is None:
             raise refusals.ZONE_NOT_FOUND(zone[:200])
         found["SubnetId"] = first.subnet_id
+    found["PrimaryIpv6"] = params.get("EnablePrimaryIpv6", False)
     groups = [*params.get("SecurityGroupIds", [])]
     by_name = {group.name: group.group_id for group in account.groups}
     for name in params.get("SecurityGroups", ()):
