@@ -33,7 +33,7 @@ LAYERS = (
     Layer(("node",), "one node: its stores and rules; its steps are generators of effects"),
     Layer(("effects", "replies"), "calls and reads as values, replies"),
     Layer(
-        ("pool", "policy", "settings", "manifests", "instances", "instance_descriptions",
+        ("pool", "settled", "policy", "settings", "manifests", "instances", "instance_descriptions",
          "fragmentation"),
         "pure rules: no time, no I/O, no randomness",
     ),
@@ -53,7 +53,7 @@ LAYERS = (
     ),
     Layer(
         ("_node_checks", "_node_state", "_batch", "_freeable", "_assign", "_seats", "_walk",
-         "_pool", "_records", "_slots", "_bits", "_rules"),
+         "_pool", "_records", "_slots", "_bits", "_settle", "_rules"),
         "the compiled core: a pool in C, the target rules",
     ),
     Layer(

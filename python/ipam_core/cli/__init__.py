@@ -4,7 +4,7 @@ _app.py        all commands, each in the module of its name; exit statuses
 _options.py    options that commands share; _given.py: options of settings and types
 _out.py        how everything is printed; _tables.py: tables; _warnings.py: the library's warnings
 _timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
-_explain_text.py, _explain_compare.py, _explain_machine.py   what explain shows
+_explain_text.py, _explain_compare.py, _explain_machine.py, _explain_all.py   what explain shows
 _subnet_text.py, _forecast_text.py   what subnet shows
 _demo_live.py  the incident on a running agent; _pool_rows.py: a pool as rows
 _pods_text.py  what pods says

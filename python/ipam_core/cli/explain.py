@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ipam_core.cli._given import GivenSettings
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.instances import InstanceLimits
+    from ipam_core.policy import Policy
 
 _FORMATS = ("text", "json", "junit", "sarif")
 _SEVERITIES = ("error", "warning")
@@ -80,6 +81,10 @@ def explain(
     output: Annotated[
         str, typer.Option("--format", metavar="text|json|junit|sarif", help="What to print.")
     ] = "text",
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="All types, or those given: a verdict for each, no findings."),
+    ] = False,
     show_list: Annotated[bool, typer.Option("--list", help="List every finding and stop.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -88,7 +93,8 @@ def explain(
     Plays a new node from 0 pods to maxPods and back, and shows the table, what is wrong, why,
     and what to set instead. Advice is for all the types given: it is played on each of them
     before it is printed. Exits 1 if something is wrong: pods that get no address, or a finding
-    of severity error or warning; with --compare, if something becomes worse.
+    of severity error or warning; with --compare, if something becomes worse. With --all only the
+    states at rest are worked out: about a second for every type that there is.
 
     Example: ipam-core explain m8g.4xlarge m5.large -e MINIMUM_IP_TARGET=25
     """
@@ -103,6 +109,19 @@ def explain(
     if show_list:
         return _list(output)
     wanted = [*(types or []), *(instance or [])]
+    if everything:
+        played = {
+            "--compare": compare,
+            "--compare-env": compare_env,
+            "--subnet-free": subnet_free,
+        }
+        for option, value in played.items():
+            if value is not None:
+                raise InputError(f"--all plays no node, and takes no {option}")
+        if output not in ("text", "json"):
+            raise InputError(f"--all prints text or json, not {output}")
+        if not wanted and not limits and not instance_types:
+            wanted = ["*"]
     if not wanted and not limits and not instance_types:
         raise InputError("give an instance type, as --instance m5.large, or m5.large alone")
     chosen = chosen_types(wanted, limits=limits, file=instance_types)
@@ -117,6 +136,8 @@ def explain(
         strict=strict,
     )
     rules = policy_named(policy)
+    if everything:
+        return _survey(chosen, given, max_pods, rules, fail_on, output)
 
     def play(found: GivenSettings, each: InstanceLimits) -> Explanation:
         from ipam_core.diagnosis.explain.explanation import explain as explain_one
@@ -172,6 +193,25 @@ def _print(
     else:
         print_explained(explained, given, n_nodes)
         print_together(one_for_all(explained), explained, given.place, n_nodes)
+
+
+def _survey(
+    chosen: Sequence[InstanceLimits],
+    given: GivenSettings,
+    max_pods: int | None,
+    policy: Policy,
+    fail_on: str,
+    output: str,
+) -> int:
+    from ipam_core.cli._explain_all import print_all, print_all_json
+    from ipam_core.diagnosis.explain.survey import survey
+
+    surveyed = survey(chosen, given.variables, max_pods=max_pods, policy=policy)
+    (print_all_json if output == "json" else print_all)(surveyed, given)
+    good = all(
+        each.healthy if fail_on == "warning" else each.verdict.serves_all for each in surveyed
+    )
+    return 0 if good else 1
 
 
 def _list(output: str) -> int:

@@ -4,6 +4,7 @@ explanation.py  `explain`: the answer and its parts
 play.py         the node played
 rolling.py      a rolling update on it
 together.py     one advice for several instance types
+survey.py       `survey`: the verdict alone, for any number of types
 finding.py      kinds of findings, their checks, and the verdict
 stalls.py, warnings.py, costs.py   the checks: errors, warnings, costs
 
@@ -11,5 +12,6 @@ May import: diagnosis.fixes, simulation, and below.
 """
 
 from ipam_core.diagnosis.explain.explanation import Explanation, explain
+from ipam_core.diagnosis.explain.survey import Surveyed, survey
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "Surveyed", "explain", "survey"]
