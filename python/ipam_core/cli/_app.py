@@ -65,12 +65,24 @@ def _register() -> None:
     from ipam_core.cli.instances import instances
     from ipam_core.cli.node import app as node
     from ipam_core.cli.pods import app as pods
+    from ipam_core.cli.record import record
     from ipam_core.cli.simulate import simulate
     from ipam_core.cli.subnet import subnet
     from ipam_core.cli.tune import tune
     from ipam_core.cli.vpc import app as vpc
 
-    for command in (demo, simulate, check, instances, doctor, explain, tune, capacity, agent):
+    for command in (
+        demo,
+        simulate,
+        check,
+        instances,
+        doctor,
+        explain,
+        tune,
+        capacity,
+        agent,
+        record,
+    ):
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
     app.add_typer(node, name="node")

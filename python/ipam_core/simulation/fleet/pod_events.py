@@ -11,17 +11,20 @@ A time is a duration from the start; without a node the scheduler chooses one.
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import InputError
 from ipam_core.simulation.validation import duration_ns, non_empty, one_of, shown
+from ipam_core.units import NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 HEADER = ("time", "node", "pod", "action")
+_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,20 @@ def parse_events(lines: Iterable[str], where: str) -> tuple[PodEvent, ...]:
     except csv.Error as error:
         raise InputError(f"{where}: line {rows.line_num}: {error}") from error
     return tuple(found)
+
+
+def format_events(events: Iterable[PodEvent], *, header: bool = True) -> str:
+    """Return the text of a CSV, which `parse_events` reads. Times are rounded to a millisecond."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    if header:
+        rows.writerow(HEADER)
+    for event in events:
+        ms = (event.time_ns + _MS // 2) // _MS
+        seconds, rest = divmod(ms, NS // _MS)
+        time = f"{seconds}.{rest:03}".rstrip("0").rstrip(".") if rest else str(seconds)
+        rows.writerow((time, event.node, event.pod, "add" if event.add else "remove"))
+    return text.getvalue()
 
 
 def _event(row: list[str], where: str) -> PodEvent:

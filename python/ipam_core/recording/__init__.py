@@ -1,0 +1,10 @@
+"""The pods of a real cluster as pod events, which fleets play.
+
+    pods.py        a pod's life, and lives as events in order of time
+    output.py      the CSV that is written, whole or by appending; resumed where it ended
+    times.py       times as options and Kubernetes give them
+    prometheus.py  lives out of kube-state-metrics' series in Prometheus
+    audit.py       lives out of the API server's audit log
+
+May import: k8s, simulation, and below.
+"""
