@@ -7,7 +7,7 @@ _timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of e
 _explain_text.py, _explain_compare.py, _explain_machine.py, _explain_all.py   what explain shows
 _subnet_text.py, _forecast_text.py   what subnet shows
 _demo_live.py  the incident on a running agent; _pool_rows.py: a pool as rows
-_pods_text.py  what pods says
+_pods_text.py  what pods says; _record_live.py: the live half of record
 _processes.py  work on several processes
 
 May import: cli, plots, and below.

@@ -20,6 +20,12 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random choic
 PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
 
+KubeconfigOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="As kubectl's; default: what kubectl takes.")
+]
+ContextOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Of the kubeconfig; default: the current one.")
+]
 
 EniConfigOption = Annotated[
     str | None,

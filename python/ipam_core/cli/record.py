@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._options import JsonOption
+from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
 from ipam_core.errors import InputError, IpamError
 
 if TYPE_CHECKING:
@@ -52,18 +52,28 @@ def record(
         bool | None,
         typer.Option("--hash-names/--plain-names", help="Write hashes of pods' and nodes' names."),
     ] = None,
+    namespace: Annotated[str, typer.Option(help="Only the cluster's pods of this one.")] = "",
+    length: Annotated[
+        str | None,
+        typer.Option("--for", metavar="DURATION", help="Watch so long; default: to the end."),
+    ] = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
     as_json: JsonOption = False,
 ) -> int:
     """Write when pods came and went, and on which node, as the CSV that fleets play.
 
-    With --prometheus or --audit-log, what was there before is read: kube-state-metrics'
-    series (30 s exact), or the API server's audit log. Pods on the host's network are left
-    out: they need no address. A bearer's token for Prometheus is taken from PROMETHEUS_TOKEN.
-    Exits 1 if the source failed in the middle: what was read until then is written.
+    The cluster's pods and nodes are watched until it is interrupted; a recording that is there
+    goes on. With --prometheus or --audit-log the past is read instead: kube-state-metrics'
+    series, or the API server's audit log. Pods on the host's network are left out: they take
+    no address. A token for Prometheus is taken from PROMETHEUS_TOKEN. Exits 1 if the source
+    failed in the middle: what was read until then is written.
 
-    Examples: ipam-core record pods.csv --prometheus http://localhost:9090 --since 7d
+    Examples: ipam-core record pods.csv --for 8h --hash-names
 
-    ipam-core record pods.csv --audit-log audit.log.gz --hash-names
+    ipam-core record pods.csv --prometheus http://localhost:9090 --since 7d
+
+    ipam-core record pods.csv --audit-log audit.log.gz
     """
     if prometheus is not None and audit_log:
         raise InputError("--prometheus and --audit-log exclude each other")
@@ -80,7 +90,17 @@ def record(
         )
     if audit_log:
         return _of_audit_logs(output, audit_log, hashed=bool(hash_names), as_json=as_json)
-    raise InputError("no source")
+    from ipam_core.cli._record_live import record_live
+
+    return record_live(
+        output,
+        kubeconfig=kubeconfig,
+        context=context,
+        namespace=namespace,
+        length=length,
+        hashed=hash_names,
+        as_json=as_json,
+    )
 
 
 def _of_prometheus(

@@ -141,19 +141,26 @@ class Connection:
     ) -> AsyncIterator[bytes]:
         """Yield the lines of an answer as they come, until it ends or is silent for too long.
 
+        At a 401 the credentials are read again, as by `get`: a token lives for 15 minutes on EKS.
         Raises as `get`; an answer that is cut off raises `UnreachableError`.
         """
-        async with self._answer(call, "GET", path, silence_s=silence_s, params=params) as answer:
-            if not answer.is_success:
-                raise await _refusal(call, answer)
-            rest = b""
-            async for chunk in answer.aiter_bytes():
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    if line:
-                        yield line
-            if rest:
-                yield rest
+        options: dict[str, Any] = {"silence_s": silence_s, "params": params}
+        for is_last in (False, True):
+            api = self._api
+            async with self._answer(call, "GET", path, **options) as answer:
+                if answer.is_success:
+                    rest = b""
+                    async for chunk in answer.aiter_bytes():
+                        *whole, rest = (rest + chunk).split(b"\n")
+                        for line in whole:
+                            if line:
+                                yield line
+                    if rest:
+                        yield rest
+                    return
+                failure = await _refusal(call, answer)
+            if is_last or failure.code != "Unauthorized" or not await self._renew(api):
+                raise failure
 
     @asynccontextmanager
     async def _answer(

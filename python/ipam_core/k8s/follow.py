@@ -9,7 +9,7 @@ from ipam_core.errors import GoneError, ThrottledError, UnreachableError
 from ipam_core.k8s.client import EVERYTHING, WATCH_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from ipam_core.errors import CloudError
     from ipam_core.k8s.client import Client, Resource, Selection
@@ -39,7 +39,7 @@ async def follow(
     since: str = "",
     for_s: int = WATCH_S,
     on_failure: Callable[[CloudError], None] = lambda _: None,
-) -> AsyncIterator[Followed]:
+) -> AsyncGenerator[Followed, None]:
     """Yield a list and every change of it, without end.
 
     With `since`, of an earlier run, the list is left out as long as the server knows what

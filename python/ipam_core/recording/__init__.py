@@ -5,6 +5,7 @@
     times.py       times as options and Kubernetes give them
     prometheus.py  lives out of kube-state-metrics' series in Prometheus
     audit.py       lives out of the API server's audit log
+    watch.py       events of a cluster as they happen
 
 May import: k8s, simulation, and below.
 """

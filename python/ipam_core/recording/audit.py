@@ -6,7 +6,7 @@
                                 by others: it is to go within its grace period
 
 What can be said depends on the policy's level. At Metadata the node of a binding and whether a
-pod is on the host's network are not told; EKS logs the bodies of both. A line may be wrapped
+pod is on the host's network are missing; EKS logs the bodies of both. A line may be wrapped
 as CloudWatch exports it (`message`, `@message`, `logEvents`). Files may overlap, and may be of
 several API servers: all that is known of a pod is put in order of time.
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 KUBELET = "system:node:"
 DEFAULT_GRACE_S = 30.0
-"""The grace period where neither the request nor the reply tells it: that of a pod's default."""
+"""The grace period where neither the request nor the reply gives it: that of a pod's default."""
 LONGEST_LINE = 4 << 20
 """Bytes of a line; a longer one is passed over. The API server bounds a pod to about 1.5 MB."""
 MOST_FACTS = 20_000_000

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import CloudError, InputError
@@ -40,12 +41,11 @@ DELETED = "DELETED"
 class PodTracker:
     """Turns what is followed of pods and nodes into events of one recording.
 
-    `flush` writes those that came since the last one. `synced` after the first whole list. Pods
-    and nodes are known here as the recording calls them. For one thread.
+    `flush` writes those that came since the last one. Pods and nodes are known here as the
+    recording calls them. For one thread.
     """
 
     def __init__(self, recording: Recording, *, clock: Callable[[], float] = time.time) -> None:
-        self.synced = False
         self._recording = recording
         self._name_of = recording.names.of
         self._clock = clock
@@ -70,7 +70,6 @@ class PodTracker:
             self._listed = {}
         elif said.kind == SYNCED:
             self._compare()
-            self.synced = True
         elif said.item:
             try:
                 pod = pod_of(said.item)
@@ -166,13 +165,13 @@ async def record(
     namespace: str = "",
     since: str = "",
     on_failure: Callable[[CloudError], None] = lambda _: None,
-    on_flush: Callable[[PodTracker], None] = lambda _: None,
+    on_list: Callable[[PodTracker], None] = lambda _: None,
 ) -> str:
     """Record the pods of a cluster until it is cancelled; return where a later one may go on.
 
-    `since` is what an earlier one returned. Without the right to read nodes, which `on_failure`
-    is told, pods of a node that has gone go when Kubernetes removes them. What was seen is
-    written before this returns or raises.
+    `since` is what an earlier one returned. `on_list` is called after each whole list. Without
+    the right to read nodes, which `on_failure` is given, pods of a node that has gone go when
+    Kubernetes removes them. What was seen is written before this returns or raises.
 
     Raises:
         DeniedError, CloudError: the API server refuses the pods.
@@ -184,22 +183,26 @@ async def record(
     async def pods() -> None:
         nonlocal at
         selection = Selection(namespace=namespace)
-        async for said in follow(client, PODS, selection, since=since, on_failure=on_failure):
-            tracker.pod(said)
-            at = said.resource_version or at
+        followed = follow(client, PODS, selection, since=since, on_failure=on_failure)
+        async with aclosing(followed):
+            async for said in followed:
+                tracker.pod(said)
+                at = said.resource_version or at
+                if said.kind == SYNCED:
+                    on_list(tracker)
 
     async def nodes() -> None:
         try:
-            async for said in follow(client, NODES, on_failure=lambda _: None):
-                tracker.node(said)
+            async with aclosing(follow(client, NODES)) as followed:
+                async for said in followed:
+                    tracker.node(said)
         except CloudError as error:
             on_failure(error)
 
     async def write() -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            if tracker.flush():
-                on_flush(tracker)
+            tracker.flush()
 
     running = [asyncio.ensure_future(each) for each in (pods(), nodes(), write())]
     try:
@@ -215,5 +218,4 @@ async def record(
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         tracker.flush()
-        on_flush(tracker)
     return at
