@@ -88,7 +88,7 @@ def test_python_examples_run_as_one_program_a_page(monkeypatch):
     assert n_run >= 7
 
 
-DEEPER = ("subnet", "checkpoint", "node", "vpc", "pods")
+DEEPER = ("subnet", "checkpoint", "node", "vpc", "pods", "fleet")
 """Commands whose options are those of their own commands."""
 
 
@@ -112,7 +112,7 @@ def test_every_finding_is_documented_with_its_severity():
 
 PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity", "agent")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws", "vpc": "vpc", "pods": "pods"}
-PAGE_OF |= {"record": "record"}
+PAGE_OF |= {"record": "record", "fleet": "record"}
 
 
 def leaves(command, *path):

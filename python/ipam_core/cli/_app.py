@@ -62,6 +62,7 @@ def _register() -> None:
     from ipam_core.cli.demo import demo
     from ipam_core.cli.doctor import doctor
     from ipam_core.cli.explain import explain
+    from ipam_core.cli.fleet import app as fleet
     from ipam_core.cli.instances import instances
     from ipam_core.cli.node import app as node
     from ipam_core.cli.pods import app as pods
@@ -85,6 +86,7 @@ def _register() -> None:
     ):
         app.command()(command)
     app.add_typer(checkpoint, name="checkpoint")
+    app.add_typer(fleet, name="fleet")
     app.add_typer(node, name="node")
     app.add_typer(pods, name="pods")
     app.add_typer(subnet)

@@ -6,6 +6,8 @@
     prometheus.py  lives out of kube-state-metrics' series in Prometheus
     audit.py       lives out of the API server's audit log
     watch.py       events of a cluster as they happen
+    places.py      the subnets of a cluster's nodes, by AWS
+    from_cluster.py  a fleet's file of nodes, subnets, settings and recorded pods
 
-May import: k8s, simulation, and below.
+May import: k8s, subnet, simulation, and below.
 """

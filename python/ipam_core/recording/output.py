@@ -69,7 +69,7 @@ def read_meta(path: Path) -> tuple[float, Names] | None:
 def write_whole(path: Path, events: Iterable[PodEvent], *, start_s: float, names: Names) -> None:
     """Write a recording that is complete; what was there before is replaced, or kept whole."""
     _write_meta(path, start_s, names)
-    _replace(path, format_events(events).encode())
+    replace_file(path, format_events(events).encode())
 
 
 class Recording:
@@ -214,10 +214,10 @@ def _write_meta(path: Path, start_s: float, names: Names, since: str = "") -> No
     salt = None if names.salt is None else names.salt.hex()
     said = {"version": VERSION, "start": rfc3339(start_s), "salt": salt}
     text = json.dumps(said | ({"since": since} if since else {}), indent=2)
-    _replace(meta_path(path), f"{text}\n".encode())
+    replace_file(meta_path(path), f"{text}\n".encode())
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Put content in a file's place: whole, or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
