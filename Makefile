@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Looking for a newer pip takes its time at each call.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The machine's own pip installs into the environment, if it is of 22.3 or later: to set one up
+# there takes 3 s. It is there once the tests need a newer one.
+PIP = $(if $(shell $(PYTHON) -c 'import pip; v = pip.__version__.split("."); \
+		print("can" * ((int(v[0]), int(v[1])) >= (22, 3)))' 2>/dev/null),\
+	$(PYTHON) -m pip --python $(BIN)/python,$(BIN)/python -m pip)
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
@@ -57,24 +62,24 @@ docs: $(VENV)/.ready
 # The environment: made anew when what it installs is declared anew. Any pip will do; the
 # build says whether it needs a CMake and a Ninja beside those of the machine.
 $(VENV)/.made: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(findstring --python,$(PIP)),--without-pip) $(VENV)
 	$(BIN)/python -c 'import tomllib as t; p = t.load(open("pyproject.toml", "rb")); \
 		extras = p["project"]["optional-dependencies"]; \
 		print(*p["build-system"]["requires"], *extras["cli"], *extras["agent"], sep="\n")' > $@.txt
-	$(BIN)/python -m pip install --quiet --no-compile --requirement $@.txt
+	$(PIP) install --quiet --no-compile --requirement $@.txt
 	$(BIN)/python -c 'import scikit_build_core.build as b; \
 		print(*b.get_requires_for_build_editable(), sep="\n")' > $@.txt
-	test ! -s $@.txt || $(BIN)/python -m pip install --quiet --requirement $@.txt
+	test ! -s $@.txt || $(PIP) install --quiet --requirement $@.txt
 	touch $@
 
 # The package: built anew when a source of the core changes, or what is installed with it.
 $(VENV)/.built: $(VENV)/.made Makefile $(SOURCES)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	$(PIP) install --quiet --no-build-isolation --no-deps --editable .
 	touch $@
 
 # What development takes beyond that.
 $(VENV)/.ready: $(VENV)/.built
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PIP) install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --group dev "ipam-core[all]"
 	touch $@
 

@@ -5,14 +5,20 @@ Cython's start takes as long as a module does. CMakeLists.txt calls this in the 
     python transpile.py FOLDER CYTHON-ARGUMENT... FILE.pyx...
 
 The C is in FOLDER afterwards; what is up to date there is not touched, so that nothing is
-compiled for nothing. Other arguments than last time make all of it anew.
+compiled for nothing. Other arguments than last time, or another Cython, make all of it anew.
+
+With `--shared=PACKAGE.NAME` Cython's own code for memory views, thousands of lines for each
+module that has one, is once in NAME.c, a module that the others import.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+SHARED = "--shared="
 
 
 def is_fresh(c_file: Path) -> bool:
@@ -32,17 +38,24 @@ def main(folder: Path, arguments: list[str], sources: list[Path]) -> int:
     """Transpile what is not fresh; return Cython's exit status."""
     folder.mkdir(parents=True, exist_ok=True)
     made_with = folder / "arguments"
-    wanted = "\n".join(arguments)
+    wanted = "\n".join([version("cython"), *arguments])
     if made_with.exists() and made_with.read_text("utf-8") == wanted:
         sources = [path for path in sources if not is_fresh(folder / f"{path.stem}.c")]
     if not sources:
         return 0
+    shared = [
+        folder / f"{each.rpartition('.')[2]}.c" for each in arguments if each.startswith(SHARED)
+    ]
+    calls = [[*arguments, "-M", "--output-file", folder, *sources]]
+    if not made_with.exists() or made_with.read_text("utf-8") != wanted:
+        calls += [["--generate-shared", path] for path in shared]
     made_with.unlink(missing_ok=True)  # until all are made
-    command = [sys.executable, "-m", "cython", *arguments, "-M", "--output-file", folder, *sources]
-    status = subprocess.run(command, check=False).returncode
-    if status == 0:
-        made_with.write_text(wanted, "utf-8")
-    return status
+    for call in calls:
+        status = subprocess.run([sys.executable, "-m", "cython", *call], check=False).returncode
+        if status:
+            return status
+    made_with.write_text(wanted, "utf-8")
+    return 0
 
 
 if __name__ == "__main__":
