@@ -30,6 +30,9 @@ def core(tmp_path, transpile, monkeypatch):
         (tmp_path / name).touch()
 
     def cython(command, *, check):
+        if "--generate-shared" in command:
+            core.made.append([command[-1].name])
+            return subprocess.CompletedProcess(command, 0)
         core.made.append([path.name for path in command if getattr(path, "suffix", "") == ".pyx"])
         for name in core.made[-1]:
             c_file = core.folder / name.replace(".pyx", ".c")
@@ -67,6 +70,24 @@ def test_other_arguments_make_all_of_it_anew(core):
     core.make("-3")
     core.make("-3", "-X", "boundscheck=True")
     assert core.made == [["a.pyx", "b.pyx"]] * 2
+
+
+def test_another_cython_makes_all_of_it_anew(core, transpile, monkeypatch):
+    """What one version makes need not fit the code for memory views of another."""
+    core.make("-3")
+    monkeypatch.setattr(transpile, "version", lambda _: "99")
+    core.make("-3")
+    core.make("-3")
+    assert core.made == [["a.pyx", "b.pyx"]] * 2
+
+
+def test_the_code_for_memory_views_is_made_once_and_with_all(core):
+    core.make("--shared=package._views")
+    core.edit("b.pyx")
+    core.make("--shared=package._views")
+    core.make("--shared=package._views", "-3")
+    everything = [["a.pyx", "b.pyx"], ["_views.c"]]
+    assert core.made == [*everything, ["b.pyx"], *everything]
 
 
 def test_what_failed_is_made_anew(core):
