@@ -33,8 +33,8 @@ LAYERS = (
     Layer(("node",), "one node: its stores and rules; its steps are generators of effects"),
     Layer(("effects", "replies"), "calls and reads as values, replies"),
     Layer(
-        ("pool", "settled", "policy", "settings", "manifests", "instances", "instance_descriptions",
-         "fragmentation"),
+        ("pool", "pool_values", "settled", "policy", "settings", "manifests", "instances",
+         "instance_descriptions", "fragmentation"),
         "pure rules: no time, no I/O, no randomness",
     ),
     Layer(
@@ -43,8 +43,8 @@ LAYERS = (
     ),
     Layer(("_kernel",), "the compiled core: a simulated node"),
     Layer(
-        ("_store", "_saved", "_questions", "_batches", "_pods", "_attached", "_enis", "_shared",
-         "_invariants", "_snapshot"),
+        ("_store", "_manners", "_placing", "_saved", "_questions", "_batches", "_pods", "_attached",
+         "_enis", "_shared", "_invariants", "_snapshot"),
         "the compiled core: the DataStore, and its parts in C",
     ),
     Layer(

@@ -7,11 +7,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ipam_core._shared import Shared
+from ipam_core._manners import Manners
 from ipam_core._values import Assignment as Assignment
 from ipam_core._values import Eni as Eni
 from ipam_core._values import EniStats as EniStats
 from ipam_core._values import FreeEniAnswer as FreeEniAnswer
+from ipam_core._values import FreeSlot as FreeSlot
 from ipam_core._values import PoolStats as PoolStats
 from ipam_core._values import Sandbox as Sandbox
 from ipam_core._values import UsedAddress as UsedAddress
@@ -20,7 +21,7 @@ _Address = str | IPv4Address | IPv6Address
 _Prefix = str | IPv4Network | IPv6Network
 
 @final
-class DataStore(Shared):
+class DataStore(Manners):
     """One network card's ENIs and their addresses."""
 
     def add_eni(
@@ -43,7 +44,6 @@ class DataStore(Shared):
     def eni(self, eni_id: str) -> Eni: ...
     def enis(self) -> tuple[Eni, ...]: ...  # by device number
     def turns(self, *, copied: bool = False) -> list[str]: ...  # as the agent's rules take them
-    def __contains__(self, eni_id: object, /) -> bool: ...
     def add_address(self, eni_id: str, address: str | IPv4Address) -> None: ...
     def add_prefix(self, eni_id: str, prefix: _Prefix) -> None: ...
     def remove_address(

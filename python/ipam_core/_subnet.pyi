@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from ipaddress import IPv4Network
-from typing import Self, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,6 @@ class Subnet(SubnetView):
         seed: int = 0,
         reservations: Iterable[tuple[str | IPv4Network, _ReservationType]] = (),
     ) -> None: ...
-    @classmethod
-    def from_addresses(
-        cls,
-        cidr: str | IPv4Network,
-        addresses: NDArray[np.uint32] | Iterable[_Address],
-        *,
-        prefixes: Iterable[str | IPv4Network] = (),
-        placement: _AddressPlacement = "random",
-        seed: int = 0,
-        reservations: Iterable[tuple[str | IPv4Network, _ReservationType]] = (),
-    ) -> Self: ...
     def copy(
         self, *, placement: _AddressPlacement | None = None, seed: int | None = None
     ) -> Subnet: ...

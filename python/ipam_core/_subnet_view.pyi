@@ -1,8 +1,8 @@
 """Types of a part of the Subnet: what is asked of it (src/ipam_core/_subnet_view.pyx)."""
 
-from collections.abc import Iterable
-from ipaddress import IPv4Address
-from typing import Literal, final
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,43 @@ BLOCK_STATES: tuple[str, ...]
 class Memory:
     """The arrays of a subnet's blocks, for views."""
 
+def restored(
+    cidr: str,
+    placement: _AddressPlacement,
+    reservations: Iterable[tuple[str, _ReservationType]],
+    random: int,
+    order: bytes,
+    free: bytes,
+    flags: bytes,
+    addresses: Iterable[str],
+    prefixes: Iterable[str],
+) -> SubnetView: ...
+
 class SubnetView:
     """A subnet's blocks, and the questions about them."""
 
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+
+    @classmethod
+    def from_addresses(
+        cls,
+        cidr: str | IPv4Network,
+        addresses: NDArray[np.uint32] | Iterable[_Address],
+        *,
+        prefixes: Iterable[str | IPv4Network] = (),
+        placement: _AddressPlacement = "random",
+        seed: int = 0,
+        reservations: Iterable[tuple[str | IPv4Network, _ReservationType]] = (),
+    ) -> Self: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...  # True
+    def __iter__(self) -> Iterator[str]: ...
+    def __contains__(self, address: _Address, /) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
+    def taken_addresses(self) -> list[str]: ...
+    def taken_prefixes(self) -> list[str]: ...
     @property
     def cidr(self) -> str: ...
     @property

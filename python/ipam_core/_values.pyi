@@ -8,6 +8,7 @@ __all__ = [
     "Eni",
     "EniStats",
     "FreeEniAnswer",
+    "FreeSlot",
     "PoolStats",
     "Sandbox",
     "UsedAddress",
@@ -114,6 +115,18 @@ class UsedAddress:
     pod: str | None
     assigned_ns: int
     released_ns: int  # 0: never released
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FreeSlot:
+    """A slot that can give an address: a secondary IP, or a prefix."""
+
+    eni_id: str
+    device_number: int
+    cidr: str  # of a prefix with its slash
+    n_free: int
+    n_assigned: int
+    n_cooling: int
 
 @final
 @dataclass(frozen=True, kw_only=True)

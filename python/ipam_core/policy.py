@@ -7,6 +7,13 @@ shows the fault it fixes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ipam_core._store import FreeSlot
+    from ipam_core.pool_values import Decision, PoolView
 
 FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
 """How EC2 words a full subnet under another code (#3105), in lower case."""
@@ -48,6 +55,36 @@ class Policy:
     """An ENI that a start or a reconcile gave up on is set up again every minute."""
     give_back_excluded: bool = False
     """What the last pod leaves on an excluded ENI goes back to EC2."""
+    rule: Callable[[PoolView], Decision] | None = None
+    """A rule of one's own in place of the target rules: see docs/own-rules.md.
+
+    A pure function: nodes share it, and equal views may be asked for once. It is asked at each
+    pool check, in Python. In several processes it must be picklable, as a function of a module.
+    """
+    memory_s: float = 0.0
+    """For how long the view of an own rule remembers what was in use; 0: the view has no time."""
+    placement: Callable[[Sequence[FreeSlot]], FreeSlot] | None = None
+    """A placement of one's own: it chooses the slot of the next address, in Python."""
+
+    @property
+    def in_python(self) -> bool:
+        """Whether a rule or a placement is a caller's own: a fleet cannot be played in C then."""
+        return self.rule is not None or self.placement is not None
+
+    @property
+    def sees_waiting(self) -> bool:
+        """Whether decisions depend on the pods that wait."""
+        return self.grow_when_exhausted or self.rule is not None
+
+    @property
+    def sees_cooling(self) -> bool:
+        """Whether decisions depend on what is cooling."""
+        return not self.cooling_is_available or self.rule is not None
+
+    @property
+    def sees_time(self) -> bool:
+        """Whether decisions change with time alone: an own rule with a memory may."""
+        return self.rule is not None and self.memory_s > 0
 
 
 VPC_CNI = Policy(name="vpc-cni")

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from ipam_core._extras import extra
 from ipam_core._settle import climb_one, settle_one, settle_rows
 from ipam_core.instances import (
     HOST_NETWORK_PODS,
@@ -144,7 +145,8 @@ def settled(
 
     Raises:
         UnknownInstanceTypeError: the instance type is not in the table.
-        ValueError: `n_pods` is negative or `max_pods` below 1, or either above 2**40.
+        ValueError: `n_pods` is negative or `max_pods` below 1, or either above 2**40; or the
+            policy has a rule of its own.
 
     Source: docs/rules.md, sections 1, 4 and 5.
     """
@@ -174,7 +176,8 @@ def settled_many(
         ValueError: as `settled`, or the shapes do not fit.
         TypeError: `n_pods` or `max_pods` are no integers.
     """
-    import numpy as np  # noqa: PLC0415  (loaded when used)
+    with extra("batch", "many nodes at rest"):
+        import numpy as np  # noqa: PLC0415  (loaded when used)
 
     given = [limits] if isinstance(limits, InstanceLimits | str) else list(limits)
     number: dict[InstanceLimits | str, int] = {}

@@ -7,7 +7,12 @@ from ipam_core._rules cimport Counts, Rules, Terms, decide
 
 cdef int rules_of(Rules *rules, object settings, object policy, int64_t slots, int64_t max_pods,
                   bint prefix_mode) except -1:
-    """Read the rules of a kind of node out of its settings and its policy."""
+    """Read the rules of a kind of node out of its settings and its policy.
+
+    Raises `ValueError` if the policy has a rule of its own, which is not arithmetic in C.
+    """
+    if policy.rule is not None:
+        raise ValueError(f"policy {policy.name!r} has a rule of its own: play it (simulate)")
     rules.warm_ip = settings.warm_ip_target
     rules.minimum_ip = settings.minimum_ip_target
     rules.warm_eni = settings.warm_eni_target

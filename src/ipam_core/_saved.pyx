@@ -55,11 +55,16 @@ cdef int read_reach(object reach) except -1:
 
 cdef bytes store_snapshot(Shared store):
     """Return the complete state as bytes, cooldowns included; `restore` reads it."""
+    return seal(state_of(store))
+
+
+cdef dict state_of(Shared store):
+    """Return the complete state, cooldowns included."""
     cdef bint collecting = PyGC_Disable()    # a collection could run code that changes it
     cdef int rank
     try:
         store.wait()
-        state = {
+        return {
             "mode": store.mode,
             "placement": store.placement,
             "cooldown_ns": store.pool.cooldown_ns,
@@ -74,7 +79,6 @@ cdef bytes store_snapshot(Shared store):
     finally:
         if collecting:
             PyGC_Enable()
-    return seal(state)
 
 
 cdef list dump_slots(Shared store, int rank):

@@ -16,10 +16,10 @@ bits, an IPv4 address in the low 32. The answers are those of ipam_core._pool.
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ipam_core._shared cimport Shared
+from ipam_core._manners cimport Manners
 
 
-cdef class DataStore(Shared):
+cdef class DataStore(Manners):
     cdef int c_assign(self, const uint64_t *digest, int64_t now_ns,
                       uint64_t *address) noexcept nogil
     cdef int c_release(self, const uint64_t *digest, int64_t now_ns,

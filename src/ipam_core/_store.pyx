@@ -30,6 +30,7 @@ from ipam_core._enis cimport (
     store_turns,
 )
 from ipam_core._invariants cimport check_invariants
+from ipam_core._manners cimport Manners
 from ipam_core._pods cimport (
     store_adopt,
     store_assign,
@@ -54,7 +55,6 @@ from ipam_core._questions cimport (
     store_stats,
 )
 from ipam_core._saved cimport load_state, store_snapshot
-from ipam_core._shared cimport Shared
 from ipam_core._slots cimport IPV6_PREFIX, PREFIX, SECONDARY_IP
 from ipam_core._text cimport plain_text
 from ipam_core._values cimport Sandbox
@@ -68,8 +68,10 @@ globals().update({name: getattr(values, name) for name in values.__all__})
 
 
 @cython.final
-cdef class DataStore(Shared):
-    """One network card's ENIs, their addresses, and the sandboxes that hold them.
+cdef class DataStore(Manners):
+    """DataStore(mode='secondary-ip', *, cooldown_s=30, placement='pack', seed=0, \
+given_time=False)\n--\n\n\
+    One network card's ENIs, their addresses, and the sandboxes that hold them.
 
     `mode` says which kinds are assigned from and counted: "secondary-ip", "prefix", "mixed"
     (both; prefixes first) or "ipv6"; attached addresses of another kind drain. A released
@@ -87,6 +89,10 @@ cdef class DataStore(Shared):
     that has cooled stays free. All calls may come from several threads. A call that raises
     leaves the store as it was, except that addresses whose cooldown is over become free. In a
     process forked in the middle of a batch every call raises `ForkedError`.
+
+    `len` counts assignments, and a store is iterated over as they are. An ENI id, an address,
+    a prefix, a sandbox or an assignment may be `in` it. Stores are equal whose complete state
+    is. They can be copied and pickled, by their snapshots, and not hashed.
     """
 
     # --- ENIs -----------------------------------------------------------------------------
@@ -138,9 +144,6 @@ cdef class DataStore(Shared):
         map. Else lowest device number first. Cost: O(ENIs).
         """
         return store_turns(self, copied)
-
-    def __contains__(self, eni_id):
-        return eni_id in self._numbers
 
     # --- secondary IPs and prefixes -------------------------------------------------------
 
@@ -198,7 +201,7 @@ cdef class DataStore(Shared):
     # --- pods -----------------------------------------------------------------------------
 
     def assign(self, Sandbox sandbox not None, pod=None, now_ns=None):
-        """Assign an address to a sandbox; one that has an address keeps it.
+        """Assign an address to a sandbox (`AllocateNext` of Kubernetes); one that has it keeps it.
 
         `pod` is "namespace/name", or any text to be kept with the assignment. If only the
         digest of the holder is known, as after `assign_many`, the assignment takes these
@@ -213,7 +216,7 @@ cdef class DataStore(Shared):
 
     def adopt(self, Sandbox sandbox not None, address, pod=None, now_ns=None, *,
               bint beside=False):
-        """Assign a given address, of any kind, cooling or not: used by a restart.
+        """Assign a given address (Kubernetes' `Allocate`), cooling or not: used by a restart.
 
         Raises `UnknownAddressError` if it is not attached; `AddressInUseError` if another
         sandbox holds it; `DuplicateError` if the sandbox holds another, unless with `beside`
@@ -232,7 +235,7 @@ cdef class DataStore(Shared):
         store_cool(self, address, released_ns)
 
     def release(self, Sandbox sandbox not None, now_ns=None):
-        """Release what a sandbox holds and let it cool; return what it held.
+        """Release what a sandbox holds (Kubernetes' `Release`), let it cool, and return it.
 
         In a store without a cooldown (`cooldown_s=0`) the address is free at once. Raises
         `UnknownSandboxError` if the sandbox holds nothing. Cost: constant; O(log n) if

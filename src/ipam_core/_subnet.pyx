@@ -67,7 +67,8 @@ cdef int c_placement(name) except -1:
 
 @cython.final
 cdef class Subnet(SubnetView):
-    """The addresses of one subnet, taken and given back as EC2 does.
+    """Subnet(cidr, *, placement='random', seed=0, reservations=())\n--\n\n\
+    The addresses of one subnet, taken and given back as EC2 does.
 
     `cidr` is /28 to /16. `placement` chooses the address if none is named: `random` is what
     EC2 does, uniform over those it may pick, in a sequence that `seed` decides; `lowest`;
@@ -77,6 +78,10 @@ cdef class Subnet(SubnetView):
 
     AWS keeps the first four addresses and the last. An address in a reservation is taken only
     by name; a /28 is taken from a `prefix` reservation first.
+
+    An address is `in` a subnet, and iterated over, as with `ipaddress.IPv4Network`: taken or
+    not; `len` counts them. Subnets are equal that hold, reserve and will choose the same. They
+    can be copied and pickled, not hashed.
 
     Raises:
         ValueError: not an IPv4 network of /16 to /28; an unknown placement.
@@ -114,22 +119,6 @@ cdef class Subnet(SubnetView):
         for reserved, kind in reserve:
             self.add_reservation(reserved, kind)
 
-    @classmethod
-    def from_addresses(cls, cidr, addresses, *, prefixes=(), placement="random", seed=0,
-                       reservations=()):
-        """Return a subnet in which `addresses` and the /28s `prefixes` are taken.
-
-        `addresses` is an array of uint32, shape (n,), or an iterable of texts. Cost: one
-        pass; about 10 ns an address of an array, 60 ns of a text.
-
-        Raises: as the constructor, `take_given_addresses` and `take_given_prefix` do.
-        """
-        subnet = cls(cidr, placement=placement, seed=seed, reservations=reservations)
-        subnet.take_given_addresses(addresses)
-        for prefix in prefixes:
-            subnet.take_given_prefix(prefix)
-        return subnet
-
     def copy(self, *, placement=None, seed=None):
         """Return a separate subnet in the same state, random sequence included.
 
@@ -154,7 +143,7 @@ cdef class Subnet(SubnetView):
     # --- addresses ------------------------------------------------------------------------
 
     def take_address(self):
-        """Take the address that the placement chooses, and return it.
+        """Take the address that the placement chooses, and return it (Kubernetes' `AllocateNext`).
 
         Constant cost. Raises `SubnetExhaustedError`: none is free outside reservations.
         """
@@ -198,7 +187,7 @@ cdef class Subnet(SubnetView):
         return texts
 
     def take_given(self, address):
-        """Take one address by name, in a reservation or not.
+        """Take one address by name, in a reservation or not: Kubernetes' `Allocate`.
 
         Raises:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
@@ -214,7 +203,7 @@ cdef class Subnet(SubnetView):
         self.flip(addresses, False)
 
     def release_address(self, address):
-        """Give one address back.
+        """Give one address back: Kubernetes' `Release`.
 
         Raises:
             ValueError: not an IPv4 address.

@@ -20,6 +20,9 @@ cdef class SubnetView:
     cdef Memory _memory        # `_blocks` points into it; views keep it alive
     cdef Blocks _blocks
 
+    cdef object __weakref__
+
+    cdef tuple state(self)
     cdef object view(self, str dtype, int start)
     cdef int offset_of(self, int64_t address) except -1
     cdef object refusal(self, int offset, bint release)

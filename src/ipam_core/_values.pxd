@@ -51,6 +51,13 @@ cdef class UsedAddress:
     cdef readonly int64_t assigned_ns, released_ns
 
 
+cdef class FreeSlot:
+    cdef readonly str eni_id
+    cdef readonly int device_number
+    cdef readonly str cidr
+    cdef readonly int n_free, n_assigned, n_cooling
+
+
 cdef class FreeEniAnswer:
     cdef readonly str eni_id
     cdef readonly tuple candidates

@@ -16,8 +16,8 @@ from ipam_core._text cimport address_text, plain_text, prefix_text
 import hashlib
 from functools import partial
 
-__all__ = ["Assignment", "Eni", "EniStats", "FreeEniAnswer", "PoolStats", "Sandbox",
-           "UsedAddress"]
+__all__ = ["Assignment", "Eni", "EniStats", "FreeEniAnswer", "FreeSlot", "PoolStats",
+           "Sandbox", "UsedAddress"]
 
 
 cdef tuple reduced(object value):
@@ -32,7 +32,8 @@ cdef uint64_t FIXED = <uint64_t> 0x9E3779B97F4A7C15    # any bits; the same in e
 @cython.final
 @cython.no_gc
 cdef class Sandbox:
-    """A pod's network sandbox: (network, container id, interface), immutable.
+    """Sandbox(container_id, ifname='eth0', network='aws-cni')\n--\n\n\
+    A pod's network sandbox: (network, container id, interface), immutable.
 
     Its 128-bit digest (BLAKE2b of the three, joined by NUL) is made once; two sandboxes are
     equal when their digests are. Raises `ValueError` if a part holds a NUL.
@@ -152,7 +153,8 @@ def assignment_from(Sandbox sandbox not None, str pod, str eni_id, int device_nu
 @cython.no_gc
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class PoolStats:
-    """Counts over ENIs that are not excluded, of the mode's own kinds.
+    """PoolStats(*, total, assigned, cooling, prefixes, free_prefixes, enis)\n--\n\n\
+    Counts over ENIs that are not excluded, of the mode's own kinds.
 
     `prefixes`, `free_prefixes` (without an assigned address) and `enis` count excluded
     ENIs too. Source: pool-rules section 3.
@@ -176,7 +178,10 @@ cdef class PoolStats:
 @cython.no_gc
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class Eni:
-    """The facts about an ENI, as it was added."""
+    """Eni(*, eni_id, device_number, network_card, primary, trunk, efa, excluded, created_ns, \
+subnet_id, route_table)\n--\n\n\
+    The facts about an ENI, as it was added.
+    """
 
     def __reduce__(self):
         return reduced(self)
@@ -186,7 +191,9 @@ cdef class Eni:
 @cython.no_gc
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class EniStats:
-    """One ENI's counts: of the mode's own kinds, and (`_any`) of all kinds."""
+    """EniStats(*, eni, slots_used, total, assigned, cooling, assigned_any, cooling_any, \
+addresses, prefixes, free_prefixes)\n--\n\n\
+    One ENI's counts: of the mode's own kinds, and (`_any`) of all kinds."""
 
     def __reduce__(self):
         return reduced(self)
@@ -196,7 +203,8 @@ cdef class EniStats:
 @cython.no_gc
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class UsedAddress:
-    """An address that a sandbox holds or has held since it was attached.
+    """UsedAddress(*, address, prefix, sandbox, pod, assigned_ns, released_ns)\n--\n\n\
+    An address that a sandbox holds or has held since it was attached.
 
     `sandbox` and `pod` are None once it is released; `released_ns` is 0 until then.
     """
@@ -206,9 +214,24 @@ cdef class UsedAddress:
 
 
 @cython.final
+@cython.no_gc
+@cython.dataclasses.dataclass(frozen=True, kw_only=True)
+cdef class FreeSlot:
+    """FreeSlot(*, eni_id, device_number, cidr, n_free, n_assigned, n_cooling)\n--\n\n\
+    A slot that can give an address: a secondary IP, or a prefix (`cidr` has a slash).
+
+    A placement of one's own chooses one of these (`Policy.placement`).
+    """
+
+    def __reduce__(self):
+        return reduced(self)
+
+
+@cython.final
 @cython.dataclasses.dataclass(frozen=True, kw_only=True)
 cdef class FreeEniAnswer:
-    """Which ENI can be freed, and why each other cannot (pool-rules section 5.3)."""
+    """FreeEniAnswer(*, eni_id, candidates, reasons)\n--\n\n\
+    Which ENI can be freed, and why each other cannot (pool-rules section 5.3)."""
 
     def __reduce__(self):
         return reduced(self)

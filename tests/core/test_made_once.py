@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ipam_core import DataStore, Sandbox, errors
+from ipam_core import DataStore, Sandbox, Subnet, errors
 
 EVERY_METHOD = """
 import importlib, pkgutil
@@ -77,10 +77,11 @@ def test_a_value_that_was_pickled_or_copied_is_equal_and_of_whole_fields(value):
         assert repr(again) == repr(value)
 
 
-@pytest.mark.parametrize("thing", [DataStore(), DataStore.__new__(DataStore)])
-def test_a_store_is_not_pickled(thing):
-    with pytest.raises(TypeError):
-        pickle.dumps(thing)
+@pytest.mark.parametrize("kind", [DataStore, Subnet])
+def test_what_was_not_made_is_not_pickled(kind):
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="that was not made"):
+            pickle.dumps(kind.__new__(kind), protocol)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = [
     *("index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"),
+    "own-rules",
     *("install", "testing", "vpc"),
 ]
 PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

@@ -70,6 +70,7 @@ for call in (
     lambda: store.assign_many([]), lambda: store.release_many([]), store.free_counts,
     store.assignment_ages_ns, lambda: subnet.offsets([]), subnet.histogram, subnet.block_states,
     subnet.free_masks, subnet.free_counts, subnet.sequence, result.waits, result.arrays,
+    lambda: pool.settled_many("m5.large", Settings(), 5),
     lambda: __import__("ipam_core.subnet.report"), lambda: __import__("ipam_core.subnet.drains"),
     lambda: __import__("ipam_core.subnet.placing"),
     lambda: __import__("ipam_core.subnet.interfaces"),

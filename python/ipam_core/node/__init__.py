@@ -15,6 +15,7 @@
     tries.py       how often each call is tried, and the waits between
     unattached.py  assignments whose addresses are not attached
     leaks.py       delete ENIs that no node owns any more
+    own_rules.py   what a policy's own rule and placement need of a node
     waiting.py     pods that were refused and try again
     timers.py      what depends on time alone: pauses, ages, intervals
 

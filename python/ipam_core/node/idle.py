@@ -58,9 +58,9 @@ def idles_until_pods_change(node: NodeState) -> bool:
     if not node.changes_pool:
         return True
     policy = node.policy
-    if node.falls_back or policy.release_delay_s or not policy.cooling_is_available:
+    if node.falls_back or policy.release_delay_s or policy.sees_cooling or policy.sees_time:
         return False
-    if node.emptied or (policy.grow_when_exhausted and node.waiting):  # this may end
+    if node.emptied or (policy.sees_waiting and node.waiting):  # this may end
         return False
     for card in node.cards:
         decision = node.decide(card)
@@ -77,16 +77,16 @@ def until_ns(node: NodeState, *, reconciles: bool = False) -> int | None:
     time alone changes nothing before then. Cost: O(network cards).
     """
     now_ns = node.clock_ns()
+    if node.policy.sees_time:
+        return now_ns
     due_ns = node.timers.next_ns(now_ns)
     if node.emptied:
         due_ns = _earliest(due_ns, node.emptied[0].due_ns)
-    if node.policy.grow_when_exhausted and (ends_ns := node.waiting.ends_ns()) is not None:
+    if node.policy.sees_waiting and (ends_ns := node.waiting.ends_ns()) is not None:
         due_ns = _earliest(due_ns, ends_ns)
     for card, store in enumerate(node.stores):
         # For the agent, cooling decides only whether an ENI may be freed.
-        if not node.policy.cooling_is_available or shrink.may_spare_eni(
-            node, card, node.decide(card)
-        ):
+        if node.policy.sees_cooling or shrink.may_spare_eni(node, card, node.decide(card)):
             cool_ns = store.next_cool_ns(now_ns)
             if cool_ns is not None:
                 due_ns = _earliest(due_ns, cool_ns)

@@ -46,10 +46,7 @@ class Node(NodeState):
         """
         given = self.try_add_pod(sandbox, pod)
         if given is None:
-            stats = self.served[-1].stats(self.clock_ns())
-            raise PoolExhaustedError(
-                total=stats.total, assigned=stats.assigned, cooling=stats.cooling
-            )
+            raise self._exhausted(self.served[-1])
         return given
 
     def try_add_pod(self, sandbox: Sandbox, pod: str | None = None) -> Assignment | None:
@@ -64,7 +61,7 @@ class Node(NodeState):
                     self.waiting.note_served(sandbox, pod)
                     return held
         for store in self.served:
-            assignment = store.try_assign(sandbox, pod, now_ns)
+            assignment = self.give(store, sandbox, pod, now_ns)
             if assignment is not None:
                 self.waiting.note_served(sandbox, pod)
                 if self.unattached:
@@ -86,14 +83,14 @@ class Node(NodeState):
         new: list[DataStore] = []
         for store in self.served:
             held = store.find(sandbox)
-            try:
-                taken.append(held or store.assign(sandbox, pod, now_ns))
-            except PoolExhaustedError:
+            given = held or self.give(store, sandbox, pod, now_ns)
+            if given is None:
                 kept = self.policy.keep_on_refusal
                 for other in new if kept else self.served[: len(taken)]:
                     other.release(sandbox, now_ns)
                 self.waiting.note_refused(sandbox, pod)
-                raise
+                raise self._exhausted(store)
+            taken.append(given)
             if held is None:
                 new.append(store)
         self.waiting.note_served(sandbox, pod)
@@ -135,6 +132,10 @@ class Node(NodeState):
         self.unattached.forget(addresses)
         self.to_forget += [(address, sandbox) for address in addresses]
         return bool(addresses)
+
+    def _exhausted(self, store: DataStore) -> PoolExhaustedError:
+        stats = store.stats(self.clock_ns())
+        return PoolExhaustedError(total=stats.total, assigned=stats.assigned, cooling=stats.cooling)
 
     def _answering(self) -> int:
         """Return the time, if the node answers pods."""

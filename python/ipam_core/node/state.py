@@ -10,11 +10,13 @@ import logging
 import random
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ipam_core._store import DataStore
 from ipam_core.errors import CloudError, ReplyError, SubnetFullError
 from ipam_core.instances import max_pods as usual_max_pods
+from ipam_core.node.own_rules import place, remember
 from ipam_core.node.timers import Timers
 from ipam_core.node.unattached import UnattachedAssignments
 from ipam_core.node.waiting import Waiting
@@ -121,6 +123,14 @@ class NodeState:
         self.last_error_ns: int | None = None
         """When that was, on the node's clock."""
         self._decider = decider(settings, self.slots, self.max_pods, self.prefix_mode, policy)
+        self.give: Callable[[DataStore, Sandbox, str | None, int], Assignment | None] = (
+            DataStore.try_assign if policy.placement is None else partial(place, policy)
+        )
+        """Assigns an address of a store to a pod: by the store, or by the policy's placement."""
+        self.memories: list[deque[tuple[int, int]]] = [
+            deque() for _ in range(n_cards if policy.sees_time else 0)
+        ]
+        """Of each card (time, in use) at the pool checks that an own rule remembers."""
         self.timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
         self._seed = seed
         self._random: random.Random | None = None  # 2.5 KB, which most nodes never need
@@ -146,10 +156,15 @@ class NodeState:
         return self._decider.decide(
             self.stores[network_card].stats(self.clock_ns()),
             network_card,
-            len(self.waiting) if self.policy.grow_when_exhausted else 0,
+            len(self.waiting) if self.policy.sees_waiting else 0,
             self.timers.peak_in_use(network_card),
             self.n_dropped_prefixes[network_card],
+            self._memory(network_card) if self.memories else None,
         )
+
+    def _memory(self, network_card: int) -> tuple[int, tuple[int, ...]]:
+        """Return the time, and what was in use at the pool checks of the policy's memory."""
+        return self.clock_ns(), tuple(in_use for _, in_use in self.memories[network_card])
 
     @property
     def store(self) -> DataStore:
@@ -248,11 +263,15 @@ class NodeState:
 
     def note_in_use(self, now_ns: int) -> None:
         """Note how many addresses are in use, for rules that remember it for some time."""
-        if self.policy.release_delay_s:
-            for card, store in enumerate(self.stores):
-                stats = store.stats(now_ns)
-                in_use = in_use_of(stats.assigned, stats.cooling, self.policy)
+        if not (self.policy.release_delay_s or self.memories):
+            return
+        for card, store in enumerate(self.stores):
+            stats = store.stats(now_ns)
+            in_use = in_use_of(stats.assigned, stats.cooling, self.policy)
+            if self.policy.release_delay_s:
                 self.timers.note_in_use(card, in_use, now_ns)
+            if self.memories:
+                remember(self.memories[card], now_ns, in_use, self.policy.memory_s)
 
 
 def _mode(settings: Settings, nitro: bool) -> Literal["secondary-ip", "prefix", "ipv6"]:

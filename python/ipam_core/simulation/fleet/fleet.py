@@ -74,7 +74,7 @@ class Fleet:
         self._stays = pods_stay(spec)
         self._times_ns = [spec.duration_ns * n // N_SAMPLES for n in range(N_SAMPLES + 1)]
         self._residents: Residents | None = None
-        if self._stays and skip_idle and in_c:
+        if self._stays and skip_idle and in_c and not policy.in_python:
             self._residents = Residents(self.groups, seed, spec.measure_from_ns, self._times_ns)
         self._chance = random.Random(f"{seed}/kubelet")
         self._n_pods = 0
