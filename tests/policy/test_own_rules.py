@@ -211,20 +211,22 @@ def test_no_check_is_left_out_that_matters_to_a_rule_without_a_memory(rule):
 
 def test_an_idle_node_wakes_when_what_its_rule_sees_changes_with_time():
     def when_cooled(view):
-        return pool.aim(view, warm_ip=view.available if view.cooling else 6)
+        grows = view.cooling == 0 and view.total < 6
+        return replace(nothing(view), low=grows, want=3 * grows)
 
     node, cloud, clock = node_of(own(when_cooled))
     node.add_pod(Sandbox("c1"))
-    clock[0] = 5 * S
+    clock[0] = 100 * S
     drive(node.adjust(), cloud)
     node.remove_pod(Sandbox("c1"))
     assert node.would_idle()
     assert not node.idles_until_pods_change()
-    assert node.idle_until_ns() == node.store.next_cool_ns(clock[0]) == 35 * S + 1
+    assert node.idle_until_ns() == node.store.next_cool_ns(clock[0]) == 130 * S + 1
 
     node, _, clock = node_of(own(nothing))
+    clock[0] = 100 * S
     assert node.try_add_pod(Sandbox("c1"), "ns/a") is None
-    assert node.idle_until_ns() == node.waiting.ends_ns()
+    assert node.idle_until_ns() == node.waiting.ends_ns() == 160 * S
 
 
 def test_a_policy_of_functions_of_a_module_goes_to_other_processes():
