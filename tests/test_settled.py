@@ -137,6 +137,19 @@ def test_every_type_as_played(env):
         compare(NodeCase(limits=limits, env=env, max_pods=usual))
 
 
+def test_a_pod_gets_the_last_address_of_a_card_before_one_of_the_next_card():
+    for name in ("p4d.24xlarge", "c6in.32xlarge"):
+        env = {"ENABLE_MULTI_NIC": "true", "MINIMUM_IP_TARGET": "5"}
+        compare(NodeCase(limits=instances.limits(name), env=env, max_pods=20))
+
+
+def test_an_agent_that_attaches_nothing_has_the_ipv6_prefix_of_one_card():
+    env = {"ENABLE_IPv6": "true", "ENABLE_IPv4": "false", "ENABLE_PREFIX_DELEGATION": "true"}
+    for more in ({}, {"DISABLE_NETWORK_RESOURCE_PROVISIONING": "true"}):
+        env |= {"ENABLE_MULTI_NIC": "true"} | more
+        compare(NodeCase(limits=instances.limits("c6in.32xlarge"), env=env, max_pods=5))
+
+
 def test_the_incident_stalls_at_25():
     stuck = pool.settled("m8g.4xlarge", Settings(minimum_ip_target=25), 26)
     assert (stuck.served, stuck.total, stuck.available, stuck.enis) == (25, 25, 0, 1)
@@ -217,6 +230,14 @@ def test_shapes_are_broadcast():
 def test_numbers_out_of_range_are_refused_by_name(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_a_policy_with_a_rule_of_its_own_must_be_played():
+    own = replace(VPC_CNI, name="own", rule=pool.decide)
+    with pytest.raises(ValueError, match="policy 'own' has a rule of its own"):
+        pool.settled("m5.large", Settings(), 3, policy=own)
+    with pytest.raises(ValueError, match="policy 'own'"):
+        pool.settled_many("m5.large", Settings(), 3, policy=own)
 
 
 def test_numbers_that_are_no_integers_are_refused():

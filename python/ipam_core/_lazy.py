@@ -29,18 +29,20 @@ MOVED = {
 """Modules of 0.1.0 that the API reference listed, and where they are now. Removed after 0.2."""
 
 
-def loader_of(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """Return a package's `__getattr__`: each name is loaded from its module when first used.
+def loader_of(
+    module: str, homes: Mapping[str, Sequence[str]], *, package: str = ""
+) -> Callable[[str], Any]:
+    """Return a module's `__getattr__`: each name is loaded from its home when first used.
 
-    `homes` gives the names by module, relative to the package.
+    `homes` gives the names by module, relative to `package`, or to the module itself.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 
     def load(name: str) -> Any:
         if name not in home_of:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home_of[name]}"), name)
-        setattr(sys.modules[package], name, value)
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{package or module}.{home_of[name]}"), name)
+        setattr(sys.modules[module], name, value)
         return value
 
     return load

@@ -12,14 +12,15 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ipam_core._lazy import loader_of
 from ipam_core._rules import terms_of
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool_values import Counts, Decision, PoolView
-from ipam_core.settled import Climb, Settled, SettledNodes, climb, settled, settled_many
 
 if TYPE_CHECKING:
     from ipam_core.policy import Policy
     from ipam_core.settings import Settings
+    from ipam_core.settled import Climb, Settled, SettledNodes, climb, settled, settled_many
 
 __all__ = [
     "Climb",
@@ -37,6 +38,12 @@ __all__ = [
     "settled",
     "settled_many",
 ]
+
+__getattr__ = loader_of(
+    __name__,
+    {"settled": ("Climb", "Settled", "SettledNodes", "climb", "settled", "settled_many")},
+    package="ipam_core",
+)
 
 
 def decide(view: PoolView, policy: Policy = VPC_CNI) -> Decision:

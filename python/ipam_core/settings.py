@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
-from ipam_core.manifests import read_addon, read_daemonset, read_helm_values
+from ipam_core import manifests
 from ipam_core.variables import BOOLEANS, INTEGERS, TEXTS, VARIABLES, is_shown, near_miss
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Settings:
         Raises:
             InputError: neither JSON nor YAML, or not exactly one such DaemonSet.
         """
-        return cls._of(read_daemonset(text))
+        return cls._of(manifests.read_daemonset(text))
 
     @classmethod
     def from_helm_values(cls, text: str) -> Self:
@@ -148,7 +148,7 @@ class Settings:
         Raises:
             InputError: neither JSON nor YAML, or not values of the chart.
         """
-        return cls._of(read_helm_values(text))
+        return cls._of(manifests.read_helm_values(text))
 
     @classmethod
     def from_addon(cls, text: str) -> Self:
@@ -160,7 +160,7 @@ class Settings:
         Raises:
             InputError: neither JSON nor YAML, another add-on, or not its configuration.
         """
-        return cls._of(read_addon(text))
+        return cls._of(manifests.read_addon(text))
 
     @classmethod
     def _of(cls, environment: Environment) -> Self:

@@ -12,9 +12,9 @@ start. What pods leave behind when they end depends on the order in which they e
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ipam_core._extras import extra
+from ipam_core._extras import numpy_for
 from ipam_core._settle import climb_one, settle_one, settle_rows
 from ipam_core.instances import (
     HOST_NETWORK_PODS,
@@ -150,7 +150,7 @@ def settled(
 
     Source: docs/rules.md, sections 1, 4 and 5.
     """
-    limits, max_pods, starts = _node(limits, settings, max_pods)
+    limits, max_pods, starts = _node(limits, settings, max_pods, policy)
     found = settle_one(limits, settings, policy, starts, max_pods, _within(n_pods, 0, "n_pods"))
     return _state(found)
 
@@ -176,13 +176,11 @@ def settled_many(
         ValueError: as `settled`, or the shapes do not fit.
         TypeError: `n_pods` or `max_pods` are no integers.
     """
-    with extra("batch", "many nodes at rest"):
-        import numpy as np  # noqa: PLC0415  (loaded when used)
-
+    np = numpy_for("the states at rest of many nodes")
     given = [limits] if isinstance(limits, InstanceLimits | str) else list(limits)
     number: dict[InstanceLimits | str, int] = {}
     of = np.array([number.setdefault(each, len(number)) for each in given], dtype=np.int64)
-    kinds = [_node(each, settings, None) for each in number]
+    kinds = [_node(each, settings, None, policy) for each in number]
     if of.size == 1:
         of = of.reshape(())
     usual = np.array([kind[1] for kind in kinds], dtype=np.int64)[of] if kinds else of
@@ -230,9 +228,9 @@ def climb(
 
     Raises:
         UnknownInstanceTypeError: the instance type is not in the table.
-        ValueError: `max_pods` is below 1 or above 2**40.
+        ValueError: `max_pods` is below 1 or above 2**40; or the policy has a rule of its own.
     """
-    limits, max_pods, starts = _node(limits, settings, max_pods)
+    limits, max_pods, starts = _node(limits, settings, max_pods, policy)
     n_pods = max(max_pods - HOST_NETWORK_PODS, 0)
     idle, full, burst, flaps_at = climb_one(limits, settings, policy, starts, max_pods, n_pods)
     return Climb(
@@ -259,9 +257,11 @@ def _state(found: tuple[int, int, int, int, int, bool, bool]) -> Settled:
 
 
 def _node(
-    limits: InstanceLimits | str, settings: Settings, max_pods: int | None
+    limits: InstanceLimits | str, settings: Settings, max_pods: int | None, policy: Policy
 ) -> tuple[InstanceLimits, int, bool]:
     """Return a node's limits, its maxPods, and whether its agent accepts the settings."""
+    if policy.rule is not None:
+        raise ValueError(f"policy {policy.name!r} has a rule of its own: play a node instead")
     if isinstance(limits, str):
         limits = limits_of(limits)
     if max_pods is None:
@@ -273,7 +273,8 @@ def _node(
 def _capacity_slots(limits: InstanceLimits, settings: Settings) -> int:
     """Return how many slots a node can fill."""
     if settings.enable_ipv6:
-        return len(limits.enis_per_network_card) if settings.enable_multi_nic else 1
+        one = not settings.enable_multi_nic or settings.disable_network_resource_provisioning
+        return 1 if one else len(limits.enis_per_network_card)
     most = min(limits.max_enis, settings.max_eni or limits.max_enis)
     first = (
         max(most - (settings.enable_pod_eni and limits.trunking), 1) - settings.custom_networking
@@ -289,12 +290,12 @@ def _within(value: int, least: int, name: str) -> int:
 
 
 def _integers(values: ArrayLike, least: int, name: str) -> NDArray[np.int64]:
-    import numpy as np  # noqa: PLC0415
-
+    np = numpy_for("the states at rest of many nodes")
     found = np.asarray(values)
     if found.size and not np.issubdtype(found.dtype, np.integer):
         raise TypeError(f"{name}: integers, not {found.dtype}")
     if found.size and not (found.min() >= least and found.max() <= MOST_PODS):
         worst = found.min() if found.min() < least else found.max()
         raise ValueError(f"{name}={worst}: from {least} to 2**40")
-    return found.astype(np.int64)
+    integers: NDArray[Any] = found.astype(np.int64)
+    return integers

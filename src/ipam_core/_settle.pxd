@@ -230,8 +230,8 @@ cdef inline void card_place(const Kind *kind, Card *card, int64_t n_pods) noexce
 cdef inline void node_place_all(const Kind *kind, Card *card, int64_t n_pods) noexcept nogil:
     """Let pods ask one by one on a node with one card, and its pool come to rest.
 
-    Below maxPods addresses the pool is that of all pods at once. With the first pod for which
-    it is not, it takes its last step, which depends on how many it had before.
+    Below maxPods addresses the pool is that of all pods at once. With the first pod for which it
+    is not, it takes its last step; the pods after that one make it grow no more.
     """
     cdef Card start = card[0], tried
     cdef int64_t below = 0, at = n_pods, half
@@ -247,8 +247,6 @@ cdef inline void node_place_all(const Kind *kind, Card *card, int64_t n_pods) no
         else:
             at = half
     card[0] = start
-    if below > 0:
-        card_place(kind, card, below)
     card_place(kind, card, at)
     card_place(kind, card, n_pods)
 
@@ -275,8 +273,8 @@ cdef inline void node_settle(const Kind *kind, int64_t n_pods, Rest *rest) noexc
     rest.flaps = rest.starts = False
     if kind.ipv6 and kind.starts:
         rest.served, rest.starts = n_pods, True
-        rest.enis = rest.slots_used = kind.n_cards
-        rest.total = rest.most_total = kind.n_cards * (<int64_t> 1 << 48)
+        rest.enis = rest.slots_used = kind.n_cards if kind.provisions else 1
+        rest.total = rest.most_total = rest.enis * (<int64_t> 1 << 48)
         return
     if not node_start(kind, cards):
         return

@@ -190,7 +190,7 @@ def test_a_wrong_call_is_one_line_and_status_2(command, arguments, message):
 def test_help_has_an_example_for_every_command(command):
     _, out, _ = command("--help")
     _, _, commands = out.partition("Commands")
-    names = re.findall(r"^│ (\S+)", commands, re.MULTILINE)
+    names = re.findall(r"^  (\S+)", commands, re.MULTILINE)
     assert {"demo", "simulate", "check"} <= set(names)
     for name in names:
         _, text, _ = command(name, "--help")
@@ -201,7 +201,7 @@ def test_help_has_an_example_for_every_command(command):
 def test_files_named_in_the_help_exist(command):
     root = CASES.parent.parent
     _, out, _ = command("--help")
-    names = re.findall(r"^│ ([a-z]+) ", out.partition("Commands")[2], re.MULTILINE)
+    names = re.findall(r"^  ([a-z]+) ", out.partition("Commands")[2], re.MULTILINE)
     pages = [command(name, "--help")[1] for name in names]
     files = {file for page in pages for file in re.findall(r"examples/[\w./*-]+", page)}
     assert files

@@ -1,6 +1,7 @@
 """The command line: the only layer that prints. `main` is the entry point.
 
-_app.py        all commands, each in the module of its name; exit statuses
+_app.py        the whole, and exit statuses; _commands.py: all commands, each in a module of its own
+_coerce.py     arguments as values
 _options.py    options that commands share; _given.py: options of settings and types
 _out.py        how everything is printed; _tables.py: tables; _warnings.py: the library's warnings
 _timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
@@ -15,14 +16,19 @@ May import: cli, plots, and below.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from ipam_core._extras import extra
 from ipam_core.errors import MissingExtraError
 
+_NEW_OBJECTS = 20_000
+"""How many start a garbage collection: a command's loading makes as many, and drops none."""
+
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
+    gc.set_threshold(_NEW_OBJECTS)
     try:
         if sys.argv[1:] == ["--version"] and _tell_version():
             raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""The commands by name, and the report of every failure: one line, exit status 2."""
+"""The command line as a whole, and the report of every failure: one line, exit status 2."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.main import get_command
 
+from ipam_core.cli._commands import Commands, whole
 from ipam_core.cli._out import (
     abandon_output,
     finish_output,
@@ -28,6 +28,8 @@ NOT_READ = 141
 
 app = typer.Typer(
     name="ipam-core",
+    cls=Commands,
+    rich_markup_mode=None,
     help="Predict, explain and fix the address pool of an EKS node.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,67 +55,10 @@ def _root(
     """Predict, explain and fix the address pool of an EKS node."""
 
 
-def _register() -> None:
-    """Put every command under its name; each command imports the rest when it runs."""
-    from ipam_core.cli.agent import agent
-    from ipam_core.cli.capacity import capacity
-    from ipam_core.cli.check import check
-    from ipam_core.cli.checkpoint import checkpoint
-    from ipam_core.cli.demo import demo
-    from ipam_core.cli.doctor import doctor
-    from ipam_core.cli.explain import explain
-    from ipam_core.cli.fleet import app as fleet
-    from ipam_core.cli.instances import instances
-    from ipam_core.cli.node import app as node
-    from ipam_core.cli.pods import app as pods
-    from ipam_core.cli.record import record
-    from ipam_core.cli.simulate import simulate
-    from ipam_core.cli.subnet import subnet
-    from ipam_core.cli.tune import tune
-    from ipam_core.cli.vpc import app as vpc
-
-    for command in (
-        demo,
-        simulate,
-        check,
-        instances,
-        doctor,
-        explain,
-        tune,
-        capacity,
-        agent,
-        record,
-    ):
-        app.command()(command)
-    app.add_typer(checkpoint, name="checkpoint")
-    app.add_typer(fleet, name="fleet")
-    app.add_typer(node, name="node")
-    app.add_typer(pods, name="pods")
-    app.add_typer(subnet)
-    app.add_typer(vpc, name="vpc")
-    _unwrap_help(app)
-
-
-def _unwrap_help(group: typer.Typer) -> None:
-    """Make each paragraph of a docstring one line, which the help then wraps."""
-    import inspect
-
-    for command in group.registered_commands:
-        text = inspect.getdoc(command.callback) if command.callback else None
-        if text and not command.help:
-            command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
-    for sub in group.registered_groups:
-        if sub.typer_instance is not None:
-            _unwrap_help(sub.typer_instance)
-
-
-_register()
-
-
 @cache
 def _command() -> Callable[..., object]:
     """Return the function that runs a command; making it takes ten times as long as a short run."""
-    return get_command(app)
+    return whole(app)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -159,7 +104,7 @@ def _usage(error: typer.TyperException, arguments: list[str]) -> int:
 
 def _command_path(arguments: list[str]) -> str:
     """Return the command at the start of the arguments, as it is typed."""
-    words, group = ["ipam-core"], typer.main.get_command(app)
+    words, group = ["ipam-core"], _command()
     for word in arguments:
         found = getattr(group, "commands", {}).get(word)
         if found is None:

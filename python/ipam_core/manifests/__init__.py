@@ -10,11 +10,16 @@ any of the forms, and names what it refuses.
 May import: documents, variables, and below.
 """
 
-from ipam_core.manifests.addon import read_addon
-from ipam_core.manifests.any_form import read_settings
-from ipam_core.manifests.daemonset import read_daemonset
-from ipam_core.manifests.environment import CHART_ENV, Environment
-from ipam_core.manifests.values import read_helm_values
+from typing import TYPE_CHECKING
+
+from ipam_core._lazy import loader_of
+
+if TYPE_CHECKING:
+    from ipam_core.manifests.addon import read_addon
+    from ipam_core.manifests.any_form import read_settings
+    from ipam_core.manifests.daemonset import read_daemonset
+    from ipam_core.manifests.environment import CHART_ENV, Environment
+    from ipam_core.manifests.values import read_helm_values
 
 __all__ = [
     "CHART_ENV",
@@ -24,3 +29,14 @@ __all__ = [
     "read_helm_values",
     "read_settings",
 ]
+
+__getattr__ = loader_of(
+    __name__,
+    {
+        "addon": ("read_addon",),
+        "any_form": ("read_settings",),
+        "daemonset": ("read_daemonset",),
+        "environment": ("CHART_ENV", "Environment"),
+        "values": ("read_helm_values",),
+    },
+)

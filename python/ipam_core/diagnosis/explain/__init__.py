@@ -11,7 +11,16 @@ stalls.py, warnings.py, costs.py   the checks: errors, warnings, costs
 May import: diagnosis.fixes, simulation, and below.
 """
 
-from ipam_core.diagnosis.explain.explanation import Explanation, explain
-from ipam_core.diagnosis.explain.survey import Surveyed, survey
+from typing import TYPE_CHECKING
+
+from ipam_core._lazy import loader_of
+
+if TYPE_CHECKING:
+    from ipam_core.diagnosis.explain.explanation import Explanation, explain
+    from ipam_core.diagnosis.explain.survey import Surveyed, survey
 
 __all__ = ["Explanation", "Surveyed", "explain", "survey"]
+
+__getattr__ = loader_of(
+    __name__, {"explanation": ("Explanation", "explain"), "survey": ("Surveyed", "survey")}
+)
