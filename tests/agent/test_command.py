@@ -17,6 +17,7 @@ from ipam_core.agent.config import AgentConfig
 from ipam_core.agent.environment import NetworkSettings
 from ipam_core.agent.protocol.client import Client
 from ipam_core.cli._app import run
+from ipam_core.cloud.host import HostSettings
 from ipam_core.errors import InputError
 from support.agents import add_request
 
@@ -95,14 +96,24 @@ def test_upstreams_variables_give_the_defaults_and_options_go_over_them():
 def test_what_does_not_parse_is_the_default_as_upstream_has_it():
     odd = {
         "AWS_VPC_K8S_CNI_EXTERNALSNAT": "yes",
-        "AWS_VPC_ENI_MTU": "big",
         "AWS_VPC_K8S_CNI_CONNMARK": "-1",
         "AWS_VPC_K8S_CNI_RANDOMIZESNAT": "maybe",
-        "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": "2001:db8::/64,nonsense/8",
+        "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": "2001:db8::/64,nonsense/8,10.1.2.3",
     }
     assert NetworkSettings.from_env(odd) == NetworkSettings()
     with pytest.raises(InputError, match="NETWORK_POLICY_ENFORCING_MODE"):
         NetworkSettings.from_env({"NETWORK_POLICY_ENFORCING_MODE": "x"})
+
+
+def test_what_the_agent_acts_on_is_what_it_reports():
+    network = NetworkSettings.from_env(
+        {"AWS_VPC_ENI_MTU": "1500", "AWS_EXTERNAL_SERVICE_CIDRS": "10.1.2.3/16"}
+    )
+    assert network.host == HostSettings(mtu=1500, service_cidrs=("10.1.0.0/16",))
+    document = network.document()
+    assert document["AWS_VPC_ENI_MTU"] == 1500
+    assert document["AWS_EXTERNAL_SERVICE_CIDRS"] == ["10.1.0.0/16"]
+    assert document["AWS_VPC_K8S_CNI_CONNMARK"] == 0x80
 
 
 def agent_process(folder, *words):

@@ -12,8 +12,9 @@ from ipam_core.agent.agent import Agent
 from ipam_core.agent.clock import Clock
 from ipam_core.agent.observed import TerminatingError
 from ipam_core.agent.simulated_host import SimulatedHost
+from ipam_core.cloud.host import Recorder
 from ipam_core.cloud.region import Fault
-from ipam_core.errors import InputError, UnreachableError
+from ipam_core.errors import CheckpointError, InputError, UnreachableError
 from ipam_core.instances import limits
 from ipam_core.policy import IPAM_CORE
 from support.agents import (
@@ -109,6 +110,25 @@ def test_settings_with_which_no_start_succeeds_end_it(tmp_path, variables, type_
         assert any(why in message for message in messages(agent))
 
 
+def test_host_networking_with_ipv6_is_refused_and_not_tried_for_ever(tmp_path):
+    variables = {
+        "ENABLE_IPv6": "true",
+        "ENABLE_IPv4": "false",
+        "ENABLE_PREFIX_DELEGATION": "true",
+    }
+    ended = threading.Event()
+    agent = Agent(
+        config_in(tmp_path, variables=variables),
+        SimulatedHost(limits("m5.large")),
+        clock=Clock(100),
+        host=Recorder(),
+    )
+    agent.on_end = ended.set
+    with agent:
+        assert ended.wait(20)
+        assert str(agent.failure) == "--host-network: only with IPv4, not with ENABLE_IPv6"
+
+
 # --- the pool ------------------------------------------------------------------------------
 
 
@@ -135,6 +155,32 @@ def test_under_better_rules_the_26th_pod_gets_its_address_within_ten_seconds(tmp
             time.sleep(1 / speed)
         assert tries > 0
         assert len(agent.loop.node.waiting) == 0
+
+
+def test_a_layout_that_could_not_be_saved_is_saved_later(tmp_path, monkeypatch):
+    with running(tmp_path, speed=100, checkpoint=tmp_path / "checkpoint.db") as agent:
+        loop = agent.loop
+        checkpoint = loop.gate.running.pods.checkpoint
+        save, full, saved = checkpoint.save_layout, threading.Event(), threading.Event()
+        failures = []
+        full.set()
+
+        def save_layout(store, *more):
+            if full.is_set():
+                failures.append(store.stats().total)
+                raise CheckpointError("disk full")
+            save(store, *more)
+            saved.set()
+
+        monkeypatch.setattr(checkpoint, "save_layout", save_layout)
+        with client_of(agent) as client:
+            for number in range(9):
+                assert client.add_network(add_request(f"a{number}")).Success
+        # the pool grows by one ENI, which is one change; each later look tries again
+        assert wait_until(lambda: len(failures) > 9), failures
+        full.clear()
+        assert saved.wait(20)
+    assert any("disk full" in line["msg"] or "disk full" in str(line) for line in log_of(agent))
 
 
 def test_under_the_agents_own_rules_it_never_does(tmp_path):

@@ -287,7 +287,7 @@ def test_the_settings_are_the_agents_variables():
             "AWS_VPC_K8S_CNI_CONNMARK": "0x40",
             "AWS_VPC_CNI_NODE_PORT_SUPPORT": "F",
             "AWS_VPC_K8S_CNI_EXTERNALSNAT": "True",
-            "AWS_EXTERNAL_SERVICE_CIDRS": "10.1.2.3/16, 192.168.0.0/24,,nonsense",
+            "AWS_EXTERNAL_SERVICE_CIDRS": "10.1.2.3/16, 192.168.0.0/24,,nonsense,10.9.9.9",
         }
     )
     assert settings == HostSettings(
@@ -299,12 +299,13 @@ def test_the_settings_are_the_agents_variables():
     )
 
 
-def test_what_the_agent_cannot_use_is_the_default():
+def test_what_the_agent_cannot_use_is_the_default(caplog):
     odd = {"AWS_VPC_K8S_CNI_CONNMARK": "many", "AWS_VPC_CNI_NODE_PORT_SUPPORT": "yes"}
     assert HostSettings.from_env(odd) == HostSettings()
+    assert [record.args[0] for record in caplog.records] == list(odd)  # each is warned of
 
 
-@pytest.mark.parametrize("text", ["575", "9002", "jumbo", "-1"])
+@pytest.mark.parametrize("text", ["575", "9002", "jumbo", "-1", "0x5dc", "1_500"])
 def test_an_mtu_out_of_range_is_refused_with_what_is_allowed(text):
     with pytest.raises(InputError, match=f"AWS_VPC_ENI_MTU='{text}': an integer from 576 to 9001"):
         HostSettings.from_env({"AWS_VPC_ENI_MTU": text})

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Self
 
 from ipam_core.agent import places
 from ipam_core.agent.environment import NetworkSettings, switch
-from ipam_core.cloud.host import HostSettings
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 
@@ -34,7 +33,6 @@ class AgentConfig:
     log: str
     settings: Settings = field(default_factory=Settings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
-    host: HostSettings = field(default_factory=HostSettings)
     policy: Policy = VPC_CNI
     max_pods: int | None = None
     tcp: str | None = None
@@ -87,7 +85,6 @@ class AgentConfig:
             log=log or variables.get("AWS_VPC_K8S_CNI_LOG_FILE") or own_log,
             settings=Settings.from_env(variables),
             network=NetworkSettings.from_env(variables),
-            host=HostSettings.from_env(variables),
             policy=policy,
             max_pods=max_pods,
             tcp=tcp,

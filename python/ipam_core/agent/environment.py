@@ -7,13 +7,13 @@ pkg/utils/logger of aws/amazon-vpc-cni-k8s v1.23.1.
 
 from __future__ import annotations
 
-import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
+from ipam_core.cloud.host.settings import HostSettings, cidrs
 from ipam_core.errors import InputError
-from ipam_core.settings import go_atoi, go_bool
+from ipam_core.settings import go_bool
 from ipam_core.variables import ADDRESS_VARIABLES, OTHER_VARIABLES
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 POLICY_MODES = ("none", "strict", "standard")
 SNAT_KINDS = {"none": 0, "hashrandom": 1, "prng": 2}
 """As upstream's introspection numbers them."""
-_CONNMARK = 0x80
-_MTU = 9001
 AGENT_VARIABLES = frozenset({
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_EXTERNAL_SERVICE_CIDRS",
@@ -50,16 +48,15 @@ AGENT_VARIABLES = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
-    """The node's networking as the agent reports it: to a plugin, and on introspection."""
+    """The node's networking as the agent reports it: to a plugin, and on introspection.
 
-    external_snat: bool = False
+    `host` is the part that the agent itself acts on.
+    """
+
+    host: HostSettings = field(default_factory=HostSettings)
     exclude_snat_cidrs: tuple[str, ...] = ()
-    external_service_cidrs: tuple[str, ...] = ()
     policy_mode: str = ""
-    connmark: int = _CONNMARK
-    mtu: int = _MTU
     veth_prefix: str = "eni"
-    node_port_support: bool = True
     snat_kind: int = SNAT_KINDS["prng"]
 
     @classmethod
@@ -67,21 +64,18 @@ class NetworkSettings:
         """Return what these variables say.
 
         Raises:
-            InputError: NETWORK_POLICY_ENFORCING_MODE is none that the agent starts with.
+            InputError: NETWORK_POLICY_ENFORCING_MODE or AWS_VPC_ENI_MTU is none that the agent
+                starts with.
         """
         mode = variables.get("NETWORK_POLICY_ENFORCING_MODE", "")
         if mode not in ("", *POLICY_MODES):
             known = ", ".join(POLICY_MODES)
             raise InputError(f"NETWORK_POLICY_ENFORCING_MODE={mode!r}: known are {known}")
         return cls(
-            external_snat=switch(variables, "AWS_VPC_K8S_CNI_EXTERNALSNAT"),
-            exclude_snat_cidrs=_cidrs(variables, "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"),
-            external_service_cidrs=_cidrs(variables, "AWS_EXTERNAL_SERVICE_CIDRS"),
+            host=HostSettings.from_env(variables),
+            exclude_snat_cidrs=cidrs(variables, "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"),
             policy_mode=mode,
-            connmark=_connmark(variables.get("AWS_VPC_K8S_CNI_CONNMARK", "")),
-            mtu=go_atoi(variables.get("AWS_VPC_ENI_MTU", "")) or _MTU,
             veth_prefix=variables.get("AWS_VPC_K8S_CNI_VETHPREFIX", "eni"),
-            node_port_support=switch(variables, "AWS_VPC_CNI_NODE_PORT_SUPPORT", default=True),
             snat_kind=SNAT_KINDS.get(
                 variables.get("AWS_VPC_K8S_CNI_RANDOMIZESNAT", ""), SNAT_KINDS["prng"]
             ),
@@ -90,12 +84,12 @@ class NetworkSettings:
     def document(self) -> dict[str, Any]:
         """Return what /v1/networkutils-env-settings shows."""
         return {
-            "AWS_EXTERNAL_SERVICE_CIDRS": list(self.external_service_cidrs) or None,
-            "AWS_VPC_CNI_NODE_PORT_SUPPORT": self.node_port_support,
-            "AWS_VPC_ENI_MTU": self.mtu,
-            "AWS_VPC_K8S_CNI_CONNMARK": self.connmark,
+            "AWS_EXTERNAL_SERVICE_CIDRS": list(self.host.service_cidrs) or None,
+            "AWS_VPC_CNI_NODE_PORT_SUPPORT": self.host.node_ports,
+            "AWS_VPC_ENI_MTU": self.host.mtu,
+            "AWS_VPC_K8S_CNI_CONNMARK": self.host.mark,
             "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS": list(self.exclude_snat_cidrs) or None,
-            "AWS_VPC_K8S_CNI_EXTERNALSNAT": self.external_snat,
+            "AWS_VPC_K8S_CNI_EXTERNALSNAT": self.host.external_snat,
             "AWS_VPC_K8S_CNI_RANDOMIZESNAT": self.snat_kind,
             "AWS_VPC_K8S_CNI_VETHPREFIX": self.veth_prefix,
         }
@@ -118,24 +112,3 @@ def variable(text: str) -> tuple[str, str]:
         hint = f"; nearest: {nearest[0]}" if nearest else ""
         raise InputError(f"-e: the agent reads no variable {name!r}{hint}")
     return name, value
-
-
-def _cidrs(variables: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Return the IPv4 CIDRs of a variable; what is none is left out, as upstream does."""
-    found = []
-    for each in variables.get(name, "").split(","):
-        if "/" in each:
-            try:
-                found.append(str(ipaddress.IPv4Network(each.strip(), strict=False)))
-            except ValueError:
-                continue
-    return tuple(found)
-
-
-def _connmark(text: str) -> int:
-    """Return a mark as Go's `strconv.ParseInt(text, 0, 64)` reads it, from 1 to 2^32 - 1."""
-    try:
-        mark = int(text, 0)
-    except ValueError:
-        return _CONNMARK
-    return mark if 0 < mark < 1 << 32 else _CONNMARK

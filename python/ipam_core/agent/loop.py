@@ -13,13 +13,13 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core.agent.cluster_pods import ClusterPods
 from ipam_core.agent.node_log import NodeLog
 from ipam_core.agent.observed import ObservedCloud, TerminatingError
 from ipam_core.agent.pods import LockedNode, ReadyGate
-from ipam_core.agent.watched import ReconcileCounts, WatchedNode
+from ipam_core.agent.watched import ReconcileCounts, WatchedNode, cidrs_by_eni
 from ipam_core.checkpoint import DurableNode
 from ipam_core.cloud import drive
 from ipam_core.cloud.host import HostNetwork
@@ -104,6 +104,7 @@ class Loop:
         self._to_drain: list[Assignment] = []
         self._draining = threading.Lock()
         self._due: dict[str, int] = {}
+        self._saved: dict[str, set[str]] | None = None
         self._thread = threading.Thread(target=self.run, name="pool", daemon=True)
         self._cleaner = threading.Thread(target=self._clean_leaked, name="leaks", daemon=True)
 
@@ -144,7 +145,7 @@ class Loop:
             if self._start_until_ready():
                 self._keep_pool()
         except TerminatingError:
-            pass
+            self._saved = layout
         finally:
             self.gate.close()
             self._on_end()
@@ -187,6 +188,8 @@ class Loop:
         facts = self._surroundings.read_facts()
         self._facts = facts
         settings = self._config.settings
+        if self._host is not None and settings.enable_ipv6:
+            raise InputError("--host-network: only with IPv4, not with ENABLE_IPv6")
         node = WatchedNode(
             facts.limits,
             settings,
@@ -204,7 +207,7 @@ class Loop:
         node.terminating = self._stopping.is_set()
         cloud: Cloud = self._surroundings
         if self._host is not None:
-            cloud = HostNetwork(cloud, self._host, self._config.host)
+            cloud = HostNetwork(cloud, self._host, self._config.network.host)
         self._cloud = ObservedCloud(
             cloud,
             subnet_id=facts.instance.subnet_id,
@@ -228,7 +231,7 @@ class Loop:
         self._node_log.started()
         self.gate.open(node, self._pods_of(node))
         self._note_startup("true", "")
-        self._save()
+        self._save_if_changed()
         self._on_ready()
 
     def _max_pods(self) -> int | None:
@@ -270,7 +273,6 @@ class Loop:
     def _check_pool(self) -> None:
         node = self._node_of_loop()
         self._drain()
-        before = _layout(node)
         function = self._node_log.before_check()
         if function:
             with self._metrics.in_progress(function):
@@ -278,8 +280,7 @@ class Loop:
         else:
             shrank = self._drive(node.adjust())
         self._node_log.checked(shrank=shrank)
-        if _layout(node) != before or self._is_due("save", SAVE_INTERVAL_S):
-            self._save()
+        self._save_if_changed()
 
     def _reconcile(self) -> None:
         node = self._node_of_loop()
@@ -293,13 +294,14 @@ class Loop:
         now_ns = node.clock_ns()
         if not node.may_reconcile(now_ns):
             self._drive(node.reconcile())  # what the checkpoint shall forget is struck all the same
+            self._save_if_changed()
             return
         self._node_log.before_reconcile(now_ns)
         counts = ReconcileCounts(node)
         with self._metrics.in_progress("nodeIPPoolReconcile"):
             self._drive(node.reconcile())
-        if counts.report(self._metrics):
-            self._save()
+        counts.report(self._metrics)
+        self._save_if_changed()
         self._node_log.reconciled(now_ns)
 
     def _node_of_loop(self) -> Node:
@@ -328,16 +330,25 @@ class Loop:
         except IpamError as error:  # what was known goes on
             _log.warning("skipping periodic update to VPC CIDRs due to error: %s", error)
 
-    def _save(self) -> None:
-        """Keep the layout of the stores in the checkpoint; a failure is logged, and tried again."""
+    def _save_if_changed(self) -> None:
+        """Keep the stores' layout in the checkpoint if it is not what was last kept there.
+
+        A save that failed is logged, and made at the next call. Cost: a walk over the ENIs.
+        """
         pods = self.gate.running.pods
         if not isinstance(pods, DurableNode):
             return
+        layout = cidrs_by_eni(self._node_of_loop())
+        if layout == self._saved and not self._is_due("save", SAVE_INTERVAL_S):
+            return
+        self._saved = None
         try:
             pods.save_layout(self._clock.now_ns())
         except CheckpointError as error:
             lines.NOT_WRITTEN.say(_log, error=error)
             self._metrics.agent_error("backingStore")
+        else:
+            self._saved = layout
 
     def _clean_leaked(self) -> None:
         """Run the leaked-ENI task every hour, in a thread of its own: its tries take minutes."""
@@ -371,12 +382,3 @@ class Loop:
 
     def _since_s(self, began_ns: int) -> float:
         return (self._clock.now_ns() - began_ns) / NS
-
-
-def _layout(node: Node) -> tuple[Any, ...]:
-    """Return what of the pool changes with EC2, and not with pods. Cost: a walk over the ENIs."""
-    return tuple(
-        (eni.eni_id, store.addresses(eni.eni_id), store.prefixes(eni.eni_id))
-        for store in node.stores
-        for eni in store.enis()
-    )

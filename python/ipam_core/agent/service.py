@@ -139,9 +139,9 @@ class CniBackend:
         if node.mode == "ipv6":
             reply.VPCv6CIDRs.extend(facts.vpc_ipv6_cidrs)
         else:
-            reply.UseExternalSNAT = self._network.external_snat
+            reply.UseExternalSNAT = self._network.host.external_snat
             reply.VPCv4CIDRs.extend(facts.vpc_ipv4_cidrs)
-            if not self._network.external_snat:
+            if not self._network.host.external_snat:
                 reply.VPCv4CIDRs.extend(self._network.exclude_snat_cidrs)
         reply.NetworkPolicyMode = self._network.policy_mode
         reply.Success = True

@@ -38,11 +38,11 @@ class ReconcileCounts:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._before = _cidrs_by_eni(node)
+        self._before = cidrs_by_eni(node)
 
-    def report(self, metrics: Metrics) -> bool:
-        """Count what changed since; return whether anything did."""
-        before, now = self._before, _cidrs_by_eni(self._node)
+    def report(self, metrics: Metrics) -> None:
+        """Count what changed since."""
+        before, now = self._before, cidrs_by_eni(self._node)
         both = before.keys() & now.keys()
         counts = {
             "eniReconcileAdd": len(now.keys() - before.keys()),
@@ -53,10 +53,10 @@ class ReconcileCounts:
         for function, count in counts.items():
             if count:
                 metrics.reconciled.labels(fn=function).inc(count)
-        return any(counts.values())
 
 
-def _cidrs_by_eni(node: Node) -> dict[str, set[str]]:
+def cidrs_by_eni(node: Node) -> dict[str, set[str]]:
+    """Return what of the pool changes with EC2, not with pods, by ENI."""
     return {
         eni.eni_id: {*store.addresses(eni.eni_id), *store.prefixes(eni.eni_id)}
         for store in node.stores
