@@ -38,7 +38,7 @@ LAYERS = (
         "pure rules: no time, no I/O, no randomness",
     ),
     Layer(
-        ("documents", "unpacking", "variables", "tags", "units"),
+        ("documents", "unpacking", "variables", "schemas", "tags", "units"),
         "words and texts that all share",
     ),
     Layer(("_kernel",), "the compiled core: a simulated node"),

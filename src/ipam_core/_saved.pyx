@@ -110,6 +110,9 @@ cdef list dump_use(Shared store, Place place):
     return [place.offset, record.state, record.assigned_ns, record.released_ns, sandbox, pod]
 
 
+cdef int64_t TICK_NS = 10_000_000    # of the coarse clock, at most
+
+
 cdef int load_state(Shared store, object state) except -1:
     """Fill a new store with the state of a snapshot. Raises where it cannot be one."""
     store.pool.cooldown_ns = checked_int(
@@ -174,9 +177,13 @@ cdef int load_slot(Shared store, str eni_id, int kind, int slot, uint64_t high, 
 
 
 cdef int64_t past_ns(Shared store, object given_ns) except? -1:
-    """Return a time of a snapshot; a time ahead of the clock becomes now."""
+    """Return a time of a snapshot; a time ahead of the clock becomes now.
+
+    A caller's own clock may be ahead of the coarse one by the time between its ticks.
+    """
     cdef int64_t any_time = INT64_MAX, then = time_ns(given_ns, &any_time, "time")
-    return then if store.latest_ns == INT64_MAX else min(then, clock_ns())
+    cdef int64_t now = clock_ns()
+    return then if store.latest_ns == INT64_MAX or then - now <= TICK_NS else now
 
 
 cdef int load_use(Shared store, Place place, int state, int64_t assigned_ns,

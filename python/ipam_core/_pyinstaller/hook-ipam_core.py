@@ -10,4 +10,4 @@ LEFT_OUT = ("_pyinstaller", "agent", "cli", "endpoint", "k8s", "plots", "testing
 hiddenimports = collect_submodules(
     "ipam_core", filter=lambda name: name.split(".")[1:2] not in [[each] for each in LEFT_OUT]
 )
-datas = collect_data_files("ipam_core", includes=["data/*"])
+datas = collect_data_files("ipam_core", includes=["data/*", "data/schemas/*"])

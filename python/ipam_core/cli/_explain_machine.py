@@ -5,50 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.variables import shown_variables
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from xml.etree.ElementTree import Element
 
     from ipam_core.diagnosis.explain.explanation import Explanation
-    from ipam_core.diagnosis.explain.finding import Finding, Kind
+    from ipam_core.diagnosis.explain.finding import Kind
     from ipam_core.diagnosis.explain.together import Together
 
 SARIF_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
-
-
-def plain_kind(kind: Kind) -> dict[str, Any]:
-    """Return a kind of finding as plain values."""
-    return {
-        "identifier": kind.identifier,
-        "severity": str(kind.severity),
-        "rule": kind.rule,
-        "change": kind.change,
-        "source": kind.source,
-    }
-
-
-def plain(explained: Explanation) -> dict[str, Any]:
-    """Return one node's explanation as plain values."""
-    from ipam_core.cli._levels import levels_json
-
-    case, verdict, play = explained.case, explained.verdict, explained.play
-    return {
-        "instance_type": case.limits.instance_type,
-        "max_pods": case.max_pods,
-        "max_pods_rule": explained.max_pods_rule or "given",
-        "subnet_free": case.subnet_free,
-        "policy": case.policy.name,
-        "agent_version": explained.version,
-        "env": shown_variables(case.env),
-        "verdict": {"text": str(verdict), "serves_all": verdict.serves_all, **asdict(verdict)},
-        "capacity_slots": explained.capacity_slots,
-        "healthy": explained.healthy,
-        "up": levels_json(play.up),
-        "back": levels_json(play.back),
-        "findings": [_plain_finding(finding) for finding in explained.findings],
-    }
 
 
 def plain_together(
@@ -67,25 +32,6 @@ def plain_together(
         "left": list(found.left),
         "outcome": found.outcome,
         "idle_half_full": [asdict(price) for price in prices(explained, env)],
-    }
-
-
-def _plain_finding(finding: Finding) -> dict[str, Any]:
-    fix = finding.fix
-    change = fix.change if fix else None
-    return {
-        **plain_kind(finding.kind),
-        "why": list(finding.why),
-        "fix": None
-        if fix is None
-        else {
-            "commands": list(fix.commands),
-            "note": fix.note,
-            "env": change.env if change else None,
-            "max_pods": change.max_pods if change else None,
-            "outcome": finding.outcome,
-        },
-        "alternatives": list(finding.alternatives),
     }
 
 

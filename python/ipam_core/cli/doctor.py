@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +16,6 @@ from ipam_core.ipamd.messages import POD_EVENT_REASON
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.diagnosis import Diagnosis
-    from ipam_core.diagnosis.doctor.facts import Facts
     from ipam_core.diagnosis.doctor.finding import Finding
     from ipam_core.diagnosis.doctor.pools import Pool
     from ipam_core.diagnosis.doctor.prognosis import Outcome, Prognosis
@@ -81,7 +79,7 @@ def doctor(
         case, instance_type=as_text(given) if given else "", max_pods=max_pods, node=node
     )
     if as_json:
-        print_json(_plain(diagnosis))
+        print_json(diagnosis.to_dict())
     else:
         _print_diagnosis(diagnosis)
     return 0 if diagnosis.healthy else 1
@@ -113,7 +111,7 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
         _tell_list("To learn more, give also", diagnosis.gives())
     _tell_causes("Ruled out", diagnosis.ruled_out)
     _tell_causes("Not judged", diagnosis.open)
-    _tell_list("Notes", tuple(_notes(diagnosis)))
+    _tell_list("Notes", diagnosis.notes())
 
 
 def _tell_list(heading: str, lines: tuple[str, ...]) -> None:
@@ -165,7 +163,7 @@ def _print_evidence(evidence: tuple[Evidence, ...]) -> None:
     unsaid = pods[PODS_SHOWN:]
     for each in evidence:
         if each not in unsaid:
-            print_text(f"{_place(each)}  {_short(each.value)}", indent="  ")
+            print_text(f"{each.place}  {_short(each.value)}", indent="  ")
     if unsaid:
         print_text(f"{unsaid[0].file}  the same of {_count(len(unsaid), 'more pod')}", indent="  ")
 
@@ -204,24 +202,6 @@ def _counts(pool: Pool) -> str:
     )
 
 
-def _notes(diagnosis: Diagnosis) -> list[str]:
-    facts = diagnosis.facts
-    case = facts.case
-    notes = [
-        *diagnosis.remarks,
-        *facts.assumed,
-        *(str(warning) for warning in facts.settings.warnings),
-        *map(str, case.unread),
-        *case.notes,
-    ]
-    if case.log and case.log.n_broken:
-        notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
-    if case.other_logs:
-        notes.append(f"logs of other programs, not read: {', '.join(case.other_logs[:5])}")
-    notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
-    return notes
-
-
 def _prognosis_lines(prognosis: Prognosis, option: int | None) -> list[str]:
     lines = [
         f"as it is: {_outcome(prognosis.as_it_is, prognosis.waiting)}",
@@ -251,10 +231,6 @@ def _count(n: int, what: str, plural: str = "s") -> str:
     return f"{n} {what}{'' if n == 1 else plural}"
 
 
-def _place(evidence: Evidence) -> str:
-    return evidence.file if evidence.line is None else f"{evidence.file}:{evidence.line}"
-
-
 def _short(value: str) -> str:
     """Return a value in one line; of a long one, the start and the end, where the reason is.
 
@@ -271,77 +247,3 @@ def _short(value: str) -> str:
 
 
 # --- for machines -------------------------------------------------------------------------
-
-
-def _plain(diagnosis: Diagnosis) -> dict[str, Any]:
-    facts = diagnosis.facts
-    return {
-        "verdict": diagnosis.verdict(),
-        "answer": diagnosis.answer,
-        "healthy": diagnosis.healthy,
-        "doubts": list(diagnosis.doubts),
-        "give_too": list(diagnosis.gives()),
-        "contradictions": list(facts.contradictions),
-        "agent": facts.agent.run,
-        "node": facts.node or None,
-        "instance_type": facts.limits.instance_type if facts.limits else None,
-        "max_pods": facts.max_pods.value if facts.max_pods else None,
-        "max_pods_from": _max_pods_from(facts),
-        "agent_version": facts.version or None,
-        "pool": _plain_pool(facts.pool) if facts.pool else None,
-        "network_cards_not_judged": {
-            str(card): _plain_pool(pool) for card, pool in facts.others.items()
-        },
-        "found": [_plain_finding(finding) for finding in diagnosis.found],
-        "ruled_out": {finding.cause: finding.why for finding in diagnosis.ruled_out},
-        "covered": {finding.cause: finding.why for finding in diagnosis.covered},
-        "not_judged": {finding.cause: finding.why for finding in diagnosis.open},
-        "not_read": [{"file": each.file, "why": each.why} for each in facts.case.unread],
-        "refusals": [_plain_evidence(each) for each in facts.refusals],
-        "notes": _notes(diagnosis),
-    }
-
-
-def _max_pods_from(facts: Facts) -> str | None:
-    """Return where maxPods was read; None if it is the usual value, or not known."""
-    known = facts.max_pods
-    return _place(known.evidence) if known and known.evidence else None
-
-
-def _plain_pool(pool: Pool) -> dict[str, int]:
-    return {
-        "total": pool.total,
-        "assigned": pool.assigned,
-        "cooling": pool.cooling,
-        "assignable": max(pool.assignable, 0),
-    }
-
-
-def _plain_finding(finding: Finding) -> dict[str, Any]:
-    fix = finding.fix
-    return {
-        "cause": finding.cause,
-        "title": finding.title,
-        "certainty": finding.certainty,
-        "why": finding.why,
-        "rule": list(finding.rule),
-        "evidence": [_plain_evidence(each) for each in finding.evidence],
-        "fix": None
-        if fix is None
-        else {
-            "commands": list(fix.commands),
-            "note": fix.note,
-            "options": [asdict(option) for option in fix.options],
-        },
-        "prognosis": asdict(finding.prognosis) if finding.prognosis else None,
-        "not_simulated": finding.not_simulated or None,
-    }
-
-
-def _plain_evidence(evidence: Evidence) -> dict[str, Any]:
-    return {
-        "file": evidence.file,
-        "line": evidence.line,
-        "value": evidence.value,
-        "time": evidence.time.isoformat() if evidence.time else None,
-    }

@@ -171,7 +171,7 @@ def _print(
     fail_on: str,
     output: str,
 ) -> None:
-    from ipam_core.cli._explain_machine import junit, plain, plain_together, sarif
+    from ipam_core.cli._explain_machine import junit, plain_together, sarif
     from ipam_core.cli._explain_text import print_explained, print_together
     from ipam_core.diagnosis.explain.explanation import CHECKS
     from ipam_core.diagnosis.explain.together import one_for_all
@@ -182,7 +182,7 @@ def _print(
             {
                 "healthy": all(each.healthy for each in explained),
                 "read": list(given.read),
-                "nodes": [plain(each) for each in explained],
+                "nodes": [each.to_dict() for each in explained],
                 "together": plain_together(one_for_all(explained), explained),
             }
         )
@@ -215,9 +215,9 @@ def _survey(
 
 
 def _list(output: str) -> int:
-    from ipam_core.cli._explain_machine import plain_kind
     from ipam_core.cli._explain_text import print_kinds
     from ipam_core.diagnosis.explain.explanation import CHECKS
+    from ipam_core.diagnosis.explain.plain import plain_kind
 
     kinds = [check.kind for check in CHECKS]
     if output == "json":

@@ -14,7 +14,6 @@ import typer
 from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
 from ipam_core.cli._options import JsonOption, PlotOption, PolicyOption, policy_named
 from ipam_core.errors import InputError
-from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +135,7 @@ def tune(
     if plot is not None and found.recommended is not None:
         _draw(found, found.recommended, plot, spec.name)
     if as_json:
-        print_json(_plain(found))
+        print_json(found.to_dict())
     else:
         _print_tuning(found, goals, spec)
     wrong = (
@@ -345,37 +344,3 @@ def _draw(found: Tuning, best: Outcome, path: Path, name: str) -> None:
     points = [choice(outcome) for outcome in found.front]
     title = f"{name}: idle addresses a node, pod waits, EC2 calls a node and hour"
     plot_pareto(points, choice(best), choice(found.today), path, title=title)
-
-
-def _plain(found: Tuning) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    def plain(outcome: Outcome | None) -> dict[str, Any] | None:
-        if outcome is None:
-            return None
-        values = asdict(outcome)
-        values["env"] = shown_variables(outcome.env)
-        if isinf(outcome.wait_p99_s):
-            values["wait_p99_s"] = None
-        names = ("idle", "wait_p99_s", "calls")
-        margins = outcome.margin or (inf, inf, inf)
-        values["margin"] = {
-            name: None if isinf(margin) else margin
-            for name, margin in zip(names, margins, strict=True)
-        }
-        return values
-
-    return {
-        "today": plain(found.today),
-        "today_stalls": found.today_stalls or None,
-        "today_warnings": list(found.today_warnings),
-        "front": [plain(outcome) for outcome in found.front],
-        "recommended": plain(found.recommended),
-        "checked": plain(found.checked),
-        "put_aside": [{"outcome": plain(outcome), "why": why} for outcome, why in found.put_aside],
-        "reasons": list(found.reasons),
-        "n_seeds": found.n_seeds,
-        "n_agreeing": found.n_agreeing,
-        "outcomes": [plain(outcome) for outcome in found.outcomes],
-        "interrupted": False,  # an interrupted search is no result
-    }

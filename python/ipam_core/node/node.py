@@ -29,6 +29,8 @@ class Node(NodeState):
     (`instances.max_pods`). `clock_ns` gives monotonic nanoseconds. `seed` decides what the
     real agent leaves to Go's map order. `nitro` overrides the instance table.
     With `follow_groups` the start gives the ENIs the primary ENI's security groups.
+    A node between two steps can be pickled if its clock can: `time.monotonic_ns`, the default,
+    is one of the machine, not of the process.
     With `host_network` the steps also yield what ENIs need on the host: links, routes and
     rules (`ipam_core.cloud.host` performs it); only with IPv4.
     """

@@ -37,6 +37,14 @@ class Waiting:
         self._lock = threading.Lock()
         self._refused_ns: dict[str | Sandbox, int] = {}  # the oldest first
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return everything but the lock: a copy has its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take the state over, with a new lock."""
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def __len__(self) -> int:
         """Return how many pods wait now."""
         if not self._refused_ns:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import inf, sqrt
+from dataclasses import asdict, dataclass, replace
+from math import inf, isinf, sqrt
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core.simulation.fleet.fleet import simulate_fleet
+from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.result import FleetResult
     from ipam_core.simulation.fleet.spec import FleetSpec
+
+
+_COSTS = ("idle", "wait_p99_s", "calls")
+
+
+def _finite(value: float) -> float | None:
+    return None if isinf(value) else value
+
+
+def _infinite(value: float | None) -> float:
+    return inf if value is None else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,28 @@ class Outcome:
     n_unserved: int
     n_seeds: int = 1
     margin: tuple[float, float, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values; None is an infinite wait, and a margin that is not known."""
+        margins = self.margin or (inf, inf, inf)
+        return asdict(self) | {
+            "env": shown_variables(self.env),
+            "wait_p99_s": _finite(self.wait_p99_s),
+            "margin": dict(zip(_COSTS, map(_finite, margins), strict=True)),
+        }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Outcome:
+        """Return the outcome of which these are the plain values."""
+        margins = [_infinite(given["margin"][name]) for name in _COSTS]
+        return cls(
+            **{
+                **given,
+                "env": dict(given["env"]),
+                "wait_p99_s": _infinite(given["wait_p99_s"]),
+                "margin": None if given["n_seeds"] == 1 else tuple(margins),
+            }
+        )
 
     @property
     def costs(self) -> tuple[float, float, float]:

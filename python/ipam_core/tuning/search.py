@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil, inf, isinf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
+from ipam_core.schemas import check_schema
 from ipam_core.simulation.fleet.fleet import simulate_fleet
 from ipam_core.tuning.candidates import candidates
 from ipam_core.tuning.concerns import concerns_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
     from ipam_core.tuning.concerns import Concern
 
+SCHEMA = "tuning/1"
 SLACK = 1.5
 """The share by which a check with other pods at other times may cost more than the search."""
 
@@ -79,6 +82,59 @@ class Tuning:
     reasons: tuple[str, ...]
     n_seeds: int
     n_agreeing: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, of schema `tuning/1`: what `tune --json` prints.
+
+        Only variables that the agent knows are in it, and none whose name looks like a secret.
+        """
+        return {
+            "schema": SCHEMA,
+            "today": self.today.to_dict(),
+            "today_stalls": self.today_stalls or None,
+            "today_warnings": list(self.today_warnings),
+            "front": [outcome.to_dict() for outcome in self.front],
+            "recommended": self.recommended.to_dict() if self.recommended else None,
+            "checked": self.checked.to_dict() if self.checked else None,
+            "put_aside": [
+                {"outcome": outcome.to_dict(), "why": why} for outcome, why in self.put_aside
+            ],
+            "reasons": list(self.reasons),
+            "n_seeds": self.n_seeds,
+            "n_agreeing": self.n_agreeing,
+            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+            "interrupted": False,  # an interrupted search is no result
+        }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Tuning:
+        """Return the result of which these are the plain values.
+
+        Raises `InputError`: not of schema `tuning/1`.
+        """
+        check_schema(given, SCHEMA)
+
+        def outcome(found: Mapping[str, Any] | None) -> Outcome | None:
+            return None if found is None else Outcome.from_dict(found)
+
+        try:
+            return cls(
+                today=Outcome.from_dict(given["today"]),
+                today_stalls=given["today_stalls"] or "",
+                today_warnings=tuple(given["today_warnings"]),
+                outcomes=tuple(map(Outcome.from_dict, given["outcomes"])),
+                front=tuple(map(Outcome.from_dict, given["front"])),
+                recommended=outcome(given["recommended"]),
+                checked=outcome(given["checked"]),
+                put_aside=tuple(
+                    (Outcome.from_dict(each["outcome"]), each["why"]) for each in given["put_aside"]
+                ),
+                reasons=tuple(given["reasons"]),
+                n_seeds=given["n_seeds"],
+                n_agreeing=given["n_agreeing"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"no result of tune: {error!r}") from error
 
 
 def tune(

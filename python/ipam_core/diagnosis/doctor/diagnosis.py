@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.causes.table import CAUSES
 from ipam_core.diagnosis.doctor.finding import Certainty, Status, ruled_out
 from ipam_core.diagnosis.doctor.gather import gather_facts
+from ipam_core.diagnosis.doctor.plain import (
+    max_pods_from,
+    plain_evidence,
+    plain_finding,
+    plain_pool,
+)
 from ipam_core.diagnosis.doctor.prognosis import simulate_fix
 from ipam_core.errors import InputError
 
@@ -23,6 +29,9 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.finding import Finding
     from ipam_core.diagnosis.fixes import Change
     from ipam_core.diagnosis.inputs.case import Case
+
+
+SCHEMA = "diagnosis/1"
 
 
 class Answer(StrEnum):
@@ -74,6 +83,54 @@ class Diagnosis:
         if pool is not None and pool.assignable > 0:
             return f"Nothing wrong: {pool.assignable} addresses can be given now"
         return "Nothing wrong: every address is used, and no pod is refused"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, of schema `diagnosis/1`: what `doctor --json` prints."""
+        facts = self.facts
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict(),
+            "answer": self.answer,
+            "healthy": self.healthy,
+            "doubts": list(self.doubts),
+            "give_too": list(self.gives()),
+            "contradictions": list(facts.contradictions),
+            "agent": facts.agent.run,
+            "node": facts.node or None,
+            "instance_type": facts.limits.instance_type if facts.limits else None,
+            "max_pods": facts.max_pods.value if facts.max_pods else None,
+            "max_pods_from": max_pods_from(facts),
+            "agent_version": facts.version or None,
+            "pool": plain_pool(facts.pool) if facts.pool else None,
+            "network_cards_not_judged": {
+                str(card): plain_pool(pool) for card, pool in facts.others.items()
+            },
+            "found": [plain_finding(finding) for finding in self.found],
+            "ruled_out": {finding.cause: finding.why for finding in self.ruled_out},
+            "covered": {finding.cause: finding.why for finding in self.covered},
+            "not_judged": {finding.cause: finding.why for finding in self.open},
+            "not_read": [{"file": each.file, "why": each.why} for each in facts.case.unread],
+            "refusals": [plain_evidence(each) for each in facts.refusals],
+            "notes": list(self.notes()),
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what is worth knowing of the node and of what was read, a line each."""
+        facts = self.facts
+        case = facts.case
+        notes = [
+            *self.remarks,
+            *facts.assumed,
+            *(str(warning) for warning in facts.settings.warnings),
+            *map(str, case.unread),
+            *case.notes,
+        ]
+        if case.log and case.log.n_broken:
+            notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
+        if case.other_logs:
+            notes.append(f"logs of other programs, not read: {', '.join(case.other_logs[:5])}")
+        notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
+        return tuple(notes)
 
     def gives(self) -> tuple[str, ...]:
         """Return the missing inputs that would show more, each with the way to get it."""

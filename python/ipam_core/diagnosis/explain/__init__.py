@@ -5,6 +5,8 @@ play.py         the node played
 rolling.py      a rolling update on it
 together.py     one advice for several instance types
 survey.py       `survey`: the verdict alone, for any number of types
+levels.py       levels in which the node holds the same
+plain.py        its parts as plain values, and back
 finding.py      kinds of findings, their checks, and the verdict
 stalls.py, warnings.py, costs.py   the checks: errors, warnings, costs
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
 from ipam_core.diagnosis.explain import costs, stalls, warnings
 from ipam_core.diagnosis.explain.finding import Facts, Severity
+from ipam_core.diagnosis.explain.levels import plain_levels
+from ipam_core.diagnosis.explain.plain import case_of, finding_of, plain_finding, verdict_of
 from ipam_core.diagnosis.explain.play import NodeCase, Play, capacity_slots
+from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
+from ipam_core.schemas import check_schema
 from ipam_core.settings import Settings
+from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 CHECKS = (*stalls.CHECKS, *warnings.CHECKS, *costs.CHECKS)
 """Every check, the worst kind of finding first."""
+SCHEMA = "explanation/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,67 @@ class Explanation:
     findings: tuple[Finding, ...]
     version: str = ""
     max_pods_rule: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, of schema `explanation/1`: what `explain --json` prints.
+
+        Only variables that the agent knows are in it, and none whose name looks like a secret.
+        Cost: with the levels back, which are played at first use.
+        """
+        case = self.case
+        return {
+            "schema": SCHEMA,
+            "instance_type": case.limits.instance_type,
+            "limits": asdict(case.limits)
+            | {"enis_per_network_card": [*case.limits.enis_per_network_card]},
+            "max_pods": case.max_pods,
+            "max_pods_rule": self.max_pods_rule or "given",
+            "subnet_free": case.subnet_free,
+            "seed": case.seed,
+            "policy": case.policy.name,
+            "agent_version": self.version,
+            "env": shown_variables(case.env),
+            "verdict": {
+                "text": str(self.verdict),
+                "serves_all": self.verdict.serves_all,
+                **asdict(self.verdict),
+            },
+            "capacity_slots": self.capacity_slots,
+            "healthy": self.healthy,
+            "up": plain_levels(self.play.up),
+            "back": plain_levels(self.play.back),
+            "findings": [plain_finding(finding) for finding in self.findings],
+        }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Explanation:
+        """Return the explanation of which these are the plain values.
+
+        Its node is played again, which costs a fifth to a half of `explain`; what was found is
+        taken as it is.
+
+        Raises:
+            InputError: not of schema `explanation/1`, of a policy of one's own, or what was
+                played is not what this version plays.
+        """
+        check_schema(given, SCHEMA)
+        try:
+            case = case_of(given)
+            play = Play(case)
+            if [plain_levels(play.up), plain_levels(play.back)] != [given["up"], given["back"]]:
+                raise InputError("an explanation of rules that this version does not have")
+            rule = given["max_pods_rule"]
+            return cls(
+                case=case,
+                play=play,
+                capacity_slots=given["capacity_slots"],
+                verdict=verdict_of(given["verdict"]),
+                findings=tuple(finding_of(each) for each in given["findings"]),
+                version=given["agent_version"],
+                max_pods_rule="" if rule == "given" else rule,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"no explanation: {error!r}") from error
 
     @property
     def healthy(self) -> bool:

@@ -50,6 +50,11 @@ class Evidence:
     time: datetime | None = None
     source: Source = Source.SETTINGS
 
+    @property
+    def place(self) -> str:
+        """Its file and line, as `ipamd.log:12`."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
 
 @dataclass(slots=True, kw_only=True)
 class Sighting:
