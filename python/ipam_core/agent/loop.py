@@ -145,7 +145,7 @@ class Loop:
             if self._start_until_ready():
                 self._keep_pool()
         except TerminatingError:
-            self._saved = layout
+            pass
         finally:
             self.gate.close()
             self._on_end()
