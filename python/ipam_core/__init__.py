@@ -1,7 +1,7 @@
 """The address pool of the AWS VPC CNI as a library: allocate, predict, explain.
 
 The pool:       `DataStore`, `Sandbox`, `Subnet`; `pool.decide` applies the target rules
-A node:         `Node`, `drive`, `SimulatedCloud`, `AwsCloud`; `Settings`, `instances`
+A node:         `Node`, `drive`, `adrive`, `SimulatedCloud`, `AwsCloud`; `Settings`, `instances`
 Durable state:  `Checkpoint`, `DurableStore`, `restore`
 Questions:      `explain`, `diagnose`, `simulate`, `tune`
 Rules:          `VPC_CNI`, the real agent's; `IPAM_CORE`, better ones; `Policy`
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ipam_core.checkpoint import Checkpoint, DurableNode, DurableStore, Entry, Restored
     from ipam_core.checkpoint.restore import restore
     from ipam_core.cloud import Cloud, drive
+    from ipam_core.cloud.asynchronous import AsyncCloud, adrive
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.simulated_cloud import SimulatedCloud
     from ipam_core.diagnosis.doctor import Diagnosis, diagnose
@@ -50,6 +51,7 @@ __all__ = [
     "IPAM_CORE",
     "VPC_CNI",
     "Assignment",
+    "AsyncCloud",
     "AwsCloud",
     "Checkpoint",
     "Cloud",
@@ -78,6 +80,7 @@ __all__ = [
     "SimulatedCloud",
     "Subnet",
     "Tuning",
+    "adrive",
     "diagnose",
     "drive",
     "effects",
@@ -96,6 +99,7 @@ _HOMES = {
     "_subnet": ("Subnet",),
     "checkpoint": ("Checkpoint", "DurableNode", "DurableStore", "Entry", "Restored", "restore"),
     "cloud": ("Cloud", "drive"),
+    "cloud.asynchronous": ("AsyncCloud", "adrive"),
     "cloud.aws": ("AwsCloud",),
     "cloud.simulated_cloud": ("SimulatedCloud",),
     "diagnosis.doctor": ("Diagnosis", "diagnose"),

@@ -25,8 +25,13 @@ from ipam_core._slots cimport IPV6_PREFIX, N_SLOTS, PREFIX, SECONDARY_IP, eni_fr
 from ipam_core._walk cimport GROUP
 
 import os
+import sys
 
 from ipam_core.errors import ForkedError
+
+# A free-threaded Python turns the GIL on when it loads this, unless that is forbidden.
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError("ipam_core needs the GIL, and this Python runs with PYTHON_GIL=0 or -X gil=0")
 
 _KINDS = {
     "secondary-ip": 1 << SECONDARY_IP,

@@ -5,6 +5,7 @@ Fails when `_wait` does not wait (tried: single calls then run into a batch half
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 
@@ -78,3 +79,28 @@ def test_no_address_is_given_twice_and_none_is_lost():
     store._check()
     stats = store.stats()
     assert (stats.total, stats.assigned, stats.cooling) == (total, 0, 0)
+
+
+def loaded(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_without_the_gil_the_core_is_not_loaded():
+    """As with PYTHON_GIL=0 on a free-threaded Python, where nothing turns it on again."""
+    done = loaded("import sys\nsys._is_gil_enabled = lambda: False\nimport ipam_core._store")
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("ImportError: ipam_core needs the GIL, and this Python runs with")
+
+
+def test_a_second_interpreter_does_not_get_the_core():
+    code = (
+        "try:\n    import _interpreters as interpreters\n"
+        "except ImportError:\n    import _xxsubinterpreters as interpreters\n"
+        "import ipam_core._store\n"
+        "other = interpreters.create()\n"
+        "code = 'try:\\n    import ipam_core._store\\nexcept ImportError as error:\\n    print(error)'\n"
+        "interpreters.run_string(other, code)\n"
+    )
+    done = loaded(code)
+    assert done.returncode == 0, done.stderr
+    assert "interpreter" in done.stdout

@@ -17,6 +17,7 @@ DOCS = ROOT / "docs"
 PAGES = [
     *("index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"),
     "own-rules",
+    "concurrency",
     *("install", "testing", "vpc"),
 ]
 PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

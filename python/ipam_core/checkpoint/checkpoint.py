@@ -166,6 +166,11 @@ class Checkpoint:
         answer: T = self._commits.run(work)
         return answer
 
+    async def arun(self, work: Work[Change, T]) -> T:
+        """Do as `run`, without blocking the event loop."""
+        answer: T = await self._commits.arun(work)
+        return answer
+
     def assigning(
         self,
         assignment: Assignment,

@@ -162,6 +162,19 @@ class DurableStore(DurablePods):
         """
         return self.checkpoint.run(_Release(self, sandbox, now_ns))
 
+    async def aassign(
+        self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
+    ) -> Assignment:
+        """Do as `assign`, without blocking the event loop; calls that overlap share syncs.
+
+        A task that is cancelled meanwhile is cancelled once the change is durable or undone.
+        """
+        return await self.checkpoint.arun(_Assign(self, sandbox, pod, now_ns))
+
+    async def arelease(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
+        """Do as `release`, without blocking the event loop; cancelled as `aassign` is."""
+        return await self.checkpoint.arun(_Release(self, sandbox, now_ns))
+
 
 class _Assign(PodWork["Assignment"]):
     def __init__(

@@ -78,6 +78,17 @@ class DurableNode(DurablePods):
         """
         return self.checkpoint.run(_Remove(self, sandbox))
 
+    async def aadd_pod(self, sandbox: Sandbox, pod: str | None = None) -> Assignment:
+        """Do as `add_pod`, without blocking the event loop; calls that overlap share syncs.
+
+        A task that is cancelled meanwhile is cancelled once the change is durable or undone.
+        """
+        return (await self.checkpoint.arun(_Add(self, sandbox, pod, all_cards=False)))[0]
+
+    async def aremove_pod(self, sandbox: Sandbox) -> list[Assignment]:
+        """Do as `remove_pod`, without blocking the event loop; cancelled as `aadd_pod` is."""
+        return await self.checkpoint.arun(_Remove(self, sandbox))
+
 
 class _Add(PodWork["list[Assignment]"]):
     """Asks the node, and writes the changes of the sandbox's addresses."""

@@ -89,9 +89,16 @@ class _Stage(IntEnum):
 
 
 class _Request(Generic[Change, T]):
-    __slots__ = ("changes", "commits", "error", "result", "stage", "woken", "work")
+    __slots__ = ("answered", "changes", "commits", "error", "result", "stage", "woken", "work")
 
-    def __init__(self, commits: GroupCommit[Change], work: Work[Change, T]) -> None:
+    def __init__(
+        self,
+        commits: GroupCommit[Change],
+        work: Work[Change, T],
+        answered: Callable[[], object] | None = None,
+    ) -> None:
+        self.answered = answered
+        """Called by the writer when it is done, perhaps more than once."""
         self.commits = commits
         self.work = work
         self.stage = _Stage.NEW
@@ -140,10 +147,7 @@ class GroupCommit(Generic[Change]):
 
         An interrupt is raised when the work has ended; the work is always completed.
         """
-        if os.getpid() != self._pid:
-            raise ForkedError(self._what, self._pid)
-        if threading.current_thread() is self._writer():
-            raise RuntimeError(f"{self._what}: called by its own writer")
+        self._check_caller()
         request = _Request(self, work)
         try:
             self._queue.put(request)
@@ -158,7 +162,48 @@ class GroupCommit(Generic[Change]):
                 del error, request  # its traceback holds this frame
         return request.result
 
+    async def arun(self, work: Work[Change, T]) -> Any:
+        """Do as `run`, without blocking the event loop; the writer shares syncs as ever.
+
+        A task that is cancelled meanwhile is cancelled when the work has ended; the work is
+        always completed.
+        """
+        import asyncio  # noqa: PLC0415  (half of the time that importing a store takes)
+
+        self._check_caller()
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def answered() -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits
+                loop.call_soon_threadsafe(done.set)
+
+        request = _Request(self, work, answered)
+        self._queue.put(request)
+        cancelled: asyncio.CancelledError | None = None
+        while request.stage is not _Stage.DONE:
+            try:
+                await asyncio.wait_for(done.wait(), PATIENCE_S)
+            except TimeoutError:
+                self._revive(request)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        if (error := request.error) is not None:
+            try:
+                raise error
+            finally:
+                del error, request  # its traceback holds this frame
+        return request.result
+
     # --- the caller's side ----------------------------------------------------------
+
+    def _check_caller(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedError(self._what, self._pid)
+        if threading.current_thread() is self._writer():
+            raise RuntimeError(f"{self._what}: called by its own writer")
 
     def _wait_for(self, request: _Request[Change, Any]) -> None:
         while request.stage is not _Stage.DONE:
@@ -281,6 +326,8 @@ class GroupCommit(Generic[Change]):
         for request in self._group:
             with suppress(RuntimeError):  # released before the interrupt
                 request.woken.release()
+            if request.answered is not None:
+                request.answered()
         self._group = []
 
     def _give_up(self, stray: BaseException) -> None:

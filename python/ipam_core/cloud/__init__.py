@@ -5,6 +5,7 @@
     subnets.py      subnets of the simulated region: counted, or address by address
     region.py       a simulated region: ENIs, attachments, refusals
     simulated.py    an instance in it, which performs a node's effects
+    asynchronous.py  `adrive`: the same under asyncio
     simulated_cloud.py  one instance and its region in one line
     throttling.py   EC2's token buckets: when a call is refused
     latency.py      how long calls take
