@@ -14,6 +14,7 @@ class Manners(Shared):
 
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
+    def _repr_html_(self) -> str: ...
     def __len__(self) -> int: ...  # assignments
     def __bool__(self) -> bool: ...  # True
     def __iter__(self) -> Iterator[Assignment]: ...

@@ -18,6 +18,8 @@ from ipam_core._values cimport Assignment, PoolStats, Sandbox
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from ipam_core.html import html_of
+
 _OBJECTS = (IPv4Address, IPv6Address, IPv4Network, IPv6Network)
 
 
@@ -59,6 +61,13 @@ cdef class Manners(Shared):
         return (f"DataStore({self.mode!r}, placement={self.placement!r}: {counts.enis} ENIs, "
                 f"{counts.total} addresses, {counts.assigned} assigned, "
                 f"{counts.cooling} cooling)")
+
+    def _repr_html_(self):
+        """Return the counts and the ENIs, for notebooks."""
+        return html_of(repr(self), ("ENI", "device", "addresses", "assigned", "cooling"), [
+            (eni.eni_id, eni.device_number, stats.total, stats.assigned, stats.cooling)
+            for eni in (<object> self).enis()
+            for stats in [(<object> self).eni_stats(eni.eni_id, 1 - most_ns())]])
 
     def __len__(self):
         """Return how many assignments there are. Cost: constant."""

@@ -98,8 +98,8 @@ def test_a_second_interpreter_does_not_get_the_core():
         "except ImportError:\n    import _xxsubinterpreters as interpreters\n"
         "import ipam_core._store\n"
         "other = interpreters.create()\n"
-        "code = 'try:\\n    import ipam_core._store\\nexcept ImportError as error:\\n    print(error)'\n"
-        "interpreters.run_string(other, code)\n"
+        "tries = 'try:\\n import ipam_core._store\\nexcept ImportError as error:\\n print(error)'\n"
+        "interpreters.run_string(other, tries)\n"
     )
     done = loaded(code)
     assert done.returncode == 0, done.stderr

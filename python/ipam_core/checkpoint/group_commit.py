@@ -190,11 +190,11 @@ class GroupCommit(Generic[Change]):
                 cancelled = error
         if cancelled is not None:
             raise cancelled
-        if (error := request.error) is not None:
+        if (failed := request.error) is not None:
             try:
-                raise error
+                raise failed
             finally:
-                del error, request  # its traceback holds this frame
+                del failed, request  # its traceback holds this frame
         return request.result
 
     # --- the caller's side ----------------------------------------------------------

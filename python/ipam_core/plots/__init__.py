@@ -7,7 +7,8 @@ pareto.py    choices of settings
 fleet.py     runs of a fleet, side by side
 subnet.py    the blocks of a subnet; a forecast
 
-They take plain numbers or results, and are imported by the command line only.
+They take plain numbers or results. Each returns its matplotlib figure, and writes it where a
+path is given. The package imports them in the command line only.
 
 May import: subnet, simulation, and below.
 """

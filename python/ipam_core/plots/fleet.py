@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
     from ipam_core.simulation.fleet.result import FleetResult
 
 
-def plot_fleets(results: Sequence[FleetResult], path: Path, *, title: str = "") -> None:
-    """Write the results of runs of a fleet, side by side on the same scales.
+def plot_fleets(
+    results: Sequence[FleetResult], path: Path | None = None, *, title: str = ""
+) -> Figure:
+    """Draw the results of runs of a fleet, side by side on the same scales.
 
     From above: the fleet's addresses over time; its EC2 calls a minute and how many of
     them were throttled; the share of pods that waited longer than so many seconds, for
@@ -63,7 +67,7 @@ def plot_fleets(results: Sequence[FleetResult], path: Path, *, title: str = "") 
     )
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.suptitle(as_written(title, 60 * n_runs), fontsize=11)
-    save(figure, path)
+    return save(figure, path)
 
 
 _POOL = ("assigned", "cooling", "idle", "total", "pods")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
 
 class Choice(NamedTuple):
     """The cost of settings: idle addresses, the wait of 99 of 100 pods, EC2 calls.
@@ -37,9 +39,14 @@ class Choice(NamedTuple):
 
 
 def plot_pareto(
-    points: Sequence[Choice], chosen: Choice, current: Choice | None, path: Path, *, title: str = ""
-) -> None:
-    """Write choices by idle addresses and wait, darker with more EC2 calls.
+    points: Sequence[Choice],
+    chosen: Choice,
+    current: Choice | None,
+    path: Path | None = None,
+    *,
+    title: str = "",
+) -> Figure:
+    """Draw choices by idle addresses and wait, darker with more EC2 calls.
 
     The chosen one is a star; that of today, if any, a diamond. An infinite wait is at
     the upper edge, which is then labelled so.
@@ -95,7 +102,7 @@ def plot_pareto(
     axis.set_title(as_written(title), fontsize=10, loc="left")
     tidy(axis)
     figure.legend(loc="outside lower left", fontsize=9, markerscale=0.6)
-    save(figure, path)
+    return save(figure, path)
 
 
 def _number(axis: Any, points: Sequence[Choice], edge: float) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from matplotlib.figure import Figure
 
 DPI = 130
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
@@ -79,13 +80,19 @@ def tidy(axis: Any) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def save(figure: Any, path: Path) -> None:
-    """Write a figure as PNG or SVG, by the name. Raises as `check_path`, and `OSError`."""
+def save(figure: Figure, path: Path | None) -> Figure:
+    """Return a figure; write it as PNG or SVG first, by the name, if there is one.
+
+    Raises as `check_path`, and `OSError`.
+    """
+    if path is None:
+        return figure
     check_path(path)
     with warnings.catch_warnings():
         # A letter that the font does not have is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(path, dpi=DPI)
+    return figure
 
 
 def longest_wait(waits: np.ndarray) -> float:

@@ -16,6 +16,8 @@ with extra("plot", "a picture"):
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
     from ipam_core.subnet.forecast import Forecast
     from ipam_core.subnet.report import SubnetReport
 
@@ -28,8 +30,8 @@ _COLOURS = {
 """The colour of blocks without a number of used addresses; marks distinguish them in print."""
 
 
-def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
-    """Write a map of each subnet: a cell for each /28, darker with more of it in use; PNG or SVG.
+def plot_blocks(reports: list[SubnetReport], path: Path | None = None) -> Figure:
+    """Draw a map of each subnet: a cell for each /28, darker with more of it in use; PNG or SVG.
 
     A free block is white, and blocks of other states have the terminal map's marks, so that
     it can be read without colours.
@@ -86,11 +88,11 @@ def plot_blocks(reports: list[SubnetReport], path: Path) -> None:
         Patch(color=colour, label=f"{MARKS[state]}  {state}") for state, colour in _COLOURS.items()
     ]
     figure.legend(handles=legend, loc="outside lower center", ncols=4, fontsize=7)
-    save(figure, path)
+    return save(figure, path)
 
 
-def plot_forecast(forecast: Forecast, path: Path) -> None:
-    """Write free /28s and the score over time, a curve for each placement; PNG or SVG."""
+def plot_forecast(forecast: Forecast, path: Path | None = None) -> Figure:
+    """Draw free /28s and the score over time, a curve for each placement; PNG or SVG."""
     figure = new_figure(9, 6)
     blocks, score = figure.subplots(2, 1, sharex=True)
     for number, (placement, samples) in enumerate(forecast.samples.items()):
@@ -108,7 +110,7 @@ def plot_forecast(forecast: Forecast, path: Path) -> None:
     score.set_ylabel("fragmentation score")
     score.set_ylim(0, 100)
     score.set_xlabel("hours")
-    save(figure, path)
+    return save(figure, path)
 
 
 def _colour_map() -> Any:

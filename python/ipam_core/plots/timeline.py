@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
 _AREAS = {
@@ -59,11 +60,11 @@ def plot_timeline(
     times_s: ArrayLike,
     series: Mapping[str, ArrayLike],
     marks: Sequence[Mark],
-    path: Path,
+    path: Path | None = None,
     *,
     title: str = "",
-) -> None:
-    """Write a pool's addresses over time, stacked by state, with marks below.
+) -> Figure:
+    """Draw a pool's addresses over time, stacked by state, with marks below.
 
     Each series has a value for each time, which holds until the next; of equal times
     the last counts. `assigned`, `cooling` and `free` (to give now) are areas that add up
@@ -104,7 +105,7 @@ def plot_timeline(
         axis.legend(
             handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1), frameon=False
         )
-    save(figure, path)
+    return save(figure, path)
 
 
 def draw_pool(axis: Any, times: np.ndarray, series: Mapping[str, np.ndarray]) -> None:

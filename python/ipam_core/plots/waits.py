@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
 
-def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str = "") -> None:
-    """Write how many pods wait longer than so many seconds, a curve for each named run.
+def plot_waits(
+    waits_by_name: Mapping[str, ArrayLike], path: Path | None = None, *, title: str = ""
+) -> Figure:
+    """Draw how many pods wait longer than so many seconds, a curve for each named run.
 
     A wait is 0 for a pod served at once, infinite for one that never was. A dot is the
     wait that 99 of 100 pods do not exceed.
@@ -42,7 +45,7 @@ def plot_waits(waits_by_name: Mapping[str, ArrayLike], path: Path, *, title: str
     draw_waits(axis, waits_by_name)
     axis.set_title(as_written(title), fontsize=10, loc="left")
     figure.legend(loc="outside lower left", fontsize=9)
-    save(figure, path)
+    return save(figure, path)
 
 
 def draw_waits(axis: Any, waits_by_name: Mapping[str, ArrayLike]) -> None:

@@ -12,6 +12,7 @@ from math import ceil, inf, isinf
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
+from ipam_core.html import html_of
 from ipam_core.policy import VPC_CNI
 from ipam_core.schemas import check_schema
 from ipam_core.simulation.fleet.fleet import simulate_fleet
@@ -105,6 +106,17 @@ class Tuning:
             "outcomes": [outcome.to_dict() for outcome in self.outcomes],
             "interrupted": False,  # an interrupted search is no result
         }
+
+    def _repr_html_(self) -> str:
+        """Return what is recommended, and the choices that none beats, for notebooks."""
+
+        def shown(outcome: Outcome) -> str:
+            return " ".join(f"{name}={value}" for name, value in outcome.env.items()) or "defaults"
+
+        best = shown(self.recommended) if self.recommended else "nothing is within the limits"
+        columns = ("settings", "99% wait at most, s", "idle addresses a node", "calls a node and h")
+        rows = [(shown(each), each.wait_p99_s, each.idle, each.calls) for each in self.front]
+        return html_of(best, columns, rows)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Tuning:

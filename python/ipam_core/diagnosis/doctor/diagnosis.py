@@ -22,6 +22,7 @@ from ipam_core.diagnosis.doctor.plain import (
 )
 from ipam_core.diagnosis.doctor.prognosis import simulate_fix
 from ipam_core.errors import InputError
+from ipam_core.html import html_of
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.causes.table import Cause
@@ -113,6 +114,12 @@ class Diagnosis:
             "refusals": [plain_evidence(each) for each in facts.refusals],
             "notes": list(self.notes()),
         }
+
+    def _repr_html_(self) -> str:
+        """Return the verdict and the causes that are found, for notebooks."""
+        columns = ("cause", "certainty", "why")
+        rows = [(each.title, each.certainty or "", each.why) for each in self.found]
+        return html_of(self.verdict(), columns, rows)
 
     def notes(self) -> tuple[str, ...]:
         """Return what is worth knowing of the node and of what was read, a line each."""

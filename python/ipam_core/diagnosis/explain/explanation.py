@@ -13,6 +13,7 @@ from ipam_core.diagnosis.explain.levels import plain_levels
 from ipam_core.diagnosis.explain.plain import case_of, finding_of, plain_finding, verdict_of
 from ipam_core.diagnosis.explain.play import NodeCase, Play, capacity_slots
 from ipam_core.errors import InputError
+from ipam_core.html import html_of
 from ipam_core.policy import VPC_CNI
 from ipam_core.schemas import check_schema
 from ipam_core.settings import Settings
@@ -107,6 +108,22 @@ class Explanation:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"no explanation: {error!r}") from error
+
+    def _repr_html_(self) -> str:
+        """Return the verdict and the levels on the way up, for notebooks."""
+        heading = f"{self.case.limits.instance_type}: {self.verdict}"
+        columns = ("pods", "ENIs", "addresses", "free", "EC2 calls")
+        rows = [
+            (
+                "-".join(map(str, dict.fromkeys(row["pods"]))),
+                row["enis"],
+                row["addresses"],
+                "-".join(map(str, dict.fromkeys(row["free"]))),
+                sum(row["ec2_calls"].values()),
+            )
+            for row in plain_levels(self.play.up)
+        ]
+        return html_of(heading, columns, rows)
 
     @property
     def healthy(self) -> bool:

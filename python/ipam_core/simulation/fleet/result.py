@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._extras import extra
 from ipam_core.errors import ThrottledError
+from ipam_core.html import html_of
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -131,6 +132,19 @@ class FleetResult:
     def has_failed(self) -> bool:
         """Whether at the end pods wait without an address, or requested nodes are missing."""
         return bool(self.still_waiting_s or self.not_placed or self.not_joined)
+
+    def _repr_html_(self) -> str:
+        """Return the waits, EC2 calls and idle addresses, for notebooks."""
+        p50, p99 = self.wait_quantiles_s((0.5, 0.99))
+        rows = [
+            ("pods", self.n_pods),
+            ("of these refused at first", self.n_waited),
+            ("half of the pods wait at most, s", p50),
+            ("99 of 100 wait at most, s", p99),
+            ("EC2 calls", self.n_calls),
+            ("idle addresses, mean", self.mean("idle")),
+        ]
+        return html_of(f"{self.name}: policy {self.policy}, seed {self.seed}", ("", ""), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything except the calls as plain values."""
