@@ -2,7 +2,10 @@
 
 from libc.stdint cimport uint32_t
 
+from ipam_core._pool cimport pool_address
+from ipam_core._records cimport Record
 from ipam_core._shared cimport Shared
+from ipam_core._slots cimport EniState
 from ipam_core._values cimport Assignment, Eni
 
 cdef int store_add_eni(Shared store, object eni_id, object device_number, object network_card,
@@ -15,7 +18,15 @@ cdef tuple store_enis(Shared store)
 cdef list store_turns(Shared store, bint copied)
 cdef int number_of(Shared store, str eni_id) except -1
 cdef Eni eni_of(Shared store, int number)
-cdef void describe(Shared store, uint32_t number, Assignment value) noexcept
 cdef Assignment assignment_of(Shared store, uint32_t number)
 cdef int list_held(Shared store, int number, int kind, int slot, list held) except -1
 cdef int check_ids(Shared store) except -1
+
+
+cdef inline void describe(Shared store, uint32_t number, Assignment value) noexcept:
+    """Fill in the address and the holder of a record."""
+    cdef const Record *record = &store.pool.records.array[number]
+    cdef const EniState *eni = store.pool.enis[record.eni]
+    value.eni_id, value.device_number = <str> eni.eni_id, eni.device_number
+    value.assigned_ns, value.c_kind = record.assigned_ns, record.kind
+    pool_address(&store.pool, number, &value.c_high, &value.c_low)

@@ -12,7 +12,6 @@ from ipam_core._pool cimport (
     N_ENIS,
     Place,
     pool_add,
-    pool_address,
     pool_empty_slot,
     pool_record_at,
     pool_refresh,
@@ -169,15 +168,6 @@ cdef Eni eni_of(Shared store, int number):
     value.primary, value.trunk = eni.primary, eni.trunk
     value.efa, value.excluded = eni.efa, eni.excluded
     return value
-
-
-cdef void describe(Shared store, uint32_t number, Assignment value) noexcept:
-    """Fill in the address and the holder of a record."""
-    cdef Record *record = &store.pool.records.array[number]
-    cdef EniState *eni = store.pool.enis[record.eni]
-    value.eni_id, value.device_number = <str> eni.eni_id, eni.device_number
-    value.assigned_ns, value.c_kind = record.assigned_ns, record.kind
-    pool_address(&store.pool, number, &value.c_high, &value.c_low)
 
 
 cdef Assignment assignment_of(Shared store, uint32_t number):

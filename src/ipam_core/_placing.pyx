@@ -111,4 +111,5 @@ cdef Assignment store_assign_from(Shared store, object cidr, Sandbox sandbox, ob
         raise MemoryError
     place.offset = <uint32_t> offset
     number = pool_hold(&store.pool, place, position, sandbox.c_digest, now)
-    return own(store, number, given, sandbox, name)
+    own(store, number, given, sandbox, name)
+    return given

@@ -67,23 +67,25 @@ from ipam_core.errors import (
 )
 
 
+cdef extern from *:
+    """
+    #define ipam_core_handed_over(owned) ((void *)(owned))
+    """
+    Assignment handed_over "ipam_core_handed_over" (PyObject *owned)    # as a new reference
+
+
 cdef Assignment store_assign(Shared store, Sandbox sandbox, object pod, object now_ns):
     """Assign an address to a sandbox; one that has an address keeps it."""
-    cdef Assignment given
-    cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns")
-    given = give(store, sandbox, pod, now)
-    if given is None:
-        raise refused(store, EXHAUSTED, now)
-    return given
+    return give(store, sandbox, pod, time_ns(now_ns, &store.latest_ns, "now_ns"), True)
 
 
 cdef Assignment store_try_assign(Shared store, Sandbox sandbox, object pod, object now_ns):
     """Do as `store_assign`, but return None if no address can be given now."""
-    return give(store, sandbox, pod, time_ns(now_ns, &store.latest_ns, "now_ns"))
+    return give(store, sandbox, pod, time_ns(now_ns, &store.latest_ns, "now_ns"), False)
 
 
-cdef Assignment give(Shared store, Sandbox sandbox, object pod, int64_t now):
-    """Assign an address to a sandbox; None if none can be given now."""
+cdef Assignment give(Shared store, Sandbox sandbox, object pod, int64_t now, bint raises):
+    """Assign an address to a sandbox; None if none can be given now, and it is not to raise."""
     cdef Assignment given
     cdef uint32_t number
     cdef int answer
@@ -93,13 +95,14 @@ cdef Assignment give(Shared store, Sandbox sandbox, object pod, int64_t now):
         store.wait()
     given = Assignment.__new__(Assignment)
     answer = pool_assign(&store.pool, sandbox.c_digest, now, &number)
+    if answer == DONE:
+        own(store, number, given, sandbox, <str> pod)
+        return given
     if answer == ALREADY:
         return own_named(store, number, given, sandbox, <str> pod)
-    if answer == EXHAUSTED:
+    if answer == EXHAUSTED and not raises:
         return None
-    if answer != DONE:
-        raise refused(store, answer, now)
-    return own(store, number, given, sandbox, <str> pod)
+    raise refused(store, answer, now)
 
 
 cdef Assignment store_adopt(Shared store, Sandbox sandbox, object address, object pod,
@@ -125,7 +128,8 @@ cdef Assignment store_adopt(Shared store, Sandbox sandbox, object address, objec
     if number != NONE and store.pool.records.array[number].state == COOLING:
         pool_end_cooling(&store.pool, number)
     number = pool_hold(&store.pool, place, position, sandbox.c_digest, now)
-    return own(store, number, given, sandbox, name)
+    own(store, number, given, sandbox, name)
+    return given
 
 
 cdef int store_cool(Shared store, object address, object released_ns) except -1:
@@ -149,30 +153,33 @@ cdef int store_cool(Shared store, object address, object released_ns) except -1:
 
 cdef Assignment store_release(Shared store, Sandbox sandbox, object now_ns):
     """Release what a sandbox holds and let it cool; return what it held."""
-    cdef Assignment released
-    released = take_back(store, sandbox, time_ns(now_ns, &store.latest_ns, "now_ns"))
-    if released is None:
-        raise UnknownSandboxError(sandbox)
-    return released
+    return take_back(store, sandbox, time_ns(now_ns, &store.latest_ns, "now_ns"), True)
 
 
 cdef Assignment store_try_release(Shared store, Sandbox sandbox, object now_ns):
     """Do as `store_release`, but return None if the sandbox holds nothing."""
-    return take_back(store, sandbox, time_ns(now_ns, &store.latest_ns, "now_ns"))
+    return take_back(store, sandbox, time_ns(now_ns, &store.latest_ns, "now_ns"), False)
 
 
-cdef Assignment take_back(Shared store, Sandbox sandbox, int64_t now):
-    """Release what a sandbox holds; None if it holds nothing."""
+cdef Assignment take_back(Shared store, Sandbox sandbox, int64_t now, bint raises):
+    """Release what a sandbox holds; None if it holds nothing, and it is not to raise."""
     cdef Assignment released
+    cdef Record *record
     cdef uint32_t position, number
     if store.busy:
         store.wait()
     position = table_seek(&store.pool.records, sandbox.c_digest)
     number = table_at(&store.pool.records, position)
     if number == NONE:
+        if raises:
+            raise UnknownSandboxError(sandbox)
         return None
-    released = known_as(store, number, sandbox)
-    record_forget(&store.pool.records.array[number])
+    record = &store.pool.records.array[number]
+    if record.assignment != NULL:
+        released = handed_over(record.assignment)  # the record owns it no more
+        record.assignment = NULL
+    else:
+        released = known_as(store, number, sandbox)
     table_remove(&store.pool.records, position)
     pool_cool(&store.pool, number, now)
     return released
@@ -292,14 +299,13 @@ cdef int reserve(Shared store, Place place) except -1:
     return 0
 
 
-cdef Assignment own(Shared store, uint32_t number, Assignment given, Sandbox sandbox, str pod):
+cdef void own(Shared store, uint32_t number, Assignment given, Sandbox sandbox,
+              str pod) noexcept:
     """Fill in the assignment of a record that is newly held; the record keeps it."""
-    cdef Record *record = &store.pool.records.array[number]
     given.sandbox, given.pod = sandbox, pod
     describe(store, number, given)
     Py_INCREF(given)
-    record.assignment = <PyObject*> given
-    return given
+    store.pool.records.array[number].assignment = <PyObject*> given
 
 
 cdef Assignment own_named(Shared store, uint32_t number, Assignment given, Sandbox sandbox,
@@ -313,7 +319,8 @@ cdef Assignment own_named(Shared store, uint32_t number, Assignment given, Sandb
             return held
         pod = held.pod if pod is None else pod
         record_forget(record)
-    return own(store, number, given, sandbox, pod)
+    own(store, number, given, sandbox, pod)
+    return given
 
 
 cdef Assignment known_as(Shared store, uint32_t number, Sandbox sandbox):

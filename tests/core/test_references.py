@@ -1,0 +1,66 @@
+"""Who owns an assignment: the store while it is held, its caller alone once it is released."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from ipam_core import DataStore, Sandbox
+from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
+
+NOBODY = sys.getrefcount(object())
+"""What the interpreter counts for a value that nothing else refers to."""
+
+
+@pytest.fixture
+def store():
+    store = DataStore("prefix", cooldown_s=0, given_time=True)
+    store.add_eni("eni-1", device_number=0, primary=True)
+    store.add_prefix("eni-1", "10.0.0.16/28")
+    return store
+
+
+@pytest.mark.parametrize("release", ["release", "try_release"])
+def test_a_released_assignment_is_its_caller_s_alone(store, release):
+    sandbox, pod = Sandbox("0f3c"), f"default/web-{len(release)}"
+    of_sandbox, of_pod = sys.getrefcount(sandbox), sys.getrefcount(pod)
+    held = store.assign(sandbox, pod, 1)
+    assert sys.getrefcount(held) == NOBODY + 2  # this variable, and the store
+    released = getattr(store, release)(sandbox, 2)
+    assert released is held
+    assert sys.getrefcount(held) == NOBODY + 2  # two variables
+    del held
+    assert sys.getrefcount(released) == NOBODY + 1
+    del released
+    assert (sys.getrefcount(sandbox), sys.getrefcount(pod)) == (of_sandbox, of_pod)
+
+
+def test_nothing_is_left_of_refusals_and_of_asking_twice(store):
+    pods = [Sandbox(f"pod-{number}") for number in range(17)]
+    counts = [sys.getrefcount(pod) for pod in pods]
+    for pod in pods[:16]:
+        assert store.assign(pod, None, 1) is store.assign(pod, "again", 1)
+    with pytest.raises(PoolExhaustedError):
+        store.assign(pods[16], None, 1)
+    assert store.try_assign(pods[16], None, 1) is None
+    with pytest.raises(UnknownSandboxError) as refused:
+        store.release(pods[16], 1)
+    del refused
+    assert store.try_release(pods[16], 1) is None
+    for pod in pods[:16]:
+        store.release(pod, 2)
+    del pod
+    assert [sys.getrefcount(pod) for pod in pods] == counts
+
+
+def test_an_assignment_of_a_batch_is_made_at_its_release_and_owned_by_nobody_else(store):
+    pods = [Sandbox(f"pod-{number}") for number in range(3)]
+    digests = np.frombuffer(b"".join(pod.digest for pod in pods), dtype=np.uint64).reshape(-1, 2)
+    store.assign_many(digests, 1)
+    released = store.release(pods[0], 2)
+    assert released.sandbox is pods[0]
+    assert sys.getrefcount(released) == NOBODY + 1
+    named = store.assign(pods[1], "default/web", 3)  # the batch's digest takes a name
+    assert sys.getrefcount(named) == NOBODY + 2
+    store.release(pods[1], 4)
+    assert sys.getrefcount(named) == NOBODY + 1
