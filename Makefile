@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Looking for a newer pip takes its time at each call.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start hundreds of processes: each would compile again all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # The machine's own pip installs into the environment, if it is of 22.3 or later: to set one up
 # there takes 3 s. It is there once the tests need a newer one.
 PIP = $(if $(shell $(PYTHON) -c 'import pip; v = pip.__version__.split("."); \
