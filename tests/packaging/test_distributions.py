@@ -43,6 +43,14 @@ def test_the_sdist_holds_the_sources_and_no_workplace(distributions):
     assert {"LICENSE", "README.md", "CMakeLists.txt", "src/ipam_core/_store.pyx"} <= names
     tops = {name.partition("/")[0] for name in names if name}
     assert tops <= TOPS
+    for folder in ("src", "python", "tools"):  # a wheel is built of these
+        sources = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file() and path.parent.name != "__pycache__"
+        }
+        assert sources
+        assert sources <= names
     assert sum(member.size for member in members) < 20_000_000
 
 

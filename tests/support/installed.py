@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
+SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 
 
 def run(*command, cwd, **more):
@@ -49,10 +50,12 @@ def older_install(folder):
 
 
 def built(tmp_path_factory):
-    """Build the sdist, and the wheel out of the sdist, as an installer would; by suffix.
+    """Build the sdist and the wheel; return them by suffix.
 
-    An older version is installed where it is built: nothing of it may get in. It is built for
-    debugging, for what optimizes takes most of the time: the other tests run what is optimized.
+    In a soak the wheel is built out of the sdist, as an installer would, for debugging: that
+    takes half a minute, and to optimize it twice as long. Else it has the modules that are built already, those of the other tests, and the
+    sdist is compared with the tree. An older version is installed where it is built: nothing of
+    it may get in.
     """
 
     def make(folder):
@@ -61,7 +64,9 @@ def built(tmp_path_factory):
         out = folder / "dist"
         out.mkdir()
         build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT))
-        run(*build, "--config-setting=cmake.build-type=Debug", cwd=out, PYTHONPATH=str(older))
+        debug = ("--config-setting=cmake.build-type=Debug",)
+        for what in [debug] if SOAK else [("--sdist",), ("--wheel",)]:
+            run(*build, *what, cwd=out, PYTHONPATH=str(older))
 
     folder = made_once(tmp_path_factory, "distributions", make)
     return {path.suffix: path for path in (folder / "dist").iterdir()}
