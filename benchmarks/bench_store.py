@@ -5,12 +5,20 @@ Every group is one table row; the subject "floor" is what the others are measure
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from goals import LARGEST, MODES
+from ipam_core._store import DataStore
+from ipam_core.errors import PoolExhaustedError
+from side_by_side import side_by_side
 from subjects import (
     Attributes,
     Bitarray,
@@ -81,6 +89,153 @@ def test_pair_secondary_ips(benchmark, pods):
     """The same out of 5 % more secondary IPs: 64 ENIs hold no more."""
     subject = SecondaryIps(pods * 21 // 20 + 16, sandboxes(pods))
     measure_pairs(benchmark, f"pair, {pods} pods", "secondary IPs", subject)
+
+
+def against_floor(pods, mode):
+    """Return a store and a floor with the same pods, as sides of a comparison."""
+    if mode == "prefixes":
+        return Store(pods * 11 // 10 + 16, sandboxes(pods)), Floor(
+            pods * 11 // 10 + 16, sandboxes(pods)
+        )
+    room = pods * 21 // 20 + 16
+    return SecondaryIps(room, sandboxes(pods)), Floor(room, sandboxes(pods))
+
+
+def nothing(steps):
+    """Do the loop of the subjects."""
+    for _sandbox, _now_ns in steps:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("mode", "pods"), [(mode, pods) for mode, numbers in MODES.items() for pods in numbers]
+)
+def test_pair_against_the_floor(benchmark, mode, pods):
+    """The figures of the goals: both in turn, and once more without what the loop takes."""
+    subject, floor = against_floor(pods, mode)
+    stepping, clock = sandboxes(N_STEPS, "step"), later()
+    side_by_side(
+        benchmark,
+        f"pair, {mode}, {pods} pods",
+        subject.run,
+        floor.run,
+        lambda: [(pod, next(clock)) for pod in stepping],
+        loop=nothing,
+        per_call=N_STEPS,
+        rounds=20 if SHORT else 300,
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_many_pods_against_few(benchmark, mode):
+    """The largest node and one with 29 pods, in turn."""
+    many, few = (against_floor(pods, mode)[0] for pods in (LARGEST[mode], 29))
+    stepping, clock = sandboxes(N_STEPS, "step"), later()
+    side_by_side(
+        benchmark,
+        f"pair, {mode}, {LARGEST[mode]} pods against 29",
+        many.run,
+        few.run,
+        lambda: [(pod, next(clock)) for pod in stepping],
+        per_call=N_STEPS,
+        rounds=20 if SHORT else 300,
+    )
+
+
+@pytest.mark.parametrize("name", ["floor", "ipam_core"])
+def test_pair_by_the_clock(benchmark, name):
+    """The plain call, without a time: the store reads the clock."""
+    pods = sandboxes(N_STEPS, "step")
+    if name == "floor":
+        floor = Floor(1116, sandboxes(1000))
+
+        def run():
+            floor.run(zip(pods, pods, strict=True))
+    else:
+        store = DataStore("prefix", cooldown_s=0)
+        for number in range(70):
+            if number % 35 == 0:
+                store.add_eni(f"eni-{number}", device_number=number // 35)
+            store.add_prefix(
+                f"eni-{number // 35 * 35}", f"10.0.{number // 16}.{number % 16 * 16}/28"
+            )
+        for pod in sandboxes(1000):
+            store.assign(pod)
+
+        def run():
+            for pod in pods:
+                store.assign(pod)
+                store.release(pod)
+
+    measure(benchmark, "pair without now_ns, 1000 pods", name, N_STEPS, run)
+
+
+@pytest.mark.parametrize("name", ["floor", "assign", "try_assign"])
+def test_refusal(benchmark, name):
+    """A pod that finds no address: an exception, or None; the floor catches the list's."""
+    pods = sandboxes(N_STEPS, "step")
+    if name == "floor":
+        empty = []
+
+        def run():
+            for _pod in pods:
+                try:
+                    empty.pop()
+                except IndexError:
+                    continue
+    else:
+        store = Store(1008, sandboxes(1008)).store
+        assign = getattr(store, name)
+
+        def run():
+            for pod in pods:
+                try:
+                    assign(pod, None, 1)
+                except PoolExhaustedError:
+                    continue
+
+    measure(benchmark, "a refusal", name, N_STEPS, run)
+
+
+@pytest.fixture(scope="module")
+def c_floor(tmp_path_factory):
+    """The floor in C, compiled here; skipped without a compiler."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        pytest.skip("no C compiler")
+    library = tmp_path_factory.mktemp("floor") / "floor.so"
+    source = Path(__file__).with_name("floor.c")
+    subprocess.run([compiler, "-O3", "-shared", "-fPIC", "-o", library, source], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def test_batch_against_the_floor_in_c(benchmark, c_floor):
+    """A thousand pairs in two calls, against a stack and a hash table in C."""
+    held = sandboxes(1000)
+    store = Store(2116, held).store
+    assert c_floor.floor_begin(ctypes.c_long(2116)) == 0
+    joined = b"".join(sandbox.digest for sandbox in (*held, *sandboxes(N_STEPS, "batch")))
+    every = np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
+    digests, addresses = every[1000:].copy(), np.empty((N_STEPS, 2), np.uint64)
+    rows = ctypes.c_void_p(digests.ctypes.data)
+    found, n = ctypes.c_void_p(addresses.ctypes.data), ctypes.c_long(N_STEPS)
+    c_floor.floor_assign(
+        ctypes.c_void_p(every.ctypes.data), ctypes.c_long(1000), (ctypes.c_uint64 * 2000)()
+    )
+    clock = later()
+
+    def ours(now_ns):
+        store.assign_many(digests, now_ns)
+        store.release_many(digests, now_ns)
+
+    def floor(_):
+        c_floor.floor_assign(rows, n, found)
+        c_floor.floor_release(rows, n, found)
+
+    side_by_side(
+        benchmark, "batch, 1000 pods", ours, floor, lambda: next(clock),
+        per_call=N_STEPS, rounds=50 if SHORT else 1000,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("pods", [110, 1000])

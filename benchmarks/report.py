@@ -1,62 +1,19 @@
-"""Print a run of the benchmarks as ratios: `python report.py bench.json`."""
+"""Print a run of the benchmarks as ratios, and judge it: `python report.py bench.json`.
+
+With `--memory` the bytes of an address are measured too. With `--check` the status is 1 where a
+goal is missed by more than its noise, or was not measured.
+"""
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import tracemalloc
 from pathlib import Path
 
+from figures import Figure, Run, exponent, read
+from goals import judged
 
-def rows(path: Path) -> dict[str, dict[str, float]]:
-    """Return median nanoseconds an operation, by group and subject."""
-    found: dict[str, dict[str, float]] = {}
-    for bench in json.loads(path.read_text())["benchmarks"]:
-        facts = bench["extra_info"]
-        if "subject" not in facts:
-            continue
-        median_ns = bench["stats"]["median"] * 1e9 / facts["per_call"]
-        found.setdefault(bench["group"], {})[facts["subject"]] = median_ns
-    return found
-
-
-def growth(path: Path) -> dict[str, dict[int, float]]:
-    """Return the seconds of each kind of work, by how many times as much of it there was."""
-    found: dict[str, dict[int, float]] = {}
-    for bench in json.loads(path.read_text())["benchmarks"]:
-        facts = bench["extra_info"]
-        if "growth" in facts:
-            found.setdefault(facts["growth"], {})[facts["scale"]] = bench["stats"]["min"]
-    return found
-
-
-def exponent(seconds: dict[int, float]) -> float:
-    """Return by which power of the work the last step's time grows."""
-    less, more = sorted(seconds)[-2:]
-    return math.log(seconds[more] / seconds[less]) / math.log(more / less)
-
-
-def written(path: Path) -> list[tuple[str, float]]:
-    """Return the bytes that an operation writes, of the benchmarks that count them."""
-    return [
-        (f"{bench['group']}: {bench['extra_info']['subject']}", bench["extra_info"]["bytes"])
-        for bench in json.loads(path.read_text())["benchmarks"]
-        if "bytes" in bench["extra_info"]
-    ]
-
-
-def waits(path: Path) -> list[tuple[str, float, float]]:
-    """Return the median and the 99th percentile of an ADD in ms, by group and subject."""
-    return [
-        (
-            f"{bench['group']}: {bench['extra_info']['subject']}",
-            bench["extra_info"]["add_p50_ms"],
-            bench["extra_info"]["add_p99_ms"],
-        )
-        for bench in json.loads(path.read_text())["benchmarks"]
-        if "add_p50_ms" in bench["extra_info"]
-    ]
+WIDTH = 60
 
 
 def memory() -> dict[str, tuple[float, float]]:
@@ -81,7 +38,7 @@ def memory() -> dict[str, tuple[float, float]]:
                 for pod in pods:
                     store.assign(pod, None, 1)
             after = measure()
-            for what, size in (("free", between - before), ("assigned", after - between)):
+            for what, size in (("a free", between - before), ("an assigned", after - between)):
                 sizes.setdefault(f"{what} address, {mode}", []).append(size / n / n_stores)
             del stores, store
         tracemalloc.stop()
@@ -99,37 +56,61 @@ def resident() -> int:
     return pages * 4096
 
 
-def main() -> None:
-    table = rows(Path(sys.argv[1]))
+def print_times(run: Run) -> None:
+    """Print the time of each subject, and its ratio to the floor's."""
     print(f"{'':34}{'ns':>9}{'x floor':>10}")
-    for group, subjects in table.items():
+    for group, subjects in run.times.items():
         print(group)
-        floor = subjects.get("floor")
         for subject, ns in sorted(subjects.items(), key=lambda entry: entry[1]):
-            ratio = f"{ns / floor:10.2f}" if floor else ""
-            print(f"  {subject:32}{ns:9.0f}{ratio}")
-    few, many = (table.get(f"pair, {n} pods", {}).get("ipam_core") for n in (29, 11000))
-    if few and many:
-        print(f"{'11,000 pods against 29':34}{many / few:19.2f}")
-    grown = growth(Path(sys.argv[1]))
-    if grown:
-        print(f"{'growth: seconds at':34}{'1x':>9}{'10x':>10}{'100x':>10}{'exponent':>10}")
-    for what, seconds in grown.items():
+            of_floor = run.ratio(group, subject)
+            print(f"  {subject:32}{ns:9.0f}" + (f"{of_floor.value:10.2f}" if of_floor else ""))
+
+
+def print_growth(run: Run) -> None:
+    """Print the seconds of 1, 10 and 100 times as much work, and the exponent."""
+    print(f"{'growth: seconds at':34}{'1x':>9}{'10x':>10}{'100x':>10}{'exponent':>10}")
+    for what, seconds in run.growth.items():
         times = "".join(f"{seconds[scale]:10.3f}" for scale in sorted(seconds))
         power = f"{exponent(seconds):10.2f}" if len(seconds) > 1 else ""
         print(f"  {what:31}{times:<30}{power}")
-    for what, size in written(Path(sys.argv[1])):
+
+
+def print_goals(run: Run) -> bool:
+    """Print each goal with the figure and the verdict; return whether all are met."""
+    verdicts = judged(run)
+    print(f"{'goal':{WIDTH}}{'most':>7}{'figure':>8}{'noise':>7}  verdict")
+    for verdict in verdicts:
+        goal, figure = verdict.goal, verdict.figure
+        numbers = f"{figure.value:8.2f}{figure.noise:7.2f}" if figure else f"{'':15}"
+        print(f"{goal.name:{WIDTH}}{goal.most:7.2f}{numbers}  {verdict}")
+    shown = {verdict.goal.name for verdict in verdicts}
+    for name, figure in run.figures.items():
+        if name not in shown:
+            print(f"{name:{WIDTH}}{'':7}{figure.value:8.2f}{figure.noise:7.2f}")
+    return all(verdict.figure is not None and not verdict.misses for verdict in verdicts)
+
+
+def main(arguments: list[str]) -> int:
+    """Print a run; return the exit status."""
+    run = read(Path(arguments[0]))
+    if run.times:
+        print_times(run)
+    if run.growth:
+        print_growth(run)
+    for what, size in run.written.items():
         print(f"bytes written, {what:50}{size:11.0f}")
-    asked = waits(Path(sys.argv[1]))
-    if asked:
+    if run.waits:
         print(f"{'an ADD takes, in ms':58}{'median':>9}{'p99':>9}")
-    for what, median_ms, p99_ms in asked:
+    for what, (median_ms, p99_ms) in run.waits.items():
         print(f"  {what:56}{median_ms:9.2f}{p99_ms:9.2f}")
-    if "--memory" in sys.argv:
+    if "--memory" in arguments:
         print(f"{'bytes':34}{'resident':>9}{'traced':>10}")
         for what, (size, counted) in memory().items():
             print(f"  {what:32}{size:9.1f}{counted:10.1f}")
+            run.figures[f"bytes of {what}"] = Figure(counted, 0.5)
+    met = print_goals(run)
+    return 1 if "--check" in arguments and not met else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(sys.argv[1:]))
