@@ -19,8 +19,8 @@ from ipam_core.simulation.scenario.checking import compare
 from ipam_core.simulation.scenario.player import Player, play
 
 CASES = Path(__file__).parent / "conformance"
-SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 4
-SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 5
+SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 3
+SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 3
 EVERY = 1 if os.environ.get("IPAM_CORE_SOAK") else 4
 """Of so many lives of random2.json one has each of its values changed."""
 PER_TEST = 12

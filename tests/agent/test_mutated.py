@@ -19,7 +19,7 @@ from support.agents import (
     running,
 )
 
-N_REQUESTS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 500
+N_REQUESTS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 300
 METHODS = (
     ("/rpc.CNIBackend/AddNetwork", rpc_pb2.AddNetworkRequest, add_request),
     ("/rpc.CNIBackend/DelNetwork", rpc_pb2.DelNetworkRequest, del_request),

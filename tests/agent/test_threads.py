@@ -28,7 +28,7 @@ from support.agents import (
 )
 
 N_THREADS = 16
-N_ROUNDS = 400 if os.environ.get("IPAM_CORE_SOAK") else 25
+N_ROUNDS = 400 if os.environ.get("IPAM_CORE_SOAK") else 15
 
 
 class Caller(threading.Thread):

@@ -17,7 +17,7 @@ from support import checkpoint_worker
 from support.checkpoint_worker import sandbox
 from support.checkpointing import open_checkpoint
 
-N_KILLS = 1000 if os.environ.get("IPAM_CORE_SOAK") else 24
+N_KILLS = 1000 if os.environ.get("IPAM_CORE_SOAK") else 16
 WORKER = checkpoint_worker.__file__
 
 

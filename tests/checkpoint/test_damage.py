@@ -56,7 +56,7 @@ def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path, whole):
     chance = random.Random(8)
     heads = [range(100), *(range(page, page + 12) for page in range(0, len(content), 4096))]
     flips = [(position, bit) for head in heads for position in head for bit in range(8)]
-    others = range(len(content)) if SOAK else chance.sample(range(len(content)), 300)
+    others = range(len(content)) if SOAK else chance.sample(range(len(content)), 150)
     flips += [(position, chance.randrange(8)) for position in others]
     n_found = 0
     for position, bit in flips:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -400,3 +402,5 @@ def text_of(high, low):
 
 
 TestStoreAndModel = StoreAndModel.TestCase
+if not os.environ.get("IPAM_CORE_SOAK"):
+    TestStoreAndModel.settings = settings(max_examples=60)

@@ -329,6 +329,6 @@ class Calls(RuleBasedStateMachine):
 
 
 Calls.TestCase.settings = settings(
-    max_examples=300 if SOAK else 15, stateful_step_count=60 if SOAK else 40, deadline=None
+    max_examples=300 if SOAK else 10, stateful_step_count=60 if SOAK else 40, deadline=None
 )
 TestCallsNextToTheModel = Calls.TestCase

@@ -20,7 +20,7 @@ from ipam_core.endpoint.actions.table import ACTIONS
 from ipam_core.endpoint.saved import state_of as saved
 from ipam_core.testing import TestVpc
 
-N_REQUESTS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 500
+N_REQUESTS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 300
 SEED = int(os.environ.get("IPAM_CORE_SEED", "19"))
 SPEC = {
     "subnets": [{"id": "subnet-0aaaaaaaaaaaaaaaa", "cidr": "10.0.0.0/24", "used": 60}],

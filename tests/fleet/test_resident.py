@@ -71,7 +71,7 @@ def played(spec, policy, seed, *, in_c):
     return world, world.run()
 
 
-@settings(max_examples=2000 if SOAK else 60, deadline=None)
+@settings(max_examples=2000 if SOAK else 40, deadline=None)
 @given(
     spec=staying_fleets(),
     policy=st.sampled_from(POLICIES),

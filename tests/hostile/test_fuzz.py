@@ -45,7 +45,7 @@ from support.mutation import change, edited, edits, mutated, mutations, places
 LONGEST_S = 20
 """Far more than any of these documents takes, and far less than what runs away."""
 fuzz = settings(
-    max_examples=10_000 if os.environ.get("IPAM_CORE_SOAK") else 80,
+    max_examples=10_000 if os.environ.get("IPAM_CORE_SOAK") else 48,
     suppress_health_check=list(HealthCheck),
     deadline=None,
 )

@@ -15,7 +15,7 @@ from ipam_core.simulation.scenario.player import Player
 from support.policy_replay import RULES, with_rule
 from support.random_scenarios import CheckedPlayer, random_scenario
 
-N_SCENARIOS = 2000 if os.environ.get("IPAM_CORE_SOAK") else 50
+N_SCENARIOS = 2000 if os.environ.get("IPAM_CORE_SOAK") else 30
 """For each policy, and of its own."""
 PREFIX = {"ENABLE_PREFIX_DELEGATION": "true"}
 SETTINGS = [

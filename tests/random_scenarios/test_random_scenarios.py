@@ -11,7 +11,7 @@ import pytest
 
 from support.random_scenarios import random_scenario, told, verdict
 
-N_SCENARIOS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 500
+N_SCENARIOS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 300
 PER_TEST = 50
 
 

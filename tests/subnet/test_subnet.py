@@ -222,7 +222,7 @@ class SubnetMachine(RuleBasedStateMachine):
 
 TestSubnetMachine = SubnetMachine.TestCase
 TestSubnetMachine.settings = settings(
-    max_examples=max(60, settings.default.max_examples // 10),
+    max_examples=max(40, settings.default.max_examples // 10),
     stateful_step_count=25,
     suppress_health_check=list(HealthCheck),
 )
