@@ -48,7 +48,7 @@ def moto_url():
 
 @dataclass
 class World:
-    """One instance in a VPC. `direct` is an EC2 client of its own, without the proxy."""
+    """One instance in a VPC. `direct` is an EC2 client without the proxy."""
 
     session: boto3.Session
     direct: object
@@ -98,10 +98,15 @@ def described(client, instance_id):
     return tree
 
 
+@pytest.fixture(scope="session")
+def direct(moto_url, session):
+    """A client of the server, without a proxy: a client takes longer to make than to use."""
+    return session.client("ec2", endpoint_url=moto_url)
+
+
 @pytest.fixture
-def world(moto_url, session):
+def world(direct, moto_url, session):
     """A world of its own for each test: another VPC, on the one server."""
-    direct = session.client("ec2", endpoint_url=moto_url)
     vpc_id = direct.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     zone = f"{REGION}a"
     subnet = direct.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/18", AvailabilityZone=zone)

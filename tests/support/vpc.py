@@ -67,13 +67,13 @@ def raw(url, content, *, reply=True):
 
 def client(server, service="ec2", access_key="i-0123456789abcdef0"):
     """Return a client of boto3 that tries each call once."""
-    import boto3
     from botocore.config import Config
 
-    return boto3.client(
+    from support.loopback import session_of
+
+    return session_of().client(
         service,
         endpoint_url=server.endpoint_url,
-        region_name="us-east-1",
         aws_access_key_id=access_key,
         aws_secret_access_key="secret",
         config=Config(retries={"total_max_attempts": 1}),
