@@ -13,6 +13,7 @@ pytest.importorskip("grpc", reason="needs the extra `agent`")
 @pytest.fixture
 def fast(monkeypatch):
     monkeypatch.setattr(_demo_live, "SPEED", 40.0)
+    monkeypatch.setattr(_demo_live, "SPEED_OF_PROMISE", 4.0)
 
 
 def test_the_live_story_goes_as_the_simulated_one(fast, capsys):
@@ -32,6 +33,7 @@ def test_the_live_story_goes_as_the_simulated_one(fast, capsys):
 
 def test_it_is_told_on_one_screen_and_says_what_went_wrong(fast, capsys, monkeypatch):
     monkeypatch.setattr(_demo_live, "FIXED", _demo_live.STALLING)  # the fix is forgotten
+    monkeypatch.setattr(_demo_live, "SPEED_OF_PROMISE", 20.0)  # and it is no success anyway
     assert run(["demo", "--live"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 24

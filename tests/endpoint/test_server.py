@@ -330,7 +330,8 @@ def test_it_is_served_once_at_a_time_and_may_be_served_again():
     server.__exit__()
 
 
-def test_leaving_it_does_not_wait_for_calls_under_way():
+def test_leaving_it_does_not_wait_for_calls_under_way(monkeypatch):
+    monkeypatch.setattr(listen, "CLOSING_S", 0.1)
     spec = {"ec2": {"latency": {"DescribeVpcs": {"median": 60}}}}
     with VpcServer(spec) as server:
         url = server.endpoint_url
