@@ -11,12 +11,32 @@ cdef enum:
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
 
-cdef extern from "<time.h>" nogil:
-    cdef struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    int CLOCK_MONOTONIC_COARSE
+# The coarse clock where there is one; everywhere the clock of Python's `time.monotonic`.
+cdef extern from *:
+    """
+    #if defined(_WIN32)
+    #ifndef WIN32_LEAN_AND_MEAN
+    #define WIN32_LEAN_AND_MEAN
+    #endif
+    #include <windows.h>
+    static inline int64_t ipam_clock_ns(void) { return (int64_t) GetTickCount64() * 1000000; }
+    #else
+    #include <time.h>
+    #if defined(__APPLE__)
+    #define IPAM_CLOCK CLOCK_UPTIME_RAW
+    #elif defined(CLOCK_MONOTONIC_COARSE)
+    #define IPAM_CLOCK CLOCK_MONOTONIC_COARSE
+    #else
+    #define IPAM_CLOCK CLOCK_MONOTONIC
+    #endif
+    static inline int64_t ipam_clock_ns(void) {
+        struct timespec now;
+        clock_gettime(IPAM_CLOCK, &now);
+        return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+    #endif
+    """
+    int64_t ipam_clock_ns() noexcept nogil
 
 
 cdef inline int64_t most_ns() noexcept nogil:
@@ -35,9 +55,7 @@ cdef inline int64_t checked_int(object value, int64_t least, int64_t most, str n
 
 cdef inline int64_t clock_ns() noexcept nogil:
     """Return the time of the coarse monotonic clock, some milliseconds behind the fine one."""
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
-    return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
+    return ipam_clock_ns()
 
 
 cdef inline int64_t time_ns(object value, int64_t *latest_ns, str name) except? -1:

@@ -11,18 +11,52 @@ them are not empty, so that its lowest is found in two steps of find-first-set:
 from libc.stdint cimport uint64_t
 
 cdef extern from *:
-    int __builtin_ctzll(unsigned long long) noexcept nogil
-    int __builtin_clzll(unsigned long long) noexcept nogil
-    int __builtin_popcountll(unsigned long long) noexcept nogil
-
-cdef extern from *:
     """
-    static inline uint64_t c_mix(uint64_t one, uint64_t other) {
+    #include <assert.h>    /* a Debug build checks what must hold */
+    #if defined(_MSC_VER) && !defined(__clang__)
+    #include <intrin.h>
+    static __inline int ipam_first_set(uint64_t word) {
+        unsigned long at = 0;
+        assert(word != 0);
+        _BitScanForward64(&at, word);
+        return (int) at;
+    }
+    static __inline int ipam_last_set(uint64_t word) {
+        unsigned long at = 0;
+        assert(word != 0);
+        _BitScanReverse64(&at, word);
+        return (int) at;
+    }
+    static __inline int ipam_popcount(uint64_t word) { return (int) __popcnt64(word); }
+    static __inline uint64_t ipam_mix(uint64_t one, uint64_t other) {
+        uint64_t high, low = _umul128(one, other, &high);
+        return low ^ high;
+    }
+    #else
+    static inline int ipam_first_set(uint64_t word) {
+        assert(word != 0);
+        return __builtin_ctzll(word);
+    }
+    static inline int ipam_last_set(uint64_t word) {
+        assert(word != 0);
+        return 63 - __builtin_clzll(word);
+    }
+    static inline int ipam_popcount(uint64_t word) { return __builtin_popcountll(word); }
+    static inline uint64_t ipam_mix(uint64_t one, uint64_t other) {
         unsigned __int128 product = (unsigned __int128) one * other;
         return (uint64_t) product ^ (uint64_t) (product >> 64);
     }
+    #endif
+    static inline uint64_t ipam_bit(int position) {
+        assert(position >= 0 && position < 64);
+        return (uint64_t) 1 << position;
+    }
     """
-    uint64_t mix "c_mix"(uint64_t one, uint64_t other) noexcept nogil
+    int ipam_first_set(uint64_t word) noexcept nogil
+    int ipam_last_set(uint64_t word) noexcept nogil
+    int ipam_popcount(uint64_t word) noexcept nogil
+    uint64_t ipam_bit(int position) noexcept nogil
+    uint64_t mix "ipam_mix"(uint64_t one, uint64_t other) noexcept nogil
     # The two halves of the product, combined by XOR: each bit depends on both words.
 
 
@@ -33,22 +67,22 @@ cdef struct BitSet:
 
 cdef inline int first_set(uint64_t word) noexcept nogil:
     """Return the lowest set bit's position; `word` must not be 0 (undefined)."""
-    return __builtin_ctzll(word)
+    return ipam_first_set(word)
 
 
 cdef inline int last_set(uint64_t word) noexcept nogil:
     """Return the highest set bit's position; `word` must not be 0 (undefined)."""
-    return 63 - __builtin_clzll(word)
+    return ipam_last_set(word)
 
 
 cdef inline int popcount(uint64_t word) noexcept nogil:
     """Return how many bits are set."""
-    return __builtin_popcountll(word)
+    return ipam_popcount(word)
 
 
 cdef inline uint64_t bit(int position) noexcept nogil:
     """Return the word with one bit set; `position` is from 0 to 63."""
-    return <uint64_t> 1 << position
+    return ipam_bit(position)
 
 
 cdef inline uint64_t put(uint64_t word, int position, bint is_set) noexcept nogil:

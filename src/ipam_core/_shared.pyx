@@ -16,7 +16,6 @@ from cpython.pythread cimport (
 )
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
-from posix.unistd cimport getpid
 
 from ipam_core._arguments cimport MOST_SECONDS, checked_int
 from ipam_core._pool cimport ARBITRARY, FIRST, N_ENIS, PACK, SPREAD, pool_ranked
@@ -40,6 +39,19 @@ _KINDS = {
     "ipv6": 1 << IPV6_PREFIX,
 }
 _PLACEMENTS = {"pack": PACK, "first": FIRST, "spread": SPREAD, "arbitrary": ARBITRARY}
+
+
+cdef extern from *:
+    """
+    #if defined(_WIN32)
+    #include <process.h>
+    #define ipam_getpid _getpid
+    #else
+    #include <unistd.h>
+    #define ipam_getpid getpid
+    #endif
+    """
+    int getpid "ipam_getpid"() noexcept nogil
 
 
 cdef int one_of(dict names, object name, str what) except -1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import stat
@@ -11,6 +10,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import CheckpointBusyError, CheckpointError
+
+try:
+    import fcntl
+except ModuleNotFoundError:
+    raise ImportError("durable state needs a POSIX system: this one has no fcntl") from None
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
