@@ -14,7 +14,7 @@ PIP = $(if $(shell $(PYTHON) -c 'import pip; v = pip.__version__.split("."); \
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
-.PHONY: demo test bench sanitize soak lint docs clean
+.PHONY: demo test bench sanitize soak lint docs release clean
 
 demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 	$(BIN)/ipam-core demo
@@ -61,6 +61,11 @@ lint: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# sdist, wheel, bill of materials and checksums, in dist/, each checked in a new environment.
+release: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group release
+	$(BIN)/python tools/release.py
 
 # The environment: made anew when what it installs is declared anew. Any pip will do; the
 # build says whether it needs a CMake and a Ninja beside those of the machine.

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 TOPS = {
     ".gitignore", "CHANGELOG.md", "CMakeLists.txt", "CONTRIBUTING.md", "LICENSE", "Makefile",
-    "PKG-INFO", "README.md", "benchmarks", "deploy", "docs", "examples", "mkdocs.yml",
-    "pyproject.toml", "python", "src", "stubtest-allowlist.txt", "tests", "tools",
+    "PKG-INFO", "README.md", "benchmarks", "constraints.txt", "deploy", "docs", "examples",
+    "mkdocs.yml", "pyproject.toml", "python", "src", "stubtest-allowlist.txt", "tests", "tools",
 }  # fmt: skip
 """All that belongs at the top: databases of a test that ran there once got in, 100 MB of them."""
 

@@ -53,9 +53,9 @@ def built(tmp_path_factory):
     """Build the sdist and the wheel; return them by suffix.
 
     In a soak the wheel is built out of the sdist, as an installer would, for debugging: that
-    takes half a minute, and to optimize it twice as long. Else it has the modules that are built already, those of the other tests, and the
-    sdist is compared with the tree. An older version is installed where it is built: nothing of
-    it may get in.
+    takes half a minute, and to optimize it twice as long. Else it has the modules that are built
+    already, those of the other tests, and the sdist is compared with the tree. An older version is
+    installed where it is built: nothing of it may get in.
     """
 
     def make(folder):
