@@ -55,6 +55,10 @@ COMMANDS = {
     "agent": Place(
         "agent", "Run the agent of a node: give pods addresses, and keep the pool by the targets."
     ),
+    "cluster": Place(
+        "cluster",
+        "Show which nodes of a cluster are stuck, or will be, and what is left in their subnets.",
+    ),
     "record": Place(
         "record", "Write when pods came and went, and on which node, as the CSV that fleets play."
     ),

@@ -44,6 +44,7 @@ LONGEST_TEXT = 4000
 """Letters of a paragraph: 50 lines."""
 _bars: list[Progress] = []
 """The bars that are shown."""
+_CLEAR = "\x1b[H\x1b[2J"
 _FILLER = "\0"  # shown text never has one
 
 
@@ -140,6 +141,13 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_yaml(value: Any) -> None:
+    """Write `value` as a document of YAML; non-ASCII characters as escapes."""
+    import yaml
+
+    yaml.safe_dump(value, sys.stdout, sort_keys=False, explicit_start=True)
+
+
 def print_json_line(value: Any) -> None:
     """Write `value` as JSON on one line; what is not ASCII is written as escapes."""
     sys.stdout.write(json.dumps(value) + "\n")
@@ -148,6 +156,16 @@ def print_json_line(value: Any) -> None:
 def print_line(text: str) -> None:
     """Write one short line of our own words; quicker than `print_text`, which loads Rich."""
     sys.stdout.write(visible(text) + "\n")
+
+
+def start_screen() -> None:
+    """Begin what is shown again and again: on a terminal a new screen, else a line of the time."""
+    import time
+
+    if sys.stdout.isatty():
+        sys.stdout.write(_CLEAR)
+    else:
+        print_line(time.strftime("--- %Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
 def print_version() -> None:

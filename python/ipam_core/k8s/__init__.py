@@ -6,6 +6,13 @@ client.py       lists page by page, watches, texts through the API server's prox
 follow.py       a list, and what changes in it, for as long as it is asked for
 objects.py      nodes, pods, the DaemonSet and events as values
 
+reading.py      what `ipam-core cluster` reads; watching.py: the same, kept up to date
+census.py       pods counted by node
+agents.py       what each aws-node pod tells of its pool
+judging.py      each node judged, equal ones together
+overview.py     all that is shown, as JSON's types too
+subnets.py      the subnets of the nodes, by AWS
+
 Nothing here imports kr8s before a connection is opened.
 
 May import: diagnosis, subnet, and below.

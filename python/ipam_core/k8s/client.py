@@ -10,7 +10,7 @@ from ipam_core.errors import GoneError
 from ipam_core.k8s.connection import TIMEOUT_S, Connection, parsed, refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
 PAGE_SIZE = 500
 """Objects on a page: what kubectl takes."""
@@ -90,7 +90,7 @@ class Client:
 
     async def pages(
         self, resource: Resource, selection: Selection = EVERYTHING
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Yield the pages of a list, all of one state of the cluster.
 
         Where the server no longer has that state, the list begins again: a page that is `first`
@@ -134,8 +134,11 @@ class Client:
         selection: Selection = EVERYTHING,
         *,
         for_s: int = WATCH_S,
-    ) -> AsyncIterator[Change]:
+        on_open: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[Change, None]:
         """Yield what changes after a resource version, until the server ends it after `for_s`.
+
+        `on_open` is called when the server has begun to answer.
 
         Raises:
             GoneError: changes since then are no longer known: list again.
@@ -151,7 +154,8 @@ class Client:
         }
         path = resource.path(selection.namespace)
         silence_s = for_s + TIMEOUT_S
-        async for line in self.connection.lines(path, params, call=call, silence_s=silence_s):
+        lines = self.connection.lines(path, params, call=call, silence_s=silence_s, on_open=on_open)
+        async for line in lines:
             said = parsed(line, call)
             item = said.get("object")
             item = item if isinstance(item, dict) else {}

@@ -22,7 +22,7 @@ from ipam_core.k8s.access import close_api, need_kr8s, open_api, remove_written
 from ipam_core.quoting import cut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from ipam_core.k8s.access import Access
 
@@ -137,18 +137,25 @@ class Connection:
                 raise await _refusal(call, answer)
 
     async def lines(
-        self, path: str, params: Mapping[str, str], *, call: str, silence_s: float
-    ) -> AsyncIterator[bytes]:
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        call: str,
+        silence_s: float,
+        on_open: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the lines of an answer as they come, until it ends or is silent for too long.
 
-        At a 401 the credentials are read again, as by `get`: a token lives for 15 minutes on EKS.
-        Raises as `get`; an answer that is cut off raises `UnreachableError`.
+        `on_open` is called when it begins. At a 401 the credentials are read again, as by `get`:
+        a token lives for 15 minutes on EKS. Raises as `get`; an answer that is cut off raises `UnreachableError`.
         """
         options: dict[str, Any] = {"silence_s": silence_s, "params": params}
         for is_last in (False, True):
             api = self._api
             async with self._answer(call, "GET", path, **options) as answer:
                 if answer.is_success:
+                    on_open()
                     rest = b""
                     async for chunk in answer.aiter_bytes():
                         *whole, rest = (rest + chunk).split(b"\n")
@@ -165,7 +172,7 @@ class Connection:
     @asynccontextmanager
     async def _answer(
         self, call: str, method: str, path: str, *, silence_s: float | None = None, **given: Any
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """Give an answer whose body is still to be read; what goes wrong on the way is typed."""
         import httpx  # noqa: PLC0415  (kr8s has loaded it)
 

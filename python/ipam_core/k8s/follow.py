@@ -39,12 +39,13 @@ async def follow(
     since: str = "",
     for_s: int = WATCH_S,
     on_failure: Callable[[CloudError], None] = lambda _: None,
+    on_open: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[Followed, None]:
     """Yield a list and every change of it, without end.
 
     With `since`, of an earlier run, the list is left out as long as the server knows what
     changed after it. A server that does not answer is asked again after 1 s, then after twice as
-    long, up to 30 s; `on_failure` is told.
+    long, up to 30 s; `on_failure` is told, and `on_open` when it answers a watch.
 
     Raises:
         DeniedError, NotFoundError, CloudError: the server refuses; asking again is no use.
@@ -63,7 +64,8 @@ async def follow(
                 since = version
                 yield Followed(SYNCED, {}, since)
                 pause_s = FIRST_PAUSE_S
-            async for change in client.watch(resource, since, selection, for_s=for_s):
+            changes = client.watch(resource, since, selection, for_s=for_s, on_open=on_open)
+            async for change in changes:
                 since = change.resource_version or since
                 item = {} if change.kind == "BOOKMARK" else change.item
                 yield Followed(change.kind, item, since)

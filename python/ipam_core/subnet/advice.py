@@ -168,7 +168,7 @@ def _fits(
             draw = draws.at(pods)
             note = draws.why_not(pods)
             counts = {
-                name: _count(report, subnet, draw)
+                name: count_more(report, subnet, draw)
                 for name, subnet in after.items()
                 if subnet is not None and not note
             }
@@ -191,7 +191,7 @@ def _fits(
     return found
 
 
-def _count(report: SubnetReport, subnet: Subnet, draw: Draw) -> int:
+def count_more(report: SubnetReport, subnet: Subnet, draw: Draw) -> int:
     """Return how many nodes fit; addresses in use that the files do not show are not free."""
     n_fit = count_fitting(subnet, draw)
     if report.n_unseen and report.available is not None:

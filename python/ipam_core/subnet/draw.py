@@ -102,7 +102,9 @@ def node_draws(
     elsewhere = int(settings.custom_networking)
     in_prefixes = play.prefix_mode
     levels = [
-        _draw(max(level, above, key=_size) if not level.settled else level, elsewhere, in_prefixes)
+        draw_of(
+            max(level, above, key=_size) if not level.settled else level, elsewhere, in_prefixes
+        )
         for level, above in zip(play.up, [*play.up[1:], *play.up[-1:]], strict=True)
     ]
     return NodeDraws(
@@ -114,7 +116,8 @@ def _size(level: Level) -> int:
     return level.taken
 
 
-def _draw(level: Level, elsewhere: int, in_prefixes: bool) -> Draw:
+def draw_of(level: Level, elsewhere: int, in_prefixes: bool) -> Draw:
+    """Return what a node at a level draws, `elsewhere` of its ENIs being in another subnet."""
     return Draw(
         enis=level.enis - elsewhere,
         addresses=0 if in_prefixes else level.total,

@@ -28,11 +28,13 @@ def read_live(
     *,
     cluster: str | None = None,
     session: boto3.Session | None = None,
+    endpoint_url: str | None = None,
 ) -> tuple[Inventory, list[str]]:
     """Read subnets by id, and those of an EKS cluster; return all, and the ids to report on.
 
     A cluster's subnets are those of its control plane and those of its instances. `session`
-    left out is boto3's default one: environment, profile, instance role.
+    left out is boto3's default one: environment, profile, instance role. `endpoint_url` is
+    another address of EC2.
 
     Raises:
         MissingExtraError: boto3 is not installed.
@@ -42,7 +44,7 @@ def read_live(
     from ipam_core.cloud.ec2 import Ec2, open_session  # noqa: PLC0415  (needs the extra `aws`)
 
     session = session or open_session()
-    ec2 = Ec2(session)
+    ec2 = Ec2(session, endpoint_url=endpoint_url)
     wanted = list(subnet_ids)
     if cluster is not None:
         wanted += _subnets_of(cluster, session, ec2)

@@ -11,11 +11,12 @@ routes.py      what a path asks for
 certificates.py  for TLS
 faults.py      requests that fail, late ones, expired tokens; what roles allow (RBAC)
 documents.py   nodes, pods, the DaemonSet aws-node and events as documents
+clusters.py    whole clusters: groups of nodes, their pods, and agents that answer
 
 Written from the Kubernetes API's conventions: sig-architecture/api-conventions.md, and
 kubernetes.io/docs/reference/using-api/api-concepts (chunks, watches, 410 Gone).
 
-May import: k8s, and below.
+May import: k8s, diagnosis, and below.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 from ipam_core._lazy import loader_of
 
 if TYPE_CHECKING:
+    from ipam_core.testing.kubernetes.clusters import MockCluster, MockNodes
     from ipam_core.testing.kubernetes.documents import (
         agent_pod_document,
         daemonset_document,
@@ -40,6 +42,8 @@ __all__ = [
     "ClusterState",
     "Fault",
     "KubernetesServer",
+    "MockCluster",
+    "MockNodes",
     "agent_pod_document",
     "daemonset_document",
     "event_document",
@@ -49,6 +53,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "clusters": ("MockCluster", "MockNodes"),
     "documents": (
         "agent_pod_document",
         "daemonset_document",

@@ -1,0 +1,173 @@
+"""`ipam-core cluster`: every node of a cluster, live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ipam_core.cli._given import TypesFileOption, types_given
+from ipam_core.cli._options import JsonOption
+from ipam_core.cli._out import print_json, print_json_line, print_yaml, waiting
+from ipam_core.errors import InputError, IpamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ipam_core.k8s.access import Access
+    from ipam_core.k8s.judging import Judge, NodeReport
+    from ipam_core.k8s.overview import Overview
+    from ipam_core.k8s.reading import ClusterReading
+    from ipam_core.k8s.subnets import SubnetState
+
+FORMS = ("text", "wide", "json", "yaml")
+AWS_EVERY_S = 300.0
+"""With --watch, how old what is known of the subnets may be."""
+
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Default: KUBECONFIG, ~/.kube/config, then in-cluster."),
+]
+ContextOption = Annotated[str, typer.Option(help="A context of the kubeconfig.")]
+
+
+def cluster(
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Ask each aws-node pod for its pool (pods/proxy).")
+    ] = False,
+    aws: Annotated[bool, typer.Option("--aws/--no-aws", help="Read the subnets from AWS.")] = True,
+    endpoint_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="An AWS profile.")] = None,
+    region: Annotated[str | None, typer.Option(help="Default: that of the nodes.")] = None,
+    instance_types: TypesFileOption = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="text, wide (a line a node), json or yaml.")
+    ] = "text",
+    as_json: JsonOption = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it again whenever something changes.")
+    ] = False,
+) -> int:
+    """Show which nodes of a cluster are stuck, or will be, and what is left in their subnets.
+
+    Reads Kubernetes and AWS, and changes nothing. What a node holds is what the model says for
+    its pods, or with --metrics what its agent tells. docs/cluster.md has the permissions.
+
+    Exits 1 if a node is or will be stuck, pods wait for long, a subnet has no room, or nodes,
+    pods or settings could not be read.
+
+    Example: ipam-core cluster --context prod --metrics
+    """
+    from ipam_core.k8s.access import Access
+    from ipam_core.k8s.judging import Judge
+
+    form = "json" if as_json else output
+    if form not in FORMS:
+        raise InputError(f"--output {output!r}: {', '.join(FORMS)}")
+    if endpoint_url is not None:
+        from ipam_core.urls import check_http_url
+
+        check_http_url(endpoint_url, "--endpoint-url")
+    access = Access.find(kubeconfig=kubeconfig, context=context)
+    # A failed call is reported once, in the output.
+    logging.getLogger("ipam_core").addHandler(logging.NullHandler())
+    reader = _Reader(
+        Judge(types_given(None, instance_types)),
+        (lambda reports: _subnets(reports, profile, region, endpoint_url)) if aws else None,
+    )
+    if watch:
+        return asyncio.run(_watch(access, reader, metrics, form))
+    with waiting("Reading the cluster"):
+        reading = asyncio.run(_read(access, metrics))
+        overview = reader.overview(reading)
+    _print(overview, form)
+    return 1 if overview.is_problem else 0
+
+
+class _Reader:
+    """Judges a reading, and reads the subnets of its nodes where they are old."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        subnets: Callable[[list[NodeReport]], tuple[list[SubnetState], list[str]]] | None,
+    ) -> None:
+        self._judge = judge
+        self._subnets = subnets
+        self._known: tuple[list[SubnetState], list[str]] = ([], [])
+        self._read_s = float("-inf")
+
+    def overview(self, reading: ClusterReading) -> Overview:
+        from ipam_core.k8s.overview import Overview
+
+        reports = self._judge.nodes(reading, time.time())
+        if self._subnets is not None and time.monotonic() - self._read_s > AWS_EVERY_S:
+            self._known = self._subnets(reports)
+            self._read_s = time.monotonic()
+        subnets, missing = self._known
+        return Overview(
+            reading=reading,
+            nodes=reports,
+            subnets=subnets,
+            unread=(*reading.unread, *missing),
+            aws=self._subnets is not None,
+        )
+
+
+async def _read(access: Access, metrics: bool) -> ClusterReading:
+    from ipam_core.k8s.client import Client
+    from ipam_core.k8s.connection import Connection
+    from ipam_core.k8s.reading import read_cluster
+
+    async with Connection(access) as connection:
+        return await read_cluster(Client(connection), metrics=metrics)
+
+
+async def _watch(access: Access, reader: _Reader, metrics: bool, form: str) -> int:
+    from ipam_core.k8s.client import Client
+    from ipam_core.k8s.connection import Connection
+    from ipam_core.k8s.watching import watch_cluster
+
+    async with (
+        Connection(access) as connection,
+        aclosing(watch_cluster(Client(connection), metrics=metrics)) as readings,
+    ):
+        async for reading in readings:
+            _print(reader.overview(reading), form, again=True)
+    return 0
+
+
+def _subnets(
+    reports: list[NodeReport], profile: str | None, region: str | None, endpoint_url: str | None
+) -> tuple[list[SubnetState], list[str]]:
+    """Read the subnets; what goes wrong is one line of what is missing."""
+    try:
+        from ipam_core.cloud.ec2 import open_session
+        from ipam_core.k8s.subnets import read_subnets
+
+        session = open_session(profile, region)
+        return read_subnets(reports, session=session, endpoint_url=endpoint_url)
+    except IpamError as error:
+        return [], [f"subnets: {error} (--no-aws leaves them out)"]
+
+
+def _print(overview: Overview, form: str, *, again: bool = False) -> None:
+    from ipam_core.cli._cluster_text import print_overview, print_wide
+
+    if form == "json":
+        (print_json_line if again else print_json)(overview.to_json())
+    elif form == "yaml":
+        print_yaml(overview.to_json())
+    elif form == "wide":
+        print_wide(overview, again=again)
+    else:
+        print_overview(overview, again=again)

@@ -1,0 +1,165 @@
+"""A cluster kept up to date by watches, and `cluster --watch`."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import aclosing
+
+import pytest
+
+from ipam_core.errors import CloudError
+from ipam_core.k8s.client import NODES, PODS
+from ipam_core.k8s.watching import watch_cluster
+from ipam_core.testing.kubernetes import Fault, MockCluster, MockNodes, node_document, pod_document
+from support.kube import asked
+
+SOON_S = 20
+
+
+def fill(server):
+    nodes = MockNodes(name="web", instance_type="m5.large", count=2, pods=3)
+    MockCluster(groups=[nodes], env={"WARM_IP_TARGET": "2"}).fill(server)
+    return [each.fields["metadata.name"] for each in server.state.page(NODES, "", _all)[0]]
+
+
+def _all(*_):
+    return True
+
+
+class Watched:
+    """Readings one after the other, each once it is as awaited."""
+
+    def __init__(self, readings):
+        self._readings = readings
+
+    async def until(self, good):
+        async with asyncio.timeout(SOON_S):
+            async for reading in self._readings:
+                if good(reading):
+                    return reading
+        return None
+
+
+def watching(kubeconfig, act, **options):
+    async def run(client):
+        async with aclosing(watch_cluster(client, every_s=0.02, **options)) as readings:
+            return await act(Watched(readings))
+
+    return asked(kubeconfig, run)
+
+
+def counts(reading):
+    return {name.partition(".")[0]: at.n_pods for name, at in reading.pods.nodes.items()}
+
+
+def test_what_changes_is_read_by_watches_alone(server, kubeconfig):
+    first, second = fill(server)
+    state = server.state
+
+    async def act(watched):
+        reading = await watched.until(lambda r: r.nodes_read and r.pods_read)
+        assert counts(reading) == {"ip-10-0-0-4": 3, "ip-10-0-0-5": 3}
+        state.put(PODS, pod_document("late", node=first, phase="Pending"))
+        await watched.until(lambda r: r.pods.of(first).waiting)
+        assert reading.pods.of(first).n_pods == 4
+        state.put(PODS, pod_document("late", node=first, address="10.9.9.9"))
+        await watched.until(lambda r: not r.pods.of(first).waiting)
+        assert reading.pods.of(first).n_pods == 4
+        state.put(PODS, pod_document("late", node=first, phase="Succeeded"))
+        await watched.until(lambda r: r.pods.of(first).n_pods == 3)
+        state.remove(PODS, "web-0001-0000", "default")
+        await watched.until(lambda r: r.pods.of(second).n_pods == 2)
+        state.remove(NODES, second)
+        state.put(NODES, node_document("new", instance_type="c5.large", max_pods=29))
+        reading = await watched.until(lambda r: set(r.nodes) == {first, "new"})
+        assert reading.unread == []
+
+    watching(kubeconfig, act)
+    lists = [each.path for each in server.asked if each.route and each.route.verb == "list"]
+    assert sorted(lists) == ["/api/v1/nodes", "/api/v1/pods"]
+
+
+def test_a_compaction_and_an_api_that_is_down_are_survived(server, kubeconfig, monkeypatch):
+    monkeypatch.setattr("ipam_core.k8s.follow.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("ipam_core.k8s.follow.LONGEST_PAUSE_S", 0.05)
+    first, _ = fill(server)
+
+    async def act(watched):
+        await watched.until(lambda r: r.nodes_read and r.pods_read)
+        server.state.put(PODS, pod_document("late", node=first, address="10.9.9.9"))
+        await watched.until(lambda r: r.pods.of(first).n_pods == 4)
+        down = Fault(pattern="watch=true")
+        server.faults.append(down)
+        server.state.remove(PODS, "late", "default")
+        server.state.compact()
+        reading = await watched.until(lambda r: r.unread)
+        assert all("Unreachable" in line for line in reading.unread)
+        server.faults.remove(down)
+        reading = await watched.until(lambda r: not r.unread and r.pods_read)
+        assert counts(reading) == {"ip-10-0-0-4": 3, "ip-10-0-0-5": 3}
+
+    watching(kubeconfig, act)
+
+
+def test_pods_that_may_not_be_read_are_named_and_nodes_are_watched(server, kubeconfig):
+    first, _ = fill(server)
+    server.faults.append(Fault(pattern="/v1/pods", status=403, reason="Forbidden"))
+
+    async def act(watched):
+        reading = await watched.until(lambda r: r.nodes_read)
+        assert reading.unread == ["pods: list pods: Forbidden: said the test"]
+        server.state.remove(NODES, first)
+        await watched.until(lambda r: first not in r.nodes)
+
+    watching(kubeconfig, act)
+
+
+def test_nothing_that_may_be_read_ends_it(server, kubeconfig):
+    fill(server)
+    server.faults.append(Fault(pattern="/api/v1", status=403, reason="Forbidden"))
+
+    async def act(watched):
+        await watched.until(_all)
+
+    with pytest.raises(CloudError, match=r"list nodes: Forbidden.*list pods: Forbidden"):
+        watching(kubeconfig, act)
+
+
+def test_the_command_shows_it_again_and_ends_at_an_interrupt(server, kubeconfig):
+    first, _ = fill(server)
+    arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "-o", "text"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "ipam_core", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        lines = iter(command.stdout.readline, "")
+        assert next(lines).startswith("--- 2")
+        assert next(lines) == "2 nodes, 6 pods in need of an address\n"
+        server.state.put(PODS, pod_document("late", node=first))
+        assert "2 nodes, 7 pods in need of an address, 1 without one\n" in lines
+        command.send_signal(signal.SIGINT)
+        assert command.wait(SOON_S) == 130
+        assert command.stderr.read() == ""
+    finally:
+        command.kill()
+        command.communicate()
+
+
+def test_json_is_one_line_for_each_time(server, kubeconfig):
+    fill(server)
+    arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "--json"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "ipam_core", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert json.loads(command.stdout.readline())["counts"]["nodes"] == 2
+    finally:
+        command.kill()
+        command.communicate()
