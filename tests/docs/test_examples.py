@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from ipam_core.cli._app import app, run
 from ipam_core.diagnosis.explain.explanation import CHECKS
+from support.sessions import blocks, steps, tidy, words
 
 SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 ROOT = Path(__file__).parent.parent.parent
@@ -27,33 +28,12 @@ PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIB
 CHECKER = doctest.OutputChecker()
 
 
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
-
-
 def examples(language):
     return [
         pytest.param(text, id=f"{page}-{number}")
         for page in PAGES
         for number, text in enumerate(blocks(DOCS / f"{page}.md", language), 1)
     ]
-
-
-def steps(session):
-    """Return the (command, what it prints) of a console session."""
-    for step in re.split(r"^\$ ", session, flags=re.M)[1:]:
-        command, _, expected = step.partition("\n")
-        yield command, expected
-
-
-def tidy(text):
-    """Return text without spaces at the ends of lines, and `...` for doctest to match."""
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-
-
-def words(command):
-    """Return a command's arguments; only quotes are taken off, as a shell would."""
-    return [word.strip("'") for word in command.removeprefix("ipam-core ").split()]
 
 
 @pytest.fixture
@@ -148,7 +128,7 @@ def test_every_finding_is_documented_with_its_severity():
 
 PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity", "agent")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws", "vpc": "vpc", "pods": "pods"}
-PAGE_OF |= {"record": "record", "fleet": "record"}
+PAGE_OF |= {"record": "record", "fleet": "record", "cluster": "cluster"}
 
 
 def leaves(command, *path):

@@ -60,7 +60,7 @@ def cluster(
     """Show which nodes of a cluster are stuck, or will be, and what is left in their subnets.
 
     Reads Kubernetes and AWS, and changes nothing. What a node holds is what the model says for
-    its pods, or with --metrics what its agent tells. docs/cluster.md has the permissions.
+    its pods, or with --metrics what its agent reports. docs/cluster.md has the permissions.
 
     Exits 1 if a node is or will be stuck, pods wait for long, a subnet has no room, or nodes,
     pods or settings could not be read.

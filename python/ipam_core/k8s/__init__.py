@@ -8,7 +8,7 @@ objects.py      nodes, pods, the DaemonSet and events as values
 
 reading.py      what `ipam-core cluster` reads; watching.py: the same, kept up to date
 census.py       pods counted by node
-agents.py       what each aws-node pod tells of its pool
+agents.py       what each aws-node pod reports of its pool
 judging.py      each node judged, equal ones together
 overview.py     all that is shown, as JSON's types too
 subnets.py      the subnets of the nodes, by AWS

@@ -1,4 +1,4 @@
-"""What each aws-node pod tells of its pool, asked through the API server's pod proxy."""
+"""What each aws-node pod reports of its pool, asked through the API server's pod proxy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPool:
-    """A pool as its agent tells it. None: the agent does not say.
+    """A pool as its agent reports it. None: the agent does not say.
 
     `cooling` addresses were released less than the cooldown ago; only /v1/enis shows them.
     """

@@ -35,7 +35,7 @@ TRIES = 4
 LONGEST_PAUSE_S = 5.0
 """The longest pause that a server may ask for."""
 RENEW_AFTER_S = 30.0
-"""Credentials are read anew at most so often."""
+"""Credentials are read again at most so often."""
 LONGEST_MESSAGE = 300
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _KINDS = {
@@ -51,7 +51,7 @@ class Connection:
     """Requests to one API server, in the loop that it is entered in. Only GETs are repeated.
 
     A request that is refused with 429 or 503 and a time is sent again then. At a 401 the
-    credentials are read anew, once in `RENEW_AFTER_S`: an exec plugin gives a new token, a
+    credentials are read again, once in `RENEW_AFTER_S`: an exec plugin gives a new token, a
     service account's file has one.
 
     Raises:
@@ -148,7 +148,8 @@ class Connection:
         """Yield the lines of an answer as they come, until it ends or is silent for too long.
 
         `on_open` is called when it begins. At a 401 the credentials are read again, as by `get`:
-        a token lives for 15 minutes on EKS. Raises as `get`; an answer that is cut off raises `UnreachableError`.
+        a token lives for 15 minutes on EKS. Raises as `get`; an answer that is cut off raises
+        `UnreachableError`.
         """
         options: dict[str, Any] = {"silence_s": silence_s, "params": params}
         for is_last in (False, True):
@@ -181,7 +182,7 @@ class Connection:
         where = {"base": f"/{base or last}", "url": last if base else ""}
         timeout = httpx.Timeout(silence_s or self._timeout_s, connect=CONNECT_S)
         try:
-            # Statuses are judged here: at a 403 kr8s would read the credentials anew, thrice.
+            # Statuses are judged here: at a 403 kr8s would read the credentials again, thrice.
             async with self._api.call_api(
                 method,
                 version="",
@@ -206,7 +207,7 @@ class Connection:
             raise InputError(f"{self.access.described}: {cut(said, LONGEST_MESSAGE)}") from error
 
     async def _renew(self, refused: Any) -> bool:
-        """Read the credentials anew; return whether there are others than those refused."""
+        """Read the credentials again; return whether there are others than those refused."""
         async with self._opening:
             if self._api is not refused:
                 return True

@@ -45,7 +45,7 @@ async def follow(
 
     With `since`, of an earlier run, the list is left out as long as the server knows what
     changed after it. A server that does not answer is asked again after 1 s, then after twice as
-    long, up to 30 s; `on_failure` is told, and `on_open` when it answers a watch.
+    long, up to 30 s; `on_failure` is called, and `on_open` when it answers a watch.
 
     Raises:
         DeniedError, NotFoundError, CloudError: the server refuses; asking again is no use.

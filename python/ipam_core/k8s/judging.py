@@ -1,7 +1,7 @@
 """Each node judged: what it holds, whether it is or will be stuck, and by which rule.
 
 `explain` plays each type once for each way it is set; the same answer holds for every node that
-is equal in this. What an agent tells of its pool comes before what the model says.
+is equal in this. What an agent reports of its pool comes before what the model says.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Whatever cannot be read is named in one line, and the rest is read. The calls are the ones that
 docs/cluster.md lists as roles: list nodes and pods, get the DaemonSet aws-node, and for what the
-agents tell, get pods/proxy.
+agents report, get pods/proxy.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ClusterReading:
         nodes: by name.
         pods: counted by node; `pods_read` is False where the list is not complete.
         environments: the variables of aws-node's pods, by the revision of their DaemonSet.
-        pools: by node, as the agents tell them.
+        pools: by node, as the agents report them.
         unread: what could not be read, and why: one line each.
     """
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from ipam_core._lazy import loader_of
 
 if TYPE_CHECKING:
-    from ipam_core.testing.kubernetes.clusters import MockCluster, MockNodes
+    from ipam_core.testing.kubernetes.clusters import MockCluster, MockNodes, demo_cluster
     from ipam_core.testing.kubernetes.documents import (
         agent_pod_document,
         daemonset_document,
@@ -46,6 +46,7 @@ __all__ = [
     "MockNodes",
     "agent_pod_document",
     "daemonset_document",
+    "demo_cluster",
     "event_document",
     "node_document",
     "pod_document",
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "clusters": ("MockCluster", "MockNodes"),
+    "clusters": ("MockCluster", "MockNodes", "demo_cluster"),
     "documents": (
         "agent_pod_document",
         "daemonset_document",

@@ -1,6 +1,6 @@
 """A whole cluster to put into a served API: nodes, their pods, and agents that answer.
 
-What each agent tells is what the model's node holds for its pods: /v1/enis and the metrics agree
+What each agent reports is what the model's node holds for its pods: /v1/enis and the metrics agree
 with the pods that the API lists.
 """
 
@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -155,6 +156,34 @@ class MockCluster:
         if port == INTROSPECTION_PORT and path == "v1/enis" and self.introspection:
             return _told(group, env, self.version)[1]
         return None
+
+
+def demo_cluster(instance_ids: Mapping[str, Sequence[str]] = MappingProxyType({})) -> MockCluster:
+    """Return 40 nodes of four types under MINIMUM_IP_TARGET=25 alone, one of them stalled.
+
+    `instance_ids` are those of each group: "web" (16), "batch" (12), "data" (11), "ml" (1).
+    """
+    groups = (
+        ("web", "t3.medium", 16, 9, 0),  # 15 addresses at most: the minimum is never met
+        ("batch", "c5.large", 12, 14, 0),
+        ("data", "m5.xlarge", 11, 20, 0),
+        ("ml", "m8g.4xlarge", 1, 25, 3),
+    )
+    return MockCluster(
+        env={"MINIMUM_IP_TARGET": "25"},
+        groups=[
+            MockNodes(
+                name=name,
+                instance_type=instance_type,
+                count=count,
+                pods=pods,
+                waiting=waiting,
+                zone=f"eu-west-1{'abcd'[number % 3]}",
+                instance_ids=instance_ids.get(name, ()),
+            )
+            for number, (name, instance_type, count, pods, waiting) in enumerate(groups)
+        ],
+    )
 
 
 def _max_pods(group: MockNodes, env: Mapping[str, str]) -> int:
