@@ -19,12 +19,14 @@ pods._refuse_unserved = lambda path: None
 """
 RUN = "sys.exit(_app.run({arguments}))"
 READ = """
-from ipam_core.agent.kubernetes import ClusterConfig, Kubernetes
+from pathlib import Path
+from ipam_core.agent.cluster_reader import ClusterConfig
+from ipam_core.agent.kubernetes import Kubernetes
 from ipam_core.errors import IpamError
 import importlib.util
 importlib.util.find_spec = lambda name: None  # what it asks before kr8s is needed
 try:
-    Kubernetes.of(ClusterConfig(node_name="n"))
+    Kubernetes.of(ClusterConfig(node_name="n", kubeconfig=Path("k")))
 except IpamError as error:
     sys.exit("ipam-core: " + str(error))
 """

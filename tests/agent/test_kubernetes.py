@@ -2,19 +2,22 @@
 
 import json
 import logging
+import ssl
 import time
 from contextlib import contextmanager
 
 import pytest
+import trustme
 
-from ipam_core.agent.kubernetes import (
+from ipam_core.agent.cluster_reader import (
     ClusterConfig,
-    ClusterPod,
     ClusterView,
     Kr8sReader,
-    Kubernetes,
+    ServiceAccountReader,
     eni_config_name,
 )
+from ipam_core.agent.kubernetes import Kubernetes
+from ipam_core.agent.surroundings import ClusterPod
 from ipam_core.effects import EniConfig
 from ipam_core.errors import CloudError, UnreachableError
 from support.servers import serving
@@ -56,6 +59,9 @@ class ApiServer:
         self.broken = None
 
     def __call__(self, request):
+        if request.path == "/version/":  # kr8s's first request
+            request.reply(200, b"{}", headers=[("Content-Type", "application/json")])
+            return
         self.asked.append(request.path)
         self.tokens.add(request.headers.get("Authorization"))
         time.sleep(self.slow_s)
@@ -83,8 +89,14 @@ def server():
     return ApiServer()
 
 
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
 @pytest.fixture
-def kubeconfig(server, tmp_path):
+def by_kubeconfig(server, tmp_path):
+    """Make readers by a kubeconfig, through kr8s."""
     with serving(server) as url:
         path = tmp_path / "kubeconfig"
         path.write_text(
@@ -99,7 +111,44 @@ def kubeconfig(server, tmp_path):
                 }
             )
         )
-        yield path
+
+        def reader(**options):
+            return Kr8sReader(ClusterConfig(node_name="node-1", **options), path)
+
+        yield reader
+
+
+@pytest.fixture
+def account(authority, tmp_path):
+    """Return the folder of a service account."""
+    folder = tmp_path / "account"
+    folder.mkdir()
+    (folder / "token").write_text("secret-token\n")
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    return folder
+
+
+@pytest.fixture
+def by_account(server, authority, account, monkeypatch):
+    """Make readers by a service account, over TLS."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with serving(server, tls=context) as url:
+        host, port = url.removeprefix("https://").split(":")
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+
+        def reader(**options):
+            return ServiceAccountReader(
+                ClusterConfig(node_name="node-1", service_account=account, **options)
+            )
+
+        yield reader
+
+
+@pytest.fixture(params=["by_kubeconfig", "by_account"])
+def reader_of(request):
+    return request.getfixturevalue(request.param)
 
 
 @contextmanager
@@ -112,15 +161,11 @@ def running(reader, **options):
         kubernetes.stop()
 
 
-def reader_of(kubeconfig, **options):
-    return Kr8sReader(ClusterConfig(node_name="node-1", kubeconfig=kubeconfig, **options))
+# --- through kr8s, and by a service account -----------------------------------------------
 
 
-# --- through kr8s -------------------------------------------------------------------------
-
-
-def test_what_the_api_server_says_is_what_is_known(kubeconfig, server):
-    with running(reader_of(kubeconfig, custom_networking=True), patience_s=20) as kubernetes:
+def test_what_the_api_server_says_is_what_is_known(reader_of, server):
+    with running(reader_of(custom_networking=True), patience_s=20) as kubernetes:
         assert kubernetes.max_pods() == 234
         assert kubernetes.unschedulable() is False
         assert kubernetes.eni_config_name() == "eu-west-1a"
@@ -134,18 +179,18 @@ def test_what_the_api_server_says_is_what_is_known(kubeconfig, server):
     assert len(server.asked) == 3  # one read for all of it
 
 
-def test_a_cordoned_node_and_one_without_its_eni_config(kubeconfig, server):
+def test_a_cordoned_node_and_one_without_its_eni_config(reader_of, server):
     server.node["spec"]["taints"].append(CORDONED)
     server.eni_configs.clear()
-    with running(reader_of(kubeconfig, custom_networking=True), patience_s=20) as kubernetes:
+    with running(reader_of(custom_networking=True), patience_s=20) as kubernetes:
         assert kubernetes.unschedulable() is True
         with pytest.raises(CloudError, match="no ENIConfig 'eu-west-1a'"):
             kubernetes.eni_config()
 
 
-def test_news_are_read_when_they_are_asked_for_and_old(kubeconfig, server):
+def test_news_are_read_when_they_are_asked_for_and_old(reader_of, server):
     options = {"patience_s": 20, "fresh_s": 0}
-    with running(reader_of(kubeconfig), **options) as kubernetes:
+    with running(reader_of(), **options) as kubernetes:
         assert kubernetes.unschedulable() is False
         n_asked = len(server.asked)
         server.node["spec"]["taints"].append(CORDONED)
@@ -153,10 +198,10 @@ def test_news_are_read_when_they_are_asked_for_and_old(kubeconfig, server):
         assert len(server.asked) == n_asked + 2  # no ENIConfig without custom networking
 
 
-def test_an_api_server_that_goes_away_leaves_what_is_known(kubeconfig, server, caplog):
+def test_an_api_server_that_goes_away_leaves_what_is_known(reader_of, server, caplog):
     caplog.set_level(logging.INFO, "ipam_core.agent.kubernetes")
     options = {"patience_s": 20, "fresh_s": 0}
-    with running(reader_of(kubeconfig), **options) as kubernetes:
+    with running(reader_of(), **options) as kubernetes:
         assert kubernetes.max_pods() == 234
         server.broken = 500, {"message": "etcd is down"}
         server.node["status"]["capacity"]["pods"] = "29"
@@ -175,30 +220,67 @@ def test_an_api_server_that_goes_away_leaves_what_is_known(kubeconfig, server, c
     [(200, b"<html>"), (200, {"items": None}), (403, {"message": "forbidden"}), (200, [])],
     ids=str,
 )
-def test_an_answer_that_makes_no_sense_is_none(kubeconfig, server, broken):
+def test_an_answer_that_makes_no_sense_is_none(reader_of, server, broken):
     server.broken = broken
-    with running(reader_of(kubeconfig), patience_s=20) as kubernetes:
+    with running(reader_of(), patience_s=20) as kubernetes:
         with pytest.raises(UnreachableError, match=r"Kubernetes: Unreachable: \w+:"):
             kubernetes.unschedulable()
         server.broken = None
         assert kubernetes.unschedulable() is False
 
 
-def test_a_service_account_is_used_where_there_is_no_kubeconfig(server, tmp_path, monkeypatch):
-    """Its token, that is: TLS itself is kr8s's, and the address the environment's."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
-    account = tmp_path / "account"
-    account.mkdir()
-    (account / "token").write_text("the token")
+def test_a_service_account_is_used_where_there_is_no_kubeconfig(by_account, account, server):
     config = ClusterConfig.from_env({"MY_NODE_NAME": "node-1"}, service_account=account)
     assert config == ClusterConfig(node_name="node-1", service_account=account)
+    kubernetes = Kubernetes.of(config)
+    kubernetes._patience_s = 20
+    kubernetes.start()
+    try:
+        assert kubernetes.max_pods() == 234
+    finally:
+        kubernetes.stop()
+    assert server.tokens == {"Bearer secret-token"}
+
+
+def test_a_token_that_the_kubelet_replaced_is_used(by_account, account, server):
+    with running(by_account(), patience_s=20, fresh_s=0) as kubernetes:
+        kubernetes.max_pods()
+        (account / "token").write_text("new-token")
+        kubernetes.max_pods()
+    assert server.tokens == {"Bearer secret-token", "Bearer new-token"}
+
+
+@pytest.mark.parametrize("missing", ["token", "ca.crt"])
+def test_an_account_that_is_not_whole_is_named(by_account, account, server, missing, caplog):
+    (account / missing).unlink()
     with (
-        running(Kr8sReader(config), patience_s=20) as kubernetes,
-        pytest.raises(UnreachableError, match="Kubernetes: Unreachable"),
+        running(by_account(), patience_s=20) as kubernetes,
+        pytest.raises(UnreachableError, match="No such file"),
     ):
-        kubernetes.max_pods()  # no ca.crt, nobody on port 1
+        kubernetes.max_pods()
+    assert server.tokens == set()
+
+
+def test_a_server_of_another_authority_is_given_no_token(by_account, account, server):
+    trustme.CA().cert_pem.write_to_path(account / "ca.crt")
+    with (
+        running(by_account(), patience_s=20) as kubernetes,
+        pytest.raises(UnreachableError, match="certificate verify failed"),
+    ):
+        kubernetes.max_pods()
+    assert server.tokens == set()
+
+
+def test_all_requests_of_a_read_share_its_time(reader_of, server):
+    server.slow_s = 0.3
+    began_s = time.monotonic()
+    with (
+        running(reader_of(), patience_s=20, timeout_s=0.5) as kubernetes,
+        pytest.raises(UnreachableError, match="no answer in"),
+    ):
+        kubernetes.max_pods()
+    assert time.monotonic() - began_s < 5
+    assert len(server.asked) == 2
 
 
 # --- without ------------------------------------------------------------------------------
@@ -210,14 +292,14 @@ class Slow:
     def __init__(self, view, seconds):
         self.view, self.seconds, self.n_reads = view, seconds, 0
 
-    async def read(self):
-        import asyncio
-
+    def read(self, timeout_s):
         self.n_reads += 1
-        await asyncio.sleep(self.seconds)
+        time.sleep(min(self.seconds, timeout_s))
+        if self.seconds > timeout_s:
+            raise TimeoutError
         return self.view
 
-    async def close(self):
+    def close(self):
         pass
 
 
@@ -278,7 +360,7 @@ def test_an_eni_config_is_named_as_upstream_names_it(labels, annotations, name):
 
 
 @pytest.mark.parametrize(("pods", "known"), [("17", 17), ("0", None), ("1k", None), (None, None)])
-def test_a_capacity_that_is_no_number_is_unknown(kubeconfig, server, pods, known):
+def test_a_capacity_that_is_no_number_is_unknown(reader_of, server, pods, known):
     server.node["status"]["capacity"]["pods"] = pods
-    with running(reader_of(kubeconfig), patience_s=20) as kubernetes:
+    with running(reader_of(), patience_s=20) as kubernetes:
         assert kubernetes.max_pods() == known

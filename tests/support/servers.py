@@ -18,8 +18,11 @@ REGION = "eu-west-1"
 
 
 @contextmanager
-def serving(handle):
-    """Serve on a free port of the loopback; `handle` is given each request. Yield the URL."""
+def serving(handle, *, tls=None):
+    """Serve on a free port of the loopback; `handle` is given each request. Yield the URL.
+
+    `tls` is the server's `ssl.SSLContext`.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -43,10 +46,12 @@ def serving(handle):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

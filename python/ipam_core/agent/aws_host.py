@@ -89,12 +89,13 @@ class AwsHost:
 
     def _connect(self, region: str) -> AwsCloud:
         from ipam_core.cloud.aws import AwsCloud  # noqa: PLC0415  (heavy)
-        from ipam_core.cloud.small_session import small_session  # noqa: PLC0415
+        from ipam_core.cloud.small_session import SmallSession  # noqa: PLC0415
 
-        session = self._session or small_session(region)
-        if self._endpoint_url and session.get_credentials() is None:
-            # A served VPC asks for none; botocore signs with some all the same.
-            session._session.set_credentials("none", "none")
+        session = self._session
+        if session is None:
+            session = SmallSession(region)
+            if self._endpoint_url:  # a served VPC asks for none
+                session.sign_anyhow()
         cluster = self._cluster
         return AwsCloud(
             session,

@@ -156,7 +156,8 @@ def _kubernetes(
     variables: dict[str, str], config: AgentConfig, kubeconfig: Path | None
 ) -> Kubernetes | None:
     """Return what knows the node's maxPods, taints and ENIConfig, where it can be asked."""
-    from ipam_core.agent.kubernetes import ClusterConfig, Kubernetes
+    from ipam_core.agent.cluster_reader import ClusterConfig
+    from ipam_core.agent.kubernetes import Kubernetes
 
     where = ClusterConfig.from_env(
         variables,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ipam_core.cloud import CheckpointPort
     from ipam_core.cloud.ec2 import Ec2Options
     from ipam_core.cloud.metadata import Instance, Metadata
+    from ipam_core.cloud.small_session import SmallSession
 
 T = TypeVar("T")
 
@@ -70,7 +71,7 @@ class AwsCloud(EffectHandler):
 
     def __init__(
         self,
-        session: boto3.Session | None = None,
+        session: boto3.Session | SmallSession | None = None,
         *,
         instance_id: str = "",
         metadata: Metadata | None = None,

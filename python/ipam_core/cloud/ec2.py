@@ -20,7 +20,6 @@ from ipam_core.errors import (
 )
 
 try:
-    import boto3
     import botocore.exceptions as aws
     from botocore import xform_name
     from botocore.config import Config
@@ -30,6 +29,10 @@ except ModuleNotFoundError as missing:
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import boto3
+
+    from ipam_core.cloud.small_session import SmallSession
 
 PAGE_SIZE = 1000
 """Items on a page: the most that EC2's Describe calls allow."""
@@ -62,7 +65,16 @@ class Ec2Options(TypedDict, total=False):
 
 
 def open_session(profile: str | None = None, region: str | None = None) -> boto3.Session:
-    """Return a session of a named profile. Raises `InputError` if there is no such profile."""
+    """Return a session of a named profile.
+
+    Raises:
+        InputError: there is no such profile.
+        MissingExtraError: boto3 is not installed.
+    """
+    try:
+        import boto3  # noqa: PLC0415  (an agent does without)
+    except ModuleNotFoundError as missing:
+        raise MissingExtraError("aws", "AwsCloud") from missing
     try:
         return boto3.Session(profile_name=profile, region_name=region)
     except aws.BotoCoreError as error:
@@ -84,7 +96,7 @@ class Ec2:
 
     def __init__(
         self,
-        session: boto3.Session | None = None,
+        session: boto3.Session | SmallSession | None = None,
         *,
         endpoint_url: str | None = None,
         attempts: int | None = None,
@@ -103,7 +115,7 @@ class Ec2:
                 connect_timeout=connect_timeout_s,
                 read_timeout=read_timeout_s,
             )
-            self.client = (session or boto3.Session()).client(
+            self.client = (session or open_session()).client(
                 "ec2", endpoint_url=endpoint_url, config=config
             )
         except (aws.BotoCoreError, ValueError) as error:

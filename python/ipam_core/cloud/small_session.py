@@ -1,4 +1,4 @@
-"""A boto3 session that knows the calls of a node alone: see `small_model`."""
+"""A session that knows the calls of a node alone, without boto3: see `small_model`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ipam_core.cloud import small_model
 from ipam_core.errors import MissingExtraError
 
 try:
-    import boto3
     import botocore.session
     from botocore.loaders import JSONFileLoader, create_loader
 except ModuleNotFoundError as missing:
@@ -21,13 +20,24 @@ except ModuleNotFoundError as missing:
 _PATIENCE_S = 60.0
 
 
-def small_session(region: str) -> boto3.Session:
-    """Return a session whose EC2 clients have the operations of `small_model.CALLS` alone."""
-    inner = botocore.session.Session()
-    loader = create_loader(inner.get_config_variable("data_path"))
-    loader.file_loader = _SmallFiles()
-    inner.register_component("data_loader", loader)
-    return boto3.Session(botocore_session=inner, region_name=region)
+class SmallSession:
+    """What `Ec2` uses of a boto3 session; its clients have `small_model.CALLS` alone."""
+
+    def __init__(self, region: str) -> None:
+        self.region_name = region
+        self._inner = botocore.session.Session()
+        loader = create_loader(self._inner.get_config_variable("data_path"))
+        loader.file_loader = _SmallFiles()
+        self._inner.register_component("data_loader", loader)
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return a client of a service; the options are boto3's."""
+        return self._inner.create_client(service, region_name=self.region_name, **options)
+
+    def sign_anyhow(self) -> None:
+        """Sign with some credentials where there are none, for a server that asks for none."""
+        if self._inner.get_credentials() is None:
+            self._inner.set_credentials("none", "none")
 
 
 class _SmallFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no types
@@ -35,7 +45,7 @@ class _SmallFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has no type
 
     def load_file(self, file_path: str) -> Any:
         """Return what a file holds, None where there is none of that name."""
-        if not small_model.is_large(file_path):
+        if not (small_model.is_large(file_path) and self.exists(file_path)):
             return super().load_file(file_path)
         command = [sys.executable, "-m", small_model.__name__, file_path]
         try:

@@ -2,6 +2,7 @@
 
 access.py       which cluster: a kubeconfig, a context, a service account
 connection.py   one API server: requests, time-outs, tokens that expire; every error typed
+account.py      a service account's few reads, without kr8s
 client.py       lists page by page, watches, texts through the API server's proxies
 follow.py       a list, and what changes in it, for as long as it is asked for
 objects.py      nodes, pods, the DaemonSet and events as values
