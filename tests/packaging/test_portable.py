@@ -108,10 +108,14 @@ def test_without_a_compiler_one_line_says_so(tmp_path):
     if cmake is None:
         pytest.skip("no cmake here")
     (tmp_path / "bin").mkdir()
-    any_program = f"-DCMAKE_MAKE_PROGRAM={sys.executable}"
+    options = {
+        "SKBUILD_PROJECT_NAME": "ipam_core",
+        "CMAKE_MAKE_PROGRAM": sys.executable,  # any will do: nothing is made
+        "CMAKE_IGNORE_PATH": "/bin;/usr/bin;/usr/local/bin;/opt/homebrew/bin",
+    }
+    defined = [f"-D{name}={value}" for name, value in options.items()]
     done = subprocess.run(
-        [cmake, "-S", ROOT, "-B", tmp_path / "build", "-DSKBUILD_PROJECT_NAME=ipam_core"]
-        + ["-G", "Unix Makefiles", any_program],
+        [cmake, "-S", ROOT, "-B", tmp_path / "build", "-G", "Unix Makefiles", *defined],
         env={"PATH": str(tmp_path / "bin")},
         capture_output=True,
         text=True,
