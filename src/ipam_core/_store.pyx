@@ -176,19 +176,19 @@ given_time=False)\n--\n\n\
         return store_remove_prefix(self, eni_id, prefix, force)
 
     def addresses(self, eni_id):
-        """Return an ENI's secondary IPs, by slot. Raises `UnknownEniError`."""
+        """Return an ENI's secondary IPs, by slot: O(slots). Raises `UnknownEniError`."""
         return texts_of(self, eni_id, 1 << SECONDARY_IP, False, True, None)
 
     def prefixes(self, eni_id):
-        """Return an ENI's prefixes, by slot. Raises `UnknownEniError`."""
+        """Return an ENI's prefixes, by slot: O(slots). Raises `UnknownEniError`."""
         return texts_of(self, eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, False, True, None)
 
     def freeable_addresses(self, eni_id, *, bint cooling=True, now_ns=None):
-        """Return an ENI's secondary IPs without a pod; without `cooling`, none that is cooling."""
+        """Return an ENI's secondary IPs without a pod; unless `cooling`, no cooling one. O(slots)."""
         return texts_of(self, eni_id, 1 << SECONDARY_IP, True, cooling, now_ns)
 
     def freeable_prefixes(self, eni_id, *, bint cooling=True, now_ns=None):
-        """Return an ENI's prefixes without a pod; without `cooling`, none partly cooling."""
+        """Return an ENI's prefixes without a pod; unless `cooling`, none partly so. O(slots)."""
         return texts_of(self, eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, True, cooling, now_ns)
 
     def freeable_cidrs(self, eni_id, *, bint cooling=True, now_ns=None):
@@ -331,7 +331,7 @@ given_time=False)\n--\n\n\
         return store_next_cool_ns(self, now_ns)
 
     def growable_enis(self, int max_slots):
-        """Return the ENIs, not excluded, with fewer than `max_slots` slots in use."""
+        """Return the ENIs, not excluded, with fewer than `max_slots` slots in use: O(ENIs)."""
         return store_growable_enis(self, max_slots)
 
     def find_freeable_eni(self, *, warm_ip, minimum_ip, warm_prefix, double min_age_s=60,
@@ -378,7 +378,7 @@ given_time=False)\n--\n\n\
         Times that are ahead of the monotonic clock, as after a restart of the machine, count
         as now: nothing cools for more than a full period. In a store of `given_time`, and if
         the snapshot does not say, they stay. Raises `SnapshotError` if it is no snapshot, is
-        damaged, or is of another version.
+        damaged, or is of another version. Cost: one pass.
         """
         cdef DataStore store
         state = unseal(snapshot)

@@ -122,7 +122,7 @@ cdef class Subnet(SubnetView):
     def copy(self, *, placement=None, seed=None):
         """Return a separate subnet in the same state, random sequence included.
 
-        `placement` and `seed` are for the copy; None: the same as here.
+        `placement` and `seed` are for the copy; None: the same as here. Cost: 12 bytes a block.
         """
         cdef Subnet other = Subnet.__new__(Subnet)
         cdef int choice = self._choice if placement is None else c_placement(placement)
@@ -157,7 +157,7 @@ cdef class Subnet(SubnetView):
     def take_addresses(self, int n):
         """Take `n` addresses, all or none, and return them.
 
-        Raises `SubnetExhaustedError`: fewer are free outside reservations.
+        Raises `SubnetExhaustedError`: fewer are free outside reservations. Cost: constant for each.
         """
         cdef list texts
         cdef int *taken
@@ -187,7 +187,7 @@ cdef class Subnet(SubnetView):
         return texts
 
     def take_given(self, address):
-        """Take one address by name, in a reservation or not: Kubernetes' `Allocate`.
+        """Take one address by name, in a reservation or not: Kubernetes' `Allocate`. Constant cost.
 
         Raises:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
@@ -203,7 +203,7 @@ cdef class Subnet(SubnetView):
         self.flip(addresses, False)
 
     def release_address(self, address):
-        """Give one address back: Kubernetes' `Release`.
+        """Give one address back: Kubernetes' `Release`. Constant cost.
 
         Raises:
             ValueError: not an IPv4 address.
@@ -234,7 +234,7 @@ cdef class Subnet(SubnetView):
     def take_prefixes(self, int n):
         """Take `n` free /28s, all or none, and return them.
 
-        Raises `NoFreePrefixError`: there are fewer.
+        Raises `NoFreePrefixError`: there are fewer. Cost: constant for each.
         """
         cdef list texts
         cdef int *taken
@@ -265,7 +265,7 @@ cdef class Subnet(SubnetView):
         return texts
 
     def take_given_prefix(self, prefix):
-        """Take one /28 by name, in a reservation or not.
+        """Take one /28 by name, in a reservation or not. Constant cost.
 
         Raises:
             ValueError: not an IPv4 /28. UnknownAddressError: outside the subnet.
@@ -278,7 +278,7 @@ cdef class Subnet(SubnetView):
         blocks_delegate(&self._blocks, block)
 
     def release_prefix(self, prefix):
-        """Give one /28 back.
+        """Give one /28 back. Constant cost.
 
         Raises:
             ValueError: not an IPv4 /28.
@@ -329,7 +329,7 @@ cdef class Subnet(SubnetView):
     def remove_reservation(self, cidr):
         """Delete a reservation: its free addresses can be picked again.
 
-        Raises `ReservationError`: there is none of exactly this range.
+        Raises `ReservationError`: there is none of exactly this range. Cost: O(its blocks).
         """
         cdef str text = given_text(cidr)
         cdef tuple before = None, after

@@ -207,7 +207,7 @@ cdef class SubnetView:
     def is_free(self, address):
         """Return whether an address is free, not `Has` of Kubernetes; AWS's five are not free.
 
-        Raises:
+        Constant cost. Raises:
             ValueError: not an IPv4 address. UnknownAddressError: outside the subnet.
         """
         cdef int offset = self.offset_of(c_parse_address(given_text(address)))
@@ -305,7 +305,7 @@ cdef class SubnetView:
 
         That is the state of the random sequence, below 2**64, and the blocks in order of how
         many of their addresses can be picked; blocks with the same number are in the order of
-        past choices: uint16, shape (n_blocks,).
+        past choices: uint16, shape (n_blocks,). One pass over blocks.
         """
         return self._blocks.random, self.view("uint16", 4 * self._blocks.n).copy()
 

@@ -22,6 +22,8 @@ PAGES = [
     *("index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"),
     "own-rules",
     "concurrency",
+    "own-cloud",
+    "restart",
     *("install", "testing", "vpc"),
 ]
 PAGES_OF_ALL = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

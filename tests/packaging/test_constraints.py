@@ -3,9 +3,6 @@
 import importlib.util
 import re
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from support.installed import ROOT
 
 WRITTEN = dict(
@@ -17,10 +14,10 @@ def test_everything_that_is_declared_is_pinned_to_what_it_allows():
     spec = importlib.util.spec_from_file_location("constraints", ROOT / "tools" / "constraints.py")
     constraints = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(constraints)
-    declared = [Requirement(each) for each in constraints.declared()]
+    declared = [constraints.Requirement(each) for each in constraints.declared()]
     missing, wrong = [], []
     for one in declared:
-        name = canonicalize_name(one.name)
+        name = constraints.canonicalize_name(one.name)
         if name == "ipam-core":
             continue
         if name not in WRITTEN:

@@ -1,0 +1,41 @@
+"""Every public name says what a caller must know; the list of those that do not is empty."""
+
+import importlib.util
+
+import pytest
+
+from support.installed import ROOT
+
+
+@pytest.fixture(scope="module")
+def docstrings():
+    spec = importlib.util.spec_from_file_location("docstrings", ROOT / "tools" / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_public_name_lacks_anything(docstrings):
+    assert docstrings.lacking() == []
+    names = [name for name, _ in docstrings.public()]
+    assert len(names) > 250
+    assert {"DataStore.assign", "Node.add_pod", "Settings.from_env", "explain"} <= set(names)
+
+
+def test_what_is_missing_is_seen(docstrings):
+    """The check above can fail."""
+
+    def silent(value):
+        """Return it."""
+        raise ValueError(value)
+
+    def nameless(value):
+        return value
+
+    class Named:
+        def assign(self):
+            """Assign."""
+
+    assert list(docstrings.lacks("silent", silent)) == ["errors"]
+    assert list(docstrings.lacks("nameless", nameless)) == ["text"]
+    assert list(docstrings.lacks("DataStore.assign", Named.assign)) == ["cost"]
