@@ -184,7 +184,7 @@ given_time=False)\n--\n\n\
         return texts_of(self, eni_id, 1 << PREFIX | 1 << IPV6_PREFIX, False, True, None)
 
     def freeable_addresses(self, eni_id, *, bint cooling=True, now_ns=None):
-        """Return an ENI's secondary IPs without a pod; unless `cooling`, no cooling one. O(slots)."""
+        """Return an ENI's secondary IPs without a pod; unless `cooling`, none cooling. O(slots)."""
         return texts_of(self, eni_id, 1 << SECONDARY_IP, True, cooling, now_ns)
 
     def freeable_prefixes(self, eni_id, *, bint cooling=True, now_ns=None):
