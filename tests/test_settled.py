@@ -6,7 +6,6 @@ simulated EC2, and from sums by hand; never from the code under test.
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 
@@ -17,8 +16,8 @@ from ipam_core import instances, pool
 from ipam_core.diagnosis.explain.play import NodeCase, Play, capacity_slots
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.settings import Settings
+from support.soak import SOAK
 
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 NAMES = instances.names()
 KINDS = {
     (each.enis_per_network_card, each.ipv4_per_eni, each.nitro, each.trunking): name

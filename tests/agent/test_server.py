@@ -66,6 +66,19 @@ def served(tmp_path):
     server.stop(0)
 
 
+def test_a_port_of_ipv6_is_named_as_it_is_asked(tmp_path):
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("needs IPv6")
+    server = serve(tmp_path / "ipamd.sock", tcp="[::1]:0")
+    try:
+        assert re.fullmatch(r"\[::1\]:[1-9]\d*", server.tcp)
+    finally:
+        server.stop(0)
+
+
 def test_generating_the_messages_again_gives_the_same(tmp_path):
     """But for the compiler's version, which both files name."""
     tool = ROOT / "tools" / "generate_rpc.py"
@@ -125,7 +138,7 @@ def test_names_and_numbers_of_fields_are_upstreams(message, numbers):
 
 
 def test_a_plugin_is_answered_on_the_socket_and_on_the_port(served):
-    for target in (served.path, f"127.0.0.1:{served.port}"):
+    for target in (served.path, served.tcp):
         with Client(target) as client:
             reply = client.add_network(rpc_pb2.AddNetworkRequest(ContainerID="c1"))
             assert reply.NetworkPolicyMode == "c1"

@@ -62,6 +62,15 @@ def described(number, **more):
     }
 
 
+@pytest.mark.parametrize(
+    "reservations", [[], [{"Instances": []}], [{"Instances": [{"InstanceId": "i-1"}]}]], ids=str
+)
+def test_an_instance_that_is_terminated_or_in_no_vpc_is_said_to_be(cloud, stub, reservations):
+    stub.add_response("describe_instances", {"Reservations": reservations})
+    with pytest.raises(NotFoundError, match="i-1 is terminated, or in no VPC"):
+        cloud.ec2.describe_instance("i-1")
+
+
 def test_an_efa_only_eni_has_no_address(cloud, stub):
     eni = {
         "NetworkInterfaceId": "eni-1",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import sqlite3
@@ -17,8 +16,7 @@ from ipam_core.checkpoint.entry import with_checksum
 from ipam_core.checkpoint.salvage import salvage
 from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
 from support.checkpointing import open_checkpoint, sandbox
-
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
+from support.soak import SOAK
 
 
 def entry(number):

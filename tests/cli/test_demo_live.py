@@ -39,3 +39,12 @@ def test_it_is_told_on_one_screen_and_says_what_went_wrong(fast, capsys, monkeyp
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     assert "  device 0  #########################....  25 assigned, 0 free" in lines
+
+
+def test_a_story_without_a_stall_is_shown_and_is_no_success(fast, capsys, monkeypatch):
+    monkeypatch.setattr(_demo_live, "STALLING", _demo_live.FIXED)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody; it is not asked
+    assert run(["demo", "--live"]) == 1
+    out = capsys.readouterr().out
+    assert "26 pods got an address\n" in out
+    assert "waits" not in out

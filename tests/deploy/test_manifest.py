@@ -13,7 +13,7 @@ from typer.main import get_command
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
-from ipam_core.agent import kubelet, kubernetes, places
+from ipam_core.agent import cluster_reader, kubelet, places
 from ipam_core.agent.config import AgentConfig
 from ipam_core.agent.environment import AGENT_VARIABLES
 from ipam_core.cli._app import app
@@ -61,7 +61,7 @@ def test_every_object_is_one_that_kubernetes_knows(objects):
         validate.validate(each, validate.latest_version(), strict=True)
 
 
-def test_kubectl_takes_the_manifest():
+def test_kubectl_takes_the_manifest(tmp_path):
     """Its dry run on the client asks an API server which kinds there are: one of the test's."""
     if shutil.which("kubectl") is None:
         pytest.skip("needs kubectl")
@@ -70,7 +70,7 @@ def test_kubectl_takes_the_manifest():
             ["kubectl", "create", "--dry-run=client", "--validate=false", "--output=name",
              f"--server={url}", f"--filename={MANIFEST}"],
             capture_output=True, text=True, timeout=60, check=False,
-            env={"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": "/nonexistent"},
+            env={"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path)},
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [
@@ -179,7 +179,7 @@ def test_its_rights_are_those_that_it_uses_and_no_more(objects):
     assert rules == {
         ("", "nodes"): ["get"],
         ("", "pods"): ["list"],
-        (kubernetes.ENI_CONFIGS.partition("/")[0], "eniconfigs"): ["get"],
+        (cluster_reader.ENI_CONFIGS.split("/")[2], "eniconfigs"): ["get"],
     }
     binding = objects["ClusterRoleBinding"]
     assert binding["roleRef"]["name"] == objects["ClusterRole"]["metadata"]["name"]

@@ -2,7 +2,6 @@
 
 import doctest
 import importlib.util
-import os
 import re
 import shutil
 from pathlib import Path
@@ -14,8 +13,8 @@ from typer.main import get_command
 from ipam_core.cli._app import app, run
 from ipam_core.diagnosis.explain.explanation import CHECKS
 from support.sessions import blocks, steps, tidy, words
+from support.soak import SOAK
 
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = [

@@ -11,6 +11,7 @@ from ipam_core.endpoint.file import vpc_of
 from ipam_core.endpoint.imds import TOKEN, TTL, MetadataService
 from ipam_core.endpoint.listen import Request
 from ipam_core.endpoint.served import APIS, open_vpc
+from support.soak import examples
 
 pytest.importorskip("boto3")
 WORDS = ["latest", "meta-data", "api", "token", "dynamic", "network", "interfaces", "macs",
@@ -28,7 +29,9 @@ JSON = st.recursive(
                                        "per_second"]), inner, max_size=4),
     max_leaves=8,
 )  # fmt: skip
-ONCE = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ONCE = settings(
+    max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 class Nowhere:

@@ -31,7 +31,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def ids(server):
-    return list(server.imds_urls)
+    return list(server.imds_urls)[:2]  # those of the file, not what a test launched
 
 
 def session(url, path="", seconds=21600):

@@ -6,7 +6,6 @@ free counts and attachments right; a call that is refused has changed nothing.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from ipaddress import IPv4Network
 
@@ -19,10 +18,10 @@ from ipam_core.endpoint.account import Delays
 from ipam_core.endpoint.vpc import Vpc
 from support.aws_shapes import Watch
 from support.loopback import loopback
+from support.soak import SOAK
 from support.vpc_model import DELAYS_S, TYPES, SubnetModel, VpcModel, held
 from support.vpcs import Clock
 
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 SUBNETS = [("10.0.0.0/26", "a"), ("10.0.1.0/28", "a"), ("10.0.2.0/25", "b")]
 
 

@@ -13,6 +13,7 @@ from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.pod_events import PodEvent
 from ipam_core.simulation.fleet.workload_specs import Trace
 from support.fleets import S, fleet, fleets
+from support.soak import examples
 
 GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
 """Its nodes rest while pods wait, until they wait no more."""
@@ -28,7 +29,7 @@ def as_bytes(result):
     return json.dumps([result.to_dict(), trail(result.calls)]).encode()
 
 
-@settings(max_examples=settings.default.max_examples // 3, deadline=None)
+@settings(max_examples=examples(settings.default.max_examples // 3), deadline=None)
 @given(spec=fleets(), policy=POLICIES, seed=SEEDS)
 def test_skipping_idle_looks_changes_no_byte(spec, policy, seed):
     skipping, looking = (
@@ -59,7 +60,7 @@ def test_an_idle_node_wakes_when_pods_that_were_deleted_wait_no_more(targets):
         assert as_bytes(skipping) == as_bytes(looking)
 
 
-@settings(max_examples=settings.default.max_examples // 2, deadline=None)
+@settings(max_examples=examples(settings.default.max_examples // 2), deadline=None)
 @given(spec=fleets(), policy=POLICIES, seed=SEEDS)
 def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
     fleet = Fleet(spec, policy=policy, seed=seed, in_c=False)
@@ -89,7 +90,7 @@ def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
     assert len(result.waits_s) + len(result.still_waiting_s) == result.n_pods
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10, soak=200), deadline=None)
 @given(spec=fleets(), policy=POLICIES, seed=SEEDS)
 def test_one_seed_gives_one_result(spec, policy, seed):
     first, second = (Fleet(spec, policy=policy, seed=seed, keep_calls=True).run() for _ in range(2))

@@ -1,7 +1,6 @@
 """Nodes that are played in C against the engine, byte by byte, and what C counts."""
 
 import json
-import os
 from dataclasses import replace
 
 import pytest
@@ -16,8 +15,8 @@ from ipam_core.simulation.fleet.resident import pods_stay
 from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
 from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn, DaemonSet
 from support.fleets import SETTINGS, S, fleet, fleets, times
+from support.soak import examples
 
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 POLICIES = (
     VPC_CNI,
     IPAM_CORE,
@@ -71,7 +70,7 @@ def played(spec, policy, seed, *, in_c):
     return world, world.run()
 
 
-@settings(max_examples=2000 if SOAK else 40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     spec=staying_fleets(),
     policy=st.sampled_from(POLICIES),

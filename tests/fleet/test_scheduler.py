@@ -18,6 +18,7 @@ from ipam_core.simulation.fleet.spec import Autoscale
 from ipam_core.simulation.fleet.workload_specs import Arrivals, DaemonSet
 from support.fleets import S, fleet, fleets
 from support.slow_scheduler import SlowScheduler
+from support.soak import examples
 
 DAEMON = type("Daemon", (PodOwner,), {"is_daemon": True})()
 OTHER = PodOwner()
@@ -174,7 +175,7 @@ def two_groups(spec, most):
     return replace(spec, groups=(*spec.groups, more), workloads=tuple(workloads))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30, soak=1000), deadline=None)
 @given(
     spec=fleets(),
     most=st.integers(1, 6),
@@ -190,7 +191,7 @@ def test_a_fleet_is_the_same_to_the_byte_with_the_slow_scheduler(spec, most, pol
     assert as_bytes(fast) == as_bytes(slow)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30, soak=1000), deadline=None)
 @given(spec=fleets(), most=st.integers(1, 6), seed=st.integers(0, 2**32))
 def test_sums_that_are_kept_are_those_of_a_walk(spec, most, seed):
     world = Fleet(two_groups(spec, most), policy=IPAM_CORE, seed=seed)

@@ -10,8 +10,9 @@ import venv
 from pathlib import Path
 from typing import NamedTuple
 
+from support.soak import SOAK
+
 ROOT = Path(__file__).parent.parent.parent
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 
 
 def run(*command, cwd, **more):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
 
 import pytest
 
-SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
+from support.soak import SOAK
+
 MOMENTS = ["line", "opcode"] if SOAK else ["line"]
 """Lines with calls and returns in CI; every opcode too in `make soak`."""
 

@@ -13,12 +13,16 @@ from ipam_core.agent.server import RpcServer
 
 
 class Pool:
-    """Gives `size` addresses; `requests` are (what, pod, sandbox), in order."""
+    """Gives `size` addresses; `requests` are (what, pod, sandbox), in order.
+
+    `left` is how many addresses were held after each DEL.
+    """
 
     def __init__(self, size):
         self.free = [f"10.0.0.{number}" for number in range(size, 0, -1)]
         self.held = {}
         self.requests = []
+        self.left = []
         self.loses_replies = 0
         self.down = False
         self.lock = threading.Lock()
@@ -50,6 +54,7 @@ class Pool:
             if address is None:
                 context.abort(grpc.StatusCode.UNKNOWN, UNKNOWN_POD)
             self.free.append(address)
+            self.left.append(len(self.held))
             return rpc_pb2.DelNetworkReply(Success=True)
 
     def give_more(self, count):

@@ -54,7 +54,7 @@ class RpcServer:
     one.
 
     Attributes:
-        port: the TCP port that is served; None: none.
+        tcp: the HOST:PORT that is served; None: none.
 
     Raises:
         InputError: another agent serves the socket, the path is no socket's, or the
@@ -71,7 +71,7 @@ class RpcServer:
         at_once: int = AT_ONCE,
     ) -> None:
         self.path = socket_path.absolute()
-        self.port: int | None = None
+        self.tcp: str | None = None
         tcp_address = loopback_address(tcp) if tcp is not None else None
         self._identity: tuple[int, int] | None = None
         self._stopped = False
@@ -90,7 +90,7 @@ class RpcServer:
             with _alone_in(self.path):
                 self._bind()
             if tcp_address is not None:
-                self.port = self._bind_port(tcp_address)
+                self.tcp = self._bind_port(tcp_address)
         except BaseException:
             self.stop(0)
             raise
@@ -119,11 +119,12 @@ class RpcServer:
         unnamed.rename(self.path)
         self._identity = _identity(self.path)
 
-    def _bind_port(self, address: str) -> int:
+    def _bind_port(self, address: str) -> str:
         try:
-            return self._server.add_insecure_port(address)
+            port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise InputError(f"{address}: cannot be served; is it taken?") from error
+        return f"{address.rpartition(':')[0]}:{port}"
 
     def start(self) -> None:
         """Answer from now on."""

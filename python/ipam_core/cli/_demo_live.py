@@ -6,10 +6,10 @@ import json
 import shutil
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ SPEED_OF_PROMISE = 2.0
 READY_S = 30.0
 SERVED_WITHIN_S = 10.0
 """The policy ipam-core promises that pod 26 waits no longer."""
+# A proxy of the environment is not for an agent of one's own.
+_opener = build_opener(ProxyHandler({}))
 STALLING, FIXED = {"MINIMUM_IP_TARGET": "25"}, {"MINIMUM_IP_TARGET": "25", "WARM_IP_TARGET": "10"}
 
 
@@ -112,7 +114,7 @@ class LiveAgent:
     def enis(self) -> dict[str, Any]:
         """Return what /v1/enis shows."""
         assert self._agent.introspection is not None
-        with urlopen(self._agent.introspection.url("/v1/enis"), timeout=10) as page:
+        with _opener.open(self._agent.introspection.url("/v1/enis"), timeout=10) as page:
             found: dict[str, Any] = json.load(page)
         return found
 
@@ -121,39 +123,49 @@ class LiveAgent:
         time.sleep(seconds / self._speed)
 
 
+@contextmanager
+def _node(seed: int, speed: float) -> Iterator[LiveNode]:
+    """Give a node in a folder of its own, which goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="ipam-core-"))
+    try:
+        node = LiveNode(folder, seed, speed)
+        try:
+            yield node
+        finally:
+            node.close()
+    finally:
+        shutil.rmtree(folder)
+
+
 class Live:
     """The whole story, played. `passed`: it went as it should."""
 
     def __init__(self, seed: int) -> None:
         from ipam_core.policy import IPAM_CORE, VPC_CNI
 
-        with ExitStack() as stack:
-            folder = Path(tempfile.mkdtemp(prefix="ipam-core-"))
-            stack.callback(shutil.rmtree, folder)
-            node = LiveNode(folder, seed, SPEED)
-            stack.callback(node.close)
+        with _node(seed, SPEED) as node:
+            log, enis = node.folder / "ipamd.log", node.folder / "enis.json"
             with node.agent(VPC_CNI, STALLING) as agent:
                 self.stalled = agent.add(26, patience_s=30)
                 self.enis = {"stalled": agent.enis()}
-                self.log = _refusals(folder / "ipamd.log")
-                (folder / "enis.json").write_text(json.dumps(self.enis["stalled"]), "utf-8")
-                self.diagnosis = _doctor(folder / "ipamd.log", folder / "enis.json")
+                self.log = _refusals(log)
+                enis.write_text(json.dumps(self.enis["stalled"]), "utf-8")
+                self.diagnosis = _doctor(log, enis)
             with node.agent(VPC_CNI, FIXED) as agent:
                 self.restarted = agent.add(4)
                 agent.settle(15)
                 self.enis["restarted"] = agent.enis()
-        with ExitStack() as stack:
-            folder = Path(tempfile.mkdtemp(prefix="ipam-core-"))
-            stack.callback(shutil.rmtree, folder)
-            node = LiveNode(folder, seed, SPEED_OF_PROMISE)
-            stack.callback(node.close)
-            with node.agent(IPAM_CORE, STALLING, backoff_s=2) as agent:
-                self.better = agent.add(26)
+        with (
+            _node(seed, SPEED_OF_PROMISE) as node,
+            node.agent(IPAM_CORE, STALLING, backoff_s=2) as agent,
+        ):
+            self.better = agent.add(26)
 
     @property
     def longest_wait_s(self) -> float:
         """How long a pod waited under the policy ipam-core, on the agent's clock."""
-        return max(one.waited_s for one in self.better.started) * SPEED_OF_PROMISE
+        waits_s = (one.waited_s for one in self.better.started)
+        return max(waits_s, default=0.0) * SPEED_OF_PROMISE
 
     @property
     def passed(self) -> bool:
@@ -200,6 +212,9 @@ def tell(live: Live) -> None:
     """Tell the story on one screen."""
     from ipam_core.cli._out import print_empty, print_text
     from ipam_core.cli._pool_rows import pool_rows
+    from ipam_core.instances import limits
+
+    n_slots = limits(INSTANCE_TYPE).slots
 
     def command(text: str) -> None:
         print_text(("$ ", "dim"), (text, "green"), whole=True)
@@ -211,22 +226,32 @@ def tell(live: Live) -> None:
     )
     command(f"ipam-core agent --simulate {INSTANCE_TYPE} -e MINIMUM_IP_TARGET=25")
     command("ipam-core pods add 26")
-    print_text(f"{len(live.stalled.served)} pods got an address, 1 waits: default/pod-26")
+    _tell_pods(live.stalled)
     command("curl -s 127.0.0.1:61679/v1/enis; grep false ipamd.log")
-    for row in pool_rows(live.enis["stalled"]["0"], n_slots=29):
+    for row in pool_rows(live.enis["stalled"]["0"], n_slots):
         print_text(row)
-    print_text(live.log[0], indent="  ")
+    for refusal in live.log[:1]:
+        print_text(refusal, indent="  ")
     command("ipam-core doctor enis.json ipamd.log")
     print_text((live.diagnosis.verdict(), "bold"))
-    for fix in live.diagnosis.found[0].fix.commands if live.diagnosis.found[0].fix else ():
+    fixes = [each.fix for each in live.diagnosis.found[:1] if each.fix]
+    for fix in fixes[0].commands if fixes else ():
         print_text(fix, indent="  ", whole=True)
     command("ipam-core agent ... -e MINIMUM_IP_TARGET=25 -e WARM_IP_TARGET=10  # restarted")
     command("ipam-core pods retry; ipam-core pods add 4")
-    for row in pool_rows(live.enis["restarted"]["0"], n_slots=29):
+    for row in pool_rows(live.enis["restarted"]["0"], n_slots):
         print_text(row)
     command("ipam-core agent ... -e MINIMUM_IP_TARGET=25 --policy ipam-core")
     command("ipam-core pods add 26 --backoff 2")
+    _tell_pods(live.better)
+    print_text(f"the longest wait was {live.longest_wait_s:.1f} s")
+
+
+def _tell_pods(outcome: Outcome) -> None:
+    from ipam_core.cli._out import print_text
+
+    waiting = ", ".join(str(one.pod) for one in outcome.waiting)
     print_text(
-        f"{len(live.better.served)} pods got an address; "
-        f"the longest wait was {live.longest_wait_s:.1f} s"
+        f"{len(outcome.served)} pods got an address"
+        + (f", {len(outcome.waiting)} waits: {waiting}" if waiting else "")
     )

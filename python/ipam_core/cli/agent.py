@@ -273,8 +273,8 @@ def _tell(running: Agent, simulate: str | None, *, as_json: bool) -> None:
 
     config = running.config
     places = {"socket": str(config.socket)}
-    if running.server.port is not None:
-        places["tcp"] = f"127.0.0.1:{running.server.port}"
+    if running.server.tcp is not None:
+        places["tcp"] = running.server.tcp
     if running.introspection is not None:
         places["introspection"] = running.introspection.url("/v1/enis")
     if running.metrics_page is not None:

@@ -1,0 +1,10 @@
+"""Whether this run takes its time: more examples, longer lives."""
+
+import os
+
+SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
+
+
+def examples(quick: int, soak: int = 2000) -> int:
+    """Return how many examples Hypothesis plays where one of them takes long."""
+    return soak if SOAK else quick
