@@ -3,11 +3,11 @@
 import re
 
 import pytest
-import yaml
 
+from ipam_core.documents import load_documents
 from support.policy_replay import LISTED, ROOT, RULES, differences, rules_of, scenarios
 
-LISTED_LIVES = yaml.safe_load(LISTED.read_text("utf-8"))
+(LISTED_LIVES,) = load_documents(LISTED.read_text("utf-8"))
 LIVES = {scenario.scenario_id: scenario for scenario in scenarios()}
 TOLD = re.findall(
     r"^\| `([a-z0-9-]+)` \| (.*?) \| (.*) \|$",
