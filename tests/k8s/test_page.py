@@ -10,12 +10,15 @@ import yaml
 from ipam_core.cli._app import run
 from ipam_core.endpoint.server import VpcServer
 from ipam_core.k8s import watching
+from ipam_core.k8s.client import PODS
 from ipam_core.testing.kubernetes import MockCluster, MockNodes, demo_cluster, rules_of
 from support.commands import called
 from support.kube import asked
 from support.sessions import blocks, steps, tidy, words
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "cluster.md"
+LOG = PAGE.parent.parent / "examples" / "stuck-node" / "ipamd.log"
+NODE = "node/ip-10-0-0-4.eu-west-1.compute.internal"
 CHECKER = doctest.OutputChecker()
 
 
@@ -37,11 +40,12 @@ def test_session_prints_what_it_shows(session, server, kubeconfig, capsys, monke
 # --- roles ------------------------------------------------------------------------------------
 
 
-def roles():
-    return list(yaml.safe_load_all(blocks(PAGE, "yaml")[0]))
+def roles(*numbers):
+    """Return the documents of the page's blocks of roles."""
+    return [each for n in numbers for each in yaml.safe_load_all(blocks(PAGE, "yaml")[n])]
 
 
-def unread(server, kubeconfig, capsys):
+def of_cluster(server, kubeconfig, capsys):
     """Return what `cluster --metrics`, and then `--watch`, could not read."""
     where = ("--kubeconfig", kubeconfig, "--no-aws", "--metrics", "--json")
     status, out, err = called(capsys, "cluster", *where)
@@ -59,40 +63,79 @@ def unread(server, kubeconfig, capsys):
     return [*found, *asked(kubeconfig, watched)]
 
 
+def of_doctor(server, kubeconfig, capsys, *options):
+    """Return what `doctor NODE` could not read, or change."""
+
+    def run(document):
+        document["status"] = {"phase": "Succeeded"}
+        server.state.put(PODS, document)
+
+    server.created = run
+    server.pod_log = lambda *_: LOG.read_bytes()
+    where = ("--kubeconfig", kubeconfig, "--json", *options)
+    status, out, err = called(
+        capsys, "doctor", "node/ip-10-0-0-4.eu-west-1.compute.internal", *where
+    )
+    return [err] if status == 2 else [each["why"] for each in json.loads(out)["not_read"]]
+
+
+def of_debug_pod(server, kubeconfig, capsys):
+    return of_doctor(server, kubeconfig, capsys, "--debug-pod")
+
+
+COMMANDS = [
+    (of_cluster, (0,), (0,)),
+    (of_doctor, (1,), (1,)),
+    (of_debug_pod, (1, 2), (2,)),
+]
+"""What is run, under the roles of which blocks, and the blocks whose rights are taken away."""
+
+
 def fill(server):
     nodes = MockNodes(name="web", instance_type="m5.large", count=2, pods=3)
     MockCluster(groups=[nodes], env={"WARM_IP_TARGET": "2"}).fill(server)
 
 
-def test_the_roles_are_enough(server, kubeconfig, capsys, monkeypatch):
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
     monkeypatch.setattr(watching, "IDLE_S", 0.1)
+
+
+@pytest.mark.parametrize(("command", "given", "_"), COMMANDS)
+def test_the_roles_are_enough(command, given, _, server, kubeconfig, capsys):
     fill(server)
-    server.rules = rules_of(roles())
-    assert unread(server, kubeconfig, capsys) == []
+    server.rules = rules_of(roles(*given))
+    assert command(server, kubeconfig, capsys) == []
 
 
 def each_right():
-    for role, document in enumerate(roles()):
-        for number, rule in enumerate(document["rules"]):
-            for resource in rule["resources"]:
-                for verb in rule["verbs"]:
-                    yield pytest.param(role, number, resource, verb, id=f"{verb} {resource}")
+    for command, given, taken in COMMANDS:
+        for document in roles(*taken):
+            for rule in document["rules"]:
+                for resource in rule["resources"]:
+                    for verb in rule["verbs"]:
+                        name = f"{command.__name__}: {verb} {resource}"
+                        yield pytest.param(
+                            command, given, document["metadata"]["name"], resource, verb, id=name
+                        )
 
 
-@pytest.mark.parametrize(("role", "number", "resource", "verb"), list(each_right()))
-def test_each_right_is_needed(
-    role, number, resource, verb, server, kubeconfig, capsys, monkeypatch
-):
-    monkeypatch.setattr(watching, "IDLE_S", 0.1)
+@pytest.mark.parametrize(("command", "given", "role", "resource", "verb"), list(each_right()))
+def test_each_right_is_needed(command, given, role, resource, verb, server, kubeconfig, capsys):
     fill(server)
-    documents = roles()
-    rule = documents[role]["rules"].pop(number)
-    for other in rule["resources"]:
-        verbs = [each for each in rule["verbs"] if (other, each) != (resource, verb)]
-        documents[role]["rules"].append({**rule, "resources": [other], "verbs": verbs})
+    documents = roles(*given)
+    for document in documents:
+        if document["metadata"]["name"] == role:
+            document["rules"] = [
+                {**rule, "resources": [each], "verbs": [one]}
+                for rule in document["rules"]
+                for each in rule["resources"]
+                for one in rule["verbs"]
+                if (each, one) != (resource, verb)
+            ]
     server.rules = rules_of(documents)
     said = f'cannot {verb} resource "{resource}"'
-    assert any(said in line for line in unread(server, kubeconfig, capsys))
+    assert any(said in line for line in command(server, kubeconfig, capsys))
 
 
 def test_the_iam_policy_is_what_is_called(server, kubeconfig, capsys, monkeypatch, tmp_path):

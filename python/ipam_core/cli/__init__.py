@@ -6,7 +6,7 @@ _options.py    options that commands share; _given.py: options of settings and t
 _out.py        how everything is printed; _tables.py: tables; _warnings.py: the library's warnings
 _timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
 _explain_text.py, _explain_compare.py, _explain_machine.py, _explain_all.py   what explain shows
-_cluster_text.py  what cluster shows
+_cluster_text.py  what cluster shows; _doctor_node.py: a node for doctor
 _subnet_text.py, _forecast_text.py   what subnet shows
 _demo_live.py  the incident on a running agent; _pool_rows.py: a pool as rows
 _pods_text.py  what pods says; _record_live.py: the live half of record

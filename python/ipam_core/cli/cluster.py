@@ -6,13 +6,12 @@ import asyncio
 import logging
 import time
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ipam_core.cli._given import TypesFileOption, types_given
-from ipam_core.cli._options import JsonOption
+from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
 from ipam_core.cli._out import print_json, print_json_line, print_yaml, waiting
 from ipam_core.errors import InputError, IpamError
 
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 FORMS = ("text", "wide", "json", "yaml")
 AWS_EVERY_S = 300.0
 """With --watch, how old what is known of the subnets may be."""
-
-KubeconfigOption = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Default: KUBECONFIG, ~/.kube/config, then in-cluster."),
-]
-ContextOption = Annotated[str, typer.Option(help="A context of the kubeconfig.")]
 
 
 def cluster(

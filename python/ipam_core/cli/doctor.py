@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ipam_core.cli._doctor_node import PREFIX, cluster_of, node_named
 from ipam_core.cli._given import LimitsOption, TypesFileOption, one_type
-from ipam_core.cli._options import JsonOption
+from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
 from ipam_core.cli._out import print_text, progress_of
 from ipam_core.ipamd.messages import POD_EVENT_REASON
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.pools import Pool
     from ipam_core.diagnosis.doctor.prognosis import Outcome, Prognosis
     from ipam_core.diagnosis.fixes import Fix
-    from ipam_core.diagnosis.inputs.case import Evidence
+    from ipam_core.diagnosis.inputs.case import Case, Evidence
+    from ipam_core.k8s.access import Access
+    from ipam_core.k8s.debug_pod import DebugPod
 
 _STYLES = {"found": "bold red", "cannot tell": "bold yellow", "healthy": "bold green"}
 _CODE = re.compile(r"api error [\w.]+|\b(?:[A-Z][a-z]+){2}\w*(?:\.\w+)*(?=: )")
@@ -34,7 +37,11 @@ WORTH_A_BAR = 20 << 20
 def doctor(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Files, directories or archives of the node; - is standard input."),
+        typer.Argument(
+            metavar="NODE|FILE...",
+            help="A node of the cluster (node/NAME), or files, directories or archives of it; "
+            "- is standard input.",
+        ),
     ],
     instance: Annotated[
         str,
@@ -52,28 +59,61 @@ def doctor(
     node: Annotated[
         str, typer.Option(help="The node's name, if events are of several nodes.")
     ] = "",
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = "",
+    debug_pod: Annotated[
+        bool,
+        typer.Option("--debug-pod", help="Run a pod on the node that reads its ipamd.log."),
+    ] = False,
+    debug_image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="The image of that pod; default: busybox.")
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tar.gz", help="Write what was collected, without secrets."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Say why pods get no address on a node, by its files, and what fixes it.
 
-    Give any of: /v1/enis, /v1/ipamd-env-settings and the metrics of the agent; its logs
+    With the name of a node the files are collected from the cluster: settings, what the agent
+    shows, events, the Node, the log of aws-node. docs/cluster.md has the permissions. Else give
+    any of: /v1/enis, /v1/ipamd-env-settings and the metrics of the agent; its logs
     (ipamd.log, rotated and gzipped too, kubectl logs, plugin.log); the aws-node DaemonSet
     or its variables; the Node; events (kubectl get events, kubectl describe); CloudTrail
     events; or a directory or archive of them, such as aws-cni-support makes.
 
     Exits 0 if the files show that nothing is wrong, 1 if something is wrong or they do not show it.
 
-    Example: ipam-core doctor examples/stuck-node/
+    Examples: ipam-core doctor examples/stuck-node/
+
+    ipam-core doctor node/ip-10-0-1-17.eu-west-1.compute.internal --save node.tar.gz
     """
     from ipam_core.cli._out import print_json
     from ipam_core.diagnosis.doctor.diagnosis import diagnose
     from ipam_core.diagnosis.inputs.collect import read_case, total_bytes
+    from ipam_core.errors import InputError
     from ipam_core.instances import as_text
 
-    n_bytes = total_bytes(paths)
-    worth_a_bar = n_bytes >= WORTH_A_BAR
-    with progress_of("reading", n_bytes) if worth_a_bar else nullcontext() as advance:
-        case = read_case(paths, advance)
+    options = {
+        "--kubeconfig": kubeconfig is not None,
+        "--context": bool(context),
+        "--debug-pod": debug_pod,
+        "--debug-image": debug_image is not None,
+        "--save": save is not None,
+    }
+    if debug_image is not None and not debug_pod:
+        raise InputError("--debug-image goes with --debug-pod")
+    if name := node_named(paths, options=options):
+        sure = str(paths[0]).startswith(PREFIX) or any(options.values())
+        access = cluster_of(name, kubeconfig, context, sure=sure)
+        case = _case_of(name, access, _debug_pod(debug_image) if debug_pod else None, save)
+        node = node or name
+    else:
+        n_bytes = total_bytes(paths)
+        worth_a_bar = n_bytes >= WORTH_A_BAR
+        with progress_of("reading", n_bytes) if worth_a_bar else nullcontext() as advance:
+            case = read_case(paths, advance)
     given = one_type(instance, limits=limits, file=instance_types)
     diagnosis = diagnose(
         case, instance_type=as_text(given) if given else "", max_pods=max_pods, node=node
@@ -83,6 +123,29 @@ def doctor(
     else:
         _print_diagnosis(diagnosis)
     return 0 if diagnosis.healthy else 1
+
+
+def _case_of(name: str, access: Access, debug: DebugPod | None, bundle: Path | None) -> Case:
+    """Collect a node's files, write the bundle if one is wanted, and read them."""
+    from ipam_core.cli import _doctor_node
+    from ipam_core.diagnosis.inputs.case import Unread
+    from ipam_core.diagnosis.inputs.collect import read_case
+
+    if bundle is not None:
+        _doctor_node.check_new(bundle)
+    found = _doctor_node.collect(access, name, debug)
+    if bundle is not None:
+        _doctor_node.save(found, name, bundle)
+    with _doctor_node.in_folder(found) as folder:
+        case = read_case([folder])
+    case.unread += [Unread(file=what, why=why) for what, why in found.missing]
+    return case
+
+
+def _debug_pod(image: str | None) -> DebugPod:
+    from ipam_core.k8s.debug_pod import IMAGE, DebugPod
+
+    return DebugPod(image=image or IMAGE)
 
 
 # --- for people ---------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""A pod that reads what only its node has: ipamd.log, and the agent's pages on the loopback.
+
+It is the one thing here that changes a cluster, and only on request: one pod in kube-system on the
+host's network, so that it needs no address of the pool, with the log's folder mounted read-only.
+It is deleted in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ipam_core.errors import CloudError
+from ipam_core.k8s.client import PODS
+from ipam_core.k8s.objects import FINISHED, NAMESPACE
+
+if TYPE_CHECKING:
+    from ipam_core.k8s.client import Client
+
+IMAGE = "public.ecr.aws/docker/library/busybox:1.37"
+LOGS = "/var/log/aws-routed-eni"
+MOST_BYTES = 8 << 20
+"""Of the log's end: the kubelet keeps 10 MiB of what a container prints."""
+PATIENCE_S = 90.0
+"""So long the pod may take to be scheduled, pull its image and end."""
+_PAGES = "http://127.0.0.1:61679/v1"
+_READS = {
+    "ipamd.log": f"tail -c {MOST_BYTES} /logs/ipamd.log",
+    "eni.out": f"wget -q -T 5 -O - {_PAGES}/enis",
+    "ipamd-env.out": f"wget -q -T 5 -O - {_PAGES}/ipamd-env-settings",
+}
+"""What each container prints, by the name of the file that it becomes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebugPod:
+    """How to run one. `patience_s`: see `PATIENCE_S`."""
+
+    image: str = IMAGE
+    patience_s: float = PATIENCE_S
+    poll_s: float = 1.0
+
+
+def debug_pod_document(name: str, node: str, image: str) -> dict[str, Any]:
+    """Return the pod: a container for each file that is read."""
+    mount = {"name": "logs", "mountPath": "/logs", "readOnly": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": {"app.kubernetes.io/managed-by": "ipam-core"},
+        },
+        "spec": {
+            "nodeName": node,
+            "hostNetwork": True,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": int(PATIENCE_S) + 30,
+            "terminationGracePeriodSeconds": 1,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [
+                {
+                    "name": _container(file),
+                    "image": image,
+                    "command": ["sh", "-c", command],
+                    "volumeMounts": [mount],
+                }
+                for file, command in _READS.items()
+            ],
+            "volumes": [{"name": "logs", "hostPath": {"path": LOGS}}],
+        },
+    }
+
+
+async def read_by_debug_pod(
+    client: Client, node: str, how: DebugPod, missing: list[tuple[str, str]]
+) -> list[tuple[str, bytes]]:
+    """Run the pod and return what it read by file; what it could not is added to `missing`."""
+    name = f"ipam-core-doctor-{uuid.uuid4().hex[:8]}"
+    path = PODS.path(NAMESPACE)
+    try:
+        document = debug_pod_document(name, node, how.image)
+        await client.connection.send("POST", path, document, call="create pods")
+    except CloudError as error:
+        missing.append(("debug pod", str(error)))
+        return []
+    found = []
+    try:
+        await _until_finished(client, name, how)
+        for file in _READS:
+            try:
+                content = await client.log(NAMESPACE, name, _container(file))
+            except CloudError as error:
+                missing.append((f"debug pod, {file}", str(error)))
+            else:
+                found.append((file, content))
+    except CloudError as error:
+        missing.append(("debug pod", str(error)))
+    finally:
+        try:
+            where = PODS.path(NAMESPACE, name)
+            await client.connection.send("DELETE", where, call=f"delete pods/{name}")
+        except CloudError as error:
+            missing.append(("debug pod", f"{error}: delete it by hand"))
+    return found
+
+
+async def _until_finished(client: Client, name: str, how: DebugPod) -> None:
+    until_s = time.monotonic() + how.patience_s
+    while True:
+        status = (await client.get(PODS, name, NAMESPACE)).get("status") or {}
+        if status.get("phase") in FINISHED:
+            return
+        if time.monotonic() > until_s:
+            why = _waiting(status) or f"it is {status.get('phase') or 'not scheduled'}"
+            raise CloudError(f"run pods/{name}", "Timeout", f"not ended in time: {why}")
+        await asyncio.sleep(how.poll_s)
+
+
+def _waiting(status: dict[str, Any]) -> str:
+    """Return why a container waits, as ImagePullBackOff."""
+    for each in status.get("containerStatuses") or ():
+        waiting = (each.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason"):
+            return str(waiting["reason"])
+    return ""
+
+
+def _container(file: str) -> str:
+    return file.replace(".", "-")
