@@ -5,10 +5,10 @@ bits; a row of ones means that there was none. The caller holds the store.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 
-from ipam_core._assign cimport pool_n_assignable, pool_next, pool_release
+from ipam_core._assign cimport pool_n_assignable, pool_next
 from ipam_core._bits cimport bit, first_set
 from ipam_core._pool cimport (
     DONE,
@@ -19,12 +19,37 @@ from ipam_core._pool cimport (
     Place,
     Pool,
     pool_address,
+    pool_cool,
+    pool_expire,
     pool_record_for,
     pool_sign,
     pool_take,
+    record_bit,
 )
-from ipam_core._records cimport UNUSED, records_reserve, table_at, table_find, table_seek
-from ipam_core._slots cimport HELD, NONE, PER_CELL, SECONDARY_IP, slot_cell
+from ipam_core._records cimport (
+    UNUSED,
+    Record,
+    Records,
+    cooling_add,
+    record_forget,
+    records_reserve,
+    table_at,
+    table_find,
+    table_remove,
+    table_seek,
+)
+from ipam_core._slots cimport (
+    COOLING,
+    FREE,
+    HELD,
+    NONE,
+    PER_CELL,
+    SECONDARY_IP,
+    EniState,
+    slot_cell,
+    slot_cool,
+    slot_free,
+)
 
 
 cdef inline void batch_say_none(uint64_t *address) noexcept nogil:
@@ -37,7 +62,7 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
 
     Under `pack` and `first` the next address is in the cell of the one before while that has
     any. They are taken from the cell together (`taken`) when it has no more or the batch ends.
-    Call `pool_expire` before, so that addresses that have cooled are free.
+    Call `batch_expire` before, so that addresses that have cooled are free.
     """
     cdef bint in_runs = pool.placement in (PACK, FIRST)
     cdef Place place
@@ -79,16 +104,119 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
     return answer
 
 
+cdef struct Run:              # addresses of one cell that change together
+    EniState *eni
+    uint32_t cell             # number in the slot
+    uint16_t addresses        # 0: none
+    uint8_t kind
+    uint8_t slot
+
+
+cdef inline bint run_takes(Run *run, Pool *pool, const Record *record) noexcept nogil:
+    """Add an address to a run; False if it is of another cell: the run must be ended first."""
+    if not run.addresses:
+        run.eni, run.kind, run.slot = pool.enis[record.eni], record.kind, record.slot
+        run.cell = record.offset // PER_CELL
+    elif (run.eni != pool.enis[record.eni] or run.slot != record.slot
+            or run.kind != record.kind or run.cell != record.offset // PER_CELL):
+        return False
+    run.addresses |= record_bit(record)
+    return True
+
+
+cdef inline void run_cool(Run *run) noexcept nogil:
+    """Take the addresses of a run from held to cooling, and end it."""
+    if run.addresses:
+        slot_cool(run.eni, run.kind, run.slot, run.cell * PER_CELL, run.addresses)
+    run.addresses = 0
+
+
+cdef inline void run_free(Run *run, Pool *pool) noexcept nogil:
+    """Take the addresses of a run from cooling to free, and end it."""
+    if run.addresses:
+        slot_free(run.eni, run.kind, run.slot, run.cell * PER_CELL, run.addresses)
+        if not run.eni.excluded:
+            pool.has_free[run.kind] |= bit(run.eni.seat)
+    run.addresses = 0
+
+
+cdef inline void batch_expire(Pool *pool, int64_t now_ns) noexcept nogil:
+    """Do as `pool_expire`, cell by cell where what cools was released in order."""
+    cdef Records *records = &pool.records
+    cdef uint32_t number = records.oldest
+    cdef Record *record
+    cdef Run run
+    if records.n_late:
+        pool_expire(pool, now_ns)
+        return
+    run.addresses = 0
+    while number != NONE:
+        record = &records.array[number]
+        if now_ns - record.released_ns <= pool.cooldown_ns:
+            break
+        record.state = FREE
+        if not run_takes(&run, pool, record):
+            run_free(&run, pool)
+            run_takes(&run, pool, record)
+        number = record.after
+    run_free(&run, pool)
+    records.oldest = number
+    if number == NONE:
+        records.newest = NONE
+    else:
+        records.array[number].before = NONE
+
+
 cdef inline void batch_release(Pool *pool, const uint64_t *digests, Py_ssize_t n,
                                int64_t now_ns, uint64_t *addresses) noexcept nogil:
-    """Release what each digest holds."""
+    """Release what each digest holds.
+
+    The first word of a row of `addresses` is its entry in the table (`batch_find`).
+    """
+    cdef Records *records = &pool.records
     cdef Py_ssize_t row
-    cdef uint32_t number
+    cdef uint32_t position, number
+    cdef uint64_t entry
+    cdef Record *record
+    cdef Run run
+    run.addresses = 0
     for row in range(n):
-        if pool_release(pool, &digests[2 * row], now_ns, &number) == DONE:
-            pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
-        else:
+        entry = addresses[2 * row]
+        if entry == 0:
             batch_say_none(&addresses[2 * row])
+            continue
+        position = <uint32_t> (entry >> 32) & records.mask
+        while records.table[position] != entry and records.table[position]:
+            position = (position + 1) & records.mask
+        if records.table[position] == 0:  # a row before released it: there may be one more
+            position = table_seek(records, &digests[2 * row])
+            if records.table[position] == 0:
+                batch_say_none(&addresses[2 * row])
+                continue
+        number = table_at(records, position)
+        record = &records.array[number]
+        if record.assignment != NULL:
+            with gil:
+                record_forget(record)
+        table_remove(records, position)
+        pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
+        if pool.cooldown_ns == 0:
+            pool_cool(pool, number, now_ns)
+            continue
+        if not run_takes(&run, pool, record):
+            run_cool(&run)
+            run_takes(&run, pool, record)
+        record.state, record.released_ns = COOLING, now_ns
+        cooling_add(records, number)
+    run_cool(&run)
+
+
+cdef inline void batch_find(const Pool *pool, const uint64_t *digests, Py_ssize_t n,
+                            uint64_t *entries) noexcept nogil:
+    """Write the table's entry of each digest's record, 0 for none, into the row's first word."""
+    cdef Py_ssize_t row
+    for row in range(n):
+        entries[2 * row] = pool.records.table[table_seek(&pool.records, &digests[2 * row])]
 
 
 cdef inline int by_words(const void *one, const void *other) noexcept nogil:
@@ -125,9 +253,9 @@ cdef inline int batch_fits(const Pool *pool, const uint64_t *digests,
     return DONE if n_new <= n_free else EXHAUSTED
 
 
-cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests,
-                                     Py_ssize_t n) noexcept nogil:
-    """Return the first row that holds nothing or is repeated; n if there is none.
+cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests, Py_ssize_t n,
+                                     uint64_t *entries) noexcept nogil:
+    """Do as `batch_find`; return the first row that holds nothing or is repeated, n for none.
 
     If there is none, the records of all rows are marked as seen (UNUSED), and are to be
     released.
@@ -135,13 +263,13 @@ cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests,
     cdef Py_ssize_t row, first = 0
     cdef uint32_t number
     while first < n:
-        number = table_find(&pool.records, &digests[2 * first])
+        entries[2 * first] = pool.records.table[table_seek(&pool.records, &digests[2 * first])]
+        number = <uint32_t> entries[2 * first] - 1
         if number == NONE or pool.records.array[number].state != HELD:
             break
         pool.records.array[number].state = UNUSED
         first += 1
     if first < n:
         for row in range(first):
-            number = table_find(&pool.records, &digests[2 * row])
-            pool.records.array[number].state = HELD
+            pool.records.array[<uint32_t> entries[2 * row] - 1].state = HELD
     return first

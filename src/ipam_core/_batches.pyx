@@ -3,9 +3,16 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from ipam_core._arguments cimport time_ns
-from ipam_core._batch cimport batch_assign, batch_fits, batch_release, batch_unknown
+from ipam_core._batch cimport (
+    batch_assign,
+    batch_expire,
+    batch_find,
+    batch_fits,
+    batch_release,
+    batch_unknown,
+)
 from ipam_core._pods cimport refused
-from ipam_core._pool cimport DONE, pool_expire
+from ipam_core._pool cimport DONE
 from ipam_core._shared cimport Shared
 from ipam_core._values cimport sandbox_of
 
@@ -38,7 +45,7 @@ cdef object store_assign_many(Shared store, object digests, object now_ns, bint 
     store.hold()
     try:
         with nogil:
-            pool_expire(&store.pool, now)
+            batch_expire(&store.pool, now)
             if not partial:
                 answer = batch_fits(&store.pool, &digest[0, 0], n)
             if answer == DONE:
@@ -62,8 +69,10 @@ cdef object store_release_many(Shared store, object digests, object now_ns, bint
     store.hold()
     try:
         with nogil:
-            if not partial:
-                unknown = batch_unknown(&store.pool, &digest[0, 0], n)
+            if partial:
+                batch_find(&store.pool, &digest[0, 0], n, &address[0, 0])
+            else:
+                unknown = batch_unknown(&store.pool, &digest[0, 0], n, &address[0, 0])
             if unknown == n:
                 batch_release(&store.pool, &digest[0, 0], n, now, &address[0, 0])
     finally:

@@ -246,11 +246,16 @@ cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
     table_insert(&pool.records, position, number)
 
 
+cdef inline uint16_t record_bit(const Record *record) noexcept nogil:
+    """Return the bit of an address in its cell; of a secondary IP it is 1."""
+    return <uint16_t> bit(record.offset % PER_CELL)
+
+
 cdef inline void pool_free(Pool *pool, uint32_t number) noexcept nogil:
     """Make a cooling address free before its time."""
     cdef Record *record = &pool.records.array[number]
     cdef EniState *eni = pool.enis[record.eni]
-    slot_free(eni, record.kind, record.slot, record.offset)
+    slot_free(eni, record.kind, record.slot, record.offset, record_bit(record))
     record.state = FREE
     if not eni.excluded:
         pool.has_free[record.kind] |= bit(eni.seat)
@@ -265,7 +270,7 @@ cdef inline void pool_end_cooling(Pool *pool, uint32_t number) noexcept nogil:
 cdef inline void pool_drop(Pool *pool, uint32_t number, int64_t released_ns) noexcept nogil:
     """Take an address, already removed from the table, from held to free: without a cooldown."""
     cdef Record *record = &pool.records.array[number]
-    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
+    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset, record_bit(record))
     record.released_ns = released_ns
     pool_free(pool, number)
 
@@ -279,7 +284,7 @@ cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noe
     if pool.cooldown_ns == 0:
         pool_drop(pool, number, released_ns)
         return
-    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset)
+    slot_cool(pool.enis[record.eni], record.kind, record.slot, record.offset, record_bit(record))
     record.state = COOLING
     record.released_ns = released_ns
     cooling_add(&pool.records, number)

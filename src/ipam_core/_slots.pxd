@@ -333,42 +333,46 @@ cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset,
     group.n_held += n
 
 
-cdef inline void slot_cool(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
-    """Take an address from held to cooling."""
+cdef inline void slot_cool(EniState *eni, int kind, int slot, uint32_t offset,
+                           uint16_t addresses) noexcept nogil:
+    """Take addresses of a cell, as in `slot_take`, from held to cooling."""
     cdef Group *group = &eni.groups[kind]
+    cdef int n = popcount(addresses) if addresses & (addresses - 1) else 1
     cdef Cell *cell
     cdef Window *window
     cdef bint is_idle = True
     if kind != SECONDARY_IP:
         cell = slot_cell(eni, kind, slot, offset)
-        cell.held &= ~<uint16_t> bit(offset % PER_CELL)
+        cell.held &= ~addresses
         is_idle = cell.held == 0
         if kind == IPV6_PREFIX:
             window = &eni.windows[slot]
-            window.n_held -= 1
-            window.n_cooling += 1
+            window.n_held -= n
+            window.n_cooling += n
             is_idle = window.n_held == 0
     if is_idle:
         group.idle |= bit(slot)
-    group.n_held -= 1
-    group.n_cooling += 1
+    group.n_held -= n
+    group.n_cooling += n
 
 
-cdef inline void slot_free(EniState *eni, int kind, int slot, uint32_t offset) noexcept nogil:
-    """Take an address from cooling to free."""
+cdef inline void slot_free(EniState *eni, int kind, int slot, uint32_t offset,
+                           uint16_t addresses) noexcept nogil:
+    """Take addresses of a cell, as in `slot_take`, from cooling to free."""
     cdef Group *group = &eni.groups[kind]
+    cdef int n = popcount(addresses) if addresses & (addresses - 1) else 1
     cdef Cell *cell
     if kind != SECONDARY_IP:
         cell = slot_cell(eni, kind, slot, offset)
-        cell.free |= <uint16_t> bit(offset % PER_CELL)
-        cell.n_free += 1
+        cell.free |= addresses
+        cell.n_free += n
         if kind == PREFIX:
-            level_move(eni.levels, slot, cell.n_free - 1, cell.n_free)
+            level_move(eni.levels, slot, cell.n_free - n, cell.n_free)
         else:
-            eni.windows[slot].n_cooling -= 1
+            eni.windows[slot].n_cooling -= n
             window_refresh(&eni.windows[slot], cell)
     group.has_free |= bit(slot)
-    group.n_cooling -= 1
+    group.n_cooling -= n
 
 
 cdef inline int64_t slot_pick(EniState *eni, int kind, int slot, bint reuse) noexcept nogil:
