@@ -17,6 +17,7 @@ from bench_store import measure
 from ipam_core.subnet.drains import plan_drains
 from ipam_core.subnet.inventory import Inventory
 from ipam_core.subnet.placing import plan_reservation
+from ipam_core.subnet.quick import quick_document
 from ipam_core.subnet.report import report_on
 
 GROUP = "report of a /16, 50,000 addresses"
@@ -71,7 +72,9 @@ def advice(found):
     plan_drains(found, 8, exact=False)
 
 
-@pytest.mark.parametrize("name", ["floor", "report", "advice, greedy", "whole, without solver"])
+@pytest.mark.parametrize(
+    "name", ["floor", "msgspec", "report", "advice, greedy", "whole, without solver"]
+)
 def test_report(benchmark, name):
     """The floor is the standard library's parsing of the same text."""
     documents = read()
@@ -84,6 +87,7 @@ def test_report(benchmark, name):
 
     made = {
         "floor": read,
+        "msgspec": lambda: [quick_document(text) for text in texts()],
         "report": lambda: report(documents),
         "advice, greedy": lambda: advice(report(documents)[0]),
         "whole, without solver": whole,

@@ -106,6 +106,11 @@ def load_json_values(text: str) -> Iterator[Any]:
         end = _end_of_space(text, end)
 
 
+def may_be_read(text: str) -> bool:
+    """Return whether a text of JSON has no more values than `load_json_values` takes."""
+    return sum(map(text.count, ",[{")) <= MOST_VALUES
+
+
 def _end_of_space(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\r\n":
         at += 1

@@ -1,6 +1,7 @@
 """The operator's questions about subnets: their content, and what to do.
 
 reading     text of the AWS command line and of kubectl as documents
+quick       the same with msgspec, where it is installed
 inventory   their content in one place
 interfaces  network interfaces, and the addresses that each holds
 pods        kubectl's list of pods

@@ -175,7 +175,7 @@ class Inventory:
             for entry in self.interfaces.get(subnet_id, ())
             if isinstance(entry.get("OwnerId"), str)
         }
-        if owner and seen and owner not in seen:
+        if isinstance(owner, str) and owner and seen and owner not in seen:
             found.append(
                 f"account {owner} shares this subnet: the ENIs of other accounts are not shown"
             )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.documents import load_documents, load_json_values, read_text
+from ipam_core.documents import load_documents, load_json_values, may_be_read, read_text
 from ipam_core.errors import InputError
+from ipam_core.subnet.quick import quick_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +91,9 @@ def _values_of(text: str, source: str) -> Iterator[Any]:
     if first not in "[{":
         yield from _yaml_values(text, source)
         return
+    if first == "{" and (whole := _quick(text)) is not None:
+        yield whole
+        return
     try:
         yield from load_json_values(text)
     except json.JSONDecodeError as error:
@@ -100,6 +104,12 @@ def _values_of(text: str, source: str) -> Iterator[Any]:
         ) from None
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
+
+
+def _quick(text: str) -> dict[str, Any] | None:
+    """Return the one known document of a text if it can be read quickly, else None."""
+    found = quick_document(text) if may_be_read(text) else None
+    return None if found is None or KNOWN.keys().isdisjoint(found) else found
 
 
 def _yaml_values(text: str, source: str) -> list[Any]:
