@@ -122,6 +122,18 @@ def test_without_scipy_the_choice_is_greedy_with_a_bound(monkeypatch):
     assert (plan.method, plan.nodes, plan.pods) == ("exact", ["i-2"], 3)
 
 
+def test_the_solver_is_not_asked_where_a_bound_proves_the_choice(monkeypatch):
+    def asked(*_):
+        raise AssertionError("the solver is asked")
+
+    monkeypatch.setattr(drains, "_solve", asked)
+    proven = plan_drains(report_of([([20], []), ([36, 37, 38], [])]), 1)
+    assert (proven.method, proven.nodes, proven.pods) == ("exact", ["i-0"], proven.at_least)
+    doubtful = report_of([([20, 21], []), ([36, 37, 38, 39], []), ([52, 53, 68, 69], [])])
+    with pytest.raises(AssertionError, match="the solver is asked"):
+        plan_drains(doubtful, 2)
+
+
 def test_a_solver_out_of_time_still_gives_a_plan_and_a_bound(examples, generator):
     report = report_on(read_inventory(examples), generator.LARGE)
     plan = plan_drains(report, 4, time_limit_s=0.1)

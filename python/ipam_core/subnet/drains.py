@@ -129,15 +129,17 @@ def plan_drains(
 ) -> DrainPlan:
     """Return the nodes to drain to win `wanted` free /28s, or as many as there are to win.
 
-    `exact` asks for SciPy's solver, if it is installed; it stops after `time_limit_s`. Nothing
-    can interrupt it before. So `apart`, given a function and its arguments, calls the function
+    `exact` asks for SciPy's solver, if it is installed, unless a bound proves already that it
+    cannot find better; it stops after `time_limit_s`. Nothing can interrupt it before. So
+    `apart`, given a function and its arguments, calls the function
     in another process. All of them can be pickled.
     """
     problem = _problem_of(report)
     target = min(wanted, problem.n_blocks)
     drained, at_least = _greedy(problem, target)
     method = "greedy"
-    if exact and target and _scipy_is_there():
+    proven = at_least >= problem.cost[drained].sum()  # no choice evicts fewer pods
+    if exact and target and not proven and _scipy_is_there():
         problem_of = (problem, target, drained, at_least, time_limit_s)
         if apart is None or len(problem.block) <= _FEW_PAIRS:
             drained, at_least, method = _solve(*problem_of)
