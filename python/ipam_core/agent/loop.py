@@ -84,7 +84,7 @@ class Loop:
         on_ready: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        self.gate = ReadyGate()
+        self.gate: ReadyGate = ReadyGate()
         self.failure: InputError | None = None
         self.node: Node | None = None
         self._facts: NodeFacts | None = None

@@ -50,29 +50,33 @@ class Metrics:
         self._metrics: list[Any] = []
         counter, gauge = self._counter, self._gauge
 
-        self.agent_errors = counter("ipamd_error_count", "Errors of the agent", "fn")
+        self.agent_errors: Any = counter("ipamd_error_count", "Errors of the agent", "fn")
         self._in_progress = gauge("ipamd_action_inprogress", "Actions under way", "fn")
-        self.reconciled = counter("reconcile_count", "What reconciles changed", "fn")
-        self.add_requests = counter("add_ip_req_count", "Requests for an address")
+        self.reconciled: Any = counter("reconcile_count", "What reconciles changed", "fn")
+        self.add_requests: Any = counter("add_ip_req_count", "Requests for an address")
         self._del_requests = counter("del_ip_req_count", "Requests to release one", "reason")
-        self.pod_eni_errors = counter("pod_eni_error_count", "Errors about pod ENIs", "fn")
+        self.pod_eni_errors: Any = counter("pod_eni_error_count", "Errors about pod ENIs", "fn")
         self._api_errors = counter("aws_api_error_count", "Errors of AWS", "api", "error")
         self._utils_errors = counter(
             "aws_utils_error_count", "Errors that undoing a call met", "fn", "error"
         )
         self._ec2_requests = counter("ec2api_req_count", "Calls of EC2", "fn")
         self._ec2_errors = counter("ec2api_error_count", "Calls of EC2 that failed", "fn")
-        self.force_removed_enis = counter(
+        self.force_removed_enis: Any = counter(
             "force_removed_enis", "ENIs that went while pods had addresses of them"
         )
-        self.force_removed_ips = counter(
+        self.force_removed_ips: Any = counter(
             "force_removed_ips", "Addresses that went while pods had them"
         )
-        self.no_address = counter("no_available_ip_addresses", "Requests that met no free address")
-        self.connmark_reconciled = counter(
+        self.no_address: Any = counter(
+            "no_available_ip_addresses", "Requests that met no free address"
+        )
+        self.connmark_reconciled: Any = counter(
             "connmark_reconcile_total", "Set-ups of the connection mark", "result"
         )
-        self.connmark_backend = gauge("connmark_backend", "What sets connection marks", "backend")
+        self.connmark_backend: Any = gauge(
+            "connmark_backend", "What sets connection marks", "backend"
+        )
         build = gauge("build_info", "What runs: 1", "version", "goversion")
         build.labels(version=version, goversion=f"python{platform.python_version()}").set(1)
         for result in ("success", "error"):
@@ -81,12 +85,12 @@ class Metrics:
         self._latency = self._keep(
             Summary(f"{PREFIX}aws_api_latency_ms", "Latency of calls in ms", labels, registry=None)
         )
-        self.startup = self._histogram(
+        self.startup: Any = self._histogram(
             "ipamd_startup_duration_seconds",
             "From the process' start until pods are served",
             ("success", "with_api_server", "failure_reason"),
         )
-        self.node_initialization = self._histogram(
+        self.node_initialization: Any = self._histogram(
             "ipamd_node_initialization_duration_seconds", "The node's own start", ("success",)
         )
 

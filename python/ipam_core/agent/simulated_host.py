@@ -59,7 +59,7 @@ class SimulatedHost:
         sleep: Callable[[float], object] = time.sleep,
         kept: Path | None = None,
     ) -> None:
-        self.cloud = SimulatedCloud(
+        self.cloud: SimulatedCloud = SimulatedCloud(
             limits, cidr=cidr, seed=seed, clock_ns=lambda: time.time_ns() - _EPOCH_NS
         )
         subnet = self.cloud.region.subnets[PRIMARY_SUBNET]

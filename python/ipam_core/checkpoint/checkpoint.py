@@ -67,7 +67,7 @@ class Checkpoint:
         """
         if durability not in get_args(Durability):
             raise ValueError(f"durability {durability!r}; one of {get_args(Durability)}")
-        self.path = Path(path).resolve()  # where SQLite puts the log
+        self.path: Path = Path(path).resolve()  # where SQLite puts the log
         self.durability = durability
         self.wall_clock_ns = wall_clock_ns
         self._database = Database(self.path, durability, create=create)

@@ -37,7 +37,7 @@ class DurablePods:
         """Sandboxes with a change in the current or the next commit."""
         self._restored = False
 
-    aside = RenamedAttribute("unattached")
+    aside: RenamedAttribute = RenamedAttribute("unattached")
 
     def stores(self) -> Sequence[tuple[int, DataStore]]:
         """Return each network card with its store."""
@@ -129,7 +129,7 @@ class DurableStore(DurablePods):
         super().__init__(checkpoint, UnattachedAssignments() if unattached is None else unattached)
         self.store = store
         self.network_card = network_card
-        self.waiting = Waiting() if waiting is None else waiting
+        self.waiting: Waiting = Waiting() if waiting is None else waiting
 
     def stores(self) -> Sequence[tuple[int, DataStore]]:
         """Return the network card with its store."""

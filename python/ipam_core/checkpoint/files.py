@@ -71,7 +71,7 @@ class LockFile:
                 self._check_kind(path, lock_path)
                 make_private(self._descriptor)
                 self._lock(path)
-                self.durability = self._read()[1]
+                self.durability: str = self._read()[1]
                 self.mark(self.durability)
         except BaseException:
             self.close()

@@ -85,12 +85,14 @@ class AwsCloud(EffectHandler):
     ) -> None:
         from ipam_core.cloud.ec2 import Ec2  # noqa: PLC0415  (needs the extra `aws`)
 
-        self.ec2 = Ec2(session, **options)
+        self.ec2: Ec2 = Ec2(session, **options)
         if metadata is None and not instance_id:
             from ipam_core.cloud.imds import Imds  # noqa: PLC0415  (needs the extra `aws`)
 
             metadata = Imds()
-        self.metadata = metadata or Ec2Metadata(self.ec2, instance_id)
+        self.metadata: Imds | Ec2Metadata | Metadata = metadata or Ec2Metadata(
+            self.ec2, instance_id
+        )
         self._cluster = cluster
         self._tags = dict(tags or {})
         self._now = now

@@ -115,7 +115,7 @@ class Ec2:
                 connect_timeout=connect_timeout_s,
                 read_timeout=read_timeout_s,
             )
-            self.client = (session or open_session()).client(
+            self.client: Any = (session or open_session()).client(
                 "ec2", endpoint_url=endpoint_url, config=config
             )
         except (aws.BotoCoreError, ValueError) as error:

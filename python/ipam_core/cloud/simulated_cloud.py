@@ -42,7 +42,9 @@ class SimulatedCloud(SimulatedInstance):
         clock_ns: Callable[[], int] = lambda: 0,
         metadata_lag_s: float = 0.0,
     ) -> None:
-        self.limits = limits(instance_type) if isinstance(instance_type, str) else instance_type
+        self.limits: InstanceLimits = (
+            limits(instance_type) if isinstance(instance_type, str) else instance_type
+        )
         subnet = AddressedSubnet(Subnet(cidr, seed=seed))
         region = SimulatedRegion({PRIMARY_SUBNET: subnet}, clock_ns=clock_ns, seed=seed)
         super().__init__(

@@ -61,7 +61,7 @@ class AddressedSubnet:
 
     def __init__(self, subnet: Subnet) -> None:
         self.subnet = subnet
-        self.cidr = subnet.cidr
+        self.cidr: str = subnet.cidr
         self.tags: dict[str, str] = {}
 
     @property

@@ -88,10 +88,12 @@ class Account:
         self.http_tokens = "optional"
         """Whether instance metadata needs a token, where a launch did not say: or `required`."""
         self.zones = [f"{region}{letter}" for letter in zones]
-        self.delays = delays or Delays()
-        self.chance = random.Random(seed)
-        self.secret = self.chance.randbytes(32)
-        self.simulated = SimulatedRegion({}, cluster=cluster, clock_ns=clock_ns, seed=seed)
+        self.delays: Delays = delays or Delays()
+        self.chance: random.Random = random.Random(seed)
+        self.secret: bytes = self.chance.randbytes(32)
+        self.simulated: SimulatedRegion = SimulatedRegion(
+            {}, cluster=cluster, clock_ns=clock_ns, seed=seed
+        )
         self.enis: Table[Interface] = Table(
             "network-interface-id",
             ENI_INDICES,
@@ -104,7 +106,7 @@ class Account:
         self.reservations: Table[CidrReservation] = Table(
             "subnet-cidr-reservation-id", {"subnet-id": lambda row: (row.subnet_id,)}
         )
-        self.client_tokens = ClientTokens()
+        self.client_tokens: ClientTokens = ClientTokens()
         self.n_made = 0
         self.pending: list[tuple[int, int, str, str]] = []
         """What will be, by due time: a heap of (time, number, what, id)."""

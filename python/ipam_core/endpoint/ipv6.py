@@ -24,7 +24,7 @@ class Ipv6Block:
     """
 
     def __init__(self, cidr: str, chance: Random) -> None:
-        self.network = IPv6Network(cidr)
+        self.network: IPv6Network = IPv6Network(cidr)
         self._base = int(self.network.network_address)
         self._chance = chance
         self._addresses: set[int] = set()

@@ -54,7 +54,7 @@ class ServedVpc:
         state_path: Path | None = None,
     ) -> None:
         self.vpc = vpc
-        self.account = vpc.account
+        self.account: Account = vpc.account
         self.gate = gate
         self.metadata = metadata
         self.clock = clock

@@ -44,7 +44,7 @@ class Vpc:
         seed: int = 0,
         delays: Delays | None = None,
     ) -> None:
-        self.account = Account(
+        self.account: Account = Account(
             region=region,
             account_id=account_id,
             cluster=cluster,

@@ -297,7 +297,7 @@ class Node(NodeState):
 
     # --- old names ------------------------------------------------------------
 
-    look = RenamedAttribute("adjust")
-    rests = RenamedAttribute("would_idle")
-    rests_for_long = RenamedAttribute("idles_until_pods_change")
-    aside = RenamedAttribute("unattached")
+    look: RenamedAttribute = RenamedAttribute("adjust")
+    rests: RenamedAttribute = RenamedAttribute("would_idle")
+    rests_for_long: RenamedAttribute = RenamedAttribute("idles_until_pods_change")
+    aside: RenamedAttribute = RenamedAttribute("unattached")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ipam_core.effects import AttachedEni, CheckpointEntry, Step
     from ipam_core.node.state import NodeState
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 START_ADDRESS_TWICE = "Error while reading datastore: datastore: IP already in data store"
 """Why a start fails where its checkpoint has an address twice (ReadBackingStore)."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ipam_core.pool import Decision
     from ipam_core.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Emptied(NamedTuple):
@@ -69,18 +69,18 @@ class NodeState:
         self.settings = settings
         self.policy = policy
         self.max_pods = usual_max_pods(limits, settings).value if max_pods is None else max_pods
-        self.nitro = limits.nitro if nitro is None else nitro
+        self.nitro: bool = limits.nitro if nitro is None else nitro
         self.clock_ns = clock_ns
         self.mode = _mode(settings, self.nitro)
         if host_network and self.mode == "ipv6":
             raise ValueError("host_network=True: only with IPv4, not with ENABLE_IPv6")
-        self.prefix_mode = self.mode == "prefix"
-        self.falls_back = self.prefix_mode and policy.fallback_to_addresses
+        self.prefix_mode: bool = self.mode == "prefix"
+        self.falls_back: bool = self.prefix_mode and policy.fallback_to_addresses
         """Whether secondary IPs are taken where there is no /28."""
-        self.slots = limits.slots
-        self.max_enis = min(limits.max_enis, settings.max_eni or limits.max_enis)
+        self.slots: int = limits.slots
+        self.max_enis: int = min(limits.max_enis, settings.max_eni or limits.max_enis)
         n_cards = len(limits.enis_per_network_card) if settings.enable_multi_nic else 1
-        self.stores = [
+        self.stores: list[DataStore] = [
             DataStore(
                 "mixed" if self.falls_back else self.mode,
                 cooldown_s=settings.cooldown_s,
@@ -90,9 +90,9 @@ class NodeState:
             )
             for card in range(n_cards)
         ]
-        self.waiting = Waiting(clock_ns)
+        self.waiting: Waiting = Waiting(clock_ns)
         """Pods that were refused and ask again."""
-        self.unattached = UnattachedAssignments()
+        self.unattached: UnattachedAssignments = UnattachedAssignments()
         """Assignments of the checkpoint whose addresses are not attached."""
         self.to_forget: list[tuple[str, Sandbox]] = []
         """Assignments that the checkpoint must forget at the next reconcile."""
@@ -101,7 +101,7 @@ class NodeState:
         self.terminating = False
         self.unmanaged: set[str] = set()
         """ENIs on the node that the agent does not manage, EFA-only ones included."""
-        self.n_unmanaged = [0] * n_cards
+        self.n_unmanaged: list[int] = [0] * n_cards
         self.host_network = host_network
         """Whether the host's links, routes and rules are this node's to set up."""
         self.links: dict[str, str] = {}
@@ -116,7 +116,7 @@ class NodeState:
         """Whether some ENI may be excluded."""
         self.emptied: deque[Emptied] = deque()
         """What pods left on excluded ENIs, in order of time."""
-        self.n_dropped_prefixes = [0] * n_cards
+        self.n_dropped_prefixes: list[int] = [0] * n_cards
         """Prefixes dropped from the stores in this way; the agent's counters still have them."""
         self.last_error: IpamError | None = None
         """The last failure that ended a part of a step; no step raises it."""
@@ -131,7 +131,7 @@ class NodeState:
             deque() for _ in range(n_cards if policy.sees_time else 0)
         ]
         """Of each card (time, in use) at the pool checks that an own rule remembers."""
-        self.timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
+        self.timers: Timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
         self._seed = seed
         self._random: random.Random | None = None  # 2.5 KB, which most nodes never need
         self._replies = Replies()
@@ -147,7 +147,7 @@ class NodeState:
     def manage_cards(self, managed: list[int]) -> None:
         """Serve pods from these network cards, and grow and shrink their pools alone."""
         self.cards = managed
-        self.served = [self.stores[card] for card in managed]
+        self.served: list[DataStore] = [self.stores[card] for card in managed]
 
     # --- questions ------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Timers:
         """When ENIs were taken over; those that are old are forgotten."""
         self.given_back_ns: dict[str, int] = {}
         """When addresses and prefixes were last given back, the oldest first."""
-        self.release_delay_ns = round(release_delay_s * NS)
+        self.release_delay_ns: int = round(release_delay_s * NS)
         self.peaks: list[deque[tuple[int, int]]] = [deque() for _ in range(n_cards)]
         """Of each card (time, most in use since), counts falling, within the release delay."""
 

@@ -27,7 +27,7 @@ class ApiClient:
     def __init__(self, engine: Engine, latencies: Latencies, *, seed: int) -> None:
         self.engine = engine
         self.latencies = latencies
-        self.chance = random.Random(seed)
+        self.chance: random.Random = random.Random(seed)
 
 
 class StepProcess:

@@ -52,7 +52,7 @@ class TestVpc:
     def __init__(
         self, spec: Mapping[str, Any] | Path | None = None, *, held: bool = True, **options: Any
     ) -> None:
-        self.server = VpcServer(spec, held=held, **options)
+        self.server: VpcServer = VpcServer(spec, held=held, **options)
         self._clouds: list[AwsCloud] = []
 
     def __enter__(self) -> Self:

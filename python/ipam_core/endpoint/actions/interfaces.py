@@ -54,15 +54,15 @@ class Wanted:
                 raise refusals.INVALID_COMBINATION("Only one address can be the primary one.")
             self.primary = named
             addresses = [each for each in addresses if each != named]
-        self.addresses = list(dict.fromkeys(addresses))
-        self.prefixes = list(
+        self.addresses: list[str] = list(dict.fromkeys(addresses))
+        self.prefixes: list[str] = list(
             dict.fromkeys(
                 given_prefix(subnet, _of(each, "Ipv4Prefix"))
                 for each in params.get("Ipv4Prefixes", ())
             )
         )
-        self.n_addresses = positive(params, "SecondaryPrivateIpAddressCount")
-        self.n_prefixes = positive(params, "Ipv4PrefixCount")
+        self.n_addresses: int = positive(params, "SecondaryPrivateIpAddressCount")
+        self.n_prefixes: int = positive(params, "Ipv4PrefixCount")
         ways = (self.addresses, self.n_addresses, self.prefixes, self.n_prefixes)
         if sum(map(bool, ways)) > 1:
             raise refusals.INVALID_COMBINATION(ONE_WAY)
@@ -113,17 +113,21 @@ class WantedIpv6:
 
     def __init__(self, subnet: VpcSubnet, params: dict[str, Any]) -> None:
         self.subnet = subnet
-        self.addresses = [_of(each, "Ipv6Address") for each in params.get("Ipv6Addresses", ())]
-        self.prefixes = [_of(each, "Ipv6Prefix") for each in params.get("Ipv6Prefixes", ())]
-        self.n_addresses = positive(params, "Ipv6AddressCount")
-        self.n_prefixes = positive(params, "Ipv6PrefixCount")
+        self.addresses: list[str] = [
+            _of(each, "Ipv6Address") for each in params.get("Ipv6Addresses", ())
+        ]
+        self.prefixes: list[str] = [
+            _of(each, "Ipv6Prefix") for each in params.get("Ipv6Prefixes", ())
+        ]
+        self.n_addresses: int = positive(params, "Ipv6AddressCount")
+        self.n_prefixes: int = positive(params, "Ipv6PrefixCount")
         ways = (self.addresses, self.n_addresses, self.prefixes, self.n_prefixes)
         if sum(map(bool, ways)) > 1:
             raise refusals.INVALID_COMBINATION(
                 "You may specify one and only one of ipv6Addresses or ipv6AddressCount or "
                 "ipv6Prefixes or ipv6PrefixCount."
             )
-        self.n_slots = len(self.addresses) + len(self.prefixes) + max(ways[1], ways[3])
+        self.n_slots: int = len(self.addresses) + len(self.prefixes) + max(ways[1], ways[3])
         if self.n_slots and subnet.ipv6 is None:
             raise refusals.NO_IPV6(subnet.subnet_id)
         if subnet.ipv6 is not None:

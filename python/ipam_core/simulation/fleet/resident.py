@@ -80,7 +80,7 @@ class Horizon:
     __slots__ = ("until_ns",)
 
     def __init__(self) -> None:
-        self.until_ns = 0
+        self.until_ns: int = 0
 
 
 class _OwnEngine:

@@ -20,7 +20,9 @@ class Rollouts:
 
     def __init__(self, groups: Iterable[GroupSpec]) -> None:
         self._env = {group.name: dict(group.env) for group in groups}
-        self.settings = {name: Settings.from_env(env) for name, env in self._env.items()}
+        self.settings: dict[str, Settings] = {
+            name: Settings.from_env(env) for name, env in self._env.items()
+        }
         self._under_way: list[Rollout] = []
 
     def begin(self, nodes: Iterable[FleetNode], spec: RolloutSpec) -> None:

@@ -87,7 +87,7 @@ class Scheduler:
         self._now_ns = now_ns
         self._n_daemons = dict.fromkeys(groups, 0)
         self._begin_later = sorted(daemon_sets, key=lambda each: -each[0])
-        self.unplaced = Unplaced()
+        self.unplaced: Unplaced = Unplaced()
         self.changed: list[FleetNode] = []
         """The nodes to look at again; each notes itself here once."""
         self._heaps: dict[str, list[tuple[float, int, FleetNode]]] = {name: [] for name in groups}

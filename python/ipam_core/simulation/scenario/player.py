@@ -65,7 +65,7 @@ class Player(World):
         self, scenario: Scenario, *, policy: Policy = VPC_CNI, seed: int = 0, record: bool = True
     ) -> None:
         super().__init__(scenario, policy=policy, seed=seed)
-        self.result = Result(scenario=scenario, seed=seed)
+        self.result: Result = Result(scenario=scenario, seed=seed)
         self.on_progress: Callable[[float], None] | None = None
         self._n_done = 0
         self._n_to_do = sum(1 + _pool_steps(step) for step in scenario.steps)
@@ -244,7 +244,7 @@ class Player(World):
     def state(self, step: ScenarioStep) -> None:
         """Put a new agent on a node with exactly these ENIs; the pool does not grow."""
         self.env = dict(step.get("env", self.env))
-        self.max_pods = step.get("max_pods", self.max_pods)
+        self.max_pods: Any = step.get("max_pods", self.max_pods)
         for eni_id in [eni.eni_id for eni in self.instance.attached()]:
             self.region.forget_eni(eni_id)
         self.running, self.waiting, self._n_pods = [], [], 0

@@ -55,7 +55,7 @@ class World:
         self.policy = policy
         self.now_ns = 0
         self.env: dict[str, str] = dict(scenario.env)
-        self.max_pods = scenario.max_pods
+        self.max_pods: int = scenario.max_pods
         self.running: list[Pod] = []
         self.waiting: list[Pod] = []
         self.pod_error: str | None = None
@@ -79,12 +79,14 @@ class World:
             max_pods=scenario.max_pods,
             trunking=scenario.trunking,
         )
-        self.subnets = {
+        self.subnets: dict[str, CountedSubnet] = {
             PRIMARY_SUBNET: CountedSubnet(NETWORKS[0]),
             "eniconfig": CountedSubnet(NETWORKS[1]),
         }
         self.subnets["eniconfig"].tags["zone"] = "elsewhere"
-        self.region = SimulatedRegion(dict(self.subnets), clock_ns=lambda: self.now_ns)
+        self.region: SimulatedRegion = SimulatedRegion(
+            dict(self.subnets), clock_ns=lambda: self.now_ns
+        )
         self.instance: SimulatedInstance = SimulatedInstance(
             self.region,
             enis_per_card=enis_per_card,

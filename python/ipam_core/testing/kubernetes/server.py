@@ -67,12 +67,12 @@ class KubernetesServer:
     def __init__(
         self, state: ClusterState | None = None, *, token: str = "the-token", tls: bool = False
     ) -> None:
-        self.state = state or ClusterState()
+        self.state: ClusterState = state or ClusterState()
         self.token = token
         self.certificate, self._key = make_certificate() if tls else (b"", b"")
         self.rules: tuple[Rule, ...] | None = None
         self.faults: list[Fault] = []
-        self.latency_s = 0.0
+        self.latency_s: float = 0.0
         self.asked: list[Asked] = []
         self.serve_pod: Callable[[str, str, int, str], bytes | None] = lambda *_: None
         self.pod_log: Callable[[str, str, str, Mapping[str, str]], bytes | None] = lambda *_: None

@@ -54,7 +54,7 @@ class ClusterState:
     """Objects by resource, namespace and name. Every method may be called from any thread."""
 
     def __init__(self, *, history: int = HISTORY) -> None:
-        self.changed = threading.Condition()
+        self.changed: threading.Condition = threading.Condition()
         self._version = 1000
         self._oldest = 1000
         self._history: deque[_Change] = deque(maxlen=history)
