@@ -41,6 +41,7 @@ LAYERS = (
         ("documents", "unpacking", "variables", "schemas", "tags", "units"),
         "words and texts that all share",
     ),
+    Layer(("batches",), "pods in batches: sandboxes and texts around the core's digests"),
     Layer(("_kernel",), "the compiled core: a simulated node"),
     Layer(
         ("_store", "_manners", "_placing", "_saved", "_questions", "_batches", "_pods", "_attached",

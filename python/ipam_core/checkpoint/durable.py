@@ -162,6 +162,37 @@ class DurableStore(DurablePods):
         """
         return self.checkpoint.run(_Release(self, sandbox, now_ns))
 
+    def assign_many(
+        self,
+        sandboxes: Sequence[Sandbox],
+        pods: Sequence[str | None] | None = None,
+        now_ns: int | None = None,
+    ) -> list[Assignment]:
+        """Assign an address to each sandbox durably, in one commit with one sync: all or none.
+
+        Sandboxes that have an address keep it. Raises what `assign` raises, and then nothing
+        has changed; `ValueError` if there are not as many pods as sandboxes. Cost: one sync, and
+        some microseconds a sandbox.
+        """
+        names = [None] * len(sandboxes) if pods is None else list(pods)
+        if len(names) != len(sandboxes):
+            raise ValueError(f"{len(sandboxes)} sandboxes and {len(names)} pods")
+        pairs = zip(sandboxes, names, strict=True)
+        parts = [_Assign(self, sandbox, pod, now_ns) for sandbox, pod in pairs]
+        return self.checkpoint.run(_Together(parts))
+
+    def release_many(
+        self, sandboxes: Sequence[Sandbox], now_ns: int | None = None
+    ) -> list[Assignment | None]:
+        """Release durably what each sandbox holds, in one commit with one sync: all or none.
+
+        Raises what `release` raises, and then nothing has changed. A sandbox may be named once.
+        """
+        parts = [_Release(self, sandbox, now_ns) for sandbox in dict.fromkeys(sandboxes)]
+        if len(parts) != len(sandboxes):
+            raise ValueError("a sandbox is named twice")
+        return self.checkpoint.run(_Together(parts))
+
     async def aassign(
         self, sandbox: Sandbox, pod: str | None = None, now_ns: int | None = None
     ) -> Assignment:
@@ -174,6 +205,32 @@ class DurableStore(DurablePods):
     async def arelease(self, sandbox: Sandbox, now_ns: int | None = None) -> Assignment | None:
         """Do as `release`, without blocking the event loop; cancelled as `aassign` is."""
         return await self.checkpoint.arun(_Release(self, sandbox, now_ns))
+
+
+class _Together(Work["Change", "list[T]"]):
+    """Several changes as one: all are written in one commit, or none is."""
+
+    def __init__(self, parts: Sequence[PodWork[T]]) -> None:
+        self._parts = parts
+        self._begun: list[PodWork[T]] = []
+
+    def may_join(self) -> bool:
+        return all(part.may_join() for part in self._parts)
+
+    def prepare(self) -> Sequence[Change]:
+        changes: list[Change] = []
+        self._begun = []
+        for part in self._parts:
+            self._begun.append(part)
+            changes += part.prepare()
+        return changes
+
+    def complete(self) -> list[T]:
+        return [part.complete() for part in self._parts]  # type: ignore[misc]
+
+    def undo(self) -> None:
+        for part in self._begun:
+            part.undo()
 
 
 class _Assign(PodWork["Assignment"]):
