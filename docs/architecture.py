@@ -23,7 +23,7 @@ LAYERS = (
     ),
     Layer(("testing",), "for tests of clouds and of their clients"),
     Layer(
-        ("agent", "endpoint", "k8s", "recording"),
+        ("agent", "endpoint", "k8s", "recording", "exporter"),
         "the system running: an agent that a CNI plugin asks, a VPC for clients of EC2; a cluster",
     ),
     Layer(("diagnosis", "tuning", "subnet"), "questions asked of the model"),

@@ -130,6 +130,7 @@ def test_every_finding_is_documented_with_its_severity():
 PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity", "agent")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws", "vpc": "vpc", "pods": "pods"}
 PAGE_OF |= {"record": "record", "fleet": "record", "cluster": "cluster"}
+PAGE_OF |= {"exporter": "exporter"}
 
 
 def leaves(command, *path):

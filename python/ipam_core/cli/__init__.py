@@ -10,6 +10,7 @@ _cluster_text.py  what cluster shows; _doctor_node.py: a node for doctor
 _subnet_text.py, _forecast_text.py   what subnet shows
 _demo_live.py  the incident on a running agent; _pool_rows.py: a pool as rows
 _pods_text.py  what pods says; _record_live.py: the live half of record
+kubectl.py     the plugin of kubectl
 _processes.py  work on several processes
 
 May import: cli, plots, and below.

@@ -62,6 +62,10 @@ COMMANDS = {
     "record": Place(
         "record", "Write when pods came and went, and on which node, as the CSV that fleets play."
     ),
+    "exporter": Place(
+        "exporter",
+        "Serve a cluster's subnets and nodes as Prometheus metrics until it is interrupted.",
+    ),
     "checkpoint": Place("checkpoint", "Show and verify a checkpoint; move the agent's ipam.json."),
     "fleet": Place("fleet", "Make the file of a fleet for simulate and tune.", "app"),
     "node": Place("node", "Show a real node through EC2; nothing is changed.", "app"),

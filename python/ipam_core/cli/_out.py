@@ -168,6 +168,11 @@ def start_screen() -> None:
         print_line(time.strftime("--- %Y-%m-%dT%H:%M:%SZ", time.gmtime()))
 
 
+def print_metrics(text: str) -> None:
+    """Write metrics as Prometheus reads them: a text whose lines are a contract."""
+    sys.stdout.write(text)
+
+
 def print_version() -> None:
     """Print the program's name and version."""
     from ipam_core import __version__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipam_core._extras import extra
 from ipam_core.errors import IpamError
-from ipam_core.subnet.owners import BRANCH, owner_of
+from ipam_core.subnet.owners import BRANCH, cluster_of, owner_of
 
 with extra("batch", "the report of a subnet"):
     import numpy as np
@@ -29,6 +29,7 @@ class Interface(NamedTuple):
     n_addresses: int
     is_branch: bool  # its own address belongs to a pod
     prefixes: tuple[str, ...]
+    cluster: str = ""  # that its tags name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ def interface_of(
         n_addresses,
         owner == BRANCH,
         tuple(each["Ipv4Prefix"] for each in prefixes) if prefixes else (),
+        cluster_of(entry) if entry.get("TagSet") else "",
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.tags import DESCRIPTION_PREFIX
+from ipam_core.tags import CLUSTER_TAG, DESCRIPTION_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -72,6 +72,9 @@ _BY_DESCRIPTION = (
     ("aws-k8s-trunk-eni", POD_ENI),
 )
 
+_CLUSTER_KEYS = ("aws:eks:cluster-name", "eks:cluster-name")
+_CLUSTER_PREFIX = "kubernetes.io/cluster/"
+
 
 def owner_of(
     interface: dict[str, Any], nodes: Container[str], probable: Container[str] = ()
@@ -112,6 +115,20 @@ def tags_of(thing: dict[str, Any]) -> dict[str, str]:
     """Return the tags of an interface (`TagSet`) or an instance (`Tags`) by key."""
     tags = thing.get("TagSet") or thing.get("Tags") or ()
     return {tag.get("Key", ""): tag.get("Value", "") for tag in tags}
+
+
+def cluster_of(interface: dict[str, Any]) -> str:
+    """Return the name of the cluster that the tags of an interface name, "" without one.
+
+    Source: CLUSTER_NAME of the agent, pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s, and
+    https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html.
+    """
+    tags = tags_of(interface)
+    for key in (CLUSTER_TAG, *_CLUSTER_KEYS):
+        if tags.get(key):
+            return str(tags[key])
+    named = (key for key in tags if key.startswith(_CLUSTER_PREFIX))
+    return next(named, _CLUSTER_PREFIX).removeprefix(_CLUSTER_PREFIX)
 
 
 def shows_a_node(interface: dict[str, Any]) -> bool:
