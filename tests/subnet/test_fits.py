@@ -1,6 +1,10 @@
 """How many nodes fit, and forecasts: the right maxPods in each mode, and what explain plays."""
 
 import json
+import os
+import time
+from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -235,23 +239,49 @@ def test_many_subnets_are_one_table_first_and_share_one_time_limit(
     tmp_path, run_subnet, monkeypatch
 ):
     """Prevents 5 s of solving for each of 20 subnets."""
-    from ipam_core.subnet import advice as advising
+    from ipam_core.cli import _processes
 
-    limits, real = [], advising.plan_drains
+    asked = []
 
-    def plan(report, wanted, *, time_limit_s, apart):
-        limits.append(time_limit_s)
-        return real(report, wanted, time_limit_s=time_limit_s, apart=apart)
+    class Here:
+        """An executor that only notes what it is asked, and searches for no time."""
 
-    monkeypatch.setattr(advising, "plan_drains", plan)
-    path = write(tmp_path, "many.json", subnets_of(6, 12))
+        def __init__(self, n_jobs):
+            self.n_jobs = n_jobs
+
+        def submit(self, function, search, until_s, share):
+            asked.append((self.n_jobs, search.size, until_s, share))
+            (done := Future()).set_result(function(search, 0.0, share))
+            return done
+
+    monkeypatch.setattr(_processes, "processes", lambda n_jobs: nullcontext(Here(n_jobs)))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    many = subnets_of(6, 60)
+    del many["NetworkInterfaces"][-1]  # the last search is the smallest
+    path = write(tmp_path, "many.json", many)
+    start = time.monotonic()
     status, out, _ = run_subnet("report", path, "--solve-seconds", "3")
     assert status in (0, 1)
-    assert len(limits) == 6
-    assert limits[0] <= 0.5
+    assert start + 3 <= asked[0][2] <= time.monotonic() + 3
+    assert [n_jobs for n_jobs, *_ in asked] == [2] * 6
+    sizes = [size for _, size, *_ in asked]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+    assert len({until_s for *_, until_s, _ in asked}) == 1
+    assert [share for *_, share in asked] == [2 / 6, 2 / 5, 2 / 4, 2 / 3, 1, 1]
     head = out.split("\n\n")[0].splitlines()
     assert [line.split()[0] for line in head] == ["Subnet", *(f"subnet-{s:02}" for s in range(6))]
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_searches_of_all_subnets_end_with_their_common_time(tmp_path, run_subnet):
+    path = write(tmp_path, "many.json", subnets_of(4, 60))
+    start = time.monotonic()
+    status, out, _ = run_subnet("report", path, "--solve-seconds", "2", "--json")
+    assert status in (0, 1)
+    assert time.monotonic() - start < 2 + 10
+    methods = {each["advice"]["drains"]["method"] for each in json.loads(out)["subnets"]}
+    assert methods <= {"exact", "solver, out of time"}
 
 
 def test_a_long_subnet_id_fits_the_table(tmp_path, run_subnet):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +18,8 @@ from ipam_core.cli._out import print_json, print_text, progress, progress_of, wa
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from ipam_core.instances import InstanceLimits
     from ipam_core.settings import Settings
     from ipam_core.subnet.inventory import Inventory
@@ -96,7 +100,6 @@ def report(
 
     Example: ipam-core subnet report subnets.json interfaces.json --plot map.png
     """
-    from ipam_core.cli._processes import processes
     from ipam_core.cli._subnet_text import print_overview, print_report
     from ipam_core.subnet.advice import advise, usual_instance_type
     from ipam_core.subnet.inventory import read_inventory
@@ -122,10 +125,8 @@ def report(
     reports = [report_on(inventory, each) for each in chosen]
     advices = []
     until = time.monotonic() + solve_seconds
-    with processes(1) as solver:
-        for at, each in enumerate(
-            progress(reports, total=len(reports), what="Searching for drains")
-        ):
+    with _solving(reports, win, until) as answer_for:
+        for each in progress(reports, total=len(reports), what="Searching for drains"):
             usual = usual_instance_type(inventory, each)
             advices.append(
                 advise(
@@ -137,9 +138,8 @@ def report(
                     reservation_size=reservation_size,
                     pods_per_node=pods_per_node,
                     max_pods=max_pods,
-                    # Time that one subnet does not need is left for the next ones.
-                    time_limit_s=max(until - time.monotonic(), 0) / (len(reports) - at),
-                    apart=lambda function, *given: solver.submit(function, *given).result(),
+                    time_limit_s=max(until - time.monotonic(), 0),
+                    apart=answer_for(each),
                 )
             )
     if plot is not None:
@@ -328,3 +328,26 @@ def _bits(size: str | None) -> int | None:
     if not (bits.isascii() and bits.isdigit()):
         raise InputError(f"--reserve {size!r}: a prefix length, as /24")
     return int(bits)
+
+
+@contextmanager
+def _solving(
+    reports: list[SubnetReport], wanted: int, until_s: float
+) -> Iterator[Callable[[SubnetReport], Callable[..., Any]]]:
+    """Search for drains in all subnets at once, on all processors, the smallest first.
+
+    Gives what returns the answer for a report when its time is over. Time that one subnet does
+    not need is left for the next ones.
+    """
+    from ipam_core.cli._processes import processes
+    from ipam_core.subnet.drains import search_for, solve_until
+
+    searches = {each.subnet_id: search_for(each, wanted) for each in reports}
+    open_ones = {name: search for name, search in searches.items() if search is not None}
+    n_jobs = max(min(len(open_ones), os.cpu_count() or 1), 1)
+    with processes(n_jobs) as solver:
+        answers = {}
+        for at, name in enumerate(sorted(open_ones, key=lambda name: open_ones[name].size)):
+            share = min(n_jobs / (len(open_ones) - at), 1.0)
+            answers[name] = solver.submit(solve_until, open_ones[name], until_s, share)
+        yield lambda report: lambda *_: answers[report.subnet_id].result()

@@ -9,9 +9,10 @@ SciPy there is a greedy choice with a bound of its own.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipam_core._extras import extra
 from ipam_core._subnet import BLOCK_STATES
@@ -119,6 +120,33 @@ class _Problem:
         )
 
 
+class Search(NamedTuple):
+    """A search that SciPy's solver may win: what `plan_drains` asks `apart` for. Can be pickled."""
+
+    problem: _Problem
+    target: int
+    drained: NDArray[np.bool_]
+    at_least: int
+
+    @property
+    def size(self) -> int:
+        """How large it is: the time that it takes grows with it."""
+        return len(self.problem.block)
+
+
+def search_for(report: SubnetReport, wanted: int) -> Search | None:
+    """Return the search for a report's drains; None if it is done without another process."""
+    problem = _problem_of(report)
+    target = min(wanted, problem.n_blocks)
+    found = Search(problem, target, *_greedy(problem, target))
+    return found if found.size > _FEW_PAIRS and _may_win(found) else None
+
+
+def solve_until(search: Search, until_s: float, share: float) -> Any:
+    """Search in a share of the time that is left until a time of the monotonic clock."""
+    return _solve(*search, max(until_s - time.monotonic(), 0) * share)
+
+
 def plan_drains(
     report: SubnetReport,
     wanted: int,
@@ -138,8 +166,7 @@ def plan_drains(
     target = min(wanted, problem.n_blocks)
     drained, at_least = _greedy(problem, target)
     method = "greedy"
-    proven = at_least >= problem.cost[drained].sum()  # no choice evicts fewer pods
-    if exact and target and not proven and _scipy_is_there():
+    if exact and _may_win(Search(problem, target, drained, at_least)):
         problem_of = (problem, target, drained, at_least, time_limit_s)
         if apart is None or len(problem.block) <= _FEW_PAIRS:
             drained, at_least, method = _solve(*problem_of)
@@ -241,6 +268,12 @@ def _greedy(problem: _Problem, target: int) -> tuple[NDArray[np.bool_], int]:
         else:
             n_holders[problem.blocks_of[node]] -= 1
     return drained, at_least
+
+
+def _may_win(search: Search) -> bool:
+    """Return whether the solver is there, and no bound proves that no choice evicts fewer pods."""
+    proven = search.at_least >= search.problem.cost[search.drained].sum()
+    return search.target > 0 and not proven and _scipy_is_there()
 
 
 def _scipy_is_there() -> bool:
