@@ -69,7 +69,7 @@ class Database:
         self._durability = durability
         self._path_text, self._wal_text = str(path), str(self._beside("-wal"))
         self._connection: sqlite3.Connection | None = None
-        self.closed = False
+        self.closed: bool = False
         self._addresses: list[Row] | None = None
         """What was read to check the file, until it is used or changes."""
         self._unsure: Before = {}

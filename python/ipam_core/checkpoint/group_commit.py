@@ -97,11 +97,11 @@ class _Request(Generic[Change, T]):
         work: Work[Change, T],
         answered: Callable[[], object] | None = None,
     ) -> None:
-        self.answered = answered
+        self.answered: Callable[[], object] | None = answered
         """Called by the writer when it is done, perhaps more than once."""
-        self.commits = commits
-        self.work = work
-        self.stage = _Stage.NEW
+        self.commits: GroupCommit[Change] = commits
+        self.work: Work[Change, T] = work
+        self.stage: _Stage = _Stage.NEW
         self.changes: Sequence[Change] = ()
         self.result: T | None = None
         self.error: BaseException | None = None

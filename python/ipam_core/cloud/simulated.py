@@ -66,7 +66,7 @@ class SimulatedInstance(EffectHandler):
         self.instance_id = instance_id
         self.subnet_id = subnet_id
         self.zone_subnets = zone_subnets
-        self.eni_config = eni_config or fx.EniConfig(subnet_id="eniconfig")
+        self.eni_config: fx.EniConfig = eni_config or fx.EniConfig(subnet_id="eniconfig")
         self.on_call = on_call
         self.unschedulable = False
         self.security_groups: tuple[str, ...] = ("sg-node",)

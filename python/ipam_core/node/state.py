@@ -68,7 +68,8 @@ class NodeState:
         self.limits = limits
         self.settings = settings
         self.policy = policy
-        self.max_pods = usual_max_pods(limits, settings).value if max_pods is None else max_pods
+        usual = usual_max_pods(limits, settings).value
+        self.max_pods: int = usual if max_pods is None else max_pods
         self.nitro: bool = limits.nitro if nitro is None else nitro
         self.clock_ns = clock_ns
         self.mode = _mode(settings, self.nitro)

@@ -41,7 +41,7 @@ class Engine:
     __slots__ = ("_later", "_minute", "_minutes", "_n", "_queue", "now_ns")
 
     def __init__(self) -> None:
-        self.now_ns = 0
+        self.now_ns: int = 0
         self._n = 0
         self._minute = 0
         self._queue: list[_Event] = []

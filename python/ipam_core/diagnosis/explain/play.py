@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ipam_core.errors import CloudError
     from ipam_core.instances import InstanceLimits
     from ipam_core.policy import Policy
+    from ipam_core.pool import Decision
 
 SETTLED_AFTER_S = 185.0
 """After this time every pause of the agent is over (the longest is 120 s: a full subnet)."""
@@ -129,16 +130,17 @@ class Play:
         played = PlayedNode(case)
         self._played: PlayedNode | None = played
         node = played.world.node
-        self.mode = node.mode
-        self.prefix_mode = node.prefix_mode
-        self.falls_back = node.falls_back
-        self.n_cards = len(node.stores)
+        self.mode: Literal["secondary-ip", "prefix", "ipv6"] = node.mode
+        self.prefix_mode: bool = node.prefix_mode
+        self.falls_back: bool = node.falls_back
+        self.n_cards: int = len(node.stores)
         self.flap: Flap | None = None
         """The first level at which the pool does not settle, on the way up, or back if played."""
-        self.init_error = played.init_error
+        self.init_error: str = played.init_error
         self.top_error: CloudError | None = None
         self.up: list[Level] = []
-        self.idle = self.top = node.decide()
+        self.idle: Decision = node.decide()
+        self.top: Decision = self.idle
         self.idle_error: CloudError | None = None
         if self.init_error:
             return

@@ -76,7 +76,7 @@ class Agent:
         self.instance = instance
         self.number = number
         self.max_pods = max_pods
-        self.settings = settings
+        self.settings: Settings = settings
         self.on_ready = on_ready
         self._changed = [] if changed is None else changed
         self._is_noted = False
@@ -94,7 +94,7 @@ class Agent:
         self._look_ns = 0
         self._spared_ns = self._n_spared = 0
         self._reconciled_clean = False
-        self.node = self._new_node()
+        self.node: Node = self._new_node()
 
     # --- pods -------------------------------------------------------------------
 
