@@ -16,6 +16,8 @@ PICTURES = {
     "pictures/stall.png": "simulate examples/stall.yaml",
     "pictures/rolling-update.png": "simulate examples/rolling-update.yaml --compare",
     "pictures/tune.png": "tune examples/workload.yaml --instance m5.large",
+    "pictures/sweep.png": "sweep examples/workload.yaml --set WARM_IP_TARGET=1..4 --seeds 5 "
+    "--policy vpc-cni --policy ipam-core",
     "pictures/forecast.png": "subnet forecast --cidr 10.0.0.0/20 --nodes 60",
 }
 """By place in the site: the command that draws it, without --plot."""

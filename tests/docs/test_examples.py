@@ -18,7 +18,17 @@ from support.soak import SOAK
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = [
-    *("index", "incident", "commands", "explain", "tune", "fleets", "embedding", "host-network"),
+    *(
+        "index",
+        "incident",
+        "commands",
+        "explain",
+        "tune",
+        "sweep",
+        "fleets",
+        "embedding",
+        "host-network",
+    ),
     "own-rules",
     "concurrency",
     "own-cloud",
@@ -130,7 +140,7 @@ def test_every_finding_is_documented_with_its_severity():
 PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity", "agent")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws", "vpc": "vpc", "pods": "pods"}
 PAGE_OF |= {"record": "record", "fleet": "record", "cluster": "cluster"}
-PAGE_OF |= {"exporter": "exporter"}
+PAGE_OF |= {"exporter": "exporter", "sweep": "sweep"}
 
 
 def leaves(command, *path):

@@ -48,6 +48,10 @@ COMMANDS = {
     "tune": Place(
         "tune", "Search settings for a workload: idle addresses, pod waits and EC2 calls of each."
     ),
+    "sweep": Place(
+        "sweep",
+        "Simulate a fleet under every combination of values, each under several seeds.",
+    ),
     "capacity": Place(
         "capacity",
         "Show what groups of nodes hold in subnets: at rest, at peak, in a rolling upgrade.",

@@ -20,6 +20,22 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random choic
 PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
 
+JobsOption = Annotated[
+    int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Play on a Dask cluster: tls://HOST:PORT, or tcp://HOST:PORT. It moves "
+        "pickles: anyone who reaches a cluster without TLS can run code on it, and here."
+    ),
+]
+TlsCaOption = Annotated[
+    Path | None, typer.Option(help="The cluster's certificate authority (PEM); default: Dask's.")
+]
+TlsCertOption = Annotated[Path | None, typer.Option(help="This client's certificate (PEM).")]
+TlsKeyOption = Annotated[Path | None, typer.Option(help="The key of that certificate.")]
+
 KubeconfigOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="As kubectl's; default: what kubectl takes.")
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ipam_core.errors import InputError, IpamError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _REACHED_WITHIN_S = 10
@@ -40,6 +42,26 @@ class _Processes(ProcessPoolExecutor):
 
 def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def executor_of(
+    n_jobs: int,
+    scheduler: str | None,
+    *,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+) -> AbstractContextManager[Executor | None]:
+    """Give what --jobs, --scheduler and the --tls options ask for; None: this process.
+
+    No jobs are one for each processor. Raises as `cluster`.
+    """
+    if scheduler is not None:
+        return cluster(scheduler, ca=ca, cert=cert, key=key)
+    if ca or cert or key:
+        raise InputError("--tls-ca, --tls-cert and --tls-key go with --scheduler tls://HOST:PORT")
+    n_jobs = n_jobs or os.cpu_count() or 1
+    return nullcontext() if n_jobs == 1 else processes(n_jobs)
 
 
 @contextmanager

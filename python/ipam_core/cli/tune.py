@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import nullcontext
 from dataclasses import replace
 from math import inf, isinf
 from pathlib import Path
@@ -12,13 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
-from ipam_core.cli._options import JsonOption, PlotOption, PolicyOption, policy_named
+from ipam_core.cli._options import (
+    JobsOption,
+    JsonOption,
+    PlotOption,
+    PolicyOption,
+    SchedulerOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
+    policy_named,
+)
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from concurrent.futures import Executor
-    from contextlib import AbstractContextManager
 
     from ipam_core.instances import InstanceLimits
     from ipam_core.simulation.fleet.spec import FleetSpec
@@ -60,22 +66,11 @@ def tune(
     seeds: Annotated[
         int, typer.Option(min=1, max=50, help="The number of seeds to check a recommendation with.")
     ] = 3,
-    jobs: Annotated[
-        int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
-    ] = 0,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Search on a Dask cluster: tls://HOST:PORT, or tcp://HOST:PORT. It moves "
-            "pickles: anyone who reaches a cluster without TLS can run code on it, and here."
-        ),
-    ] = None,
-    tls_ca: Annotated[
-        Path | None,
-        typer.Option(help="The cluster's certificate authority (PEM); default: Dask's."),
-    ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="This client's certificate (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="The key of that certificate.")] = None,
+    jobs: JobsOption = 0,
+    scheduler: SchedulerOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     plot: PlotOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -90,6 +85,7 @@ def tune(
     Example: ipam-core tune examples/workload.yaml --instance m5.large
     """
     from ipam_core.cli._out import print_json, progress_of
+    from ipam_core.cli._processes import executor_of
     from ipam_core.simulation.files import read_simulation
     from ipam_core.simulation.fleet.spec import with_max_pods
     from ipam_core.tuning import Goals
@@ -117,9 +113,8 @@ def tune(
         weight_wait=weight_wait,
         weight_calls=weight_calls,
     )
-    tls = {"ca": tls_ca, "cert": tls_cert, "key": tls_key}
     with (
-        _executor(jobs or os.cpu_count() or 1, scheduler, tls) as executor,
+        executor_of(jobs, scheduler, ca=tls_ca, cert=tls_cert, key=tls_key) as executor,
         progress_of(f"settings for {spec.name}") as on_progress,
     ):
         found = search(
@@ -183,19 +178,6 @@ def _types(names: list[str], given: Mapping[str, InstanceLimits]) -> list[str]:
         found.append(name if limits is None else instances.as_text(limits))
         instances.limits(found[-1])
     return found
-
-
-def _executor(
-    n_jobs: int, scheduler: str | None, tls: dict[str, Path | None]
-) -> AbstractContextManager[Executor | None]:
-    """Give an executor for the candidates: processes here, or a Dask cluster."""
-    from ipam_core.cli._processes import cluster, processes
-
-    if scheduler is not None:
-        return cluster(scheduler, **tls)
-    if any(tls.values()):
-        raise InputError("--tls-ca, --tls-cert and --tls-key go with --scheduler tls://HOST:PORT")
-    return nullcontext() if n_jobs == 1 else processes(n_jobs)
 
 
 # --- output -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ style.py     shared by all: colours, marks, axes
 timeline.py  a pool's addresses over time
 waits.py     how long pods wait
 pareto.py    choices of settings
+sweep.py     combinations of values, with margins of error
 fleet.py     runs of a fleet, side by side
 subnet.py    the blocks of a subnet; a forecast
 

@@ -93,7 +93,7 @@ class _Document(TypedDict, total=False):
 
 
 def quick_document(text: str) -> dict[str, Any] | None:
-    """Return one JSON object with the keys that a report uses; None where it must be read anew.
+    """Return one JSON object with the keys that a report uses; None where it must be read again.
 
     None: msgspec is not installed, or the text is not one object as AWS and kubectl write it.
     Cost: half of `json.loads`.

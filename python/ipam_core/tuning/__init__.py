@@ -5,11 +5,13 @@ outcome.py      the outcome of one of them, and the Pareto front
 trials.py       environments played on a fleet, under several seeds
 concerns.py     what explain finds wrong with one
 search.py       tries all, chooses one, and checks it again
+sweep.py        every combination of given values, without a choice
 
 May import: diagnosis, simulation, and below.
 """
 
 from ipam_core.tuning.outcome import Outcome
 from ipam_core.tuning.search import Goals, Tuning, tune
+from ipam_core.tuning.sweep import SweepRow, sweep
 
-__all__ = ["Goals", "Outcome", "Tuning", "tune"]
+__all__ = ["Goals", "Outcome", "SweepRow", "Tuning", "sweep", "tune"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass, replace
 from math import inf, isinf, sqrt
+from operator import itemgetter
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +119,7 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
     n_seeds = len(outcomes)
     columns = list(zip(*(outcome.costs for outcome in outcomes), strict=True))
     idle, wait_p99_s, calls = (fmean(column) for column in columns)
-    t = _STUDENT_T.get(n_seeds, _NORMAL)
+    t = _STUDENT_T[bisect_right(_STUDENT_T, n_seeds, key=itemgetter(0)) - 1][1]
     margins = [inf if inf in column else t * stdev(column) / sqrt(n_seeds) for column in columns]
     return Outcome(
         env=outcomes[0].env,
@@ -132,9 +134,11 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
     )
 
 
-_STUDENT_T = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306}
-_NORMAL = 2.262
-"""Two-sided 95% points of Student's t by the number of seeds; for more than ten, that of ten."""
+_STUDENT_T = (
+    (2, 12.71), (3, 4.303), (4, 3.182), (5, 2.776), (6, 2.571), (7, 2.447), (8, 2.365), (9, 2.306),
+    (10, 2.262), (12, 2.201), (15, 2.145), (20, 2.093), (30, 2.045), (60, 2.001), (120, 1.980),
+)  # fmt: skip
+"""Two-sided 95% points of Student's t, by the number of seeds from which on it is used."""
 
 
 def pareto_front(outcomes: Iterable[Outcome]) -> list[Outcome]:
