@@ -18,7 +18,7 @@ class Layer(NamedTuple):
 
 LAYERS = (
     Layer(
-        ("__main__", "cli", "plots", "_pyinstaller"),
+        ("__main__", "cli", "web", "plots", "_pyinstaller"),
         "what people see: tables, pictures, JSON; alone in printing",
     ),
     Layer(("testing",), "for tests of clouds and of their clients"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ PICTURES = {
     "pictures/forecast.png": "subnet forecast --cidr 10.0.0.0/20 --nodes 60",
 }
 """By place in the site: the command that draws it, without --plot."""
+PAGES = {
+    "pictures/web.png": ("?instance=m8g.4xlarge&MINIMUM_IP_TARGET=25", 1280, "light"),
+    "pictures/web-narrow.png": (
+        "?instance=m8g.4xlarge&WARM_IP_TARGET=10&was=instance%3Dm8g.4xlarge",
+        390,
+        "dark",
+    ),
+}
+"""By place in the site: a link to the page of `ipam-core web`, its width, its colours."""
 ARCHITECTURE = "pictures/architecture.png"
 
 
@@ -48,10 +58,29 @@ def draw(command: str) -> bytes:
         return path.read_bytes()
 
 
+def photograph() -> dict[str, bytes]:
+    """Return the pictures of the page, taken in a browser, by place in the site."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    try:
+        from support.browser import browser, served_page  # noqa: PLC0415
+    finally:
+        sys.path.pop(0)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, served_page(folder) as url, browser() as chromium:
+        for place, (link, width, colours) in PAGES.items():
+            page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
+            page.goto(url + link)
+            page.wait_for_selector("#command")
+            found[place] = page.screenshot(full_page=True)
+    return found
+
+
 def on_files(files: Any, config: Any) -> None:
     """Add the pictures to the site (an event of MkDocs)."""
     from mkdocs.structure.files import File  # noqa: PLC0415
 
     for place, command in PICTURES.items():
         files.append(File.generated(config, place, content=draw(command)))
+    for place, content in photograph().items():
+        files.append(File.generated(config, place, content=content))
     files.append(File.generated(config, ARCHITECTURE, content=draw_architecture()))

@@ -140,7 +140,7 @@ def test_every_finding_is_documented_with_its_severity():
 PAGE_OF = {name: name for name in ("explain", "doctor", "tune", "subnet", "capacity", "agent")}
 PAGE_OF |= {"checkpoint": "checkpoint", "node": "aws", "vpc": "vpc", "pods": "pods"}
 PAGE_OF |= {"record": "record", "fleet": "record", "cluster": "cluster"}
-PAGE_OF |= {"exporter": "exporter", "sweep": "sweep"}
+PAGE_OF |= {"exporter": "exporter", "sweep": "sweep", "web": "web"}
 
 
 def leaves(command, *path):
@@ -194,7 +194,7 @@ def test_every_picture_that_a_page_shows_is_drawn_when_the_site_is_built():
         for page in PAGES_OF_ALL
         for place in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text("utf-8"))
     }
-    assert shown == {*pictures.PICTURES, pictures.ARCHITECTURE}
+    assert shown == {*pictures.PICTURES, *pictures.PAGES, pictures.ARCHITECTURE}
     assert pictures.draw_architecture().startswith(b"\x89PNG")
     for command in pictures.PICTURES.values():
         if command.startswith("tune "):  # the longest: `make docs` draws it

@@ -13,7 +13,7 @@ _pods_text.py  what pods says; _record_live.py: the live half of record
 kubectl.py     the plugin of kubectl
 _processes.py  work on several processes
 
-May import: cli, plots, and below.
+May import: cli, web, plots, and below.
 """
 
 from __future__ import annotations

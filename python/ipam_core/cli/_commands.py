@@ -80,6 +80,7 @@ COMMANDS = {
     ),
     "subnet": Place("subnet", "See how a subnet is used and fragmented, and what to do about it."),
     "vpc": Place("vpc", "Serve a VPC: EC2's API and instance metadata, for real clients.", "app"),
+    "web": Place("web", "Serve a page that shows what settings do on a node, for a browser."),
 }
 """In the order of the help."""
 
