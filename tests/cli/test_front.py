@@ -62,7 +62,7 @@ def test_the_shell_completes_commands_and_options():
         environment = {"_IPAM_CORE_COMPLETE": "complete_bash", "COMP_WORDS": words}
         return call(PROGRAM, **environment, COMP_CWORD=n_words).stdout.split()
 
-    assert completed("ipam-core ex") == ["explain"]
+    assert completed("ipam-core expl") == ["explain"]
     assert completed("ipam-core explain --compare") == ["--compare", "--compare-env"]
     script = call(PROGRAM, _IPAM_CORE_COMPLETE="source_bash").stdout
     assert "complete -o default -F" in script
