@@ -18,6 +18,8 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+NOT_PINNED = ("ipam-core", "pip", "setuptools")
+"""What an environment begins with is older than what some packages need."""
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
@@ -40,7 +42,7 @@ def pinned(requirements: list[str]) -> dict[str, str]:
     while left:
         one = left.pop()
         name = canonicalize_name(one.name)
-        if (name, frozenset(one.extras)) in seen or name == "ipam-core":
+        if (name, frozenset(one.extras)) in seen or name in NOT_PINNED:
             continue
         seen.add((name, frozenset(one.extras)))
         try:

@@ -18,7 +18,7 @@ def test_everything_that_is_declared_is_pinned_to_what_it_allows():
     missing, wrong = [], []
     for one in declared:
         name = constraints.canonicalize_name(one.name)
-        if name == "ipam-core":
+        if name in constraints.NOT_PINNED:
             continue
         if name not in WRITTEN:
             missing.append(str(one))
@@ -27,5 +27,6 @@ def test_everything_that_is_declared_is_pinned_to_what_it_allows():
     assert missing == [], "run: python tools/constraints.py > constraints.txt"
     assert wrong == []
     assert len(WRITTEN) > 100
+    assert not WRITTEN.keys() & {"pip", "setuptools"}  # grpcio-tools needs newer ones
     some = constraints.pinned(["pytest>=8"])
     assert {"pytest", "pluggy", "packaging"} <= set(some)
