@@ -336,6 +336,23 @@ def test_keys_that_a_kubeconfig_holds_leave_no_file(tmp_path, monkeypatch):
     assert [*left, *(tmp_path / "temporary").iterdir()] == []
 
 
+def test_keys_leave_no_file_where_nobody_answers(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    certificate, key = make_certificate()
+    found = server.kubeconfig()
+    found["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1"
+    found["users"][0]["user"] |= {
+        "client-key-data": key.decode(),
+        "client-certificate-data": b64encode(certificate).decode(),
+    }
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(found))
+    with pytest.raises(UnreachableError):
+        asked(kubeconfig, all_pods)
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_a_server_that_is_not_trusted_is_one_line(tmp_path):
     with KubernetesServer(tls=True) as server:
         found = server.kubeconfig()

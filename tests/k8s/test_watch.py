@@ -11,7 +11,9 @@ from contextlib import aclosing
 import pytest
 
 from ipam_core.errors import CloudError
+from ipam_core.k8s.census import Census
 from ipam_core.k8s.client import NODES, PODS
+from ipam_core.k8s.objects import pod_of
 from ipam_core.k8s.watching import watch_cluster
 from ipam_core.testing.kubernetes import Fault, MockCluster, MockNodes, node_document, pod_document
 from support.kube import asked
@@ -102,6 +104,29 @@ def test_a_compaction_and_an_api_that_is_down_are_survived(server, kubeconfig, m
         assert counts(reading) == {"ip-10-0-0-4": 3, "ip-10-0-0-5": 3}
 
     watching(kubeconfig, act)
+
+
+def test_a_pod_is_counted_once_whatever_it_becomes():
+    census = Census(keep=True)
+    limits = {"vpc.amazonaws.com/pod-eni": "1"}
+    for change, counts in (
+        ({"phase": "Pending"}, (0, 0, 0)),
+        ({"node": "a", "phase": "Pending"}, (1, 0, 0)),
+        ({"node": "a", "address": "10.0.0.9"}, (1, 0, 0)),
+        ({"node": "a", "host_network": True}, (0, 1, 0)),
+        ({"node": "a", "limits": limits}, (0, 0, 1)),
+        ({"node": "a", "phase": "Failed"}, (0, 0, 0)),
+    ):
+        document = pod_document("web", **change)
+        document["metadata"]["uid"] = "one"
+        census.put(pod_of(document))
+        at = census.of("a")
+        assert (at.n_pods, at.n_host, at.n_branch) == counts
+        assert (census.n_read, census.n_unscheduled) == (1, int("node" not in change))
+        assert bool(at.waiting) is (change == {"node": "a", "phase": "Pending"})
+    census.remove("one")
+    census.remove("never there")
+    assert census.n_read == 0
 
 
 def test_pods_that_may_not_be_read_are_named_and_nodes_are_watched(server, kubeconfig):
