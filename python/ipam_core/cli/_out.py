@@ -142,8 +142,14 @@ def print_json(value: Any) -> None:
 
 
 def print_yaml(value: Any) -> None:
-    """Write `value` as a document of YAML; non-ASCII characters as escapes."""
-    import yaml
+    """Write `value` as a document of YAML; non-ASCII characters as escapes.
+
+    Raises `MissingExtraError`: PyYAML is not installed.
+    """
+    from ipam_core._extras import extra
+
+    with extra("yaml", "YAML"):
+        import yaml
 
     yaml.safe_dump(value, sys.stdout, sort_keys=False, explicit_start=True)
 
