@@ -14,11 +14,16 @@ PIP = $(if $(shell $(PYTHON) -c 'import pip; v = pip.__version__.split("."); \
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
-.PHONY: demo test bench sanitize soak lint docs release clean
+.PHONY: demo demo-cluster test bench sanitize soak lint docs release clean
 
 demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 	$(BIN)/ipam-core demo
 	@if $(BIN)/python -c "import grpc" 2>/dev/null; then $(BIN)/ipam-core demo --live; fi
+
+# A cluster of 40 nodes on two mock servers, and every command that reads a cluster.
+demo-cluster: $(VENV)/.built
+	$(PIP) install --quiet "ipam-core[cli,exporter,vpc]"
+	$(BIN)/python examples/demo_cluster.py
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

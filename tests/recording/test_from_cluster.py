@@ -217,6 +217,15 @@ def test_a_cluster_round_trips_into_a_fleet_that_simulate_and_tune_take(here, ca
     assert json.loads(out)["recommended"]
 
 
+def test_without_a_region_it_is_that_of_the_nodes(here, capsys, monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
+    status, _, _ = called(capsys, "fleet", "from-cluster", "f.yaml", "--recording", "pods.csv")
+    assert status == 0
+    assert len(read_simulation(Path("f.yaml")).subnets) == 2
+
+
 def test_without_aws_zones_have_assumed_subnets(here, capsys):
     arguments = ("fleet", "from-cluster", "f.json", "--recording", "pods.csv", "--no-aws", "--json")
     status, out, err = called(capsys, *arguments)

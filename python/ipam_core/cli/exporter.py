@@ -115,7 +115,7 @@ def _reader(
         if not sessions:
             session = open_session(profile, region)
             if session.region_name is None:
-                session = open_session(profile, region_of(reports))
+                session = open_session(profile, region_of(each.node.zone for each in reports))
             calls.watch(session)
             sessions.append(session)
         return read_subnets(reports, session=sessions[0], endpoint_url=endpoint_url)

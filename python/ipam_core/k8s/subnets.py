@@ -58,11 +58,9 @@ class SubnetState:
         return free == 0 or (self.prefix_mode and self.report.fragmentation.band in BAD_BANDS)
 
 
-def region_of(reports: Iterable[NodeReport]) -> str | None:
-    """Return the region of most nodes, by their zones; None where none is known."""
-    regions = Counter(
-        found[0] for each in reports if (found := _REGION.match(each.node.zone)) is not None
-    )
+def region_of(zones: Iterable[str]) -> str | None:
+    """Return the region of most nodes, by the zones of all; None where none is known."""
+    regions = Counter(found[0] for zone in zones if (found := _REGION.match(zone)) is not None)
     return regions.most_common(1)[0][0] if regions else None
 
 
@@ -84,7 +82,7 @@ def read_subnets(
     from ipam_core.cloud.ec2 import Ec2, open_session  # noqa: PLC0415  (needs the extra `aws`)
 
     session = session or open_session()
-    if session.region_name is None and (region := region_of(reports)):
+    if session.region_name is None and (region := region_of(each.node.zone for each in reports)):
         session = open_session(region=region)
     by_instance = {each.node.instance_id: each for each in reports if each.node.instance_id}
     if not by_instance:
