@@ -1,14 +1,16 @@
 """The parts of the page without a browser: links, forms, texts, and who is let in."""
 
 import asyncio
+import sys
 
 import pytest
 
-from ipam_core.errors import InputError
+from ipam_core.errors import InputError, MissingExtraError
 from ipam_core.manifests import read_addon, read_helm_values
 from ipam_core.web import shown
 from ipam_core.web.forms import addon, helm, kubectl
 from ipam_core.web.guard import COOKIE, MOST_BYTES, Guard
+from ipam_core.web.serve import serve
 from ipam_core.web.state import State
 from ipam_core.web.words import words_in
 
@@ -59,6 +61,12 @@ def test_markup_is_shown_as_text():
     assert "<img" not in html
     assert "<script" not in html
     assert "&lt;img src=x&gt;" in html
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(MissingExtraError, match=r"ipam-core\[web\]"):
+        serve("127.0.0.1", 0, pytest.fail)
 
 
 # --- the guard ----------------------------------------------------------------------------
