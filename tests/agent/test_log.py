@@ -18,8 +18,6 @@ from support.agents import add_request, client_of, log_of, page_of, running
 from support.upstream_log import writer
 
 LINES = {name: line for name, line in vars(log_lines).items() if isinstance(line, LogLine)}
-OURS = {"OTHER_FAILED", "MODIFY_FAILED"}
-"""Lines that the real agent words otherwise, or has not."""
 NOT_READ = {
     *("ZONE", "MAX_PODS", "INTROSPECTION", "METRICS", "HTTP_REQUEST", "SHUTDOWN", "POLICY_CONFIGS"),
     *("NO_KEY", "NO_MULTI_NIC", "REJECTED_DEL", "NO_CARD", "SENT_DEL", "UNASSIGN_FAILED"),

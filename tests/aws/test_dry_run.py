@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipam_core import IPAM_CORE, VPC_CNI, Node, Sandbox, Settings, drive
-from ipam_core.cloud.dry_run import DryRun
+from ipam_core import effects as fx
+from ipam_core.cloud.dry_run import QUESTIONS, DryRun
 from ipam_core.cloud.region import SimulatedRegion
 from ipam_core.cloud.simulated import SimulatedInstance
 from ipam_core.cloud.subnets import CountedSubnet
@@ -85,3 +86,13 @@ def test_the_calls_of_a_dry_look_are_those_of_a_real_one(settings, enis, policy,
     ]
     assert planned.store.stats(0) == looked.store.stats(0)
     planned.store._check()
+
+
+def test_every_read_is_asked_of_the_cloud():
+    reads = {
+        effect
+        for effect in vars(fx).values()
+        if isinstance(effect, type) and issubclass(effect, fx.Effect)
+        if effect.__name__.startswith(("Read", "Describe", "Find"))
+    }
+    assert reads == {*QUESTIONS, fx.ReadAttachedEnis}

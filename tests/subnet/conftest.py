@@ -20,39 +20,6 @@ def examples():
 
 
 @pytest.fixture
-def make_inventory():
-    """Return a maker of inventories: a subnet, interfaces as the example's maker adds them."""
-    from ipam_core.subnet.inventory import Inventory
-
-    def make(subnet, fill, subnet_id="subnet-1", **known):
-        region = generate.Region(1)
-        fill(region, subnet, subnet_id)
-        inventory = Inventory()
-        inventory.add(
-            {
-                "Subnets": [
-                    {
-                        "SubnetId": subnet_id,
-                        "CidrBlock": subnet.cidr,
-                        "AvailableIpAddressCount": subnet.n_free,
-                    }
-                    | known
-                ],
-                "NetworkInterfaces": region.interfaces,
-                "Reservations": [{"Instances": region.instances}],
-                "SubnetIpv4CidrReservations": [
-                    {"SubnetId": subnet_id, "Cidr": cidr, "ReservationType": kind}
-                    for cidr, kind in subnet.reservations
-                ],
-            },
-            "test",
-        )
-        return inventory
-
-    return make
-
-
-@pytest.fixture
 def generator():
     return generate
 

@@ -40,8 +40,6 @@ class Introspection:
         cluster: Cluster | None = None,
     ) -> None:
         self._node = node
-        self._settings = settings
-        self._network = network
         self._cluster = cluster
         self._pages: dict[str, Callable[[], Page]] = {
             "/v1/enis": self._enis,

@@ -40,8 +40,8 @@ AT_ONCE = 16
 IFNAME, NETWORK = "eth0", "aws-cni"
 NO_ADDRESS = "failed to assign an IP address to container"
 """What the plugin says of a reply without success."""
-DELETED, SET_UP_FAILED = "PodDeleted", "SetupNSFailed"
-"""The reasons of a DEL."""
+DELETED = "PodDeleted"
+"""The reason of a DEL."""
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from ipam_core.cloud import drive
 from ipam_core.cloud.host import HostNetwork
 from ipam_core.errors import CheckpointError, InputError, IpamError, NotReadyError
 from ipam_core.ipamd import log_lines as lines
+from ipam_core.node.leaks import LEAK_INTERVAL_S
 from ipam_core.node.timers import LOOK_INTERVAL_S
 from ipam_core.settings import problems
 from ipam_core.units import NS
@@ -52,7 +53,6 @@ FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 """A start, or a step that met a fault of this package, is tried again after 1 s, then twice as
 long, up to a minute."""
-LEAK_INTERVAL_S = 3600.0
 LATEST_FIRST_LEAK_S = 300.0
 """The leaked-ENI task first runs at a random time within this, so that nodes do not all at once."""
 GROUPS_INTERVAL_S = 30.0

@@ -12,10 +12,11 @@ import typer
 
 from ipam_core.cli import _pods_text
 from ipam_core.cli._options import JsonOption
+from ipam_core.cli._out import progress_of
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ipam_core.agent.kubelet import Kubelet
     from ipam_core.agent.pod_book import BookedPod, PodBook
@@ -78,7 +79,7 @@ def add(
     _check_names(name, namespace)
     with _kubelet(socket, at_once, backoff, client_version) as (kubelet, book):
         pods = book.add(count, name=name, namespace=namespace, now=time.time())
-        with _progress(f"{count} pods") as tell:
+        with progress_of(f"{count} pods") as tell:
             outcome = kubelet.start(pods, patience_s=wait, progress=tell)
     return _pods_text.report(outcome, as_json)
 
@@ -98,7 +99,7 @@ def retry(
     """
     with _kubelet(socket, at_once, backoff, client_version) as (kubelet, book):
         pods = book.waiting()
-        with _progress(f"{len(pods)} pods") as tell:
+        with progress_of(f"{len(pods)} pods") as tell:
             outcome = kubelet.start(pods, patience_s=wait, progress=tell)
     return _pods_text.report(outcome, as_json)
 
@@ -128,7 +129,7 @@ def delete(
     with _kubelet(socket, at_once, 10, client_version) as (kubelet, book):
         known = book.pods()
         chosen = _named(known, names) if names else known[:count]
-        with _progress(f"{len(chosen)} pods") as tell:
+        with progress_of(f"{len(chosen)} pods") as tell:
             outcome = kubelet.end(chosen, progress=tell)
     return _pods_text.report(outcome, as_json)
 
@@ -195,7 +196,7 @@ def roll(
         ]
         if not old:
             raise InputError(f"no pod of the name {name!r} runs in the namespace {namespace!r}")
-        with _progress(f"{len(old)} pods") as tell:
+        with progress_of(f"{len(old)} pods") as tell:
             outcome = pod_workloads.roll(
                 kubelet,
                 book,
@@ -233,7 +234,7 @@ def storm(
     _check_names(name, namespace)
     with (
         _kubelet(socket, at_once, backoff, client_version) as (kubelet, book),
-        _progress(f"{rounds} x {count} pods") as tell,
+        progress_of(f"{rounds} x {count} pods") as tell,
     ):
         outcome = pod_workloads.storm(
             kubelet,
@@ -312,14 +313,6 @@ def _refuse_unserved(path: Path) -> None:
             raise InputError(
                 f"{path}: no agent answers ({error.strerror or error}); {_HOW}"
             ) from None
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[float], None]]:
-    from ipam_core.cli._out import progress_of
-
-    with progress_of(what) as tell:
-        yield tell
 
 
 def _named(known: list[BookedPod], names: list[str]) -> list[BookedPod]:

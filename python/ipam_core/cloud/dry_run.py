@@ -18,6 +18,7 @@ QUESTIONS = (
     fx.ReadCheckpoint,
     fx.ReadEniConfig,
     fx.ReadNodeTags,
+    fx.ReadSecurityGroups,
     fx.ReadUnschedulable,
 )
 """Effects that only read, besides `ReadAttachedEnis`."""

@@ -31,10 +31,10 @@ class LogLine(NamedTuple):
     level: int
     text: str
 
-    def say(self, logger: Logger, *, stacklevel: int = 1, **values: Any) -> None:
+    def say(self, logger: Logger, **values: Any) -> None:
         """Write the line with these values."""
         if logger.isEnabledFor(self.level):
-            logger.log(self.level, "%s", self.text.format_map(values), stacklevel=stacklevel + 1)
+            logger.log(self.level, "%s", self.text.format_map(values), stacklevel=2)
 
     def message(self, kind: str, function: str, api: str = "") -> LogMessage:
         """Return the line as `doctor` reads it: its kind, who writes it, the call that failed."""

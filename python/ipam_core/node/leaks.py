@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ipam_core.node.tries import Tries
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
+LEAK_INTERVAL_S = 3600
+"""How often the task runs."""
 LEAKED_AFTER_S = 300
 """An ENI is leaked when it was created longer ago than this."""
 

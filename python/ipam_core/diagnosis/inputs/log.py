@@ -49,7 +49,6 @@ _AGENT_CALLERS = (
 _CONTAINER = "entrypoint.sh"
 _CONTAINER_KINDS = frozenset({"waits", "timed_out", "came_up", "stopped", "refused_setting"})
 """Messages of the container's own log, found in any file."""
-_EITHER_KINDS = frozenset({"no_start"})
 _VARIABLES = {
     "warm_ip": "WARM_IP_TARGET",
     "minimum_ip": "MINIMUM_IP_TARGET",

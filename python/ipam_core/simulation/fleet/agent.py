@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.errors import IpamError, SubnetFullError, ThrottledError
 from ipam_core.node import Node
 from ipam_core.node.idle import HALF_NS, PERIOD_NS, tick_ns
+from ipam_core.node.leaks import LEAK_INTERVAL_S
 from ipam_core.simulation.engine import RANK_LOOP
 from ipam_core.simulation.processes import StepProcess
 from ipam_core.simulation.scenario.restarts import checkpoint_of
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 FIRST_CRASH_NS = 10 * NS
 LONGEST_CRASH_NS = 300 * NS
 """A container that exits is started again after 10 s, then twice as long, up to 300 s."""
-LEAK_INTERVAL_NS = 3600 * NS
 MOST_SPARED = 4
 """After so many pods came or went before a pool check, it is made without asking if needed."""
 
@@ -238,7 +238,7 @@ class Agent:
         self._reconciled_clean = self.node.mode == "ipv6" and not self.node.unfinished
         self._look_in(HALF_NS)
         if self.node.changes_pool:
-            self._in(LEAK_INTERVAL_NS, self._clean_leaked)
+            self._in(LEAK_INTERVAL_S * NS, self._clean_leaked)
         self.on_ready(self)
 
     def _perform(self, step: Step[Any], done: Callable[[Any, IpamError | None], None]) -> None:
@@ -298,7 +298,7 @@ class Agent:
         now_s = self.instance.region.wall_time().timestamp()
         step = self.node.clean_leaked(now_s)
         StepProcess(self._client, step, self.instance, self.number, lambda *_: None).begin()
-        self._in(LEAK_INTERVAL_NS, self._clean_leaked)
+        self._in(LEAK_INTERVAL_S * NS, self._clean_leaked)
 
     # --- idle -----------------------------------------------------------------------
 
