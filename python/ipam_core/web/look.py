@@ -1,4 +1,4 @@
-"""The style of the page, in light and dark: blue and vermilion, which all can tell apart."""
+"""The style of the page, in light and dark: blue and vermilion, which all can distinguish."""
 
 STYLE = """
 :root{color-scheme:light dark;--page:light-dark(#f5f7fa,#11161d);--card:light-dark(#fff,#1a212b);
