@@ -54,11 +54,10 @@ sanitize:
 		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core tests/subnet/test_subnet.py \
 		tests/subnet/test_hostile.py -q -p no:cacheprovider
 
-lint: export PATH := $(abspath $(BIN)):$(PATH)  # cython-lint calls pycodestyle by name
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint src
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint src  # it calls pycodestyle by name
 	$(BIN)/mypy
 	$(BIN)/stubtest --ignore-unused-allowlist --allowlist stubtest-allowlist.txt $(COMPILED)
 
