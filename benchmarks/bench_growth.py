@@ -15,7 +15,7 @@ import pytest
 
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.spec import Autoscale, FleetSpec, GroupSpec, SubnetSpec
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,

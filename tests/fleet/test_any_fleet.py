@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ipam_core.cloud.cloudtrail import trail
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.workload_specs import Trace
 from support.fleets import S, fleet, fleets
 from support.soak import examples

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.spec import Autoscale, GroupSpec, SubnetSpec
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,

@@ -12,7 +12,7 @@ from ipam_core.cloud.throttling import Bucket
 from ipam_core.errors import InputError
 from ipam_core.simulation.files import read_simulation
 from ipam_core.simulation.fleet.file import fleet_of
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.spec import (
     Autoscale,
     FaultSpec,

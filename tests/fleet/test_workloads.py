@@ -7,7 +7,7 @@ from ipam_core.policy import VPC_CNI
 from ipam_core.simulation.engine import Engine
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet, simulate_many
 from ipam_core.simulation.fleet.members import Pod
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,

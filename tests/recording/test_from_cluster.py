@@ -14,7 +14,7 @@ from ipam_core.recording.output import write_whole
 from ipam_core.recording.places import Place, PlacedSubnet, Places, place_of
 from ipam_core.recording.pods import Names
 from ipam_core.simulation.files import read_simulation
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.testing import TestVpc as Vpc
 from ipam_core.testing.kubernetes import KubernetesServer, daemonset_document, node_document
 from ipam_core.units import NS

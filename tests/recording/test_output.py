@@ -11,12 +11,8 @@ from ipam_core.errors import InputError
 from ipam_core.recording.output import Recording, meta_path, new_names, read_meta, write_whole
 from ipam_core.recording.pods import Names, PodLife, events_of
 from ipam_core.recording.times import given_time, rfc3339, unix_of
-from ipam_core.simulation.fleet.pod_events import (
-    PodEvent,
-    format_events,
-    parse_events,
-    read_events,
-)
+from ipam_core.simulation.fleet.pod_event import PodEvent
+from ipam_core.simulation.fleet.pod_events import format_events, parse_events, read_events
 from ipam_core.units import NS
 
 T0 = 1_770_000_000.0

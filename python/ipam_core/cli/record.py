@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ipam_core.recording.pods import Names, PodLife
-    from ipam_core.simulation.fleet.pod_events import PodEvent
+    from ipam_core.simulation.fleet.pod_event import PodEvent
 
 TOKEN = "PROMETHEUS_TOKEN"
 
 
 def record(
     output: Annotated[
-        Path, typer.Argument(metavar="OUTPUT", help="The CSV; FILE.json is written next to it.")
+        Path,
+        typer.Argument(
+            metavar="OUTPUT", help="A .csv, or .parquet; OUTPUT.json is written next to it."
+        ),
     ],
     prometheus: Annotated[
         str | None,
@@ -47,6 +50,10 @@ def record(
         typer.Option(
             metavar="FILE", help="Read an audit log's JSON lines, not the cluster; - is stdin."
         ),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Convert this recording: CSV or Parquet, as OUTPUT."),
     ] = None,
     hash_names: Annotated[
         bool | None,
@@ -75,8 +82,10 @@ def record(
 
     ipam-core record pods.csv --audit-log audit.log.gz
     """
-    if prometheus is not None and audit_log:
-        raise InputError("--prometheus and --audit-log exclude each other")
+    if (prometheus is not None) + bool(audit_log) + (recording is not None) > 1:
+        raise InputError("--prometheus, --audit-log and --recording exclude each other")
+    if recording is not None:
+        return _convert(recording, output, hashed=hash_names, as_json=as_json)
     if prometheus is not None:
         return _of_prometheus(
             output,
@@ -101,6 +110,26 @@ def record(
         hashed=hash_names,
         as_json=as_json,
     )
+
+
+def _convert(recording: Path, output: Path, *, hashed: bool | None, as_json: bool) -> int:
+    from ipam_core.recording.output import read_meta, write_whole
+    from ipam_core.simulation.fleet.pod_events import read_events
+    from ipam_core.units import NS
+
+    if recording.resolve() == output.resolve():
+        raise InputError(f"{output} is the recording itself: give the other file another name")
+    if hashed is not None:
+        raise InputError("--recording keeps names as they are: leave out --hash-names")
+    meta = read_meta(recording)
+    if meta is None:
+        raise InputError(f"{recording}: no recording: there is no {recording}.json")
+    start_s, names = meta
+    events = list(read_events(recording, "--recording"))
+    write_whole(output, events, start_s=start_s, names=names)
+    until_s = start_s + (events[-1].time_ns / NS if events else 0)
+    _tell(output, events, (start_s, until_s), as_json, {})
+    return 0
 
 
 def _of_prometheus(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ipam_core.k8s.objects import KubeNode
     from ipam_core.recording.places import PlacedSubnet, Places
     from ipam_core.recording.pods import Names
-    from ipam_core.simulation.fleet.pod_events import PodEvent
+    from ipam_core.simulation.fleet.pod_event import PodEvent
 
 WARM_UP_S = 600
 """The agents start within a minute or two, also where 300 start at the same time."""

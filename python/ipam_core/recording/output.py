@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,12 +23,14 @@ from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.recording.pods import Names
 from ipam_core.recording.times import rfc3339, unix_of
-from ipam_core.simulation.fleet.pod_events import PodEvent, format_events, parse_events
+from ipam_core.simulation.fleet.pod_events import format_events, is_parquet, parse_events
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from ipam_core.simulation.fleet.pod_event import PodEvent
 
 VERSION = 1
 _SALT_BYTES = 16
@@ -67,7 +69,17 @@ def read_meta(path: Path) -> tuple[float, Names] | None:
 
 
 def write_whole(path: Path, events: Iterable[PodEvent], *, start_s: float, names: Names) -> None:
-    """Write a recording that is complete; what was there before is replaced, or kept whole."""
+    """Write a recording that is complete; what was there before is replaced, or kept whole.
+
+    It is Parquet where the name ends so. Raises `MissingExtraError`: pyarrow is not installed.
+    """
+    if is_parquet(path):
+        from ipam_core.simulation.fleet import parquet  # noqa: PLC0415  (heavy)
+
+        _write_meta(path, start_s, names)
+        with _replacing(path) as partial:
+            parquet.write(partial, events)
+        return
     _write_meta(path, start_s, names)
     replace_file(path, format_events(events).encode())
 
@@ -96,10 +108,15 @@ class Recording:
         `hashed` False or None begins with names as they are.
 
         Raises:
-            InputError: what is there is no recording, its names are not as `hashed` says, or
-                another process has it open.
+            InputError: what is there is no recording, its names are not as `hashed` says,
+                another process has it open, or it would be Parquet, which cannot grow.
             OSError: it cannot be written.
         """
+        if is_parquet(path):
+            raise InputError(
+                f"{path}: a Parquet file cannot grow; record into a .csv, and convert it with "
+                "--recording"
+            )
         stream = path.open("a+b", buffering=0)
         try:
             try:
@@ -219,11 +236,17 @@ def _write_meta(path: Path, start_s: float, names: Names, since: str = "") -> No
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put content in a file's place: whole, or not at all."""
+    with _replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a file to write, which is on the disk and in the place of another one at the end."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
+        yield partial
+        with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
     except BaseException:

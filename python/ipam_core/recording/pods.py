@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.units import NS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ipam_core.errors import CloudError, InputError
 from ipam_core.k8s.client import NODES, PODS, Selection
 from ipam_core.k8s.follow import LISTED, LISTING, SYNCED, follow
 from ipam_core.k8s.objects import node_of, pod_of
-from ipam_core.simulation.fleet.pod_events import PodEvent
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.units import NS
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 spec.py        a fleet as a value; file.py: its format, in parts.py what a served VPC has too;
                bounds.py: the most it may ask for
-workload_specs.py  where pods come from, as values; pod_events.py: recorded ones
+workload_specs.py  where pods come from, as values
+pod_event.py   recorded pods; pod_events.py: as CSV; parquet.py: as Parquet
 workloads.py   a process for each; ports.py: its interface to the fleet
 fleet.py       the kubelet's retries, nodes that come and go, samples
 scheduler.py   which node a pod is put on, and the pods that wait for one

@@ -5,40 +5,41 @@
     90s,,batch-1,add
     2m,web-0,api-7f9c,remove
 
-A time is a duration from the start; without a node the scheduler chooses one.
+A time is a duration from the start; without a node the scheduler chooses one. A file whose
+name ends in .parquet is read as Parquet: see `parquet`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import InputError
+from ipam_core.simulation.fleet.pod_event import ACTIONS, PodEvent, checked
 from ipam_core.simulation.validation import duration_ns, non_empty, one_of, shown
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 HEADER = ("time", "node", "pod", "action")
 _MS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodEvent:
-    """A pod comes, or goes; `node` is empty if the scheduler chooses it."""
-
-    time_ns: int
-    pod: str
-    add: bool
-    node: str = ""
-
-
 def read_events(path: Path, where: str) -> tuple[PodEvent, ...]:
-    """Read a CSV file. Raises `InputError`, with `where` in front, and `OSError`."""
+    """Read a CSV or Parquet file.
+
+    Raises:
+        InputError: it is none, with `where` in front.
+        MissingExtraError: it is Parquet, and pyarrow is not installed.
+        OSError: it cannot be read.
+    """
+    if is_parquet(path):
+        from ipam_core.simulation.fleet.parquet import read_rows  # noqa: PLC0415  (heavy)
+
+        return checked(read_rows(path, f"{where}: {path}"), row="row")
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             return parse_events(lines, f"{where}: {path}")
@@ -48,24 +49,24 @@ def read_events(path: Path, where: str) -> tuple[PodEvent, ...]:
 
 def parse_events(lines: Iterable[str], where: str) -> tuple[PodEvent, ...]:
     """Parse the lines of a CSV. Raises `InputError` with the line's number."""
+    return checked(_rows(lines, where), row="line")
+
+
+def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[PodEvent, str]]:
     rows = csv.reader(lines)
-    found: list[PodEvent] = []
-    there: set[str] = set()
     try:
         if tuple(first := next(rows, [])) != HEADER:
             raise InputError(f"{where}: line 1 is {','.join(HEADER)}, not {shown(','.join(first))}")
         for row in rows:
-            event = _event(row, f"{where}: line {rows.line_num}")
-            if event.add == (event.pod in there):
-                state = "there already" if event.add else "not there"
-                raise InputError(f"{where}: line {rows.line_num}: pod {event.pod!r} is {state}")
-            if found and event.time_ns < found[-1].time_ns:
-                raise InputError(f"{where}: line {rows.line_num}: earlier than the line before")
-            (there.add if event.add else there.discard)(event.pod)
-            found.append(event)
+            here = f"{where}: line {rows.line_num}"
+            yield _event(row, here), here
     except csv.Error as error:
         raise InputError(f"{where}: line {rows.line_num}: {error}") from error
-    return tuple(found)
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file of events is Parquet, by its name."""
+    return path.suffix.lower() == ".parquet"
 
 
 def format_events(events: Iterable[PodEvent], *, header: bool = True) -> str:
@@ -90,5 +91,5 @@ def _event(row: list[str], where: str) -> PodEvent:
         time_ns=duration_ns(time, f"{where}: time"),
         node=node,
         pod=non_empty(pod, f"{where}: pod"),
-        add=one_of("add", "remove")(action, f"{where}: action") == "add",
+        add=ACTIONS[one_of(*ACTIONS)(action, f"{where}: action")],
     )

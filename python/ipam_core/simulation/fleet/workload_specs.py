@@ -9,7 +9,7 @@ from ipam_core._lazy import deprecated_name
 from ipam_core.simulation.validation import Share
 
 if TYPE_CHECKING:
-    from ipam_core.simulation.fleet.pod_events import PodEvent
+    from ipam_core.simulation.fleet.pod_event import PodEvent
 
 QUARTER = Share(25, percent=True)
 """A Deployment's default for both its surge and its unavailable pods."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam_core.simulation.fleet.members import FleetNode, Pod
-    from ipam_core.simulation.fleet.pod_events import PodEvent
+    from ipam_core.simulation.fleet.pod_event import PodEvent
     from ipam_core.simulation.fleet.ports import Environment
     from ipam_core.simulation.fleet.workload_specs import Workload
 
