@@ -20,6 +20,7 @@ from ipam_core.errors import (
     ThrottledError,
     UnreachableError,
 )
+from ipam_core.k8s import access, connection
 from ipam_core.k8s.access import Access
 from ipam_core.k8s.client import NODES, PODS, Selection
 from ipam_core.k8s.connection import Connection
@@ -297,6 +298,26 @@ def test_an_expired_token_is_read_anew_once(server, kubeconfig, pods):
         return await asyncio.gather(*(all_pods(client) for _ in range(5)))
 
     assert asked(kubeconfig, act) == [pods] * 5
+
+
+def test_connections_of_old_tokens_do_not_pile_up(server, kubeconfig, pods, monkeypatch):
+    monkeypatch.setattr(connection, "RENEW_AFTER_S", 0.0)
+    closed = []
+
+    async def close_api(api):
+        closed.append(api)
+        await access.close_api(api)
+
+    async def act(client):
+        monkeypatch.setattr(connection, "close_api", close_api)
+        for number in range(5):
+            server.token = f"token-{number}"
+            with_token(kubeconfig, server.token)
+            assert await all_pods(client) == pods
+        return len(closed), len({id(api) for api in closed})
+
+    assert asked(kubeconfig, act) == (3, 3)
+    assert len(closed) == 6  # and the others at the end
 
 
 def test_a_token_that_stays_expired_is_one_line(server, kubeconfig, pods):

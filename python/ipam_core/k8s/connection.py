@@ -36,6 +36,8 @@ LONGEST_PAUSE_S = 5.0
 """The longest pause that a server may ask for."""
 RENEW_AFTER_S = 30.0
 """Credentials are read again at most so often."""
+MOST_RETIRED = 2
+"""So many connections with older credentials stay: requests that began on them may still run."""
 LONGEST_MESSAGE = 300
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _KINDS = {
@@ -217,6 +219,8 @@ class Connection:
                 renewed = await self._open()
                 self._retired.append(self._api)
                 self._api = renewed
+                while len(self._retired) > MOST_RETIRED:
+                    await close_api(self._retired.pop(0))
                 # The first request opens its connections, alone.
                 async with renewed.call_api(
                     "GET", version="", base="/version", raise_for_status=False
