@@ -24,6 +24,13 @@ def answers_are_validated():
 
 @pytest.fixture(scope="module")
 def moto():
+    from support import moto_ec2  # loads seconds of tables
+
+    with moto_ec2.uncorrected():
+        yield from moto_itself()
+
+
+def moto_itself():
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -184,7 +184,7 @@ def test_a_rule_may_change_its_mind_with_time_alone():
 def test_what_is_worked_out_without_playing_refuses_an_own_rule():
     limits, policy = instances.limits("m5.large"), own(as_the_agent)
     for work_out in (pool.settled, pool.settled_many):
-        with pytest.raises(ValueError, match=r"policy 'own' has a rule of its own: play it"):
+        with pytest.raises(ValueError, match=r"policy 'own' has a rule of its own: play a node"):
             work_out(limits, Settings(), 5, policy=policy)
     with pytest.raises(ValueError, match=r"a rule of its own"):
         pool.climb(limits, Settings(), policy=policy)

@@ -17,6 +17,21 @@ from moto.server import ThreadedMotoServer
 
 
 @contextmanager
+def uncorrected():
+    """Let moto answer as it is meanwhile, also where the corrected server runs in this process."""
+    with (
+        mock.patch.multiple(
+            Responses,
+            create_network_interface=_create,
+            assign_private_ip_addresses=_assign,
+            delete_network_interface=_delete,
+        ),
+        mock.patch.object(models, "random_private_ip", _random_private_ip),
+    ):
+        yield
+
+
+@contextmanager
 def serve():
     """Run the server on a free port of the loopback; yield its URL."""
     with (
@@ -60,6 +75,7 @@ def _count_changes(self):
     return answer
 
 
+_random_private_ip = models.random_private_ip
 _create = Responses.create_network_interface
 _delete = Responses.delete_network_interface
 _assign = Responses.assign_private_ip_addresses

@@ -183,7 +183,9 @@ class GroupCommit(Generic[Change]):
         cancelled: asyncio.CancelledError | None = None
         while request.stage is not _Stage.DONE:
             try:
-                await asyncio.wait_for(done.wait(), PATIENCE_S)
+                # Not by wait_for: Python 3.11's loses a cancellation that comes with the end.
+                async with asyncio.timeout(PATIENCE_S):
+                    await done.wait()
             except TimeoutError:
                 self._revive(request)
             except asyncio.CancelledError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ipam_core.cli._options import JsonOption
-from ipam_core.cli._out import print_json_line, print_line
+from ipam_core.cli._out import finish_output, print_json_line, print_line
 
 
 def web(
@@ -24,8 +24,6 @@ def web(
 
     Example: ipam-core web --port 8080
     """
-    import sys
-
     from ipam_core.web.serve import serve
 
     def listening(url: str) -> None:
@@ -34,7 +32,7 @@ def web(
         else:
             print_line(url)
             print_line("Ctrl-C ends it.")
-        sys.stdout.flush()
+        finish_output()
 
     serve(host, port, listening)
     return 0

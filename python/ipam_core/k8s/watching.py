@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
 
 from ipam_core.errors import CloudError, InputError
 from ipam_core.k8s.census import Census
@@ -138,15 +138,11 @@ async def watch_cluster(
                 await read_pools(client, reading)
             yield reading
             await asyncio.sleep(max(every_s - (time.monotonic() - began_s), 0))
-            await _within(watched.changed.wait(), IDLE_S)
+            # Not by wait_for: Python 3.11's loses a cancellation that comes with the change.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_S):
+                    await watched.changed.wait()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _within(wait: Any, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(wait, seconds)
-    except TimeoutError:
-        return
