@@ -256,3 +256,9 @@ def test_the_largest_prefix_target_too():
         return pool.settled("m5.large", settings, 100)
 
     assert at((1 << 63) - 1) == at(1000)
+
+
+def test_a_fleet_of_one_node_is_an_array_of_one():
+    of_one = pool.settled_many(["m5.large"], Settings(), 10)
+    assert of_one.total.shape == (1,)
+    assert pool.settled_many("m5.large", Settings(), 10).total.shape == ()

@@ -181,7 +181,7 @@ def settled_many(
     number: dict[InstanceLimits | str, int] = {}
     of = np.array([number.setdefault(each, len(number)) for each in given], dtype=np.int64)
     kinds = [_node(each, settings, None, policy) for each in number]
-    if of.size == 1:
+    if isinstance(limits, InstanceLimits | str):
         of = of.reshape(())
     usual = np.array([kind[1] for kind in kinds], dtype=np.int64)[of] if kinds else of
     rows = np.broadcast_arrays(

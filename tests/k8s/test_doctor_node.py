@@ -203,6 +203,19 @@ def test_a_debug_pod_that_never_ends_is_named_and_deleted(stuck, server, doctor,
     assert [each.method for each in server.asked if each.method != "GET"] == ["POST", "DELETE"]
 
 
+def test_what_the_debug_pod_could_not_read_is_no_file(stuck, server, kubelet, doctor):
+    def ended(document):
+        state = {"terminated": {"exitCode": 1}}
+        statuses = [{"name": "eni-out", "state": state}]
+        document["status"] = {"phase": "Failed", "containerStatuses": statuses}
+        server.state.put(PODS, document)
+
+    server.created = ended
+    _, found = found_by(doctor, NODE, "--debug-pod")
+    why = "not read there: exit status 1"
+    assert {"file": "debug pod, eni.out", "why": why} in found["not_read"]
+
+
 def test_a_debug_pod_that_may_not_be_made_is_one_line(stuck, server, doctor):
     message = "pods is forbidden: violates PodSecurity"
     server.faults.append(Fault(pattern="^POST", status=403, reason="Forbidden", message=message))

@@ -191,3 +191,10 @@ def test_a_damaged_file_and_too_many_lines_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(audit, "MOST_FACTS", 3)
     with pytest.raises(InputError, match="more than 3 lines of pods"):
         lives(*life(10, "a", "n1", 100))
+
+
+@pytest.mark.parametrize("text", [b'{"events": 3}', b'{"events": true}', b'{"logEvents": "x"}'])
+def test_a_line_of_another_shape_is_passed_over(text):
+    log = AuditLog()
+    log.add_stream(io.BytesIO(text + b"\n"), "here")
+    assert log.first_s is None

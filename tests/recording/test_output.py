@@ -224,3 +224,13 @@ def test_times_are_read_as_people_and_kubernetes_write_them():
     for wrong in ("soon", "", "2026-03-11", "-3h"):
         with pytest.raises(InputError, match=r"--since is a time such as .*, not "):
             given_time(wrong, "--since", now)
+
+
+def test_what_a_process_records_into_is_not_replaced(tmp_path):
+    path = tmp_path / "pods.csv"
+    with Recording.open(path, now_s=T0) as recording:
+        with pytest.raises(InputError, match="another process records into it"):
+            write_whole(path, [], start_s=T0 + 5, names=new_names(hashed=False))
+        recording.append([event(1, "a", True)])
+    assert [each.pod for each in read_events(path, "here")] == ["a"]
+    assert read_meta(path)[0] == T0

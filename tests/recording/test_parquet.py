@@ -118,15 +118,15 @@ def test_a_recording_is_converted_and_back(path, capsys):
 
 def test_a_file_that_cannot_be_written_leaves_what_was_there(path):
     write_whole(path, EVENTS, start_s=0.0, names=new_names(hashed=False))
-    before = path.read_bytes()
+    before = path.read_bytes(), read_meta(path)
 
     def broken():
         yield EVENTS[0]
         raise OSError(28, "full")
 
     with pytest.raises(OSError, match="full"):
-        write_whole(path, broken(), start_s=0.0, names=new_names(hashed=False))
-    assert path.read_bytes() == before
+        write_whole(path, broken(), start_s=5.0, names=new_names(hashed=True))
+    assert (path.read_bytes(), read_meta(path)) == before
     assert sorted(each.name for each in path.parent.iterdir()) == [path.name, f"{path.name}.json"]
 
 

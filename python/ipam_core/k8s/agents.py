@@ -125,7 +125,7 @@ def pool_of_enis(text: bytes, pod: str) -> AgentPool:
             total=sum(int(card["TotalIPs"]) for card in cards),
             assigned=sum(int(card["AssignedIPs"]) for card in cards),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise CloudError(f"get pods/{pod}/proxy/v1/enis", "InvalidReply", "no /v1/enis") from None
 
 
@@ -139,12 +139,17 @@ def pool_of_metrics(text: bytes, pod: str) -> AgentPool:
             f"get pods/{pod}/proxy/metrics", "InvalidReply", "no awscni_total_ip_addresses in it"
         )
     enis = counts.get("eni_allocated")
-    return AgentPool(
-        enis=None if enis is None else int(float(enis)),
-        total=int(float(counts["total_ip_addresses"])),
-        assigned=int(float(counts["assigned_ip_addresses"])),
-        version=counts.get("version", ""),
-    )
+    try:
+        return AgentPool(
+            enis=None if enis is None else int(float(enis)),
+            total=int(float(counts["total_ip_addresses"])),
+            assigned=int(float(counts["assigned_ip_addresses"])),
+            version=counts.get("version", ""),
+        )
+    except (ValueError, OverflowError):
+        raise CloudError(
+            f"get pods/{pod}/proxy/metrics", "InvalidReply", "a count that is no number"
+        ) from None
 
 
 def _reason(error: CloudError, pod: str) -> str:

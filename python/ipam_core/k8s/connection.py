@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core.errors import (
@@ -68,7 +68,7 @@ class Connection:
         self._tries = tries
         self._api: Any = None
         self._retired: list[Any] = []
-        self._opened_s = 0.0
+        self._renewed_s = float("-inf")
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -201,7 +201,6 @@ class Connection:
             raise _no_answer(call, error) from error
 
     async def _open(self) -> Any:
-        self._opened_s = time.monotonic()
         try:
             return await open_api(self.access)
         except Exception as error:  # of kr8s, YAML, the system, an exec plugin
@@ -213,21 +212,30 @@ class Connection:
         async with self._opening:
             if self._api is not refused:
                 return True
-            if self._retired and time.monotonic() - self._opened_s < RENEW_AFTER_S:
+            if time.monotonic() - self._renewed_s < RENEW_AFTER_S:
                 return False
-            with suppress(InputError):
+            try:
                 renewed = await self._open()
-                self._retired.append(self._api)
-                self._api = renewed
-                while len(self._retired) > MOST_RETIRED:
-                    await close_api(self._retired.pop(0))
+            except InputError:
+                self._renewed_s = time.monotonic()
+                return False
+            try:
                 # The first request opens its connections, alone.
                 async with renewed.call_api(
                     "GET", version="", base="/version", raise_for_status=False
                 ):
                     remove_written(renewed)
-                return True
-            return False
+            except BaseException as error:
+                await close_api(renewed)
+                if isinstance(error, Exception):  # of httpx: another try may help
+                    raise _no_answer("get version", error) from error
+                raise
+            self._renewed_s = time.monotonic()
+            self._retired.append(self._api)
+            self._api = renewed
+            while len(self._retired) > MOST_RETIRED:
+                await close_api(self._retired.pop(0))
+            return True
 
 
 def parsed(body: bytes, call: str) -> dict[str, Any]:

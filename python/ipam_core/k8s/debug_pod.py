@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import CloudError
+from ipam_core.errors import CloudError, NotFoundError, UnreachableError
 from ipam_core.k8s.client import PODS
 from ipam_core.k8s.objects import FINISHED, NAMESPACE
 
@@ -83,16 +83,22 @@ async def read_by_debug_pod(
     """Run the pod and return what it read by file; what it could not is added to `missing`."""
     name = f"ipam-core-doctor-{uuid.uuid4().hex[:8]}"
     path = PODS.path(NAMESPACE)
-    try:
-        document = debug_pod_document(name, node, how.image)
-        await client.connection.send("POST", path, document, call="create pods")
-    except CloudError as error:
-        missing.append(("debug pod", str(error)))
-        return []
+    document = debug_pod_document(name, node, how.image)
     found = []
+    may_be_there = True
     try:
-        await _until_finished(client, name, how)
+        try:
+            await client.connection.send("POST", path, document, call="create pods")
+        except UnreachableError:  # it may have been created all the same
+            raise
+        except CloudError:
+            may_be_there = False
+            raise
+        status = await _until_finished(client, name, how)
         for file in _READS:
+            if (code := _exit_code(status, _container(file))) != 0:
+                missing.append((f"debug pod, {file}", f"not read there: exit status {code}"))
+                continue
             try:
                 content = await client.log(NAMESPACE, name, _container(file))
             except CloudError as error:
@@ -102,24 +108,36 @@ async def read_by_debug_pod(
     except CloudError as error:
         missing.append(("debug pod", str(error)))
     finally:
-        try:
-            where = PODS.path(NAMESPACE, name)
-            await client.connection.send("DELETE", where, call=f"delete pods/{name}")
-        except CloudError as error:
-            missing.append(("debug pod", f"{error}: delete it by hand"))
+        if may_be_there:
+            try:
+                where = PODS.path(NAMESPACE, name)
+                await client.connection.send("DELETE", where, call=f"delete pods/{name}")
+            except NotFoundError:
+                pass
+            except CloudError as error:
+                missing.append(("debug pod", f"{error}: delete it by hand"))
     return found
 
 
-async def _until_finished(client: Client, name: str, how: DebugPod) -> None:
+async def _until_finished(client: Client, name: str, how: DebugPod) -> dict[str, Any]:
+    """Return the pod's status once it has ended. Raises `CloudError`: not in time."""
     until_s = time.monotonic() + how.patience_s
     while True:
         status = (await client.get(PODS, name, NAMESPACE)).get("status") or {}
         if status.get("phase") in FINISHED:
-            return
+            return dict(status)
         if time.monotonic() > until_s:
             why = _waiting(status) or f"it is {status.get('phase') or 'not scheduled'}"
             raise CloudError(f"run pods/{name}", "Timeout", f"not ended in time: {why}")
         await asyncio.sleep(how.poll_s)
+
+
+def _exit_code(status: dict[str, Any], container: str) -> int:
+    """Return the exit status of a container; 0 where the pod does not say."""
+    for each in status.get("containerStatuses") or ():
+        if each.get("name") == container:
+            return int(((each.get("state") or {}).get("terminated") or {}).get("exitCode") or 0)
+    return 0
 
 
 def _waiting(status: dict[str, Any]) -> str:

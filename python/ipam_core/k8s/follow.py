@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipam_core.errors import GoneError, ThrottledError, UnreachableError
@@ -65,12 +66,19 @@ async def follow(
                 yield Followed(SYNCED, {}, since)
                 pause_s = FIRST_PAUSE_S
             changes = client.watch(resource, since, selection, for_s=for_s, on_open=on_open)
+            began_s, changed = time.monotonic(), False
             async for change in changes:
+                changed = True
                 since = change.resource_version or since
                 item = {} if change.kind == "BOOKMARK" else change.item
                 yield Followed(change.kind, item, since)
                 pause_s = FIRST_PAUSE_S
+            if not changed and time.monotonic() - began_s < FIRST_PAUSE_S:
+                await asyncio.sleep(FIRST_PAUSE_S)  # something on the way ends watches at once
         except GoneError:
+            if not since:  # while it was listed: it changes faster than it is read
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             since = ""
         except (UnreachableError, ThrottledError) as failure:
             on_failure(failure)

@@ -75,7 +75,7 @@ async def collect_node(client: Client, name: str, *, debug: DebugPod | None = No
     events = await named("events", client.items(EVENTS, Selection(fields="type=Warning")))
     if events:
         names = {each["metadata"]["name"] for each in pods} | {name}
-        items = [each for each in events if _is_of(each, name, names)]
+        items = [_without_secrets(each) for each in events if _is_of(each, name, names)]
         found.add("events.json", _text({"kind": "EventList", "items": items}))
     if agents:
         await _of_agent(client, agents[0], variables, found, named)
@@ -83,7 +83,8 @@ async def collect_node(client: Client, name: str, *, debug: DebugPod | None = No
         found.missing.append(("agent", f"no pod aws-node on {name}"))
     if debug is not None:
         for file, content in await read_by_debug_pod(client, name, debug, found.missing):
-            found.add(file, content)
+            if file not in found.files:  # what the agent answered is newer
+                found.add(file, content)
     return found
 
 

@@ -136,6 +136,8 @@ async def watch_cluster(
             reading.unread = list(watched.failures.values())
             if metrics:
                 await read_pools(client, reading)
+                if not watched.complete:  # a list began again meanwhile
+                    continue
             yield reading
             await asyncio.sleep(max(every_s - (time.monotonic() - began_s), 0))
             # Not by wait_for: Python 3.11's loses a cancellation that comes with the change.

@@ -262,7 +262,8 @@ def _unwrapped(found: Any, depth: int) -> Iterator[dict[str, Any]]:
     if found.get("kind") == "Event" and str(found.get("apiVersion", "")).startswith("audit.k8s.io"):
         yield found
         return
-    for inner in found.get("logEvents") or found.get("events") or (found,):
+    several = found.get("logEvents") or found.get("events")
+    for inner in several if isinstance(several, list) else (found,):
         if not isinstance(inner, dict):
             continue
         for key in _WRAPPED:

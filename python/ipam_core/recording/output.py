@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import secrets
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +27,7 @@ from ipam_core.simulation.fleet.pod_events import format_events, is_parquet, par
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from ipam_core.simulation.fleet.pod_event import PodEvent
@@ -71,17 +71,24 @@ def read_meta(path: Path) -> tuple[float, Names] | None:
 def write_whole(path: Path, events: Iterable[PodEvent], *, start_s: float, names: Names) -> None:
     """Write a recording that is complete; what was there before is replaced, or kept whole.
 
-    It is Parquet where the name ends so. Raises `MissingExtraError`: pyarrow is not installed.
-    """
-    if is_parquet(path):
-        from ipam_core.simulation.fleet import parquet  # noqa: PLC0415  (heavy)
+    It is Parquet where the name ends so.
 
-        _write_meta(path, start_s, names)
-        with _replacing(path) as partial:
-            parquet.write(partial, events)
-        return
-    _write_meta(path, start_s, names)
-    replace_file(path, format_events(events).encode())
+    Raises:
+        InputError: another process records into it.
+        MissingExtraError: it is Parquet, and pyarrow is not installed.
+        OSError: it cannot be written.
+    """
+    with ExitStack() as stack:
+        if path.exists():
+            _lock(stack.enter_context(path.open("rb")), path)
+        # What fails leaves both files as they were.
+        with _replacing(path, before=lambda: _write_meta(path, start_s, names)) as partial:
+            if is_parquet(path):
+                from ipam_core.simulation.fleet import parquet  # noqa: PLC0415  (heavy)
+
+                parquet.write(partial, events)
+            else:
+                partial.write_text(format_events(events), "utf-8", newline="")
 
 
 class Recording:
@@ -119,10 +126,7 @@ class Recording:
             )
         stream = path.open("a+b", buffering=0)
         try:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"{path}: another process records into it") from None
+            _lock(stream, path)
             meta = read_meta(path)
             is_new = os.fstat(stream.fileno()).st_size == 0
             if meta is None and not is_new:
@@ -227,6 +231,14 @@ class Recording:
         self.close()
 
 
+def _lock(stream: Any, path: Path) -> None:
+    """Let no other process record into a file while a stream is open."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise InputError(f"{path}: another process records into it") from None
+
+
 def _write_meta(path: Path, start_s: float, names: Names, since: str = "") -> None:
     salt = None if names.salt is None else names.salt.hex()
     said = {"version": VERSION, "start": rfc3339(start_s), "salt": salt}
@@ -241,13 +253,17 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write, which is on the disk and in the place of another one at the end."""
+def _replacing(path: Path, before: Callable[[], object] = lambda: None) -> Iterator[Path]:
+    """Give a file to write, which is on the disk and in the place of another one at the end.
+
+    `before` is called when it is on the disk, before it takes that place.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield partial
         with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
+        before()
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -87,7 +87,9 @@ def read_places(
     subnet_ids = dict.fromkeys(
         subnet for place in found.values() for subnet in (place.subnet_id, place.pod_subnet)
     )
-    inventory, listed = read_live(filter(None, subnet_ids), session=session)
+    inventory, listed = read_live(
+        filter(None, subnet_ids), session=session, endpoint_url=endpoint_url
+    )
     return Places(found, [placed_subnet(inventory, each, found) for each in sorted(listed)])
 
 

@@ -109,7 +109,7 @@ class PodSeries:
         self._pause = pause
         self._pods: dict[str, _Pod] = {}
         self._url, self._headers = _split(url, token)
-        self._opener = urllib.request.build_opener()
+        self._opener = urllib.request.build_opener(_NoRedirects)
 
     def read(self, on_progress: Callable[[float], None] = lambda _: None) -> None:
         """Read all pages. What was read before an error stays.
@@ -164,7 +164,10 @@ class PodSeries:
         for series in answer["result"]:
             try:
                 ends = (series["values"][0], series["values"][-1])
-                yield series["metric"], [(float(at), float(value)) for at, value in ends]
+                points = [(float(at), float(value)) for at, value in ends]
+                if not all(math.isfinite(number) for point in points for number in point):
+                    raise ValueError
+                yield series["metric"], points
             except (KeyError, TypeError, ValueError, IndexError):
                 raise IpamError(
                     f"{self._url} is no Prometheus: a series is {quoted(series)}"
@@ -271,6 +274,13 @@ class PodSeries:
             raise InputError(f"--prometheus: {said}")
         if last:
             raise UnreachableError(API, str(code), f"{self._url}: {said}")
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the credentials are for one server."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return no request: the answer is an error with its status."""
 
 
 def _split(url: str, token: str) -> tuple[str, dict[str, str]]:
