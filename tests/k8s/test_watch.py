@@ -153,11 +153,18 @@ def test_nothing_that_may_be_read_ends_it(server, kubeconfig):
         watching(kubeconfig, act)
 
 
+INTERRUPTIBLE = (
+    # A shell starts what runs in the background with interrupts ignored.
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from ipam_core.cli import main; main()"
+)
+
+
 def test_the_command_shows_it_again_and_ends_at_an_interrupt(server, kubeconfig):
     first, _ = fill(server)
     arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "-o", "text"]
     command = subprocess.Popen(
-        [sys.executable, "-m", "ipam_core", *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
