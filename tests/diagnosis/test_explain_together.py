@@ -252,8 +252,9 @@ spec:
 """
 
 
-def test_what_was_read_is_told(command, tmp_path):
-    path = tmp_path / "ds.yaml"
+def test_what_was_read_is_told(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a long path would be cut at the end of a line
+    path = Path("ds.yaml")
     entries = '{name: WARM_IP_TARGET, value: "5"}, {name: IP_COOLDOWN_PERIOD, value: "20"}'
     path.write_text(DAEMONSET % entries)
     status, out, _ = command(M5, "--manifest", path)

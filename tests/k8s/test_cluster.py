@@ -407,7 +407,7 @@ def test_no_daemonset_is_named_and_nothing_is_judged(server, shown):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"pattern": "", "status": 401}, "get daemonsets/aws-node: Unauthorized: the credentials"),
+        ({"pattern": "", "status": 401}, ": Unauthorized: the credentials have expired"),
         ({"pattern": ""}, "get version: Unreachable: "),
         ({"pattern": "/api", "status": 500, "message": "no leader"}, "no leader"),
     ],
