@@ -99,6 +99,11 @@ class _Watched:
             self.failures["settings"] = f"settings: {error}"
 
     @property
+    def said(self) -> list[str]:
+        """What went wrong, in an order that does not depend on which failed first."""
+        return [self.failures[what] for what in sorted(self.failures)]
+
+    @property
     def complete(self) -> bool:
         """Whether everything was read that can be."""
         reading = self.reading
@@ -131,9 +136,9 @@ async def watch_cluster(
                 await watched.changed.wait()
                 watched.changed.clear()
             if watched.ended == {"nodes", "pods"}:
-                raise CloudError("list", "Forbidden", "; ".join(watched.failures.values()))
+                raise CloudError("list", "Forbidden", "; ".join(watched.said))
             watched.changed.clear()
-            reading.unread = list(watched.failures.values())
+            reading.unread = watched.said
             if metrics:
                 await read_pools(client, reading)
                 if not watched.complete:  # a list began again meanwhile
