@@ -8,7 +8,10 @@ through here before it reaches a message, a table or a picture.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 QUOTED = 60
 """The most characters of a value that a message quotes."""
@@ -50,6 +53,14 @@ def cut(text: str, most: int) -> str:
         return text
     kept = most - len(_GAP)
     return f"{text[: kept - kept // 3]}{_GAP}{text[len(text) - kept // 3 :]}"
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return what a message says after a name that is not known: the nearest of those that are."""
+    from difflib import get_close_matches  # noqa: PLC0415  (it is loaded for a mistake alone)
+
+    found = get_close_matches(name, sorted(known), n=1)
+    return f"; nearest: {found[0]}" if found else otherwise
 
 
 def quoted(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from ipam_core.errors import InputError
@@ -21,3 +22,16 @@ def check_http_url(url: str, where: str) -> None:
     wrong = not url.isprintable() or not url.isascii() or " " in url
     if wrong or not host or parts.scheme not in ("http", "https"):
         raise InputError(f"{where} is http://HOST:PORT, not {quoted(url)}")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address; of names, `localhost` alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def in_url(host: str) -> str:
+    """Return a host as a URL has it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host

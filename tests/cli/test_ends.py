@@ -15,17 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from support.commands import INTERRUPTIBLE
+
 ROOT = Path(__file__).parents[2]
-MAIN = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from ipam_core.cli import main; main()"
-)
-"""The command with Python's handler of Ctrl-C, which what runs these tests may have taken off."""
 
 
 def start(*arguments, **streams):
     return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *map(str, arguments)],
+        [sys.executable, "-c", INTERRUPTIBLE, *map(str, arguments)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         cwd=ROOT,
         text=True,

@@ -16,6 +16,7 @@ from ipam_core.k8s.client import NODES, PODS
 from ipam_core.k8s.objects import pod_of
 from ipam_core.k8s.watching import watch_cluster
 from ipam_core.testing.kubernetes import Fault, MockCluster, MockNodes, node_document, pod_document
+from support.commands import INTERRUPTIBLE
 from support.kube import asked
 
 SOON_S = 20
@@ -151,13 +152,6 @@ def test_nothing_that_may_be_read_ends_it(server, kubeconfig):
 
     with pytest.raises(CloudError, match=r"list nodes: Forbidden.*list pods: Forbidden"):
         watching(kubeconfig, act)
-
-
-INTERRUPTIBLE = (
-    # A shell starts what runs in the background with interrupts ignored.
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from ipam_core.cli import main; main()"
-)
 
 
 def test_the_command_shows_it_again_and_ends_at_an_interrupt(server, kubeconfig):

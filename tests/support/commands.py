@@ -8,3 +8,10 @@ def called(capsys, *arguments):
     status = run([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
+
+
+INTERRUPTIBLE = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from ipam_core.cli import main; main()"
+)
+"""The command with Python's handler of Ctrl-C, which what runs these tests may have taken off."""

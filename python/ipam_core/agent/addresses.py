@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import InputError
+from ipam_core.urls import in_url, is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 def loopback_address(text: str) -> str:
     """Return HOST:PORT as it is, on the loopback. Raises `InputError` for any other."""
     host, port = split_address(text)
-    if host != "localhost" and not (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+    if not is_loopback(host):
         raise InputError(f"{text!r}: pods' addresses are given on the loopback only: 127.0.0.1")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{in_url(host)}:{port}"
 
 
 def split_address(text: str) -> tuple[str, int]:

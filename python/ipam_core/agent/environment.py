@@ -8,11 +8,11 @@ pkg/utils/logger of aws/amazon-vpc-cni-k8s v1.23.1.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core.cloud.host.settings import HostSettings, cidrs
 from ipam_core.errors import InputError
+from ipam_core.quoting import nearest
 from ipam_core.settings import go_bool
 from ipam_core.variables import ADDRESS_VARIABLES, OTHER_VARIABLES
 
@@ -108,7 +108,5 @@ def variable(text: str) -> tuple[str, str]:
         raise InputError(f"-e takes NAME=VALUE, not {text!r}")
     known = ADDRESS_VARIABLES | AGENT_VARIABLES | OTHER_VARIABLES
     if name not in known:
-        nearest = get_close_matches(name, sorted(known), n=1)
-        hint = f"; nearest: {nearest[0]}" if nearest else ""
-        raise InputError(f"-e: the agent reads no variable {name!r}{hint}")
+        raise InputError(f"-e: the agent reads no variable {name!r}{nearest(name, known)}")
     return name, value

@@ -14,6 +14,7 @@ from ipam_core.agent.addresses import refuse_served, split_address
 from ipam_core.errors import InputError
 from ipam_core.ipamd import log_lines as lines
 from ipam_core.quoting import cut, visible
+from ipam_core.urls import in_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ class WebServer:
                 kind = _Ipv6Server if ":" in host else _Server
                 self._server = kind((host, port), handler)
                 self.port: int = self._server.server_address[1]
-                shown = f"[{host}]" if ":" in host else host
+                shown = in_url(host)
                 self.address = f"{shown}:{self.port}"
         except OSError as error:
             raise InputError(f"{name}: {address}: {error.strerror}") from error

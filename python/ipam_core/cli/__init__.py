@@ -4,7 +4,8 @@ _app.py        the whole, and exit statuses; _commands.py: all commands, each in
 _coerce.py     arguments as values
 _options.py    options that commands share; _given.py: options of settings and types
 _out.py        how everything is printed; _tables.py: tables; _warnings.py: the library's warnings
-_timeline.py   a run as a table; _fleet.py: a fleet; _levels.py: the levels of explain
+_timeline.py   a run as a table; _fleet.py: a fleet; _outcomes.py: outcomes of settings
+_levels.py     the levels of explain
 _explain_text.py, _explain_compare.py, _explain_machine.py, _explain_all.py   what explain shows
 _cluster_text.py  what cluster shows; _doctor_node.py: a node for doctor
 _subnet_text.py, _forecast_text.py   what subnet shows

@@ -199,8 +199,7 @@ def _n(count: int) -> str:
 
 def variable(text: str) -> tuple[str, str]:
     """Return the name and value of `NAME=VALUE`; the name must be one that counts here."""
-    from difflib import get_close_matches
-
+    from ipam_core.quoting import nearest
     from ipam_core.variables import ADDRESS_VARIABLES
 
     name, equals, value = text.partition("=")
@@ -208,8 +207,7 @@ def variable(text: str) -> tuple[str, str]:
         raise InputError(f"-e takes NAME=VALUE, not {text!r}")
     known = sorted(ADDRESS_VARIABLES)
     if name.lower() not in {each.lower() for each in known}:
-        nearest = get_close_matches(name, known, n=1)
-        hint = f"; nearest: {nearest[0]}" if nearest else f"; known: {', '.join(known)}"
+        hint = nearest(name, known, otherwise=f"; known: {', '.join(known)}")
         raise InputError(f"-e: no setting of addresses is called {name!r}{hint}")
     return name, value
 

@@ -36,6 +36,11 @@ TlsCaOption = Annotated[
 TlsCertOption = Annotated[Path | None, typer.Option(help="This client's certificate (PEM).")]
 TlsKeyOption = Annotated[Path | None, typer.Option(help="The key of that certificate.")]
 
+AwsOption = Annotated[bool, typer.Option("--aws/--no-aws", help="Read the subnets from AWS.")]
+EndpointUrlOption = Annotated[str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")]
+ProfileOption = Annotated[str | None, typer.Option(help="An AWS profile.")]
+NodesRegionOption = Annotated[str | None, typer.Option(help="Default: that of the nodes.")]
+
 KubeconfigOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="As kubectl's; default: what kubectl takes.")
 ]

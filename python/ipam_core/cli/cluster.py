@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ipam_core.cli._given import TypesFileOption, types_given
-from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
+from ipam_core.cli._options import (
+    AwsOption,
+    ContextOption,
+    EndpointUrlOption,
+    JsonOption,
+    KubeconfigOption,
+    NodesRegionOption,
+    ProfileOption,
+)
 from ipam_core.cli._out import print_json, print_json_line, print_yaml, waiting
 from ipam_core.errors import InputError, IpamError
 
@@ -35,12 +43,10 @@ def cluster(
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Ask each aws-node pod for its pool (pods/proxy).")
     ] = False,
-    aws: Annotated[bool, typer.Option("--aws/--no-aws", help="Read the subnets from AWS.")] = True,
-    endpoint_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")
-    ] = None,
-    profile: Annotated[str | None, typer.Option(help="An AWS profile.")] = None,
-    region: Annotated[str | None, typer.Option(help="Default: that of the nodes.")] = None,
+    aws: AwsOption = True,
+    endpoint_url: EndpointUrlOption = None,
+    profile: ProfileOption = None,
+    region: NodesRegionOption = None,
     instance_types: TypesFileOption = None,
     output: Annotated[
         str, typer.Option("--output", "-o", help="text, wide (a line a node), json or yaml.")
@@ -144,10 +150,9 @@ def _subnets(
 ) -> tuple[list[SubnetState], list[str]]:
     """Read the subnets; what goes wrong is one line of what is missing."""
     try:
-        from ipam_core.cloud.ec2 import open_session
-        from ipam_core.k8s.subnets import read_subnets
+        from ipam_core.k8s.subnets import read_subnets, session_near
 
-        session = open_session(profile, region)
+        session = session_near((each.node for each in reports), profile, region)
         return read_subnets(reports, session=session, endpoint_url=endpoint_url)
     except IpamError as error:
         return [], [f"subnets: {error} (--no-aws leaves them out)"]

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._given import TypesFileOption, types_given
-from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
+from ipam_core.cli._options import (
+    AwsOption,
+    ContextOption,
+    EndpointUrlOption,
+    JsonOption,
+    KubeconfigOption,
+    NodesRegionOption,
+    ProfileOption,
+)
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,12 +44,10 @@ def exporter(
     max_ec2_calls: Annotated[
         int, typer.Option(min=1, help="EC2 requests in an hour, at most.")
     ] = 1200,
-    aws: Annotated[bool, typer.Option("--aws/--no-aws", help="Read the subnets from AWS.")] = True,
-    endpoint_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")
-    ] = None,
-    profile: Annotated[str | None, typer.Option(help="An AWS profile.")] = None,
-    region: Annotated[str | None, typer.Option(help="Default: that of the nodes.")] = None,
+    aws: AwsOption = True,
+    endpoint_url: EndpointUrlOption = None,
+    profile: ProfileOption = None,
+    region: NodesRegionOption = None,
     instance_types: TypesFileOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
@@ -109,13 +115,10 @@ def _reader(
     sessions: list[Any] = []
 
     def read(reports: Any) -> Any:
-        from ipam_core.cloud.ec2 import open_session
-        from ipam_core.k8s.subnets import read_subnets, region_of
+        from ipam_core.k8s.subnets import read_subnets, session_near
 
         if not sessions:
-            session = open_session(profile, region)
-            if session.region_name is None:
-                session = open_session(profile, region_of(each.node.zone for each in reports))
+            session = session_near((each.node for each in reports), profile, region)
             calls.watch(session)
             sessions.append(session)
         return read_subnets(reports, session=sessions[0], endpoint_url=endpoint_url)
@@ -145,6 +148,7 @@ async def _serve(access: Access, exported: Exporter, host: str, port: int, *, as
     from ipam_core.exporter.exporter import served
     from ipam_core.k8s.client import Client
     from ipam_core.k8s.connection import Connection
+    from ipam_core.urls import in_url
 
     status = 0
 
@@ -154,7 +158,7 @@ async def _serve(access: Access, exported: Exporter, host: str, port: int, *, as
         task.cancel()
 
     async with Connection(access) as connection, served(exported.figures, host, port) as at:
-        url = f"http://{f'[{host}]' if ':' in host else host}:{at}/metrics"
+        url = f"http://{in_url(host)}:{at}/metrics"
         if as_json:
             print_json_line({"url": url})
         else:

@@ -122,17 +122,13 @@ async def _read(access: Access) -> tuple[list[KubeNode], KubeDaemonSet]:
 
 
 def _places(nodes: list[KubeNode]) -> Places:
-    from ipam_core.cloud.ec2 import open_session
-    from ipam_core.k8s.subnets import region_of
+    from ipam_core.k8s.subnets import session_near
     from ipam_core.recording.places import read_places
 
     ids = [node.instance_id for node in nodes if node.runs_agent and node.instance_id]
     if not ids:
         raise InputError("no node's providerID names an EC2 instance; --no-aws goes on without")
-    session = open_session()
-    if session.region_name is None:
-        session = open_session(region=region_of(node.zone for node in nodes))
-    return read_places(ids, session=session)
+    return read_places(ids, session=session_near(nodes))
 
 
 def _write(output: Path, events_path: Path, draft: FleetDraft) -> None:

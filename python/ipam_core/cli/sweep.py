@@ -142,24 +142,10 @@ def _draw(rows: Sequence[SweepRow], path: Path, *, what: str, title: str) -> Non
 
 
 def _table(rows: Sequence[SweepRow], *, with_policy: bool) -> Table:
-    from ipam_core.cli._tables import Table
+    from ipam_core.cli._outcomes import add_outcome, outcomes_table
 
-    table = Table(ruled=True, full_width=True)
-    table.text_column("settings", takes_rest=True)
-    table.number_columns("idle\na node", "99% wait\nat most s", "calls a\nnode, hour", "refused")
+    table = outcomes_table()
     for row in rows:
-        outcome = row.outcome
         label = " ".join(f"{name}={value}" for name, value in row.values.items())
-        margins = outcome.margin or _UNKNOWN
-        table.row(
-            f"{row.policy}: {label}" if with_policy else label,
-            *(_with_margin(cost, m) for cost, m in zip(outcome.costs, margins, strict=True)),
-            f"{outcome.n_waited / max(outcome.n_pods, 1):.1%}",
-        )
+        add_outcome(table, f"{row.policy}: {label}" if with_policy else label, row.outcome)
     return table
-
-
-def _with_margin(value: float, margin: float) -> str:
-    if isinf(value):
-        return "never"
-    return f"{value:.1f}" if isinf(margin) else f"{value:.1f} ±{margin:.1f}"

@@ -196,43 +196,17 @@ def _at_most(outcome: Outcome) -> str:
     return "without end" if isinf(wait_s) else f"at most {wait_s:.1f} s"
 
 
-def _wait(seconds: float) -> str:
-    return "never" if isinf(seconds) else f"{seconds:.1f}"
-
-
-def _share_refused(outcome: Outcome) -> str:
-    return f"{outcome.n_waited / max(outcome.n_pods, 1):.1%}"
-
-
-def _with_margins(outcome: Outcome) -> list[str]:
-    shown = [f"{outcome.idle:.1f}", _wait(outcome.wait_p99_s), f"{outcome.calls:.1f}"]
-    margins = outcome.margin or (inf, inf, inf)
-    return [
-        text if isinf(margin) else f"{text} ±{margin:.1f}"
-        for text, margin in zip(shown, margins, strict=True)
-    ]
-
-
 def _print_tuning(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     from ipam_core.cli._fleet import heading, max_pods_lines
     from ipam_core.cli._out import print_table, print_text
-    from ipam_core.cli._tables import Table
+    from ipam_core.cli._outcomes import add_outcome, outcomes_table, share_refused
     from ipam_core.diagnosis.fixes import set_env
     from ipam_core.tuning.candidates import changes
 
-    table = Table(ruled=True, full_width=True)
-    table.text_column("settings", takes_rest=True)
-    table.number_columns(
-        "idle\na node", "99% wait\nat most s", "calls a\nnode, hour", "pods\nrefused"
-    )
+    table = outcomes_table()
 
     def add(label: str, outcome: Outcome, style: str = "") -> None:
-        table.row(
-            f"{label}{_settings(outcome.env)}",
-            *_with_margins(outcome),
-            _share_refused(outcome),
-            style=style,
-        )
+        add_outcome(table, f"{label}{_settings(outcome.env)}", outcome, style)
 
     for outcome in found.front:
         chosen = outcome is found.recommended
@@ -260,7 +234,7 @@ def _print_tuning(found: Tuning, goals: Goals, spec: FleetSpec) -> None:
     )
     print_text(
         f"99% of pods wait {_at_most(best)}, today {_at_most(found.today)}; "
-        f"{_share_refused(best)} are refused at first, today {_share_refused(found.today)}.",
+        f"{share_refused(best)} are refused at first, today {share_refused(found.today)}.",
         indent="  ",
     )
     print_text(

@@ -83,8 +83,8 @@ def serve(
     from ipam_core.cli._out import print_error
     from ipam_core.cli._warnings import warnings_told
     from ipam_core.endpoint.file import VpcSpec, read_vpc
-    from ipam_core.endpoint.listen import is_loopback
     from ipam_core.endpoint.served import APIS, open_vpc
+    from ipam_core.urls import is_loopback
 
     if imds not in ("each", "shared"):
         raise InputError(f"--imds is each or shared, not {imds!r}")

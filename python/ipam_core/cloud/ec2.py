@@ -28,7 +28,7 @@ except ModuleNotFoundError as missing:
     raise MissingExtraError("aws", "AwsCloud") from missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import boto3
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 1000
 """Items on a page: the most that EC2's Describe calls allow."""
+
+MOST_FILTER_VALUES = 200
+"""Values that a filter takes at most."""
 
 _NO_ANSWER = (
     aws.ConnectionError,  # refused, unknown host, TLS, time-out while connecting
@@ -133,6 +136,17 @@ class Ec2:
         pages = paginator.paginate(**parameters, PaginationConfig={"PageSize": PAGE_SIZE})
         with typed(api):
             return [item for page in pages for item in page[key]]
+
+    def pages_by(
+        self, api: str, key: str, name: str, values: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items of a call whose `name`, a filter of EC2's, is one of `values`.
+
+        Cost: a call for 200 values, which is the most that a filter takes, and for each page.
+        """
+        for at in range(0, len(values), MOST_FILTER_VALUES):
+            chosen = [{"Name": name, "Values": values[at : at + MOST_FILTER_VALUES]}]
+            yield from self.pages(api, key, Filters=chosen)
 
     def describe_instance(self, instance_id: str) -> dict[str, Any]:
         """Return an instance as DescribeInstances shows it.

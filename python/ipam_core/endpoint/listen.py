@@ -7,13 +7,13 @@ no HTTP gets the port's own form of an error, as everything else that fails.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError, MissingExtraError
+from ipam_core.urls import in_url
 
 try:
     from aiohttp import web
@@ -105,7 +105,7 @@ async def open_port(
     except BaseException:
         listener.close()
         raise
-    return Port(runner, f"http://{_in_url(host)}:{listener.getsockname()[1]}")
+    return Port(runner, f"http://{in_url(host)}:{listener.getsockname()[1]}")
 
 
 async def _listener(host: str, port: int) -> socket.socket:
@@ -126,18 +126,6 @@ async def _listener(host: str, port: int) -> socket.socket:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{host}:{port} cannot be listened on: {why}") from error
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _response(answer: Answer) -> web.Response:

@@ -14,7 +14,7 @@ from ipam_core.errors import IpamError
 from ipam_core.settings import Settings
 from ipam_core.subnet.advice import count_more
 from ipam_core.subnet.draw import draw_of
-from ipam_core.subnet.live import MOST_FILTER_VALUES, read_live
+from ipam_core.subnet.live import read_live
 from ipam_core.subnet.report import report_on
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ipam_core.diagnosis.explain import Explanation
     from ipam_core.k8s.judging import NodeReport
+    from ipam_core.k8s.objects import KubeNode
     from ipam_core.subnet.draw import Draw
     from ipam_core.subnet.report import SubnetReport
 
@@ -64,6 +65,23 @@ def region_of(zones: Iterable[str]) -> str | None:
     return regions.most_common(1)[0][0] if regions else None
 
 
+def session_near(
+    nodes: Iterable[KubeNode], profile: str | None = None, region: str | None = None
+) -> boto3.Session:
+    """Return a session: in `region`, else that of the configuration, else that of the nodes.
+
+    Raises:
+        MissingExtraError: boto3 is not installed.
+        InputError: there is no such profile.
+    """
+    from ipam_core.cloud.ec2 import open_session  # noqa: PLC0415  (needs the extra `aws`)
+
+    session = open_session(profile, region)
+    if session.region_name is None and (found := region_of(node.zone for node in nodes)):
+        session = open_session(profile, found)
+    return session
+
+
 def read_subnets(
     reports: Sequence[NodeReport],
     *,
@@ -72,31 +90,27 @@ def read_subnets(
 ) -> tuple[list[SubnetState], list[str]]:
     """Read the subnets of nodes from AWS, those with the least room first, and what is missing.
 
-    `session` left out is boto3's default one, in the region of the nodes where it has none.
+    `session` left out is `session_near` the nodes.
     Cost: one call for 200 instances, then those of `read_live`.
 
     Raises:
         MissingExtraError: boto3 is not installed.
         InputError, CloudError: AWS refused, or was not reached.
     """
-    from ipam_core.cloud.ec2 import Ec2, open_session  # noqa: PLC0415  (needs the extra `aws`)
+    from ipam_core.cloud.ec2 import Ec2  # noqa: PLC0415  (needs the extra `aws`)
 
-    session = session or open_session()
-    if session.region_name is None and (region := region_of(each.node.zone for each in reports)):
-        session = open_session(region=region)
+    session = session or session_near(each.node for each in reports)
     by_instance = {each.node.instance_id: each for each in reports if each.node.instance_id}
     if not by_instance:
         return [], ["subnets: no node's providerID names an EC2 instance"]
     ec2 = Ec2(session, endpoint_url=endpoint_url)
     found: dict[str, set[str]] = {}
     instances = sorted(by_instance)
-    for at in range(0, len(instances), MOST_FILTER_VALUES):
-        values = instances[at : at + MOST_FILTER_VALUES]
-        chosen = [{"Name": "instance-id", "Values": values}]
-        for reservation in ec2.pages("DescribeInstances", "Reservations", Filters=chosen):
-            for instance in reservation["Instances"]:
-                for eni in instance.get("NetworkInterfaces") or ():
-                    found.setdefault(eni["SubnetId"], set()).add(instance["InstanceId"])
+    of_nodes = "DescribeInstances", "Reservations", "instance-id"
+    for reservation in ec2.pages_by(*of_nodes, instances):
+        for instance in reservation["Instances"]:
+            for eni in instance.get("NetworkInterfaces") or ():
+                found.setdefault(eni["SubnetId"], set()).add(instance["InstanceId"])
     if not found:
         return [], [f"subnets: EC2 knows none of {len(instances)} instances: another account?"]
     inventory, _ = read_live(found, session=session, endpoint_url=endpoint_url)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core.errors import InputError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
-from ipam_core.subnet.live import MOST_FILTER_VALUES, read_live
+from ipam_core.subnet.live import read_live
 from ipam_core.subnet.owners import tags_of
 from ipam_core.subnet.report import report_on
 from ipam_core.tags import ROLE_TAG
@@ -71,14 +71,10 @@ def read_places(
     session = session or open_session()
     ec2 = Ec2(session, endpoint_url=endpoint_url)
     wanted = sorted(set(instance_ids))
+    of_nodes = "DescribeInstances", "Reservations", "instance-id"
     instances = [
         instance
-        for at in range(0, len(wanted), MOST_FILTER_VALUES)
-        for reservation in ec2.pages(
-            "DescribeInstances",
-            "Reservations",
-            Filters=[{"Name": "instance-id", "Values": wanted[at : at + MOST_FILTER_VALUES]}],
-        )
+        for reservation in ec2.pages_by(*of_nodes, wanted)
         for instance in reservation["Instances"]
     ]
     found = {each["InstanceId"]: place for each in instances if (place := place_of(each))}

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from ipam_core.cloud.ec2 import Ec2
 
-MOST_FILTER_VALUES = 200
-"""The most values that EC2 allows in one filter of a Describe call."""
-
 
 def read_live(
     subnet_ids: Iterable[str] = (),
@@ -74,10 +71,10 @@ _APIS = {"NetworkInterfaces": "DescribeNetworkInterfaces", "Reservations": "Desc
 
 def _add(inventory: Inventory, ec2: Ec2, key: str, name: str, values: list[str]) -> None:
     """Add all whose `name` is one of `values`."""
+    if not values:
+        return
     api = _APIS[key]
-    for at in range(0, len(values), MOST_FILTER_VALUES):
-        chosen = [{"Name": name, "Values": values[at : at + MOST_FILTER_VALUES]}]
-        inventory.add({key: ec2.pages(api, key, Filters=chosen)}, api)
+    inventory.add({key: list(ec2.pages_by(api, key, name, values))}, api)
 
 
 def _subnets_of(cluster: str, session: boto3.Session, ec2: Ec2) -> list[str]:

@@ -6,17 +6,16 @@ whichever process plays what, in whichever order.
 
 from __future__ import annotations
 
-from concurrent.futures import as_completed
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
-from ipam_core.quoting import quoted
+from ipam_core.quoting import nearest, quoted
 from ipam_core.settings import Settings
-from ipam_core.tuning.outcome import evaluate, pooled
+from ipam_core.tuning.outcome import pooled
+from ipam_core.tuning.trials import played
 from ipam_core.variables import ADDRESS_VARIABLES
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def sweep(
     env = spec.groups[0].env
     found: list[Outcome | None] = [None] * n_runs
     runs = [({**env, **values}, policy, seed) for values, policy, seed in jobs]
-    for n_done, (number, outcome) in enumerate(_played(spec, runs, executor), 1):
+    for n_done, (number, outcome) in enumerate(played(spec, runs, executor), 1):
         found[number] = outcome
         on_progress(n_done / n_runs)
     rows = []
@@ -87,33 +86,10 @@ def _combinations(spec: FleetSpec, grid: Mapping[str, Sequence[str]]) -> Iterato
         raise InputError("a sweep needs a fleet whose groups have the same variables")
     for name, values in grid.items():
         if name not in ADDRESS_VARIABLES:
-            nearest = get_close_matches(name, sorted(ADDRESS_VARIABLES), n=1)
-            hint = f"; nearest: {nearest[0]}" if nearest else ""
+            hint = nearest(name, ADDRESS_VARIABLES)
             raise InputError(f"{quoted(name)} decides nothing about addresses{hint}")
         for value in values:
             for warning in Settings.from_env({name: value}).warnings:
                 raise InputError(str(warning))
     for combination in product(*grid.values()):
         yield dict(zip(grid, combination, strict=True))
-
-
-def _played(
-    spec: FleetSpec,
-    runs: Sequence[tuple[Mapping[str, str], Policy, int]],
-    executor: Executor | None,
-) -> Iterator[tuple[int, Outcome]]:
-    """Yield the number and the outcome of each run, as they end."""
-    if executor is None:
-        for number, (env, policy, seed) in enumerate(runs):
-            yield number, evaluate(spec, env, policy, seed)
-        return
-    futures = {
-        executor.submit(evaluate, spec, env, policy, seed): number
-        for number, (env, policy, seed) in enumerate(runs)
-    }
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        for future in futures:
-            future.cancel()

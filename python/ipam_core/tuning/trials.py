@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ipam_core.tuning.outcome import evaluate, pooled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from ipam_core.policy import Policy
@@ -22,6 +22,28 @@ _ON_THE_FRONT = 8
 def key_of(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return a key that is equal for equal variables."""
     return tuple(sorted(env.items()))
+
+
+def played(
+    spec: FleetSpec,
+    runs: Sequence[tuple[Mapping[str, str], Policy, int]],
+    executor: Executor | None,
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield the number and the outcome of each run, as they end."""
+    if executor is None:
+        for number, (env, policy, seed) in enumerate(runs):
+            yield number, evaluate(spec, env, policy, seed)
+        return
+    futures = {
+        executor.submit(evaluate, spec, env, policy, seed): number
+        for number, (env, policy, seed) in enumerate(runs)
+    }
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 class Trials:
@@ -54,20 +76,9 @@ class Trials:
             for seed in self.seeds[:n_seeds]
             if seed not in self._found.setdefault(key_of(env), {})
         ]
-        if self._executor is None:
-            for env, seed in jobs:
-                self._take(env, seed, evaluate(self.spec, env, self.policy, seed))
-            return
-        futures = {
-            self._executor.submit(evaluate, self.spec, env, self.policy, seed): (env, seed)
-            for env, seed in jobs
-        }
-        try:
-            for future in as_completed(futures):
-                self._take(*futures[future], future.result())
-        finally:
-            for future in futures:
-                future.cancel()
+        runs = [(env, self.policy, seed) for env, seed in jobs]
+        for number, outcome in played(self.spec, runs, self._executor):
+            self._take(*jobs[number], outcome)
 
     def outcomes(self, env: Mapping[str, str]) -> list[Outcome]:
         """Return the outcome of an environment for each seed it was played with, in their order."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core._extras import extra
 from ipam_core.errors import InputError
+from ipam_core.urls import in_url
 from ipam_core.web.guard import LOOPBACK, Guard
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ def serve(host: str, port: int, listening: Callable[[str], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        name = f"[{host}]" if ":" in host else host
         query = f"?token={token}" if token else ""
-        listening(f"http://{name}:{listener.getsockname()[1]}/{query}")
+        listening(f"http://{in_url(host)}:{listener.getsockname()[1]}/{query}")
         uvicorn.Server(config).run(sockets=[listener])
 
 
