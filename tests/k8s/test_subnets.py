@@ -6,7 +6,10 @@ import boto3
 import pytest
 
 from ipam_core.endpoint.server import VpcServer
+from ipam_core.k8s.objects import node_of
+from ipam_core.k8s.subnets import session_near
 from ipam_core.testing.kubernetes import MockCluster, MockNodes
+from ipam_core.testing.kubernetes.documents import node_document
 from support.commands import called
 
 ROOMY, SMALL = "subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"
@@ -113,3 +116,15 @@ def test_instances_of_another_account_are_one_line(server, kubeconfig, vpc, caps
     status, out, _ = called(capsys, "cluster", *where)
     assert status == 0
     assert "subnets: EC2 knows none of 2 instances: another account?" in out
+
+
+def test_the_region_of_the_nodes_is_taken_with_the_profile_that_was_named(tmp_path, monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").write_text("[profile other]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    node = node_of(node_document("n", instance_type="m5.large", max_pods=29, zone="eu-west-3b"))
+    near = session_near([node], "other")
+    assert (near.profile_name, near.region_name) == ("other", "eu-west-3")
+    assert session_near([node], "other", "us-east-2").region_name == "us-east-2"
