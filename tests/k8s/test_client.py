@@ -300,6 +300,16 @@ def test_an_expired_token_is_read_anew_once(server, kubeconfig, pods):
     assert asked(kubeconfig, act) == [pods] * 5
 
 
+@pytest.mark.parametrize("text", ["", "[]", "3", "clusters: 3", "users: [3]", "x: {"])
+def test_a_file_that_is_no_kubeconfig_is_one_line(kubeconfig, text):
+    kubeconfig.write_text(text)
+    with pytest.raises(InputError, match=r"kubeconfig .*: ") as caught:
+        asked(kubeconfig, all_pods)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "object" not in said
+
+
 def test_connections_of_old_tokens_do_not_pile_up(server, kubeconfig, pods, monkeypatch):
     monkeypatch.setattr(connection, "RENEW_AFTER_S", 0.0)
     closed = []
