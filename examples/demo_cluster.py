@@ -98,9 +98,17 @@ def fill(server: KubernetesServer, instance_ids: list[str]) -> None:
     for kind, count, n_pods, n_waiting in GROUPS:
         own, instance_ids = instance_ids[:count], instance_ids[count:]
         zone = "us-east-1b" if kind == "c5.large" else "us-east-1a"
-        named = {"name": kind.replace(".", "-"), "instance_type": kind, "zone": zone}
-        counts = {"count": count, "pods": n_pods, "waiting": n_waiting}
-        groups.append(MockNodes(**named, **counts, instance_ids=tuple(own)))
+        groups.append(
+            MockNodes(
+                name=kind.replace(".", "-"),
+                instance_type=kind,
+                zone=zone,
+                count=count,
+                pods=n_pods,
+                waiting=n_waiting,
+                instance_ids=tuple(own),
+            )
+        )
     MockCluster(groups=groups, env=ENV, introspection=True).fill(server)
 
 

@@ -5,14 +5,18 @@
 pytest finds the fixture `vpc` by itself: a VPC with a boto3 client. Needs the extra `vpc`.
 """
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
+
+from ipam_core.testing import TestVpc
 
 SUBNET = "subnet-0aaaaaaaaaaaaaaaa"
 
 
 @pytest.fixture
-def vpc_spec():
+def vpc_spec() -> dict[str, Any]:
     """A subnet so small that addresses run out."""
     return {
         "subnets": [{"id": SUBNET, "cidr": "10.0.0.0/27"}],
@@ -20,7 +24,7 @@ def vpc_spec():
     }
 
 
-def add_addresses(ec2, eni_id, count):
+def add_addresses(ec2: Any, eni_id: str, count: int) -> int:
     """Ask for addresses, one by one if the subnet has too few: what is to be tested."""
     try:
         ec2.assign_private_ip_addresses(
@@ -33,7 +37,7 @@ def add_addresses(ec2, eni_id, count):
     return count
 
 
-def test_a_full_subnet_is_no_crash(vpc):
+def test_a_full_subnet_is_no_crash(vpc: TestVpc) -> None:
     eni_id = vpc.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["NetworkInterfaceId"]
     given = [add_addresses(vpc.ec2, eni_id, 3) for _ in range(3)]
     assert given == [3, 3, 3]

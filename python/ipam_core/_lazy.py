@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
+
+Load = Callable[[str], Any]
+"""The `__getattr__` of a module."""
 
 MOVED = {
     "ipam_core.checkpoint.group": "ipam_core.checkpoint.group_commit",
@@ -29,9 +33,7 @@ MOVED = {
 """Modules of 0.1.0 that the API reference listed, and where they are now. Removed after 0.2."""
 
 
-def loader_of(
-    module: str, homes: Mapping[str, Sequence[str]], *, package: str = ""
-) -> Callable[[str], Any]:
+def loader_of(module: str, homes: Mapping[str, Sequence[str]], *, package: str = "") -> Load:
     """Return a module's `__getattr__`: each name is loaded from its home when first used.
 
     `homes` gives the names by module, relative to `package`, or to the module itself.
@@ -48,7 +50,7 @@ def loader_of(
     return load
 
 
-def deprecated_name(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+def deprecated_name(module: str, names: Mapping[str, str]) -> Load:
     """Return a module's `__getattr__`: old names give the values of new ones, and warn.
 
     A new name is one of the module, or, with dots, one of another module.

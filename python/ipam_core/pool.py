@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 from ipam_core._rules import terms_of
 from ipam_core.policy import VPC_CNI
 from ipam_core.pool_values import Counts, Decision, PoolView
@@ -39,7 +39,7 @@ __all__ = [
     "settled_many",
 ]
 
-__getattr__ = loader_of(
+__getattr__: Load = loader_of(
     __name__,
     {"settled": ("Climb", "Settled", "SettledNodes", "climb", "settled", "settled_many")},
     package="ipam_core",

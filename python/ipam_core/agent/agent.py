@@ -63,7 +63,7 @@ class Agent:
         self.config = config
         self.on_ready: Callable[[], None] = lambda: None
         self.on_end: Callable[[], None] = lambda: None
-        self.ready = threading.Event()
+        self.ready: threading.Event = threading.Event()
         self.introspection: WebServer | None = None
         self.metrics_page: WebServer | None = None
         self.server: RpcServer

@@ -20,15 +20,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._extras import extra
 from ipam_core.agent.protocol import rpc_pb2
 from ipam_core.agent.protocol.client import UNKNOWN_POD
-from ipam_core.errors import MissingExtraError
 from ipam_core.simulation import kubelet
 
-try:
+with extra("agent", "asking an agent for pods"):
     import grpc
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("agent", "asking an agent for pods") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,20 +14,19 @@ import platform
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._extras import extra
 from ipam_core.agent.pool_gauges import pool_gauges
-from ipam_core.errors import CloudError, MissingExtraError
 
-try:
+with extra("agent", "the agent's metrics"):
     from prometheus_client import Counter, Gauge, Histogram, Summary
     from prometheus_client.utils import floatToGoString
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("agent", "the agent's metrics") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
+    from ipam_core.errors import CloudError
     from ipam_core.node.state import NodeState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

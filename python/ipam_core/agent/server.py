@@ -14,16 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._extras import extra
 from ipam_core.agent.addresses import loopback_address, refuse_served
 from ipam_core.agent.protocol import services
-from ipam_core.errors import InputError, MissingExtraError
+from ipam_core.errors import InputError
 
-try:
+with extra("agent", "the agent"):
     import grpc
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
     from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("agent", "the agent") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +69,7 @@ class RpcServer:
         tcp: str | None = None,
         at_once: int = AT_ONCE,
     ) -> None:
-        self.path = socket_path.absolute()
+        self.path: Path = socket_path.absolute()
         self.tcp: str | None = None
         tcp_address = loopback_address(tcp) if tcp is not None else None
         self._identity: tuple[int, int] | None = None

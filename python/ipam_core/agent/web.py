@@ -59,7 +59,7 @@ class WebServer:
                 refuse_served(self._unix)
                 self._unix.unlink(missing_ok=True)
                 self._server: Any = _UnixServer(str(self._unix), handler)
-                self.address = address
+                self.address: str = address
             else:
                 host, port = split_address(address)
                 kind = _Ipv6Server if ":" in host else _Server

@@ -105,7 +105,7 @@ class _Request(Generic[Change, T]):
         self.changes: Sequence[Change] = ()
         self.result: T | None = None
         self.error: BaseException | None = None
-        self.woken = threading.Lock()  # released when it is done
+        self.woken: threading.Lock = threading.Lock()  # released when it is done
         self.woken.acquire()
 
 

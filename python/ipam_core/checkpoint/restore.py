@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from ipam_core._lazy import RenamedAttribute
 from ipam_core._store import DataStore
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ipam_core.checkpoint.rows import Change
     from ipam_core.policy import Policy
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Restored:
     superseded: tuple[Entry, ...]
     """Removed: never acknowledged, because their sandboxes got other addresses later."""
 
-    aside = RenamedAttribute("unattached")
+    aside: ClassVar[RenamedAttribute] = RenamedAttribute("unattached")
 
 
 def restore(

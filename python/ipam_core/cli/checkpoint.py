@@ -13,7 +13,7 @@ from ipam_core.errors import InputError
 if TYPE_CHECKING:
     from ipam_core.checkpoint import Checkpoint, Entry
 
-checkpoint = typer.Typer(
+checkpoint: typer.Typer = typer.Typer(
     no_args_is_help=True, help="Show and verify a checkpoint; move the agent's ipam.json."
 )
 

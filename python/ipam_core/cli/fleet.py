@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ipam_core.recording.from_cluster import FleetDraft
     from ipam_core.recording.places import Places
 
-app = typer.Typer(help="Make the file of a fleet for simulate and tune.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(
+    help="Make the file of a fleet for simulate and tune.", no_args_is_help=True
+)
 
 
 @app.callback()

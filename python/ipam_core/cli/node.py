@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from ipam_core.cloud.plan import ObservedNode, PlannedCall
     from ipam_core.settings import Settings
 
-app = typer.Typer(help="Show a real node through EC2; nothing is changed.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(
+    help="Show a real node through EC2; nothing is changed.", no_args_is_help=True
+)
 
 InstanceOption = Annotated[
     str, typer.Option("--instance-id", metavar="ID", help="The node's EC2 instance: i-...")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ipam_core.agent.kubelet import Kubelet
     from ipam_core.agent.pod_book import BookedPod, PodBook
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Start and end pods through an agent, as the kubelet, the runtime and the plugin do.",
     no_args_is_help=True,
 )

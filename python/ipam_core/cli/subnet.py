@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ipam_core.subnet.inventory import Inventory
     from ipam_core.subnet.report import SubnetReport
 
-subnet = typer.Typer(
+subnet: typer.Typer = typer.Typer(
     name="subnet",
     help="See how a subnet is used and fragmented, and what to do about it.",
     no_args_is_help=True,

@@ -14,10 +14,10 @@ from ipam_core.errors import InputError
 if TYPE_CHECKING:
     from ipam_core.endpoint.address import Address
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Serve a VPC: EC2's API and instance metadata, for real clients.", no_args_is_help=True
 )
-fault_app = typer.Typer(help="Let calls to a served VPC fail.", no_args_is_help=True)
+fault_app: typer.Typer = typer.Typer(help="Let calls to a served VPC fail.", no_args_is_help=True)
 app.add_typer(fault_app, name="fault")
 
 INTERRUPTED = 130

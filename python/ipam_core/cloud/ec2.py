@@ -9,6 +9,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ipam_core._extras import extra
 from ipam_core.cloud.codes import error_for
 from ipam_core.errors import (
     CloudError,
@@ -19,13 +20,11 @@ from ipam_core.errors import (
     UnreachableError,
 )
 
-try:
+with extra("aws", "AwsCloud"):
     import botocore.exceptions as aws
     from botocore import xform_name
     from botocore.config import Config
     from botocore.parsers import ResponseParserError
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("aws", "AwsCloud") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,20 +11,18 @@ from __future__ import annotations
 import json
 import logging
 
+from ipam_core._extras import extra
 from ipam_core.cloud.metadata import Instance
 from ipam_core.effects import AttachedEni
 from ipam_core.errors import (
     CloudError,
     DeniedError,
-    MissingExtraError,
     NotFoundError,
     UnreachableError,
 )
 
-try:
+with extra("aws", "instance metadata"):
     import urllib3
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("aws", "instance metadata") from missing
 
 ENDPOINT = "http://169.254.169.254"
 API = "instance metadata"

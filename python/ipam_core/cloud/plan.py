@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ipam_core._store import DataStore
     from ipam_core.cloud.aws import AwsCloud
+    from ipam_core.cloud.metadata import Instance
     from ipam_core.effects import Effect, Step
     from ipam_core.instances import InstanceLimits
     from ipam_core.policy import Policy
@@ -71,8 +72,8 @@ class ObservedNode:
     ) -> None:
         self._cloud = cloud
         self._now_ns = 0
-        self.instance = cloud.instance
-        self.node = Node(
+        self.instance: Instance = cloud.instance
+        self.node: Node = Node(
             limits or instances.limits(self.instance.instance_type),
             settings,
             policy=policy,

@@ -70,7 +70,7 @@ class SimulatedInstance(EffectHandler):
         self.on_call = on_call
         self.unschedulable = False
         self.security_groups: tuple[str, ...] = ("sg-node",)
-        self.terminated = False
+        self.terminated: bool = False
         self.metadata_hides_addresses = False
         self.metadata_hides_enis: set[str] = set()
         self.checkpoint: list[fx.CheckpointEntry] = []

@@ -8,14 +8,12 @@ import sys
 from collections import OrderedDict
 from typing import Any
 
+from ipam_core._extras import extra
 from ipam_core.cloud import small_model
-from ipam_core.errors import MissingExtraError
 
-try:
+with extra("aws", "AwsCloud"):
     import botocore.session
     from botocore.loaders import JSONFileLoader, create_loader
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("aws", "AwsCloud") from missing
 
 _PATIENCE_S = 60.0
 

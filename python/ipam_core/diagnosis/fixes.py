@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ipam_core._lazy import RenamedAttribute
 
@@ -30,8 +30,8 @@ class Change:
     from_start: bool = False
     delays: bool = False
 
-    mend = RenamedAttribute("repair")
-    anew = RenamedAttribute("from_start")
+    mend: ClassVar[RenamedAttribute] = RenamedAttribute("repair")
+    anew: ClassVar[RenamedAttribute] = RenamedAttribute("from_start")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

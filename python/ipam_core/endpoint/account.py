@@ -87,7 +87,7 @@ class Account:
         self.node_groups: tuple[str, ...] = ()
         self.http_tokens = "optional"
         """Whether instance metadata needs a token, where a launch did not say: or `required`."""
-        self.zones = [f"{region}{letter}" for letter in zones]
+        self.zones: list[str] = [f"{region}{letter}" for letter in zones]
         self.delays: Delays = delays or Delays()
         self.chance: random.Random = random.Random(seed)
         self.secret: bytes = self.chance.randbytes(32)
@@ -107,7 +107,7 @@ class Account:
             "subnet-cidr-reservation-id", {"subnet-id": lambda row: (row.subnet_id,)}
         )
         self.client_tokens: ClientTokens = ClientTokens()
-        self.n_made = 0
+        self.n_made: int = 0
         self.pending: list[tuple[int, int, str, str]] = []
         """What will be, by due time: a heap of (time, number, what, id)."""
         self._event_ns = 0
@@ -373,7 +373,7 @@ def _forgotten(account: Account, instance_id: str) -> None:
     account.client_tokens.forget("RunInstances", instance.client_token)
 
 
-EVENTS = {
+EVENTS: dict[str, Callable[[Account, str], None]] = {
     "available": _available,
     "attached": _attached,
     "detached": _detached,

@@ -105,7 +105,7 @@ class Gate:
         self.throttling: dict[str, Bucket] | None = {}
         self._throttle = Throttle()
         self.faults: dict[int, Fault] = {}
-        self.start_ns = clock.now_ns()
+        self.start_ns: int = clock.now_ns()
 
     def next_id(self) -> str:
         """Return the id of the next request."""

@@ -12,14 +12,13 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import InputError, MissingExtraError
+from ipam_core._extras import extra
+from ipam_core.errors import InputError
 from ipam_core.urls import in_url
 
-try:
+with extra("vpc", "a served VPC"):
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("vpc", "a served VPC") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

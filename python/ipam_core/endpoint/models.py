@@ -10,13 +10,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import MissingExtraError
+from ipam_core._extras import extra
 
-try:
+with extra("vpc", "a served VPC"):
     from botocore.loaders import Loader
     from botocore.model import OperationNotFoundError, ServiceModel
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("vpc", "a served VPC") from missing
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel

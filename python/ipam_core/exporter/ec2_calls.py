@@ -28,7 +28,7 @@ class Ec2Calls:
 
     def __init__(self, most_per_hour: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.most_per_hour = most_per_hour
-        self.n_postponed = 0
+        self.n_postponed: int = 0
         self._clock = clock
         self._lock = threading.Lock()
         self._by_api: Counter[str] = Counter()

@@ -11,15 +11,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipam_core.errors import MissingExtraError
+from ipam_core._extras import extra
 from ipam_core.exporter import names
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.k8s.judging import State
 
-try:
+with extra("exporter", "the exporter"):
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("exporter", "the exporter") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +46,7 @@ class Figures:
     """What is shown now: a collector for prometheus_client's registry. For threads."""
 
     def __init__(self, calls: Ec2Calls | None = None) -> None:
-        self.health = {"kubernetes": SourceHealth()}
+        self.health: dict[str, SourceHealth] = {"kubernetes": SourceHealth()}
         if calls is not None:
             self.health["ec2"] = SourceHealth()
         self._calls = calls

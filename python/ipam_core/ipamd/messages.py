@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ipam_core._lazy import deprecated_name
+from ipam_core._lazy import Load, deprecated_name
 
 NO_ADDRESS_LOG = "DataStore has no available IP/Prefix addresses"
 """What ipamd logs at level error when a pod cannot be served (AssignPodIPv4Address)."""
@@ -48,7 +48,7 @@ class LogMessage(NamedTuple):
     api: str = ""
 
 
-__getattr__ = deprecated_name(
+__getattr__: Load = deprecated_name(
     __name__,
     {
         "FULL_SUBNET_WORDING": "ipam_core.policy.FULL_SUBNET_WORDING",

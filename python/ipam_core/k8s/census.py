@@ -52,8 +52,8 @@ class Census:
     def __init__(self, *, keep: bool = False) -> None:
         self._kept: dict[str, KubePod] | None = {} if keep else None
         self.nodes: dict[str, NodePods] = {}
-        self.n_read = 0
-        self.n_unscheduled = 0
+        self.n_read: int = 0
+        self.n_unscheduled: int = 0
 
     def clear(self) -> None:
         """Forget everything: a list begins again."""

@@ -63,7 +63,7 @@ class Connection:
     def __init__(self, access: Access, *, timeout_s: float = TIMEOUT_S, tries: int = TRIES) -> None:
         need_kr8s("reading a cluster")
         self.access = access
-        self.n_requests = 0
+        self.n_requests: int = 0
         self._timeout_s = timeout_s
         self._tries = tries
         self._api: Any = None

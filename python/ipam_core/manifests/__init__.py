@@ -12,7 +12,7 @@ May import: documents, variables, and below.
 
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 
 if TYPE_CHECKING:
     from ipam_core.manifests.addon import read_addon
@@ -30,7 +30,7 @@ __all__ = [
     "read_settings",
 ]
 
-__getattr__ = loader_of(
+__getattr__: Load = loader_of(
     __name__,
     {
         "addon": ("read_addon",),

@@ -132,7 +132,7 @@ class Node(NodeState):
         """Forget the unattached addresses kept for a sandbox; return whether there were any."""
         addresses = self.unattached.held_by(sandbox)
         self.unattached.forget(addresses)
-        self.to_forget += [(address, sandbox) for address in addresses]
+        self.to_forget.extend((address, sandbox) for address in addresses)
         return bool(addresses)
 
     def _exhausted(self, store: DataStore) -> PoolExhaustedError:

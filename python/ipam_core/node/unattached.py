@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipam_core._lazy import deprecated_name
+from ipam_core._lazy import Load, deprecated_name
 from ipam_core.errors import (
     AddressInUseError,
     DuplicateError,
@@ -76,4 +76,6 @@ def unassign(store: DataStore, assignment: Assignment) -> None:
         store.unassign(assignment.sandbox)
 
 
-__getattr__ = deprecated_name(__name__, {"Kept": "Holder", "KeptAside": "UnattachedAssignments"})
+__getattr__: Load = deprecated_name(
+    __name__, {"Kept": "Holder", "KeptAside": "UnattachedAssignments"}
+)

@@ -102,9 +102,9 @@ class Recording:
         self.path = path
         self.start_s = start_s
         self.names = names
-        self.since = ""
+        self.since: str = ""
         self.there: dict[str, tuple[str, float]] = {}
-        self.n_events = 0
+        self.n_events: int = 0
         self._stream = stream
         self._last_ns = 0
 

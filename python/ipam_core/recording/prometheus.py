@@ -101,8 +101,8 @@ class PodSeries:
             )
         self.from_s = from_s
         self.until_s = until_s
-        self.read_to_s = from_s
-        self.n_requests = 0
+        self.read_to_s: float = from_s
+        self.n_requests: int = 0
         self._step_s = step_s
         self._matchers = matchers
         self._most_bytes = most_bytes

@@ -55,7 +55,7 @@ class StepProcess:
         self._done: Callable[[Any, IpamError | None], None] | None = done
         self._effect: Effect
         self._n_tries = 0
-        self.n_calls = 0
+        self.n_calls: int = 0
         """EC2 calls and waits so far; 0 at the end: the step changed nothing in EC2."""
         self.refusal: CloudError | None = None
         """Why the current call is tried again."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 
 if TYPE_CHECKING:
     from ipam_core.testing.contract import CHECKS, Breach, Check, ContractError, check_cloud
@@ -30,7 +30,7 @@ _HOMES = {
     "contract": ("CHECKS", "Breach", "Check", "ContractError", "check_cloud"),
     "vpc": ("TestVpc",),
 }
-__getattr__ = loader_of(__name__, _HOMES)
+__getattr__: Load = loader_of(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

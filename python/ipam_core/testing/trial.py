@@ -66,7 +66,7 @@ class Trial:
     ) -> None:
         self.cloud = cloud
         self.limits = limits
-        self.network = ipaddress.IPv4Network(cidr)
+        self.network: ipaddress.IPv4Network = ipaddress.IPv4Network(cidr)
         self.within_s = within_s
         self.sleep = sleep
         self.breaches: list[str] = []
@@ -82,8 +82,8 @@ class Trial:
         )
         (primary,) = attached
         self.primary: fx.AttachedEni = primary
-        self.eni_id = primary.eni_id
-        self.subnet_id = primary.subnet_id
+        self.eni_id: str = primary.eni_id
+        self.subnet_id: str = primary.subnet_id
         self.enis = [primary.eni_id]
 
     # --- verdicts -------------------------------------------------------------------

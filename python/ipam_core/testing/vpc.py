@@ -5,17 +5,15 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from ipam_core.errors import MissingExtraError
+from ipam_core._extras import extra
 
-try:
+with extra("vpc", "a served VPC"):
     import boto3
     from botocore.config import Config
 
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.imds import Imds
     from ipam_core.endpoint.server import VpcServer
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("vpc", "a served VPC") from missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

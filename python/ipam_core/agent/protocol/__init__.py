@@ -5,15 +5,13 @@
     services.py   the services: handlers for a server, calls for a client
     client.py     what a CNI plugin does: ask an agent
 
-Needs the extra `agent`. May import: errors, and below.
+Needs the extra `agent`. May import: errors, _extras, and below.
 """
 
 from __future__ import annotations
 
-from ipam_core.errors import MissingExtraError
+from ipam_core._extras import extra
 
-try:
+with extra("agent", "the agent's gRPC interface"):
     import google.protobuf  # noqa: F401
     import grpc  # noqa: F401
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("agent", "the agent's gRPC interface") from missing

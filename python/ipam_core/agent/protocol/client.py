@@ -30,7 +30,7 @@ class Client:
     def __init__(self, target: Path | str, *, timeout_s: float = TIMEOUT_S) -> None:
         named = target if isinstance(target, str) else f"unix:{target.absolute()}"
         # A restarted agent is reached at once, not after gRPC's own back-off.
-        self.channel = grpc.insecure_channel(
+        self.channel: grpc.Channel = grpc.insecure_channel(
             named,
             options=(
                 ("grpc.initial_reconnect_backoff_ms", 100),

@@ -63,7 +63,7 @@ class AddNetworkReply(_message.Message):
     ParentIfIndex: int
     VPCv6CIDRs: _containers.RepeatedScalarFieldContainer[str]
     NetworkPolicyMode: str
-    def __init__(self, Success: _Optional[bool] = ..., IPAllocationMetadata: _Optional[_Iterable[_Union[IPAllocationMetadata, _Mapping]]] = ..., UseExternalSNAT: _Optional[bool] = ..., VPCv4CIDRs: _Optional[_Iterable[str]] = ..., PodVlanId: _Optional[int] = ..., PodENIMAC: _Optional[str] = ..., PodENISubnetGW: _Optional[str] = ..., ParentIfIndex: _Optional[int] = ..., VPCv6CIDRs: _Optional[_Iterable[str]] = ..., NetworkPolicyMode: _Optional[str] = ...) -> None: ...
+    def __init__(self, Success: _Optional[bool] = ..., IPAllocationMetadata: _Optional[_Iterable[_Union[IPAllocationMetadata, _Mapping[str, object]]]] = ..., UseExternalSNAT: _Optional[bool] = ..., VPCv4CIDRs: _Optional[_Iterable[str]] = ..., PodVlanId: _Optional[int] = ..., PodENIMAC: _Optional[str] = ..., PodENISubnetGW: _Optional[str] = ..., ParentIfIndex: _Optional[int] = ..., VPCv6CIDRs: _Optional[_Iterable[str]] = ..., NetworkPolicyMode: _Optional[str] = ...) -> None: ...
 
 class DelNetworkRequest(_message.Message):
     __slots__ = ("K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "Reason", "IfName", "NetworkName", "ContainerID", "ClientVersion", "K8S_POD_UID")
@@ -97,7 +97,7 @@ class DelNetworkReply(_message.Message):
     IPAllocationMetadata: _containers.RepeatedCompositeFieldContainer[IPAllocationMetadata]
     PodVlanId: int
     NetworkPolicyMode: str
-    def __init__(self, Success: _Optional[bool] = ..., IPAllocationMetadata: _Optional[_Iterable[_Union[IPAllocationMetadata, _Mapping]]] = ..., PodVlanId: _Optional[int] = ..., NetworkPolicyMode: _Optional[str] = ...) -> None: ...
+    def __init__(self, Success: _Optional[bool] = ..., IPAllocationMetadata: _Optional[_Iterable[_Union[IPAllocationMetadata, _Mapping[str, object]]]] = ..., PodVlanId: _Optional[int] = ..., NetworkPolicyMode: _Optional[str] = ...) -> None: ...
 
 class NetworkPolicyAgentConfigReply(_message.Message):
     __slots__ = ("NetworkPolicyMode", "MultiNICEnabled", "NodeIPv4", "NodeIPv6", "InstanceID", "Region")

@@ -6,6 +6,7 @@ import errno
 from socket import AF_INET
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._extras import extra
 from ipam_core.cloud.host.operations import (
     MAIN_TABLE,
     AddAddress,
@@ -19,13 +20,10 @@ from ipam_core.cloud.host.operations import (
     Rule,
     SetMtu,
 )
-from ipam_core.errors import MissingExtraError
 
-try:
+with extra("host", "the host's network"):
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
-except ModuleNotFoundError as missing:
-    raise MissingExtraError("host", "the host's network") from missing
 
 if TYPE_CHECKING:
     from ipam_core.cloud.host.operations import Operation

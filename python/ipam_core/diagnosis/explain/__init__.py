@@ -15,7 +15,7 @@ May import: diagnosis.fixes, simulation, and below.
 
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.explain.explanation import Explanation, explain
@@ -23,6 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "Surveyed", "explain", "survey"]
 
-__getattr__ = loader_of(
+__getattr__: Load = loader_of(
     __name__, {"explanation": ("Explanation", "explain"), "survey": ("Surveyed", "survey")}
 )

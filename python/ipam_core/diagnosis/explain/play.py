@@ -215,7 +215,7 @@ class PlayedNode:
     def __init__(self, case: NodeCase) -> None:
         limits = case.limits
         self.case = case
-        self.world = World(
+        self.world: World = World(
             Scenario(
                 scenario_id="explain",
                 instance_type=limits.instance_type,
@@ -236,7 +236,7 @@ class PlayedNode:
             for subnet in self.world.subnets.values():
                 subnet.set_free(case.subnet_free)
         self.world.start()
-        self.init_error = self.world.init_error or ""
+        self.init_error: str = self.world.init_error or ""
         self.running: list[Sandbox] = []
         self.waiting: list[Sandbox] = []
         self._pauses_s = (

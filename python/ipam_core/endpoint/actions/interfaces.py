@@ -35,7 +35,7 @@ class Wanted:
 
     def __init__(self, subnet: VpcSubnet, params: dict[str, Any], *, new: bool) -> None:
         self.subnet = subnet
-        self.primary = ""
+        self.primary: str = ""
         addresses: list[str] = []
         for each in params.get("PrivateIpAddresses", ()):
             if isinstance(each, str):

@@ -19,7 +19,7 @@ May import: simulation, cloud, and below.
 
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 
 if TYPE_CHECKING:
     from ipam_core.simulation.fleet.fleet import Fleet as Fleet
@@ -36,7 +36,7 @@ __all__ = [
     "simulate_many",
 ]
 
-__getattr__ = loader_of(
+__getattr__: Load = loader_of(
     __name__,
     {
         "fleet": ("Fleet", "simulate_fleet", "simulate_many"),

@@ -27,7 +27,7 @@ from ipam_core.simulation.fleet.region import Machines, region_of
 from ipam_core.simulation.fleet.resident import Residents, pods_stay
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
 from ipam_core.simulation.fleet.rollout import Rollouts
-from ipam_core.simulation.fleet.scheduler import Scheduler
+from ipam_core.simulation.fleet.scheduler import Scheduler, Unplaced
 from ipam_core.simulation.fleet.workload_specs import DaemonSet
 from ipam_core.simulation.fleet.workloads import begin
 from ipam_core.simulation.processes import ApiClient
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
+    from ipam_core.cloud.region import SimulatedRegion
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
 
@@ -65,11 +66,13 @@ class Fleet:
         self.spec = spec
         self.policy = policy
         self.seed = seed
-        self.engine = engine = Engine()
-        self.recorder = Recorder(measure_from_ns=spec.measure_from_ns, keep_calls=keep_calls)
+        self.engine: Engine = Engine()
+        self.recorder: Recorder = Recorder(
+            measure_from_ns=spec.measure_from_ns, keep_calls=keep_calls
+        )
         self.nodes: list[FleetNode] = []
         """Every node that ever came, by number."""
-        self.groups = {group.name: NodeGroup() for group in spec.groups}
+        self.groups: dict[str, NodeGroup] = {group.name: NodeGroup() for group in spec.groups}
         self._skip_idle = skip_idle
         self._stays = pods_stay(spec)
         self._times_ns = [spec.duration_ns * n // N_SAMPLES for n in range(N_SAMPLES + 1)]
@@ -83,28 +86,28 @@ class Fleet:
         self._retrying: Counter[str] = Counter()  # nodes that found no address, by group
         self._by_name: dict[str, FleetNode] = {}
         self._changed: list[Agent] = []  # whose pools must be counted again
-        self.scheduler = Scheduler(
+        self.scheduler: Scheduler = Scheduler(
             self.groups,
             [(each.at_ns, each.group) for each in spec.workloads if isinstance(each, DaemonSet)],
-            lambda: engine.now_ns,
+            lambda: self.engine.now_ns,
         )
-        self.unplaced = self.scheduler.unplaced
+        self.unplaced: Unplaced = self.scheduler.unplaced
         self._watchers: list[PodOwner] = []
         self._rollouts = Rollouts(spec.groups)
-        self.region = region_of(spec, engine, seed)
+        self.region: SimulatedRegion = region_of(spec, self.engine, seed)
         self._machines = Machines(spec, self.region, self.recorder.called)
-        self._client = ApiClient(engine, Latencies(spec.latencies), seed=seed)
+        self._client = ApiClient(self.engine, Latencies(spec.latencies), seed=seed)
         self._autoscaler = Autoscaler(self)
         for number, workload in enumerate(spec.workloads):
             begin(workload, self, number)
         roll_out = partial(self._rollouts.begin, self.nodes)
         for rollout in spec.rollouts:
-            engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), roll_out, rollout)
+            self.engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), roll_out, rollout)
         for group in spec.groups:
             kind = Kind.of(group)
             for n in range(group.count):
                 join_ns = group.join_ns * n // group.count
-                engine.at(join_ns, RANK_WORKLOAD, -1, self.join, (group, kind, None))
+                self.engine.at(join_ns, RANK_WORKLOAD, -1, self.join, (group, kind, None))
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
         """Play to the end; `on_progress` gets the share done."""

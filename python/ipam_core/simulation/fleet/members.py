@@ -78,8 +78,13 @@ class NodeGroup:
 
     def __init__(self) -> None:
         self.nodes: dict[int, FleetNode] = {}
-        self.n_joined = self.pods = self.waiting = 0
-        self.enis = self.total = self.assigned = self.cooling = 0
+        self.n_joined: int = 0
+        self.pods: int = 0
+        self.waiting: int = 0
+        self.enis: int = 0
+        self.total: int = 0
+        self.assigned: int = 0
+        self.cooling: int = 0
 
 
 class Pod:
@@ -100,20 +105,20 @@ class Pod:
         group: str | None = None,
         pinned: bool = False,
     ) -> None:
-        self.number = number
-        self.owner = owner
-        self.lifetime_ns = lifetime_ns
-        self.group = group
+        self.number: int = number
+        self.owner: PodOwner = owner
+        self.lifetime_ns: int | None = lifetime_ns
+        self.group: str | None = group
         """The group whose nodes it may run on; None: any."""
-        self.pinned = pinned
+        self.pinned: bool = pinned
         """Whether it belongs to its node, and cannot move to another."""
-        self.name = f"default/{number:x}"
-        self.n_tries = 1
-        self.sandbox = Sandbox(f"{number:x}")
+        self.name: str = f"default/{number:x}"
+        self.n_tries: int = 1
+        self.sandbox: Sandbox = Sandbox(f"{number:x}")
         self.node: FleetNode | None = None
-        self.asked_ns = 0
-        self.served = False
-        self.gone = False
+        self.asked_ns: int = 0
+        self.served: bool = False
+        self.gone: bool = False
 
     def try_again(self) -> None:
         """Use a new sandbox for the next try, as a container runtime does."""
@@ -146,34 +151,36 @@ class FleetNode:
         changed: list[FleetNode],
         launch: Launch | None,
     ) -> None:
-        self.name = name
-        self.number = agent.number
-        self.group = group
-        self.kind = kind
-        self.agent = agent
-        self.room = kind.room
-        self.members = members
-        self.launch = launch
+        self.name: str = name
+        self.number: int = agent.number
+        self.group: GroupSpec = group
+        self.kind: Kind = kind
+        self.agent: Agent = agent
+        self.room: int = kind.room
+        self.members: NodeGroup = members
+        self.launch: Launch | None = launch
         """The launch that it is of, None where it was there from the start."""
         self.chance: Chance | None = None
         """Its own stream of chance, where its pods stay on it."""
         self.pods: set[Pod] = set()
-        self.n_waiting = 0
-        self.n_daemons = 0
-        self.n_pinned = 0
+        self.n_waiting: int = 0
+        self.n_daemons: int = 0
+        self.n_pinned: int = 0
         """Pods that were made for it and are no daemons."""
         self.wanted: Counter[str | None] | None = None
         """How many pods that may move want which group; None: must be counted again."""
-        self.joined = False
-        self.leaving = False
+        self.joined: bool = False
+        self.leaving: bool = False
         """Whether it is cordoned: another node is starting to take its pods."""
-        self.gone = False
-        self.launched_ns = now_ns
-        self.changed_ns = now_ns
+        self.gone: bool = False
+        self.launched_ns: int = now_ns
+        self.changed_ns: int = now_ns
         """When a pod last came to it or left it."""
-        self.empty_ns = -1
+        self.empty_ns: int = -1
         """When it was found empty, if no pod came since."""
-        self.share, self.free, self.is_noted = 1.0, 0, False
+        self.share: float = 1.0
+        self.free: int = 0
+        self.is_noted: bool = False
         self._changed = changed
         self._counted = (0, 0, 0, 0)
         members.nodes[self.number] = self

@@ -155,7 +155,7 @@ class ResidentAgent(Agent):
     ) -> None:
         self.group = group
         self.kernel: NodeKernel | None = None
-        self.due_ns = _NEVER_NS
+        self.due_ns: int = _NEVER_NS
         """When the reply to the step under way is due."""
         self._horizon = horizon
         self._samples = samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import deprecated_name
+from ipam_core._lazy import Load, deprecated_name
 from ipam_core.simulation.validation import Share
 
 if TYPE_CHECKING:
@@ -80,4 +80,4 @@ class Trace:
 
 Workload = Arrivals | Churn | DaemonSet | RollingUpdate | Trace
 
-__getattr__ = deprecated_name(__name__, {"Recorded": "Trace"})
+__getattr__: Load = deprecated_name(__name__, {"Recorded": "Trace"})

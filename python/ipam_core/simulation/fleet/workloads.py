@@ -38,10 +38,10 @@ class WorkloadProcess(PodOwner, Generic[SpecT]):
     __slots__ = ("chance", "fleet", "number", "spec")
 
     def __init__(self, spec: SpecT, fleet: Environment, number: int) -> None:
-        self.spec = spec
-        self.fleet = fleet
-        self.number = number
-        self.chance = random.Random(f"{fleet.seed}/workload/{number}")
+        self.spec: SpecT = spec
+        self.fleet: Environment = fleet
+        self.number: int = number
+        self.chance: random.Random = random.Random(f"{fleet.seed}/workload/{number}")
 
     def begin(self) -> None:
         """Put the first events into the fleet's queue."""

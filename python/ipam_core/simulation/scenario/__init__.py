@@ -13,7 +13,7 @@ May import: simulation.validation, ipamd, cloud, and below.
 
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 
 if TYPE_CHECKING:
     from ipam_core.simulation.scenario.file import parse_scenarios as parse_scenarios
@@ -38,7 +38,7 @@ __all__ = [
     "scenarios_of",
 ]
 
-__getattr__ = loader_of(
+__getattr__: Load = loader_of(
     __name__,
     {
         "file": ("parse_scenarios", "scenario_of", "scenarios_of"),

@@ -18,12 +18,13 @@ from ipam_core.simulation.scenario.checking import Mismatch, compare
 from ipam_core.simulation.scenario.observe import observe
 from ipam_core.simulation.scenario.restarts import checkpoint_of
 from ipam_core.simulation.scenario.timeline import Result, described, moment_of
-from ipam_core.simulation.scenario.world import World
+from ipam_core.simulation.scenario.world import Pod, World
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ipam_core.node import Node
     from ipam_core.policy import Policy
     from ipam_core.simulation.scenario.spec import Scenario, ScenarioStep
 
@@ -150,7 +151,7 @@ class Player(World):
             quiet = 0 if self._pool_step() else quiet + 1
             if quiet == QUIET_STEPS:
                 break
-        self.unsettled = quiet < QUIET_STEPS
+        self.unsettled: bool = quiet < QUIET_STEPS
         if self.unsettled != never and (judged or never):
             self.result.mismatches.append(
                 Mismatch(where="settle", key="unsettled", expected=never, met=self.unsettled)
@@ -169,7 +170,7 @@ class Player(World):
     def _pool_step(self) -> bool:
         """Play 5 s; return whether the pool changed or a waiting pod was placed."""
         before = self._n_changes, len(self.waiting)
-        self.now_ns += STEP_NS // 2
+        self.pass_time(STEP_NS // 2)
         if self.node.ready:
             self._drive(self.node.adjust())
             self._try_waiting()
@@ -180,7 +181,7 @@ class Player(World):
             or self._n_cooling != self.node.store.stats(self.now_ns).cooling
         ):
             self._show("")
-        self.now_ns += STEP_NS - STEP_NS // 2
+        self.pass_time(STEP_NS - STEP_NS // 2)
         if self.node.ready:
             self._drive(self.node.reconcile())
         return changed
@@ -222,7 +223,7 @@ class Player(World):
         self.instance.attach(eni, self.instance.free_device())
         self._into_store(eni, created_ns=self.now_ns)
         if step.get("old", False):
-            self.now_ns += TEN_MINUTES_NS
+            self.pass_time(TEN_MINUTES_NS)
 
     def detach_eni(self, step: ScenarioStep) -> None:
         """Remove the newest secondary ENI outside the agent's control."""
@@ -243,15 +244,17 @@ class Player(World):
 
     def state(self, step: ScenarioStep) -> None:
         """Put a new agent on a node with exactly these ENIs; the pool does not grow."""
-        self.env = dict(step.get("env", self.env))
+        self.env: dict[str, str] = dict(step.get("env", self.env))
         self.max_pods: Any = step.get("max_pods", self.max_pods)
         for eni_id in [eni.eni_id for eni in self.instance.attached()]:
             self.region.forget_eni(eni_id)
-        self.running, self.waiting, self._n_pods = [], [], 0
+        self.running: list[Pod] = []
+        self.waiting: list[Pod] = []
+        self._n_pods = 0
         self.instance.checkpoint = []
         self.mark(step)
-        self.init_error = None
-        self.node = self._new_node()
+        self.init_error: str | None = None
+        self.node: Node = self._new_node()
         self.node.ready = True
         for number, raw in enumerate(step.get("enis")):
             self._state_eni(raw, number)
@@ -302,7 +305,7 @@ class Player(World):
         """Zero the counts of calls, the list of requests and the last pod error."""
         self.calls.clear()
         self._n_shown = 0
-        self.pod_error = None
+        self.pod_error: str | None = None
 
     def expect(self, step: ScenarioStep) -> None:
         """Compare now."""

@@ -53,7 +53,7 @@ class World:
         """Make the world before the agent's first start."""
         self.scenario = scenario
         self.policy = policy
-        self.now_ns = 0
+        self.now_ns: int = 0
         self.env: dict[str, str] = dict(scenario.env)
         self.max_pods: int = scenario.max_pods
         self.running: list[Pod] = []
@@ -154,7 +154,11 @@ class World:
     def _sleep(self, seconds: float) -> None:
         """Wait: no time passes, unless metadata lags; then the agent waits until it is current."""
         if self.scenario.metadata_lag_s:
-            self.now_ns += round(seconds * NS)
+            self.pass_time(round(seconds * NS))
+
+    def pass_time(self, time_ns: int) -> None:
+        """Let so many nanoseconds pass."""
+        self.now_ns += time_ns
 
     def start(self) -> None:
         """Start the agent; `init_error` is the reason if it did not start."""

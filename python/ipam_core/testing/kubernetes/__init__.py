@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam_core._lazy import loader_of
+from ipam_core._lazy import Load, loader_of
 
 if TYPE_CHECKING:
     from ipam_core.testing.kubernetes.clusters import MockCluster, MockNodes, demo_cluster
@@ -66,4 +66,4 @@ _HOMES = {
     "server": ("KubernetesServer",),
     "state": ("ClusterState",),
 }
-__getattr__ = loader_of(__name__, _HOMES)
+__getattr__: Load = loader_of(__name__, _HOMES)

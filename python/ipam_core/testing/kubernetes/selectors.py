@@ -10,7 +10,7 @@ from ipam_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-FIELDS = {
+FIELDS: dict[str, tuple[str, ...]] = {
     "pods": (
         "metadata.name",
         "metadata.namespace",

@@ -69,6 +69,7 @@ class KubernetesServer:
     ) -> None:
         self.state: ClusterState = state or ClusterState()
         self.token = token
+        self.certificate: bytes
         self.certificate, self._key = make_certificate() if tls else (b"", b"")
         self.rules: tuple[Rule, ...] | None = None
         self.faults: list[Fault] = []
@@ -77,7 +78,7 @@ class KubernetesServer:
         self.serve_pod: Callable[[str, str, int, str], bytes | None] = lambda *_: None
         self.pod_log: Callable[[str, str, str, Mapping[str, str]], bytes | None] = lambda *_: None
         self.created: Callable[[dict[str, Any]], None] = lambda _: None
-        self.stopping = False
+        self.stopping: bool = False
         self._http: _Http | None = None
         self._thread: threading.Thread | None = None
 
