@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from ipam_core.errors import UnreachableError
 from ipam_core.k8s.access import SERVICE_ACCOUNT
-from ipam_core.k8s.connection import parsed, refusal_of
+from ipam_core.k8s.connection import MOST_BYTES, parsed, refusal_of, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 """The variables that the kubelet gives each container."""
+
+
+class _BoundedSocket(ssl.SSLSocket):
+    """A socket whose reads all end by one time: a time-out of each read is none of the whole."""
+
+    deadline_s = float("inf")
+
+    def recv_into(self, *given: Any, **options: Any) -> int:
+        self.settimeout(_left_s(self.deadline_s))
+        return super().recv_into(*given, **options)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,8 +65,8 @@ class AccountReader:
         """Return the object that a path holds.
 
         Raises:
-            DeniedError, NotFoundError, CloudError: the server refused.
-            UnreachableError: no answer in time, the server's error, or no object.
+            DeniedError, NotFoundError, CloudError: the server refused, or answers too much.
+            UnreachableError: no whole answer in time, the server's error, or no object.
         """
         try:
             status, body = self._ask(f"{path}?{urlencode(params)}" if params else path)
@@ -65,26 +75,52 @@ class AccountReader:
         except (OSError, http.client.HTTPException, ValueError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise UnreachableError(call, "Unreachable", said) from error
+        if len(body) > MOST_BYTES:
+            raise too_large(call, MOST_BYTES)
         if status != http.HTTPStatus.OK:
             raise refusal_of(call, status, body)
         return parsed(body, call)
 
     def _ask(self, target: str) -> tuple[int, bytes]:
+        """Return a status and a body; of one that is too large a byte more than is allowed.
+
+        What fails closes the connection: what is left of an answer would be read as the next.
+        """
         token = (self.folder / "token").read_text("ascii").strip()
-        if self._connection is None:
-            host = self.variables.get(HOST, "")
-            if not host:
-                raise ValueError(f"{HOST} is not set")
-            context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
-            port = int(self.variables.get(PORT) or 443)
-            self._connection = http.client.HTTPSConnection(host, port, context=context)
-        left_s = self._deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        self._connection.timeout = left_s
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(left_s)
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        self._connection.request("GET", target, headers=headers)
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
+        connection = self._connection = self._connection or self._new()
+        is_whole = False
+        try:
+            connection.timeout = _left_s(self._deadline_s)
+            if connection.sock is None:
+                connection.connect()
+            socket: Any = connection.sock
+            socket.deadline_s = self._deadline_s
+            socket.settimeout(_left_s(self._deadline_s))
+            connection.request("GET", target, headers=headers)
+            answer = connection.getresponse()
+            body = answer.read(MOST_BYTES + 1)
+            is_whole = len(body) <= MOST_BYTES and not answer.length
+            if answer.length and len(body) <= MOST_BYTES:
+                raise http.client.IncompleteRead(body, answer.length)
+            return answer.status, body
+        finally:
+            if not is_whole:
+                connection.close()
+
+    def _new(self) -> http.client.HTTPSConnection:
+        host = self.variables.get(HOST, "")
+        if not host:
+            raise ValueError(f"{HOST} is not set")
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        context.sslsocket_class = _BoundedSocket
+        port = int(self.variables.get(PORT) or 443)
+        return http.client.HTTPSConnection(host, port, context=context)
+
+
+def _left_s(deadline_s: float) -> float:
+    """Return how long it is until then. Raises `TimeoutError`: it is past."""
+    left_s = deadline_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s

@@ -16,6 +16,9 @@ PAGE_SIZE = 500
 """Objects on a page: what kubectl takes."""
 MOST_RESTARTS = 3
 """A list whose pages expire is begun again so often."""
+MOST_POD_BYTES = 16 << 20
+"""The longest answer of a pod: /v1/enis of 11,000 addresses has about 3 MB."""
+MOST_LOG_BYTES = 32 << 20
 WATCH_S = 290
 """After this time a watch ends, and goes on with a new request."""
 
@@ -165,10 +168,13 @@ class Client:
             yield Change(str(said.get("type")), item)
 
     async def through_pod(self, namespace: str, pod: str, port: int, path: str) -> bytes:
-        """Return what a pod serves, asked by the API server's proxy. Raises as `get`."""
+        """Return what a pod serves, asked by the API server's proxy; bounded, as it is a pod's.
+
+        Raises as `Connection.get`.
+        """
         call = f"get pods/{pod}:{port}/proxy/{path}"
         where = PODS.path(namespace, f"{pod}:{port}", "proxy", *path.split("/"))
-        return await self.connection.get(where, call=call)
+        return await self.connection.get(where, call=call, most_bytes=MOST_POD_BYTES)
 
     async def log(
         self, namespace: str, pod: str, container: str, params: Mapping[str, str] | None = None
@@ -176,7 +182,8 @@ class Client:
         """Return a container's log; `params` as the API has them, as tailLines. Raises as `get`."""
         call = f"get pods/{pod}/log"
         asked = {"container": container, **(params or {})}
-        return await self.connection.get(PODS.path(namespace, pod, "log"), asked, call=call)
+        where = PODS.path(namespace, pod, "log")
+        return await self.connection.get(where, asked, call=call, most_bytes=MOST_LOG_BYTES)
 
 
 def _as_body(status: dict[str, Any]) -> bytes:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ipam_core.k8s.access import Access
 
 TIMEOUT_S = 30.0
-"""So long a request may take."""
+"""So long a request may take, its whole answer included."""
 CONNECT_S = 5.0
 """So long a connection may take to open."""
 TRIES = 4
@@ -38,7 +38,12 @@ RENEW_AFTER_S = 30.0
 """Credentials are read again at most so often."""
 MOST_RETIRED = 2
 """So many connections with older credentials stay: requests that began on them may still run."""
+MOST_BYTES = 128 << 20
+"""The longest answer: a page of 500 pods has about 5 MB."""
+MOST_LINE_BYTES = 16 << 20
+"""The longest line of a watch: etcd keeps no object of more than 1.5 MB."""
 LONGEST_MESSAGE = 300
+_MOST_REFUSAL_BYTES = 64 << 10
 _TOO_MANY, _UNAVAILABLE = 429, 503
 _KINDS = {
     401: DeniedError,
@@ -96,20 +101,26 @@ class Connection:
             if api is not None:
                 await close_api(api)
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None, *, call: str) -> bytes:
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        call: str,
+        most_bytes: int = MOST_BYTES,
+    ) -> bytes:
         """Return what a path holds. `call` is what errors name, as "list pods".
 
         Raises:
             DeniedError, NotFoundError, GoneError, ThrottledError: the server refused.
-            UnreachableError: no answer, or the server's error.
-            CloudError: any other refusal.
+            UnreachableError: no answer, none that is whole in time, or the server's error.
+            CloudError: any other refusal, or an answer of more than `most_bytes`.
         """
         for attempt in range(1, self._tries + 1):
             api = self._api
             async with self._answer(call, "GET", path, params=params or {}) as answer:
                 if answer.is_success:
-                    body: bytes = await answer.aread()
-                    return body
+                    return await _body(call, answer, most_bytes)
                 pause_s = _pause_s(answer)
                 failure = await _refusal(call, answer)
             if attempt == self._tries:
@@ -151,7 +162,7 @@ class Connection:
 
         `on_open` is called when it begins. At a 401 the credentials are read again, as by `get`:
         a token lives for 15 minutes on EKS. Raises as `get`; an answer that is cut off raises
-        `UnreachableError`.
+        `UnreachableError`, a line of more than `MOST_LINE_BYTES` `CloudError`.
         """
         options: dict[str, Any] = {"silence_s": silence_s, "params": params}
         for is_last in (False, True):
@@ -159,16 +170,11 @@ class Connection:
             async with self._answer(call, "GET", path, **options) as answer:
                 if answer.is_success:
                     on_open()
-                    rest = b""
-                    async for chunk in answer.aiter_bytes():
-                        *whole, rest = (rest + chunk).split(b"\n")
-                        for line in whole:
-                            if line:
-                                yield line
-                    if rest:
-                        yield rest
+                    async for line in _lines(call, answer):
+                        yield line
                     return
-                failure = await _refusal(call, answer)
+                async with asyncio.timeout(self._timeout_s):
+                    failure = await _refusal(call, answer)
             if is_last or failure.code != "Unauthorized" or not await self._renew(api):
                 raise failure
 
@@ -176,7 +182,11 @@ class Connection:
     async def _answer(
         self, call: str, method: str, path: str, *, silence_s: float | None = None, **given: Any
     ) -> AsyncGenerator[Any, None]:
-        """Give an answer whose body is still to be read; what goes wrong on the way is typed."""
+        """Give an answer whose body is still to be read; what goes wrong on the way is typed.
+
+        With `silence_s` that is the longest time between two parts of it; else the whole answer
+        has to be read within the request's time.
+        """
         import httpx  # noqa: PLC0415  (kr8s has loaded it)
 
         self.n_requests += 1
@@ -184,16 +194,21 @@ class Connection:
         where = {"base": f"/{base or last}", "url": last if base else ""}
         timeout = httpx.Timeout(silence_s or self._timeout_s, connect=CONNECT_S)
         try:
+            # httpx' own time is that of one read: an answer in small parts would never end.
+            whole_s = self._timeout_s if silence_s is None else None
             # Statuses are judged here: at a 403 kr8s would read the credentials again, thrice.
-            async with self._api.call_api(
-                method,
-                version="",
-                **where,
-                raise_for_status=False,
-                stream=True,
-                timeout=timeout,
-                **given,
-            ) as answer:
+            async with (
+                asyncio.timeout(whole_s),
+                self._api.call_api(
+                    method,
+                    version="",
+                    **where,
+                    raise_for_status=False,
+                    stream=True,
+                    timeout=timeout,
+                    **given,
+                ) as answer,
+            ):
                 yield answer
         except IpamError:
             raise
@@ -223,8 +238,11 @@ class Connection:
                 return False
             try:
                 # The first request opens its connections, alone.
-                async with renewed.call_api(
-                    "GET", version="", base="/version", raise_for_status=False
+                async with (
+                    asyncio.timeout(self._timeout_s),
+                    renewed.call_api(
+                        "GET", version="", base="/version", raise_for_status=False, stream=True
+                    ),
                 ):
                     remove_written(renewed)
             except BaseException as error:
@@ -270,7 +288,47 @@ def refusal_of(call: str, status: int, body: bytes) -> CloudError:
 
 
 async def _refusal(call: str, answer: Any) -> CloudError:
-    return refusal_of(call, answer.status_code, await answer.aread())
+    body = b""
+    async for part in answer.aiter_bytes():
+        body += part
+        if len(body) > _MOST_REFUSAL_BYTES:
+            break
+    return refusal_of(call, answer.status_code, body)
+
+
+async def _body(call: str, answer: Any, most_bytes: int) -> bytes:
+    """Return an answer's body. Raises `CloudError`: it has more than `most_bytes`."""
+    parts, n_bytes = [], 0
+    async for part in answer.aiter_bytes():
+        parts.append(part)
+        n_bytes += len(part)
+        if n_bytes > most_bytes:
+            raise too_large(call, most_bytes)
+    return b"".join(parts)
+
+
+async def _lines(call: str, answer: Any) -> AsyncGenerator[bytes, None]:
+    """Yield the lines of an answer that have something in them. Cost: linear in its bytes."""
+    parts: list[bytes] = []
+    n_bytes = 0
+    async for chunk in answer.aiter_bytes():
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            parts.append(end)
+            if line := b"".join(parts):
+                yield line
+            parts, n_bytes = [], 0
+        parts.append(rest)
+        n_bytes += len(rest)
+        if n_bytes > MOST_LINE_BYTES:
+            raise too_large(call, MOST_LINE_BYTES)
+    if line := b"".join(parts):
+        yield line
+
+
+def too_large(call: str, most_bytes: int) -> CloudError:
+    """Return the error of an answer that has more bytes than are read."""
+    return CloudError(call, "TooLarge", f"more than {most_bytes >> 20} MiB, the most that is read")
 
 
 def _pause_s(answer: Any) -> float | None:
