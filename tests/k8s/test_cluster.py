@@ -289,6 +289,19 @@ def test_the_introspection_is_asked_where_it_is_shown(server, shown):
     assert [each.route.port for each in server.asked if each.route and each.route.port] == [61679]
 
 
+def test_each_agent_is_asked_where_its_own_pod_listens(server, shown):
+    """A rollout under way that shows the introspection: one node still has the old pod."""
+    put(server, group("big", "m8g.4xlarge", count=2, pods=20), introspection=True)
+    node = "ip-10-0-0-4.eu-west-1.compute.internal"
+    old = agent_pod_document(node, suffix="00000", env=GOOD, revision="old")
+    server.state.put(PODS, old)
+    _, found = shown("--metrics")
+    assert found["unread"] == []
+    ports = {each.route.name: each.route.port for each in server.asked if each.route}
+    assert ports["aws-node-00000"] == 61678
+    assert ports["aws-node-00001"] == 61679
+
+
 def test_a_pool_with_free_addresses_is_not_stuck_whatever_the_model_says(server, shown):
     put(server, group("big", "m8g.4xlarge", pods=30, waiting=1), env=STALL)
     told = b"awscni_total_ip_addresses 58\nawscni_assigned_ip_addresses 30\n"

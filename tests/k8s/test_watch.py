@@ -6,16 +6,27 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import aclosing
 
 import pytest
 
-from ipam_core.errors import CloudError
+from ipam_core.cli import cluster as cluster_command
+from ipam_core.errors import CloudError, DeniedError
 from ipam_core.k8s.census import Census
 from ipam_core.k8s.client import NODES, PODS
+from ipam_core.k8s.judging import Judge
 from ipam_core.k8s.objects import pod_of
+from ipam_core.k8s.reading import ClusterReading
 from ipam_core.k8s.watching import watch_cluster
-from ipam_core.testing.kubernetes import Fault, MockCluster, MockNodes, node_document, pod_document
+from ipam_core.testing.kubernetes import (
+    Fault,
+    MockCluster,
+    MockNodes,
+    agent_pod_document,
+    node_document,
+    pod_document,
+)
 from support.commands import INTERRUPTIBLE
 from support.kube import asked
 
@@ -128,6 +139,48 @@ def test_a_pod_is_counted_once_whatever_it_becomes():
     census.remove("one")
     census.remove("never there")
     assert census.n_read == 0
+    assert census.nodes == {}
+
+
+def test_nodes_and_revisions_that_have_gone_are_not_kept(server, kubeconfig):
+    first, second = fill(server)
+
+    async def act(watched):
+        reading = await watched.until(lambda r: r.nodes_read and r.pods_read)
+        pods = [each.fields for each in server.state.page(PODS, "", _all)[0]]
+        for fields in pods:
+            if fields["spec.nodeName"] == first:
+                server.state.remove(PODS, fields["metadata.name"], fields["metadata.namespace"])
+        server.state.remove(NODES, first)
+        new = agent_pod_document(second, suffix="00001", env={}, revision="new")
+        server.state.put(PODS, new)
+        await watched.until(
+            lambda r: "new" in r.environments and set(r.nodes) == {second} == set(r.pods.nodes)
+        )
+        assert set(reading.environments) == {"new"}
+
+    watching(kubeconfig, act)
+
+
+def test_a_fault_of_what_follows_is_raised(server, kubeconfig, monkeypatch):
+    """The watch would else show the same for ever."""
+    fill(server)
+
+    async def act(watched):
+        await watched.until(lambda r: r.nodes_read and r.pods_read)
+        monkeypatch.setattr("ipam_core.k8s.watching.pod_of", lambda _: 1 / 0)
+        server.state.put(PODS, pod_document("late"))
+        await watched.until(lambda _: False)
+
+    with pytest.raises(ZeroDivisionError):
+        watching(kubeconfig, act)
+
+
+def test_a_fault_at_the_first_list_is_raised(server, kubeconfig, monkeypatch):
+    monkeypatch.setattr("ipam_core.k8s.watching.node_of", lambda _: 1 / 0)
+    fill(server)
+    with pytest.raises(ZeroDivisionError):
+        watching(kubeconfig, lambda watched: watched.until(lambda _: False))
 
 
 def test_pods_that_may_not_be_read_are_named_and_nodes_are_watched(server, kubeconfig):
@@ -150,8 +203,17 @@ def test_nothing_that_may_be_read_ends_it(server, kubeconfig):
     async def act(watched):
         await watched.until(_all)
 
-    with pytest.raises(CloudError, match=r"list nodes: Forbidden.*list pods: Forbidden"):
+    with pytest.raises(DeniedError, match=r"list nodes: Forbidden.*list pods: Forbidden") as caught:
         watching(kubeconfig, act)
+    assert caught.value.code == "Forbidden"
+
+
+def test_what_ended_it_is_named_as_it_was(server, kubeconfig):
+    server.faults.append(Fault(pattern="/v1/nodes", status=400, reason="BadRequest"))
+    server.faults.append(Fault(pattern="/v1/pods", status=404, reason="NotFound"))
+    with pytest.raises(CloudError, match=r"list nodes: BadRequest.*list pods: NotFound") as caught:
+        watching(kubeconfig, lambda watched: watched.until(_all))
+    assert "Forbidden" not in str(caught.value)
 
 
 def test_the_command_shows_it_again_and_ends_at_an_interrupt(server, kubeconfig):
@@ -189,3 +251,29 @@ def test_json_is_one_line_for_each_time(server, kubeconfig):
     finally:
         command.kill()
         command.communicate()
+
+
+def test_subnets_are_read_next_to_the_watch(monkeypatch):
+    """EC2 may take a minute: the watch goes on, and shows what is known until then."""
+    monkeypatch.setattr(cluster_command, "AWS_EVERY_S", 0.0)
+    go_on = threading.Event()
+    missing = iter(("first", "second"))
+
+    def read(_):
+        said = next(missing)
+        if said == "second":
+            assert go_on.wait(SOON_S)
+        return [], [said]
+
+    async def run():
+        reader = cluster_command._Reader(Judge(None), read)
+        reading = ClusterReading()
+        shown = [(await reader.overview(reading)).unread]
+        shown.append((await reader.overview(reading)).unread)  # while EC2 is still asked
+        go_on.set()
+        await reader._under_way
+        monkeypatch.setattr(cluster_command, "AWS_EVERY_S", 600.0)
+        shown.append((await reader.overview(reading)).unread)
+        return shown
+
+    assert asyncio.run(run()) == [("first",), ("first",), ("second",)]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ipam_core.k8s.reading import ClusterReading
     from ipam_core.k8s.subnets import SubnetState
 
+    _Subnets = tuple[list[SubnetState], list[str]]
+
 FORMS = ("text", "wide", "json", "yaml")
 AWS_EVERY_S = 300.0
 """With --watch, how old what is known of the subnets may be."""
@@ -86,33 +88,30 @@ def cluster(
     if watch:
         return asyncio.run(_watch(access, reader, metrics, form))
     with waiting("Reading the cluster"):
-        reading = asyncio.run(_read(access, metrics))
-        overview = reader.overview(reading)
+        overview = asyncio.run(_read(access, reader, metrics))
     _print(overview, form)
     return 1 if overview.is_problem else 0
 
 
 class _Reader:
-    """Judges a reading, and reads the subnets of its nodes where they are old."""
+    """Judges a reading, and reads the subnets of its nodes where they are old, in a thread."""
 
     def __init__(
         self,
         judge: Judge,
-        subnets: Callable[[list[NodeReport]], tuple[list[SubnetState], list[str]]] | None,
+        subnets: Callable[[list[NodeReport]], _Subnets] | None,
     ) -> None:
         self._judge = judge
         self._subnets = subnets
-        self._known: tuple[list[SubnetState], list[str]] = ([], [])
-        self._read_s = float("-inf")
+        self._known: _Subnets = ([], [])
+        self._began_s = float("-inf")
+        self._under_way: asyncio.Task[_Subnets] | None = None
 
-    def overview(self, reading: ClusterReading) -> Overview:
+    async def overview(self, reading: ClusterReading) -> Overview:
         from ipam_core.k8s.overview import Overview
 
         reports = self._judge.nodes(reading, time.time())
-        if self._subnets is not None and time.monotonic() - self._read_s > AWS_EVERY_S:
-            self._known = self._subnets(reports)
-            self._read_s = time.monotonic()
-        subnets, missing = self._known
+        subnets, missing = await self._subnets_of(reports)
         return Overview(
             reading=reading,
             nodes=reports,
@@ -121,14 +120,28 @@ class _Reader:
             aws=self._subnets is not None,
         )
 
+    async def _subnets_of(self, reports: list[NodeReport]) -> _Subnets:
+        """Return what is known of the subnets; only the first time it is waited for."""
+        if self._subnets is None:
+            return self._known
+        is_first = self._under_way is None
+        is_old = time.monotonic() - self._began_s > AWS_EVERY_S
+        if self._under_way is None or (is_old and self._under_way.done()):
+            self._began_s = time.monotonic()
+            self._under_way = asyncio.create_task(asyncio.to_thread(self._subnets, reports))
+        if is_first or self._under_way.done():
+            self._known = await self._under_way
+        return self._known
 
-async def _read(access: Access, metrics: bool) -> ClusterReading:
+
+async def _read(access: Access, reader: _Reader, metrics: bool) -> Overview:
     from ipam_core.k8s.client import Client
     from ipam_core.k8s.connection import Connection
     from ipam_core.k8s.reading import read_cluster
 
     async with Connection(access) as connection:
-        return await read_cluster(Client(connection), metrics=metrics)
+        reading = await read_cluster(Client(connection), metrics=metrics)
+    return await reader.overview(reading)
 
 
 async def _watch(access: Access, reader: _Reader, metrics: bool, form: str) -> int:
@@ -141,13 +154,13 @@ async def _watch(access: Access, reader: _Reader, metrics: bool, form: str) -> i
         aclosing(watch_cluster(Client(connection), metrics=metrics)) as readings,
     ):
         async for reading in readings:
-            _print(reader.overview(reading), form, again=True)
+            _print(await reader.overview(reading), form, again=True)
     return 0
 
 
 def _subnets(
     reports: list[NodeReport], profile: str | None, region: str | None, endpoint_url: str | None
-) -> tuple[list[SubnetState], list[str]]:
+) -> _Subnets:
     """Read the subnets; what goes wrong is one line of what is missing."""
     try:
         from ipam_core.k8s.subnets import read_subnets, session_near

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ipam_core.diagnosis.inputs.case import Case
 from ipam_core.diagnosis.inputs.metrics import read_metrics
@@ -44,6 +44,13 @@ class AgentPool:
         return max(self.total - self.assigned, 0)
 
 
+class RunningAgent(NamedTuple):
+    """A pod of aws-node that runs, and its own variables: a DaemonSet's may be newer."""
+
+    pod: str
+    variables: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Told:
     """The pools by node, and one line for each reason why others are missing."""
@@ -66,36 +73,34 @@ def introspection_port(variables: Mapping[str, str]) -> int | None:
     return int(port) if port.isascii() and port.isdigit() else None
 
 
-async def ask_agents(
-    client: Client, agents: Mapping[str, str], variables: Mapping[str, str]
-) -> Told:
-    """Ask the agent of each node, by the name of its pod.
+async def ask_agents(client: Client, agents: Mapping[str, RunningAgent]) -> Told:
+    """Ask the agent of each node.
 
-    `variables` are the agents'. /v1/enis is asked where the agent shows it, the metrics else.
+    /v1/enis is asked where the agent shows it, the metrics else.
     Where pods/proxy is forbidden, or `MOST_FAILURES` in a row fail, the rest is not asked.
     """
     told, failures = Told(), Counter[str]()
-    port = introspection_port(variables)
     gate, in_a_row, denied = asyncio.Semaphore(AT_ONCE), 0, ""
 
-    async def ask(node: str, pod: str) -> None:
+    async def ask(node: str, agent: RunningAgent) -> None:
         nonlocal in_a_row, denied
         async with gate:
             if denied or in_a_row >= MOST_FAILURES:
                 failures["not asked"] += 1
                 return
             try:
-                told.pools[node] = await _ask(client, pod, port)
+                port = introspection_port(agent.variables)
+                told.pools[node] = await _ask(client, agent.pod, port)
             except CloudError as error:
                 in_a_row += 1
                 if isinstance(error, DeniedError):
                     denied = denied or str(error)
                 else:
-                    failures[_reason(error, pod)] += 1
+                    failures[_reason(error, agent.pod)] += 1
             else:
                 in_a_row = 0
 
-    await asyncio.gather(*(ask(node, pod) for node, pod in agents.items()))
+    await asyncio.gather(*(ask(node, agent) for node, agent in agents.items()))
     n_unasked = failures.pop("not asked", 0)
     if denied:
         told.unread.append(f"no agent is asked: {denied}")

@@ -34,6 +34,12 @@ class NodePods:
     agents: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no pod is left that counts."""
+        counts = self.n_pods, self.n_host, self.n_branch
+        return not (any(counts) or self.waiting or self.agents)
+
+    @property
     def agent(self) -> tuple[str, str, str] | None:
         """The pod of aws-node that counts: one that runs, else any."""
         found = self.agents.values()
@@ -46,7 +52,8 @@ _NONE = NodePods()
 class Census:
     """Pods by node. With `keep` each pod is remembered, so that it can change or go.
 
-    Cost: constant for a pod; without `keep` nothing is held for one that has its address.
+    Cost: constant for a pod; without `keep` nothing is held for one that has its address, and
+    nothing ever for a node without pods.
     """
 
     def __init__(self, *, keep: bool = False) -> None:
@@ -111,3 +118,5 @@ class Census:
         else:
             at.waiting.pop(pod.uid, None)
             at.agents.pop(pod.uid, None)
+            if at.is_empty:
+                del self.nodes[pod.node]

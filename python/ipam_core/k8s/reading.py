@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ipam_core.errors import CloudError, InputError
-from ipam_core.k8s.agents import AgentPool, ask_agents
+from ipam_core.k8s.agents import AgentPool, RunningAgent, ask_agents
 from ipam_core.k8s.census import Census
 from ipam_core.k8s.client import DAEMONSETS, NODES, PODS, Selection
 from ipam_core.k8s.objects import DAEMONSET, NAMESPACE, daemonset_of, node_of
@@ -59,7 +59,10 @@ class ClusterReading:
         return own or (self.daemonset.environment if self.daemonset is not None else None)
 
     def note_agents(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Read the variables of aws-node's pods, once for each revision."""
+        """Read the variables of aws-node's pods, once for each revision, after they are counted.
+
+        Revisions that no pod has any more are forgotten.
+        """
         for item in items:
             labels = (item.get("metadata") or {}).get("labels") or {}
             revision = labels.get("controller-revision-hash")
@@ -67,6 +70,9 @@ class ClusterReading:
             if not is_agent or revision in self.environments:
                 continue
             assert isinstance(revision, str)
+            there = {agent[1] for at in self.pods.nodes.values() for agent in at.agents.values()}
+            for old in self.environments.keys() - there:
+                del self.environments[old]
             for container in (item.get("spec") or {}).get("containers") or ():
                 if container.get("name") == CONTAINER:
                     found = container_environment(container, f"pods of revision {revision}")
@@ -104,13 +110,13 @@ async def read_cluster(client: Client, *, metrics: bool = False) -> ClusterReadi
 
 async def read_pools(client: Client, reading: ClusterReading) -> None:
     """Ask every agent that runs, in place of what was known of the pools."""
-    running = {
-        node: agent[0]
-        for node in reading.nodes
-        if (agent := reading.pods.of(node).agent) is not None and agent[2] == "Running"
-    }
-    variables = reading.daemonset.environment.variables if reading.daemonset else {}
-    told = await ask_agents(client, running, variables)
+    running = {}
+    for node in reading.nodes:
+        agent = reading.pods.of(node).agent
+        if agent is not None and agent[2] == "Running":
+            environment = reading.environment_of(node)
+            running[node] = RunningAgent(agent[0], environment.variables if environment else {})
+    told = await ask_agents(client, running)
     reading.pools = told.pools
     reading.unread += told.unread
 

@@ -15,7 +15,7 @@ from ipam_core.k8s.objects import DAEMONSET, NAMESPACE, daemonset_of, node_of, p
 from ipam_core.k8s.reading import UNFINISHED, ClusterReading, read_pools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from ipam_core.k8s.client import Client
     from ipam_core.k8s.follow import Followed
@@ -34,7 +34,7 @@ class _Watched:
     def __init__(self) -> None:
         self.reading = ClusterReading(pods=Census(keep=True))
         self.failures: dict[str, str] = {}
-        self.ended: set[str] = set()
+        self.ended: dict[str, CloudError | InputError] = {}
         self.changed = asyncio.Event()
 
     async def follow(self, what: str, client: Client) -> None:
@@ -57,7 +57,7 @@ class _Watched:
                     self.changed.set()
         except (CloudError, InputError) as error:
             self.failures[what] = f"{what}: {error}"
-            self.ended.add(what)
+            self.ended[what] = error
             self.changed.set()
 
     def _node(self, change: Followed) -> None:
@@ -107,9 +107,17 @@ class _Watched:
     def complete(self) -> bool:
         """Whether everything was read that can be."""
         reading = self.reading
-        return (reading.nodes_read or "nodes" in self.ended | self.failures.keys()) and (
-            reading.pods_read or "pods" in self.ended | self.failures.keys()
-        )
+        known = self.ended.keys() | self.failures.keys()
+        return (reading.nodes_read or "nodes" in known) and (reading.pods_read or "pods" in known)
+
+    def refusal(self) -> CloudError:
+        """Return the error of both that ended: of their kind and code where these are the same."""
+        nodes, pods = self.ended["nodes"], self.ended["pods"]
+        said = "; ".join(self.said)
+        if not isinstance(nodes, CloudError) or not isinstance(pods, CloudError):
+            return CloudError("list", "Unreadable", said)
+        kind = type(nodes) if type(nodes) is type(pods) else CloudError
+        return kind("list", nodes.code if nodes.code == pods.code else "Refused", said)
 
 
 async def watch_cluster(
@@ -121,10 +129,13 @@ async def watch_cluster(
 
     Raises:
         CloudError: neither nodes nor pods may be read.
+        Exception: what follows them failed by a fault of its own.
     """
     watched = _Watched()
     reading = watched.reading
     tasks = [asyncio.create_task(watched.follow(each, client)) for each in ("nodes", "pods")]
+    for task in tasks:
+        task.add_done_callback(lambda _: watched.changed.set())
     settings_s = float("-inf")
     try:
         while True:
@@ -135,8 +146,10 @@ async def watch_cluster(
             while not watched.complete:
                 await watched.changed.wait()
                 watched.changed.clear()
-            if watched.ended == {"nodes", "pods"}:
-                raise CloudError("list", "Forbidden", "; ".join(watched.said))
+                _raise_faults(tasks)
+            _raise_faults(tasks)
+            if len(watched.ended) == len(tasks):
+                raise watched.refusal()
             watched.changed.clear()
             reading.unread = watched.said
             if metrics:
@@ -153,3 +166,10 @@ async def watch_cluster(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _raise_faults(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Raise what a task failed by: nobody would follow the cluster any more."""
+    for task in tasks:
+        if task.done():
+            task.result()
