@@ -76,6 +76,10 @@ def followed(tmp_path):
                 for each in read_events(path, "here")
             ]
 
+        @property
+        def tracker(self):
+            return tracker
+
         def restart(self, time_s):
             nonlocal recording, tracker
             tracker.flush()
@@ -147,6 +151,47 @@ def test_pods_go_with_their_node_and_do_not_come_back_to_one_that_has_gone(follo
         (22, "d", "n1", True),
         (30, "b", "n2", False),
     ]
+
+
+def test_pods_that_come_while_nodes_are_listed_are_there(followed):
+    """A node that the list has not named yet has not gone."""
+    followed.list(0, node("n1"), what="node")
+    followed.list(0, pod("a"))
+    followed(10, LISTING, what="node")
+    followed(11, "ADDED", pod("b", created=11))
+    followed(12, LISTED, node("n1"), what="node")
+    followed(12, SYNCED, what="node")
+    followed(13, "DELETED", node("n1"), what="node")
+    assert [(time_s, name, add) for time_s, name, _, add in followed.rows()] == [
+        (0, "a", True),
+        (11, "b", True),
+        (13, "a", False),
+        (13, "b", False),
+    ]
+
+
+def test_nodes_that_went_are_forgotten_once_their_pods_objects_have(followed):
+    """A recorder that runs for months on an autoscaled cluster holds what is there."""
+    for number in range(50):
+        name = f"n{number}"
+        followed(number, "ADDED", node(name), what="node")
+        followed(number, "ADDED", pod(f"p{number}", node=name, created=number))
+        followed(number + 0.5, "DELETED", node(name), what="node")
+    for number in range(1, 50):
+        followed(60, "DELETED", pod(f"p{number}", node=f"n{number}", created=number))
+    followed(60, "MODIFIED", pod("late", node="n1", created=60))  # the pods' watch may be behind
+    n_rows = len(followed.rows())
+    followed(60, "DELETED", pod("late", node="n1", created=60))
+    followed.tracker.flush()
+    followed(watch.GONE_S + 60, "ADDED", pod("p0", node="n0", created=0))  # its object stays
+    followed.tracker.flush()
+    tracker = followed.tracker
+    assert set(tracker._gone_nodes) == {"n0"}
+    assert (tracker._on_node, tracker._nodes, tracker._nodes_before) == ({}, set(), set())
+    followed.list(watch.GONE_S + 70)
+    followed.tracker.flush()
+    assert tracker._gone_nodes == {}
+    assert len(followed.rows()) == n_rows == 100
 
 
 def test_times_of_kubernetes_are_taken_where_news_are_late_and_never_backwards(followed):

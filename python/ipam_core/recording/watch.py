@@ -35,14 +35,26 @@ FLUSH_S = 1.0
 """Events are written at most so often."""
 LATE_S = 5.0
 """News older than this are written at the time that Kubernetes gives: they waited for us."""
+GONE_S = 600.0
+"""After so long a node that went is forgotten, unless objects of its pods are still there."""
 DELETED = "DELETED"
+
+
+class _GoneNode:
+    """A node that went: when it was seen, and its pods whose objects are still there."""
+
+    __slots__ = ("at_s", "left")
+
+    def __init__(self, at_s: float, left: set[str]) -> None:
+        self.at_s = at_s
+        self.left = left
 
 
 class PodTracker:
     """Turns what is followed of pods and nodes into events of one recording.
 
     `flush` writes those that came since the last one. Pods and nodes are known here as the
-    recording calls them. For one thread.
+    recording calls them. For one thread. Memory: what is there now, whatever came and went.
     """
 
     def __init__(self, recording: Recording, *, clock: Callable[[], float] = time.time) -> None:
@@ -57,7 +69,8 @@ class PodTracker:
             self._put(pod, node, since_s)
         self._listed: dict[str, KubePod] = {}
         self._nodes: set[str] = set()
-        self._gone_nodes: set[str] = set()
+        self._nodes_before: set[str] = set()  # a list that began: which it has yet to name
+        self._gone_nodes: dict[str, _GoneNode] = {}
 
     @property
     def n_pods(self) -> int:
@@ -84,15 +97,18 @@ class PodTracker:
                 self._come(name, pod)
             else:
                 self._go(name, pod.finished_at)
+                if gone := self._gone_nodes.get(self._name_of(pod.node)):
+                    gone.left.discard(name)
 
     def node(self, said: Followed) -> None:
         """Take one thing that happened to nodes."""
         if said.kind == LISTING:
-            self._gone_nodes |= self._nodes
+            self._nodes_before |= self._nodes
             self._nodes = set()
         elif said.kind == SYNCED:
-            for node in self._gone_nodes:
+            for node in self._nodes_before - self._nodes:
                 self._empty(node)
+            self._nodes_before = set()
         elif said.item:
             try:
                 node = self._name_of(node_of(said.item).name)
@@ -101,17 +117,23 @@ class PodTracker:
                 return
             if said.kind == DELETED:
                 self._nodes.discard(node)
-                self._gone_nodes.add(node)
+                self._nodes_before.discard(node)
                 self._empty(node)
             else:
                 self._nodes.add(node)
-                self._gone_nodes.discard(node)
+                self._gone_nodes.pop(node, None)
 
     def flush(self) -> int:
         """Write the events; return how many. Raises `OSError`, and then keeps them."""
         # News of what was missed come late; each pod's own are in order already.
         n_written = self._recording.append(sorted(self._events, key=lambda each: each.time_ns))
         self._events = []
+        before_s = self._clock() - GONE_S
+        self._gone_nodes = {
+            node: gone
+            for node, gone in self._gone_nodes.items()
+            if gone.left or gone.at_s > before_s
+        }
         return n_written
 
     # --- one pod ------------------------------------------------------------------------
@@ -124,11 +146,15 @@ class PodTracker:
             if name in self._node_of and pod.created_at > self._since[name] + LATE_S:
                 self._go(name, pod.created_at)  # it was replaced while nobody watched
             self._come(name, pod)
+        for gone in self._gone_nodes.values():
+            gone.left &= self._listed.keys()
         self._listed = {}
 
     def _come(self, name: str, pod: KubePod) -> None:
         node = self._name_of(pod.node)
-        if name not in self._node_of and node not in self._gone_nodes:
+        if gone := self._gone_nodes.get(node):
+            gone.left.add(name)
+        elif name not in self._node_of:
             at_s = self._event(name, node, pod.started_at or pod.created_at, add=True)
             self._put(name, node, at_s)
 
@@ -136,13 +162,18 @@ class PodTracker:
         node = self._node_of.pop(name, None)
         if node is not None:
             del self._on_node[node][name]
+            if not self._on_node[node]:
+                del self._on_node[node]
             since_s = self._since.pop(name)
             # Kubernetes' times are whole seconds: no pod goes before it came.
             self._event(name, node, None if at_s is None else max(at_s, since_s), add=False)
 
     def _empty(self, node: str) -> None:
+        """Let the pods of a node that went go with it."""
+        left = set(self._on_node.get(node, ()))
         for name in list(self._on_node.get(node, ())):
             self._go(name)
+        self._gone_nodes[node] = _GoneNode(self._clock(), left)
 
     def _put(self, name: str, node: str, since_s: float) -> None:
         self._node_of[name] = node
