@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from ipam_core.k8s.client import DAEMONSETS, NODES, PODS
-from ipam_core.k8s.debug_pod import DebugPod
+from ipam_core.errors import NotFoundError
+from ipam_core.k8s.client import DAEMONSETS, EVENTS, NODES, PODS
+from ipam_core.k8s.debug_pod import DebugPod, debug_pod_document
+from ipam_core.k8s.node_files import collect_node
 from ipam_core.testing.kubernetes import (
     Fault,
     MockCluster,
     MockNodes,
     agent_pod_document,
     daemonset_document,
+    event_document,
 )
 from support.commands import called
+from support.kube import asked
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "stuck-node"
 NODE = "ip-10-0-0-4.eu-west-1.compute.internal"
@@ -121,6 +125,36 @@ def test_only_events_of_the_node_are_taken(stuck, doctor, tmp_path):
     assert [each["source"]["host"] for each in events] == [NODE]
 
 
+def test_of_the_clusters_events_a_page_is_held(stuck, server, kubeconfig, monkeypatch):
+    """A cluster has tens of thousands of warnings, a node a few."""
+    for number in range(40):
+        about = f"Pod/default/other-{number}"
+        server.state.put(
+            EVENTS, event_document(f"other-{number}", about=about, reason="BackOff", message="x")
+        )
+
+    async def act(client):
+        monkeypatch.setattr(client, "items", only_pods(client))
+        found = await collect_node(client, NODE)
+        with pytest.raises(NotFoundError, match=f"nearest: {NODE}"):
+            await collect_node(client, "ip-10-0-0-4")
+        return found
+
+    found = asked(kubeconfig, act, page_size=10)
+    events = json.loads(found.files["events.json"])["items"]
+    assert [each["source"]["host"] for each in events] == [NODE]
+
+
+def only_pods(client):
+    items = client.items
+
+    async def of(resource, *arguments):
+        assert resource is PODS, "a list of the cluster's objects is held whole"
+        return await items(resource, *arguments)
+
+    return of
+
+
 def test_the_introspection_and_the_log_before_a_restart_are_read(server, stuck, doctor, tmp_path):
     stuck.introspection = True
     stuck.fill(server)
@@ -201,6 +235,12 @@ def test_a_debug_pod_that_never_ends_is_named_and_deleted(stuck, server, doctor,
     assert missing["file"] == "debug pod"
     assert missing["why"].endswith("Timeout: not ended in time: ImagePullBackOff")
     assert [each.method for each in server.asked if each.method != "GET"] == ["POST", "DELETE"]
+
+
+def test_a_debug_pod_lives_as_long_as_it_is_waited_for():
+    for patience_s, seconds in ((90.0, 120), (600.5, 631)):
+        document = debug_pod_document("name", NODE, DebugPod(patience_s=patience_s))
+        assert document["spec"]["activeDeadlineSeconds"] == seconds
 
 
 def test_what_the_debug_pod_could_not_read_is_no_file(stuck, server, kubelet, doctor):

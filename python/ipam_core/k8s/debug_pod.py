@@ -8,6 +8,7 @@ It is deleted in any case.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ MOST_BYTES = 8 << 20
 """Of the log's end: the kubelet keeps 10 MiB of what a container prints."""
 PATIENCE_S = 90.0
 """So long the pod may take to be scheduled, pull its image and end."""
+_LIMIT = {"limitBytes": str(MOST_BYTES)}
 _PAGES = "http://127.0.0.1:61679/v1"
 _READS = {
     "ipamd.log": f"tail -c {MOST_BYTES} /logs/ipamd.log",
@@ -44,8 +46,11 @@ class DebugPod:
     poll_s: float = 1.0
 
 
-def debug_pod_document(name: str, node: str, image: str) -> dict[str, Any]:
-    """Return the pod: a container for each file that is read."""
+def debug_pod_document(name: str, node: str, how: DebugPod) -> dict[str, Any]:
+    """Return the pod: a container for each file that is read.
+
+    Kubernetes ends it some time after it is waited for no more, should nobody delete it.
+    """
     mount = {"name": "logs", "mountPath": "/logs", "readOnly": True}
     return {
         "apiVersion": "v1",
@@ -60,13 +65,13 @@ def debug_pod_document(name: str, node: str, image: str) -> dict[str, Any]:
             "hostNetwork": True,
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": int(PATIENCE_S) + 30,
+            "activeDeadlineSeconds": math.ceil(how.patience_s) + 30,
             "terminationGracePeriodSeconds": 1,
             "tolerations": [{"operator": "Exists"}],
             "containers": [
                 {
                     "name": _container(file),
-                    "image": image,
+                    "image": how.image,
                     "command": ["sh", "-c", command],
                     "volumeMounts": [mount],
                 }
@@ -83,7 +88,7 @@ async def read_by_debug_pod(
     """Run the pod and return what it read by file; what it could not is added to `missing`."""
     name = f"ipam-core-doctor-{uuid.uuid4().hex[:8]}"
     path = PODS.path(NAMESPACE)
-    document = debug_pod_document(name, node, how.image)
+    document = debug_pod_document(name, node, how)
     found = []
     may_be_there = True
     try:
@@ -100,7 +105,7 @@ async def read_by_debug_pod(
                 missing.append((f"debug pod, {file}", f"not read there: exit status {code}"))
                 continue
             try:
-                content = await client.log(NAMESPACE, name, _container(file))
+                content = await client.log(NAMESPACE, name, _container(file), _LIMIT)
             except CloudError as error:
                 missing.append((f"debug pod, {file}", str(error)))
             else:

@@ -72,11 +72,10 @@ async def collect_node(client: Client, name: str, *, debug: DebugPod | None = No
         cleaned = _settings(daemonset)
         variables = daemonset_of(cleaned).environment.variables
         found.add("aws-node.json", _text(cleaned))
-    events = await named("events", client.items(EVENTS, Selection(fields="type=Warning")))
+    names = {each["metadata"]["name"] for each in pods} | {name}
+    events = await named("events", _events(client, name, names))
     if events:
-        names = {each["metadata"]["name"] for each in pods} | {name}
-        items = [_without_secrets(each) for each in events if _is_of(each, name, names)]
-        found.add("events.json", _text({"kind": "EventList", "items": items}))
+        found.add("events.json", _text({"kind": "EventList", "items": events}))
     if agents:
         await _of_agent(client, agents[0], variables, found, named)
     else:
@@ -94,15 +93,29 @@ async def _node(client: Client, name: str) -> dict[str, Any]:
     except NotFoundError as missing:
         from difflib import get_close_matches  # noqa: PLC0415
 
+        names: list[str] = []
         try:
-            nodes = await client.items(NODES)
+            async for page in client.pages(NODES):
+                names = [] if page.first else names
+                names += [each["metadata"]["name"] for each in page.items]
         except CloudError:
             raise missing from None
-        names = [each["metadata"]["name"] for each in nodes]
         near = [each for each in names if each.startswith(f"{name}.")]
         near = near or get_close_matches(name, names, 3)
         hint = f"; nearest: {', '.join(near[:3])}" if near else f"; there are {len(names)}"
         raise NotFoundError("get nodes", "NotFound", f"no node {quoted(name)}{hint}") from None
+
+
+async def _events(client: Client, node: str, names: Collection[str]) -> list[dict[str, Any]]:
+    """Return the warnings about a node and its pods. Cost: a page of the cluster's in memory.
+
+    No field selector names the host that an event is from, or several objects.
+    """
+    found: list[dict[str, Any]] = []
+    async for page in client.pages(EVENTS, Selection(fields="type=Warning")):
+        found = [] if page.first else found
+        found += [_without_secrets(each) for each in page.items if _is_of(each, node, names)]
+    return found
 
 
 async def _of_agent(

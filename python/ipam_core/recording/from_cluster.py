@@ -215,8 +215,8 @@ def _placed(
     if gone:
         moved = sum(event.add and event.node in gone for event in events)
         notes.append(
-            f"{_n(moved, 'pod')} ran on nodes that are no longer there ({len(gone):,} of them): "
-            "the scheduler places them"
+            f"the scheduler places {_n(moved, 'pod')}: recorded on {_n(len(gone), 'node')} that "
+            f"{'is' if len(gone) == 1 else 'are'} no longer there"
         )
     return [
         replace(
