@@ -38,7 +38,7 @@ LAYERS = (
         "pure rules: no time, no I/O, no randomness",
     ),
     Layer(
-        ("documents", "unpacking", "variables", "schemas", "tags", "units"),
+        ("documents", "unpacking", "variables", "schemas", "tags", "units", "disk"),
         "words and texts that all share",
     ),
     Layer(("batches",), "pods in batches: sandboxes and texts around the core's digests"),

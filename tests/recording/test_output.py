@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import tracemalloc
 
 import pytest
 
@@ -206,6 +207,53 @@ def test_a_whole_recording_replaces_another_whole(tmp_path, monkeypatch):
         write_whole(path, events[:1], start_s=T0 + 1, names=Names())
     assert path.read_bytes() == before
     assert sorted(each.name for each in tmp_path.iterdir()) == ["pods.csv", "pods.csv.json"]
+
+
+def test_a_recording_that_goes_on_is_read_in_bounded_memory(tmp_path):
+    """Of months of events only the pods that are there are held."""
+    path = tmp_path / "pods.csv"
+    with Recording.open(path, now_s=T0) as one:
+        one.append([event(n, f"pod-{n // 2}", n % 2 == 0) for n in range(60_000)])
+        one.append([event(60_000, "stays", True)])
+    with path.open("ab") as stream:
+        stream.write(b"60001,n1,cut")
+    n_bytes = path.stat().st_size
+    tracemalloc.start()
+    try:
+        with Recording.open(path, now_s=T0) as again:
+            _, most = tracemalloc.get_traced_memory()
+            assert (again.n_events, set(again.there)) == (60_001, {"stays"})
+    finally:
+        tracemalloc.stop()
+    assert most < n_bytes / 2
+
+
+@pytest.mark.parametrize("length", [0, 1, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 200_000])
+def test_the_start_of_a_line_is_taken_off_whatever_its_length(tmp_path, length):
+    path = tmp_path / "pods.csv"
+    with Recording.open(path, now_s=T0) as one:
+        one.append([event(1, "a", True)])
+    before = path.read_bytes()
+    path.write_bytes(before + b"x" * length)
+    with Recording.open(path, now_s=T0) as again:
+        assert set(again.there) == {"a"}
+    assert path.read_bytes() == before
+
+
+def test_a_new_name_is_durable_with_its_folder(tmp_path, monkeypatch):
+    """After a power cut a rename that was not synced may be undone."""
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "pods.csv"
+    write_whole(path, [], start_s=T0, names=Names())
+    files = [each.stat().st_ino for each in (path, meta_path(path), tmp_path, tmp_path)]
+    assert synced == files
 
 
 # --- times ----------------------------------------------------------------------------

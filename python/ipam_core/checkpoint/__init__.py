@@ -4,7 +4,7 @@ entry.py        what is kept of one address, and its checksum
 schema.py       the tables, migrations, checks for damage
 salvage.py      what can still be read of a damaged file
 wal.py          damage in SQLite's log
-files.py        syncing, and a lock: one process a checkpoint
+files.py        private files, and a lock: one process a checkpoint
 database.py     the file: opening, writing, replacing it when it was deleted
 rows.py         the rows of one commit, and their values before it
 group_commit.py one thread that writes the changes of all, many in one sync

@@ -17,8 +17,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipam_core.checkpoint import schema, wal
-from ipam_core.checkpoint.files import LockFile, create_private, make_private, sync
+from ipam_core.checkpoint.files import LockFile, create_private, make_private
 from ipam_core.checkpoint.rows import Rows
+from ipam_core.disk import sync
 from ipam_core.errors import (
     CheckpointBusyError,
     CheckpointDamagedError,

@@ -1,4 +1,4 @@
-"""Files: made durable, readable by their owner only, used by one process at a time."""
+"""Files: readable by their owner only, used by one process at a time."""
 
 from __future__ import annotations
 
@@ -28,15 +28,6 @@ FORK_S = 1.0
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CONTENT = re.compile(rb"([1-9]\d*) (full|normal|off)?")
-
-
-def sync(path: Path) -> None:
-    """Make a file, or the names in a directory, durable against a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_private(file: int | Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core.cloud.latency import Latency  # noqa: TC001 - `plain` reads the fields of `_Ec2`
 from ipam_core.cloud.region import Fault  # noqa: TC001
 from ipam_core.cloud.throttling import Bucket  # noqa: TC001
+from ipam_core.disk import sync_names
 from ipam_core.documents import load_json, read_text
 from ipam_core.endpoint import plain
 from ipam_core.endpoint.clock import LATEST_NS
@@ -106,13 +107,15 @@ def write(path: Path, state: dict[str, Any]) -> None:
 
     Raises `OSError`.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    folder = path.parent
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(json.dumps(state, separators=(",", ":")))
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
+        sync_names(folder)  # a name is durable with its folder
     except OSError as error:  # a disk that is full names no file
         Path(name).unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from None

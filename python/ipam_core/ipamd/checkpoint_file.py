@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._store import Sandbox
 from ipam_core.checkpoint.entry import Entry
-from ipam_core.checkpoint.files import sync
+from ipam_core.disk import sync
 from ipam_core.documents import load_json, read_text
 from ipam_core.errors import InputError
 

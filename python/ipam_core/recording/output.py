@@ -19,11 +19,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from ipam_core.disk import sync_names
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.recording.pods import Names
 from ipam_core.recording.times import rfc3339, unix_of
-from ipam_core.simulation.fleet.pod_events import format_events, is_parquet, parse_events
+from ipam_core.simulation.fleet.pod_events import each_event, format_events, is_parquet
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 VERSION = 1
 _SALT_BYTES = 16
 _MOST_META_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 16
 
 
 def new_names(*, hashed: bool) -> Names:
@@ -146,18 +148,16 @@ class Recording:
         return found
 
     def _read(self) -> None:
-        """Take over what the CSV has, without the start of a line at its end."""
-        self._stream.seek(0)
-        content = self._stream.readall()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        """Take over what the CSV has, without the start of a line at its end, event by event."""
+        whole = _end_of_lines(self._stream)
+        if whole < os.fstat(self._stream.fileno()).st_size:
             self._stream.truncate(whole)
         if not whole:
             self._write(format_events(()).encode())
             return
-        lines = content[:whole].decode("utf-8", "replace").splitlines()
-        for event in parse_events(lines, str(self.path)):
-            self._note(event)
+        with self.path.open(encoding="utf-8", errors="replace", newline="") as lines:
+            for event in each_event(lines, str(self.path)):
+                self._note(event)
 
     def _take_since(self) -> None:
         """Take over where the source goes on: once, as it is wrong after the next event."""
@@ -231,6 +231,18 @@ class Recording:
         self.close()
 
 
+def _end_of_lines(stream: Any) -> int:
+    """Return where the last line of a file ends that is whole. Cost: what comes after it."""
+    end = os.fstat(stream.fileno()).st_size
+    while end:
+        start = max(end - _BLOCK_BYTES, 0)
+        at = os.pread(stream.fileno(), end - start, start).rfind(b"\n")
+        if at >= 0:
+            return int(start + at + 1)
+        end = start
+    return 0
+
+
 def _lock(stream: Any, path: Path) -> None:
     """Let no other process record into a file while a stream is open."""
     try:
@@ -265,6 +277,7 @@ def _replacing(path: Path, before: Callable[[], object] = lambda: None) -> Itera
             os.fsync(stream.fileno())
         before()
         partial.replace(path)
+        sync_names(path.parent)  # a name is durable with its folder
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 ACTIONS = {"add": True, "remove": False}
 
@@ -23,20 +23,20 @@ class PodEvent:
     node: str = ""
 
 
-def checked(rows: Iterable[tuple[PodEvent, str]], *, row: str) -> tuple[PodEvent, ...]:
-    """Return events, each given with the words that name it, if they can be played.
+def checked(rows: Iterable[tuple[PodEvent, str]], *, row: str) -> Iterator[PodEvent]:
+    """Yield events, each given with the words that name it, as long as they can be played.
 
     Raises `InputError`: one is earlier than the one before, or its pod is there already, or
-    is not there. `row` is what one is called, such as "line".
+    is not there. `row` is what one is called, such as "line". Memory: the pods that are there.
     """
-    found: list[PodEvent] = []
+    last_ns = 0
     there: set[str] = set()
     for event, where in rows:
         if event.add == (event.pod in there):
             state = "there already" if event.add else "not there"
             raise InputError(f"{where}: pod {event.pod!r} is {state}")
-        if found and event.time_ns < found[-1].time_ns:
+        if event.time_ns < last_ns:
             raise InputError(f"{where}: earlier than the {row} before")
         (there.add if event.add else there.discard)(event.pod)
-        found.append(event)
-    return tuple(found)
+        last_ns = event.time_ns
+        yield event

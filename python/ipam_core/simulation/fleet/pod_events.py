@@ -39,7 +39,7 @@ def read_events(path: Path, where: str) -> tuple[PodEvent, ...]:
     if is_parquet(path):
         from ipam_core.simulation.fleet.parquet import read_rows  # noqa: PLC0415  (heavy)
 
-        return checked(read_rows(path, f"{where}: {path}"), row="row")
+        return tuple(checked(read_rows(path, f"{where}: {path}"), row="row"))
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             return parse_events(lines, f"{where}: {path}")
@@ -49,6 +49,11 @@ def read_events(path: Path, where: str) -> tuple[PodEvent, ...]:
 
 def parse_events(lines: Iterable[str], where: str) -> tuple[PodEvent, ...]:
     """Parse the lines of a CSV. Raises `InputError` with the line's number."""
+    return tuple(each_event(lines, where))
+
+
+def each_event(lines: Iterable[str], where: str) -> Iterator[PodEvent]:
+    """Yield the events of a CSV's lines. Raises as `parse_events`, where it comes to it."""
     return checked(_rows(lines, where), row="line")
 
 
