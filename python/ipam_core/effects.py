@@ -9,8 +9,10 @@ any other. Sources: the EC2 API reference, and pool-rules sections 5 and 6 (docs
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from ipam_core._dataclass import dataclass
 
 if TYPE_CHECKING:
     from ipam_core._store import Sandbox

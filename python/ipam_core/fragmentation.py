@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from ipam_core._dataclass import dataclass
 
 Band = Literal["healthy", "low", "medium", "high", "critical", "exhausted", "unscored"]
 

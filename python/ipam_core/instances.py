@@ -8,10 +8,10 @@ look-up parses only its own line.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError, UnknownInstanceTypeError
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ shows the fault it fixes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ipam_core._dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from ipam_core._dataclass import dataclass
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ uses a default, and a `SettingWarning` reports it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core import manifests
+from ipam_core._dataclass import dataclass
 from ipam_core.variables import BOOLEANS, INTEGERS, TEXTS, VARIABLES, is_shown, near_miss
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ start. What pods leave behind when they end depends on the order in which they e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core._extras import numpy_for
 from ipam_core._settle import climb_one, settle_one, settle_rows
 from ipam_core.instances import (

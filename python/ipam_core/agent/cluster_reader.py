@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from ipam_core._dataclass import dataclass
 from ipam_core.agent.surroundings import ClusterPod
 from ipam_core.effects import EniConfig
 from ipam_core.errors import NotFoundError

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Self
 
+from ipam_core._dataclass import dataclass
 from ipam_core.agent import places
 from ipam_core.agent.environment import NetworkSettings, switch
 from ipam_core.policy import VPC_CNI

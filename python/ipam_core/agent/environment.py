@@ -7,9 +7,10 @@ pkg/utils/logger of aws/amazon-vpc-cni-k8s v1.23.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Self
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.host.settings import HostSettings, cidrs
 from ipam_core.errors import InputError
 from ipam_core.quoting import nearest

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:

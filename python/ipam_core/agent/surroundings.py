@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ipam_core._dataclass import dataclass
 
 if TYPE_CHECKING:
     from ipam_core.cloud.metadata import Instance

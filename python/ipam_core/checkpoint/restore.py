@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from ipam_core._dataclass import dataclass
 from ipam_core._lazy import RenamedAttribute
 from ipam_core._store import DataStore
 from ipam_core.checkpoint.checkpoint import age_ns, monotonic_ns

@@ -25,7 +25,7 @@ import sys
 from ipam_core._extras import extra
 from ipam_core.errors import MissingExtraError
 
-_NEW_OBJECTS = 20_000
+_NEW_OBJECTS = 60_000
 """How many start a garbage collection: a command's loading makes as many, and drops none."""
 
 
@@ -46,6 +46,7 @@ def main() -> None:
         status = 2
     except KeyboardInterrupt:  # during loading, or the second one
         status = 130
+    gc.freeze()
     raise SystemExit(status)
 
 

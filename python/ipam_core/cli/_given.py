@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cli._options import given_text
 from ipam_core.errors import InputError
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ ENI. The quantiles of the agent's metric awscni_aws_api_latency_ms can be used i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ipam_core._dataclass import dataclass
 
 if TYPE_CHECKING:
     import random

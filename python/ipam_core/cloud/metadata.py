@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.replies import attached_eni_of
 
 if TYPE_CHECKING:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
 from ipam_core.cloud.dry_run import QUESTIONS, DryRun

@@ -15,8 +15,7 @@ Sources are named by letter:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud import codes
 
 

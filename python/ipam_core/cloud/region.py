@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import effects as fx
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.codes import REQUEST_LIMIT, error_for
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ Source: "Request throttling for the Amazon EC2 API" of the EC2 developer guide (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.units import NS
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ipam_core._dataclass import dataclass
 from ipam_core._lazy import RenamedAttribute
 
 SPARE = 10

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import heapq
 import random
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core._subnet import Subnet
 from ipam_core.cloud.region import SimulatedRegion
 from ipam_core.endpoint.client_tokens import ClientTokens

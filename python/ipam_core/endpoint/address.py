@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ipam_core._dataclass import dataclass
 
 EC2 = "EC2"
 METADATA = "instance metadata"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.cloudtrail import ACCOUNT, ROLE
 from ipam_core.endpoint.account import USER_ID
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 import uuid
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud import refusals
 from ipam_core.cloud.latency import Latencies
 from ipam_core.cloud.refusals import Ec2Error

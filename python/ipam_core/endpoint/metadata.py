@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.cloudtrail import ROLE
 from ipam_core.cloud.region import wall_time_of
 from ipam_core.endpoint.callers import role_credentials

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError, MissingExtraError
 from ipam_core.quoting import quoted
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.inputs.case import Case
 from ipam_core.diagnosis.inputs.metrics import read_metrics
 from ipam_core.errors import CloudError, DeniedError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import GoneError
 from ipam_core.k8s.connection import TIMEOUT_S, Connection, parsed, refusal_of
 

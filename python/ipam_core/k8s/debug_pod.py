@@ -11,9 +11,9 @@ import asyncio
 import math
 import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import CloudError, NotFoundError, UnreachableError
 from ipam_core.k8s.client import PODS
 from ipam_core.k8s.objects import FINISHED, NAMESPACE

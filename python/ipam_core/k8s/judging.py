@@ -6,10 +6,11 @@ is equal in this. What an agent reports of its pool comes before what the model 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain import explain
 from ipam_core.diagnosis.explain.finding import Severity
 from ipam_core.errors import InputError

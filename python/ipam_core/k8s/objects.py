@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.manifests import Environment, read_daemonset
 

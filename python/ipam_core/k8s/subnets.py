@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import IpamError
 from ipam_core.settings import Settings
 from ipam_core.subnet.advice import count_more

@@ -7,10 +7,10 @@ Source: pool-rules section 5, "Leaked ENIs"; pkg/awsutils/awsutils.go
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.effects import DeleteEni, FindNodelessEnis, TagCreatedAt
 from ipam_core.errors import IpamError, NotFoundError
 from ipam_core.node.tries import DELETE, TAG, persist

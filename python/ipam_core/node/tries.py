@@ -7,9 +7,9 @@ pkg/ipamd/ipamd.go (nodeInit), pkg/networkutils/network.go (linkByMac); pool-rul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.effects import Sleep
 from ipam_core.errors import CloudError, NotFoundError
 

@@ -16,10 +16,11 @@ Source: audit.k8s.io/v1 Event; pkg/kubelet/status/status_manager.go of kubernete
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import IO, TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.recording.pods import PodLife
 from ipam_core.recording.times import unix_of

@@ -9,10 +9,11 @@ a while after that, and the results count from then on.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError, UnknownInstanceTypeError
 from ipam_core.units import NS
 from ipam_core.variables import ADDRESS_VARIABLES

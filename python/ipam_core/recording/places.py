@@ -6,9 +6,10 @@ Calls, all read-only: DescribeInstances, then those of `ipam_core.subnet.live`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.live import read_live

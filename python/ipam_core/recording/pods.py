@@ -6,10 +6,10 @@ All times are seconds of the wall clock (Unix time).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.units import NS
 

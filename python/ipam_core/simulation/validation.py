@@ -7,9 +7,9 @@ names it, quotes it and says what is allowed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.units import NS

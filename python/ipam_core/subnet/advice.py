@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.subnet.capacity import count_fitting
 from ipam_core.subnet.drains import DrainPlan, drain, plan_drains

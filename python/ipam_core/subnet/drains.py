@@ -10,10 +10,10 @@ SciPy there is a greedy choice with a bound of its own.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipam_core._dataclass import dataclass
 from ipam_core._extras import extra
 from ipam_core._subnet import BLOCK_STATES
 from ipam_core.subnet.interfaces import numbers

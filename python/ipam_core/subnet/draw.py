@@ -6,10 +6,11 @@ one, and the pool settles after each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain.play import NodeCase, Play
 from ipam_core.instances import ADDRESSES_PER_PREFIX, HOST_NETWORK_PODS
 

@@ -9,11 +9,12 @@ at once what it has over, each unused address with the same probability.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError, NoFreePrefixError, SubnetExhaustedError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.quoting import quoted

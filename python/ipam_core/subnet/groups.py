@@ -7,9 +7,10 @@ at random, as EC2 does. So several placements are tried, and the worst is return
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError, NoFreePrefixError, SubnetExhaustedError
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.capacity import count_fitting

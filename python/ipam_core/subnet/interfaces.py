@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ipam_core._dataclass import dataclass
 from ipam_core._extras import extra
 from ipam_core.errors import IpamError
 from ipam_core.subnet.owners import BRANCH, cluster_of, owner_of

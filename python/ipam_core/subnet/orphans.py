@@ -7,9 +7,10 @@ gets their addresses back; deleting them does. Source: aws/amazon-vpc-cni-k8s#69
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.subnet.owners import tags_of
 from ipam_core.tags import CREATED_AT_TAG, DESCRIPTION_PREFIX, NODE_TAG
 

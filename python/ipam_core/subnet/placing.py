@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core._extras import extra
 from ipam_core.errors import InputError
 from ipam_core.instances import ADDRESSES_PER_PREFIX

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core._extras import extra
 from ipam_core._subnet import BLOCK_STATES, Subnet
 from ipam_core.errors import InputError, IpamError, UnknownAddressError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import IpamError
 from ipam_core.instances import limits
 from ipam_core.testing import addresses, enis, reads

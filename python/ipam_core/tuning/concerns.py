@@ -6,9 +6,9 @@ not show one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain import explain
 from ipam_core.diagnosis.explain.finding import Severity
 

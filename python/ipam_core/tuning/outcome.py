@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from math import inf, isinf, sqrt
 from operator import itemgetter
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.simulation.fleet.fleet import simulate_fleet
 from ipam_core.variables import shown_variables
 

@@ -7,10 +7,11 @@ long with another seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, inf, isinf
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.html import html_of
 from ipam_core.policy import VPC_CNI

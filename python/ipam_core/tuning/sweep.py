@@ -6,10 +6,10 @@ whichever process plays what, in whichever order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
 from ipam_core.quoting import nearest, quoted

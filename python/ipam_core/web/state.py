@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlencode
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.variables import ADDRESS_VARIABLES

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from ipam_core._dataclass import dataclass
 
 if TYPE_CHECKING:
     from ipam_core.effects import AttachedEni

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.settings import go_atoi, go_bool

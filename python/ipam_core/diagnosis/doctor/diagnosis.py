@@ -6,10 +6,11 @@ neither, the verdict is that the files do not show it, and which other files wou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.causes.table import CAUSES
 from ipam_core.diagnosis.doctor.finding import Certainty, Status, ruled_out

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.pools import n_cooling
 from ipam_core.diagnosis.inputs.case import Refusal, Source

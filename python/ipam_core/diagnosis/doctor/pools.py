@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.inputs.case import Evidence, HeldCidr, HeldEni, PoolCounts
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 

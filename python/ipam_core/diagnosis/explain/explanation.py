@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain import costs, stalls, warnings
 from ipam_core.diagnosis.explain.finding import Facts, Severity
 from ipam_core.diagnosis.explain.levels import plain_levels

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain.play import WITHOUT_END, Play
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.pool import decide

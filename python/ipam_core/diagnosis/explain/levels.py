@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from ipam_core._dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,12 @@ no time, as in scenarios.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
+from ipam_core._dataclass import dataclass
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
 from ipam_core.cloud.simulated import CHANGING_APIS, count_calls

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain.play import LONGEST_COOLDOWN_S, PlayedNode
 from ipam_core.node.timers import LOOK_INTERVAL_S
 from ipam_core.units import NS

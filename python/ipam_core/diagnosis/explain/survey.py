@@ -6,11 +6,11 @@ of types whether every pod gets an address, thousands of types in a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain.finding import Verdict
 from ipam_core.node.start import START_NO_ENI
 from ipam_core.policy import VPC_CNI

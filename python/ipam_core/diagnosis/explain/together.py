@@ -6,9 +6,10 @@ every type given, from no pod to maxPods, and is kept only if no type becomes wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.diagnosis.explain.finding import Severity
 from ipam_core.diagnosis.explain.play import Play

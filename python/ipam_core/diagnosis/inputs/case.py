@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.codes import error_for
 from ipam_core.errors import CloudError, SubnetFullError
 from ipam_core.policy import FULL_SUBNET_WORDING

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import merge
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud import refusals
 from ipam_core.endpoint import arguments
 from ipam_core.endpoint.filters import exact_values, test_of

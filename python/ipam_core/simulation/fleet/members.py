@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core._store import Sandbox
 
 if TYPE_CHECKING:

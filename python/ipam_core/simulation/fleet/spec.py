@@ -6,11 +6,12 @@ can be pickled, so that runs can use other processes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.settings import Settings

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core._lazy import Load, deprecated_name
 from ipam_core.simulation.validation import Share
 

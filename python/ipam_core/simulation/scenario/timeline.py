@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.cloud.simulated import CHANGING_APIS
 from ipam_core.units import NS
 from ipam_core.variables import shown_variables

@@ -7,7 +7,7 @@ with the pods that the API lists.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_DNS, uuid5
 
 from ipam_core import instances
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.explain.play import NodeCase, PlayedNode
 from ipam_core.ipamd.introspection import enis_document
 from ipam_core.ipamd.messages import POD_EVENT_REASON

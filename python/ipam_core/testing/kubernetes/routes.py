@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from ipam_core._dataclass import dataclass
 from ipam_core.k8s.client import DAEMONSETS, EVENTS, NODES, PODS, Resource
 
 if TYPE_CHECKING:

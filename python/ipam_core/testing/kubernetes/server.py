@@ -9,11 +9,11 @@ import threading
 import time
 from base64 import b64encode
 from contextlib import suppress
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import GoneError, InputError, NotFoundError
 from ipam_core.k8s.client import PODS
 from ipam_core.testing.kubernetes.certificates import make_certificate, server_context

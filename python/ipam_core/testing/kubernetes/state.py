@@ -13,9 +13,9 @@ import threading
 import uuid
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ipam_core._dataclass import dataclass
 from ipam_core.errors import GoneError, InputError, NotFoundError
 from ipam_core.testing.kubernetes.selectors import ANY_FIELDS, FIELDS
 

@@ -6,9 +6,9 @@ table. It is also the table of docs/doctor.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.doctor.causes import (
     answers,
     custom,
