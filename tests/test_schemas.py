@@ -11,6 +11,7 @@ import pytest
 from ipam_core import (
     IPAM_CORE,
     VPC_CNI,
+    Diagnosis,
     Explanation,
     Goals,
     Node,
@@ -147,13 +148,43 @@ DOCTOR_CASES = sorted((ROOT / "tests" / "doctor" / "cases").iterdir())[::4]
 @pytest.mark.parametrize(
     "folder", [ROOT / "examples" / "stuck-node", *DOCTOR_CASES], ids=lambda path: path.name
 )
-def test_a_diagnosis_is_valid_and_pickles(folder):
+def test_a_diagnosis_comes_back(folder):
     diagnosis = diagnose(read_case([folder]))
     document = diagnosis.to_dict()
     valid(document, "diagnosis/1")
     again = pickle.loads(pickle.dumps(diagnosis))
     assert again == diagnosis
     assert again.to_dict() == document
+    read = Diagnosis.from_dict(json.loads(json.dumps(document)))
+    assert read.to_dict() == document
+    for name in ("verdict", "notes", "gives"):
+        assert getattr(read, name)() == getattr(diagnosis, name)(), name
+    assert (read.answer, read.doubts) == (diagnosis.answer, diagnosis.doubts)
+    assert read.ruled_out == diagnosis.ruled_out
+    for mine, theirs in zip(read.found, diagnosis.found, strict=True):
+        assert mine.prognosis == theirs.prognosis
+        assert (mine.fix is None) == (theirs.fix is None)
+        assert mine.fix is None or mine.fix.options == theirs.fix.options
+    with pytest.raises(InputError, match="read from JSON has no facts"):
+        _ = read.facts
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": "diagnosis/2"}, "schema 'diagnosis/2': this needs 'diagnosis/1'"),
+        ({"found": [{}]}, "no diagnosis: KeyError"),
+        ({"found": []}, "no diagnosis: answer 'found', and what was found says"),
+        ({"answer": "fine"}, "no diagnosis: answer 'fine', and what was found says found"),
+        ({"agent": "sleeps"}, "no diagnosis: ValueError"),
+        ({"ruled_out": []}, "no diagnosis: AttributeError"),
+        ({"refusals": [{"file": "a", "line": 1, "value": "", "time": "noon"}]}, "no diagnosis"),
+    ],
+)
+def test_what_is_no_diagnosis_is_refused(change, said):
+    document = diagnose(read_case([ROOT / "examples" / "stuck-node"])).to_dict()
+    with pytest.raises(InputError, match=said):
+        Diagnosis.from_dict(document | change)
 
 
 def test_the_command_prints_the_same(capsys):

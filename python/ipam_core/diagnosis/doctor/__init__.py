@@ -6,7 +6,8 @@ facts.py       the facts as a value, with conclusions from them
 agent.py       does the agent run
 pools.py       the counts of its pools
 causes/        each cause's evidence for and against it; table.py lists them
-plain.py       its parts as plain values
+plain.py       its parts as plain values, and back
+shown.py       what is said of the node besides its causes
 finding.py     the judgement about one cause
 prognosis.py   the fix simulated
 

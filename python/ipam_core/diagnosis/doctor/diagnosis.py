@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING, Any
 from ipam_core._dataclass import dataclass
 from ipam_core.diagnosis.doctor.agent import Run
 from ipam_core.diagnosis.doctor.causes.table import CAUSES
-from ipam_core.diagnosis.doctor.finding import Certainty, Status, ruled_out
+from ipam_core.diagnosis.doctor.finding import Certainty, Finding, Status, ruled_out
 from ipam_core.diagnosis.doctor.gather import gather_facts
-from ipam_core.diagnosis.doctor.plain import (
-    max_pods_from,
-    plain_evidence,
-    plain_finding,
-    plain_pool,
-)
+from ipam_core.diagnosis.doctor.plain import finding_of, plain_finding
 from ipam_core.diagnosis.doctor.prognosis import simulate_fix
+from ipam_core.diagnosis.doctor.shown import Shown, shown_of
 from ipam_core.errors import InputError
 from ipam_core.html import html_of
+from ipam_core.quoting import quoted
+from ipam_core.schemas import check_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ipam_core.diagnosis.doctor.causes.table import Cause
     from ipam_core.diagnosis.doctor.facts import Facts
-    from ipam_core.diagnosis.doctor.finding import Finding
     from ipam_core.diagnosis.fixes import Change
     from ipam_core.diagnosis.inputs.case import Case
 
@@ -49,17 +48,23 @@ class Diagnosis:
     """Every cause, judged; those found first, the surest first, each with its prognosis.
 
     `covered` causes are included in one that is found. `doubts`: why the verdict is not
-    "nothing wrong" although nothing is found. `remarks`: facts that are no fault and worth
-    knowing.
+    "nothing wrong" although nothing is found. `shown` is what else is said of the node.
     """
 
-    facts: Facts
     found: tuple[Finding, ...]
     ruled_out: tuple[Finding, ...]
     open: tuple[Finding, ...]
     covered: tuple[Finding, ...]
     doubts: tuple[str, ...]
-    remarks: tuple[str, ...]
+    shown: Shown
+    _facts: Facts | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """What was judged. Raises `InputError` where the diagnosis was read from JSON."""
+        if self._facts is None:
+            raise InputError("a diagnosis read from JSON has no facts: diagnose the files again")
+        return self._facts
 
     @property
     def answer(self) -> Answer:
@@ -75,46 +80,56 @@ class Diagnosis:
 
     def verdict(self) -> str:
         """Return the diagnosis in one sentence."""
-        pool = self.facts.pool
-        if self.found:
-            return self.found[0].title
-        if self.doubts:
-            return f"Cannot tell: {self.doubts[0]}"
-        if self.facts.settings.enable_ipv6:
-            return "Nothing wrong in what was given; in IPv6 mode the pool does not run out"
-        if pool is not None and pool.assignable > 0:
-            return f"Nothing wrong: {pool.assignable} addresses can be given now"
-        return "Nothing wrong: every address is used, and no pod is refused"
+        return self.shown.verdict
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, of schema `diagnosis/1`: what `doctor --json` prints."""
-        facts = self.facts
         return {
             "schema": SCHEMA,
             "verdict": self.verdict(),
-            "answer": self.answer,
+            "answer": str(self.answer),
             "healthy": self.healthy,
             "doubts": list(self.doubts),
-            "give_too": list(self.gives()),
-            "contradictions": list(facts.contradictions),
-            "agent": facts.agent.run,
-            "node": facts.node or None,
-            "instance_type": facts.limits.instance_type if facts.limits else None,
-            "max_pods": facts.max_pods.value if facts.max_pods else None,
-            "max_pods_from": max_pods_from(facts),
-            "agent_version": facts.version or None,
-            "pool": plain_pool(facts.pool) if facts.pool else None,
-            "network_cards_not_judged": {
-                str(card): plain_pool(pool) for card, pool in facts.others.items()
-            },
             "found": [plain_finding(finding) for finding in self.found],
             "ruled_out": {finding.cause: finding.why for finding in self.ruled_out},
             "covered": {finding.cause: finding.why for finding in self.covered},
             "not_judged": {finding.cause: finding.why for finding in self.open},
-            "not_read": [{"file": each.file, "why": each.why} for each in facts.case.unread],
-            "refusals": [plain_evidence(each) for each in facts.refusals],
-            "notes": list(self.notes()),
+            **self.shown.to_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Diagnosis:
+        """Return the diagnosis of which these are the plain values.
+
+        It says the same, and its `to_dict` gives the same. What it was judged by is not in the
+        JSON: it has no `facts`, its fixes have no change to simulate, and evidence no kind of
+        file.
+
+        Raises:
+            InputError: not of schema `diagnosis/1`, or not what `to_dict` gives.
+        """
+        check_schema(given, SCHEMA)
+
+        def judged(key: str, status: Status) -> tuple[Finding, ...]:
+            return tuple(
+                Finding(cause=cause, status=status, why=why) for cause, why in given[key].items()
+            )
+
+        try:
+            read = cls(
+                found=tuple(map(finding_of, given["found"])),
+                ruled_out=judged("ruled_out", Status.RULED_OUT),
+                open=judged("not_judged", Status.OPEN),
+                covered=judged("covered", Status.COVERED),
+                doubts=tuple(given["doubts"]),
+                shown=Shown.from_dict(given),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"no diagnosis: {error!r}") from error
+        if read.answer != given.get("answer"):
+            said = quoted(given.get("answer"))
+            raise InputError(f"no diagnosis: answer {said}, and what was found says {read.answer}")
+        return read
 
     def _repr_html_(self) -> str:
         """Return the verdict and the causes that are found, for notebooks."""
@@ -124,44 +139,11 @@ class Diagnosis:
 
     def notes(self) -> tuple[str, ...]:
         """Return what is worth knowing of the node and of what was read, a line each."""
-        facts = self.facts
-        case = facts.case
-        notes = [
-            *self.remarks,
-            *facts.assumed,
-            *(str(warning) for warning in facts.settings.warnings),
-            *map(str, case.unread),
-            *case.notes,
-        ]
-        if case.log and case.log.n_broken:
-            notes.append(f"ipamd.log: {case.log.n_broken} of {case.log.n_lines} lines are broken")
-        if case.other_logs:
-            notes.append(f"logs of other programs, not read: {', '.join(case.other_logs[:5])}")
-        notes.append("read: " + ", ".join(f"{name} ({kind})" for name, kind in case.files))
-        return tuple(notes)
+        return self.shown.notes
 
     def gives(self) -> tuple[str, ...]:
         """Return the missing inputs that would show more, each with the way to get it."""
-        facts, case = self.facts, self.facts.case
-        wanted = []
-        if not facts.log_judges and facts.agent.run not in (Run.FAILED, Run.NO_API_SERVER):
-            wanted.append(_GIVE_LOG)
-        if case.state is None and not facts.settings.enable_ipv6:
-            wanted.append(_GIVE_STATE)
-        if not facts.targets_known:
-            wanted.append(_GIVE_SETTINGS)
-        if facts.limits is None or facts.max_pods is None or facts.max_pods.assumed:
-            wanted.append(_GIVE_NODE.format(node=facts.node or "NODE"))
-        if case.events is None:
-            wanted.append(_GIVE_EVENTS)
-        return tuple(wanted)
-
-
-_GIVE_LOG = "/var/log/aws-routed-eni/ipamd.log of the node, of the time when pods wait"
-_GIVE_STATE = "the agent's ENIs: on the node, curl -s localhost:61679/v1/enis"
-_GIVE_SETTINGS = "the settings: kubectl -n kube-system get ds aws-node -o yaml"
-_GIVE_NODE = "the type and maxPods: kubectl get node {node} -o yaml"
-_GIVE_EVENTS = "events: kubectl get events -A -o json"
+        return self.shown.gives
 
 
 def diagnose(
@@ -198,14 +180,15 @@ def diagnose(
         key=lambda finding: surest.index(finding.certainty or Certainty.POSSIBLE),
     )
     is_open = tuple(each for each in findings if each.status is Status.OPEN)
+    doubts = tuple(_doubts(facts, len(is_open)))
     return Diagnosis(
-        facts=facts,
         found=tuple(_with_prognosis(finding, facts) for finding in found),
         ruled_out=tuple(each for each in findings if each.status is Status.RULED_OUT),
         open=is_open,
         covered=tuple(each for each in findings if each.status is Status.COVERED),
-        doubts=tuple(_doubts(facts, len(is_open))),
-        remarks=tuple(_remarks(facts)),
+        doubts=doubts,
+        shown=shown_of(facts, found, doubts, _remarks(facts)),
+        _facts=facts,
     )
 
 

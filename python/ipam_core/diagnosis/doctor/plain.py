@@ -1,17 +1,21 @@
-"""The parts of a diagnosis as plain values: what `doctor --json` prints."""
+"""The parts of a diagnosis as plain values, and back: what `doctor --json` prints."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.diagnosis.doctor.finding import Certainty, Finding, Status
+from ipam_core.diagnosis.doctor.prognosis import Outcome, Prognosis
+from ipam_core.diagnosis.fixes import Fix, Option
+from ipam_core.diagnosis.inputs.case import Evidence
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ipam_core.diagnosis.doctor.facts import Facts
-    from ipam_core.diagnosis.doctor.finding import Finding
     from ipam_core.diagnosis.doctor.pools import Pool
-    from ipam_core.diagnosis.doctor.prognosis import Prognosis
-    from ipam_core.diagnosis.fixes import Option
-    from ipam_core.diagnosis.inputs.case import Evidence
 
 
 def max_pods_from(facts: Facts) -> str | None:
@@ -36,7 +40,7 @@ def plain_finding(finding: Finding) -> dict[str, Any]:
     return {
         "cause": finding.cause,
         "title": finding.title,
-        "certainty": finding.certainty,
+        "certainty": str(finding.certainty) if finding.certainty else None,
         "why": finding.why,
         "rule": list(finding.rule),
         "evidence": [plain_evidence(each) for each in finding.evidence],
@@ -69,3 +73,59 @@ def plain_evidence(evidence: Evidence) -> dict[str, Any]:
         "value": evidence.value,
         "time": evidence.time.isoformat() if evidence.time else None,
     }
+
+
+def finding_of(given: Mapping[str, Any]) -> Finding:
+    """Return the cause that `plain_finding` gave; its fix has no change to simulate."""
+    fix, prognosis, certainty = given["fix"], given["prognosis"], given["certainty"]
+    return Finding(
+        cause=given["cause"],
+        status=Status.FOUND,
+        why=given["why"],
+        title=given["title"],
+        certainty=None if certainty is None else Certainty(certainty),
+        rule=tuple(given["rule"]),
+        evidence=tuple(map(evidence_of, given["evidence"])),
+        fix=None if fix is None else _fix_of(fix),
+        prognosis=None if prognosis is None else _prognosis_of(prognosis),
+        not_simulated=given["not_simulated"] or "",
+    )
+
+
+def evidence_of(given: Mapping[str, Any]) -> Evidence:
+    """Return the value and source that `plain_evidence` gave."""
+    time = given["time"]
+    return Evidence(
+        file=given["file"],
+        line=given["line"],
+        value=given["value"],
+        time=None if time is None else datetime.fromisoformat(time),
+    )
+
+
+def _fix_of(given: Mapping[str, Any]) -> Fix:
+    return Fix(
+        commands=tuple(given["commands"]),
+        note=given["note"],
+        options=tuple(
+            Option(
+                title=each["title"],
+                commands=tuple(each["commands"]),
+                simulated=each["simulated"],
+            )
+            for each in given["options"]
+        ),
+    )
+
+
+def _prognosis_of(given: Mapping[str, Any]) -> Prognosis:
+    return Prognosis(
+        waiting=given["waiting"],
+        as_it_is=_outcome_of(given["as_it_is"]),
+        with_fix=_outcome_of(given["with_fix"]),
+        serves=given["serves"],
+    )
+
+
+def _outcome_of(given: Mapping[str, Any]) -> Outcome:
+    return Outcome(**{**given, "requests": tuple(given["requests"])})
