@@ -5,6 +5,7 @@ page.py      the page: its controls, and what is updated when one is moved
 state.py     what the controls hold, as the query of a link
 shown.py     an explanation as HTML; picture.py: its stairs as SVG; look.py: the style
 forms.py     settings as a command, Helm values and an add-on's configuration
+drop.py      files that a person drops on the page
 words.py     the page's own words, in English and Korean
 
 No rule is here: every number is one of `explain --json`. May import: cli, and below.

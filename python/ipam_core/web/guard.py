@@ -14,6 +14,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "ipam-core-token"
 MOST_BYTES = 1_000_000
 """The largest body of a request."""
+DROPS = "/drop/"
+"""Where dropped files are sent: the path starts so."""
+MOST_DROPPED = 256_000_000
+"""The most bytes of one drop: more than an archive of a node has."""
+MOST_LISTED = 262_144
+"""The most bytes before them: the names and sizes of the files."""
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -39,7 +45,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
-        refused = self._refusal(headers)
+        refused = self._refusal(headers, scope["path"])
         if not refused and self._token and not self._knows(headers):
             query = scope["query_string"].decode("latin-1")
             given = parse_qs(query).get("token", [""])[-1]
@@ -54,16 +60,17 @@ class Guard:
         else:
             await _answer(send, *refused)
 
-    def _refusal(self, headers: dict[str, str]) -> tuple[int, str] | None:
+    def _refusal(self, headers: dict[str, str], path: str) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not self._token and _name(f"//{host}") not in LOOPBACK:
             return 403, "this page is for this machine alone"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
             return 403, "a request of another site"
+        most = MOST_DROPPED + MOST_LISTED if path.startswith(DROPS) else MOST_BYTES
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MOST_BYTES or "transfer-encoding" in headers:
-            return 413, f"at most {MOST_BYTES} bytes, and their number first"
+        if not _is_length(length, most) or "transfer-encoding" in headers:
+            return 413, f"at most {most} bytes, and their number first"
         return None
 
     def _knows(self, headers: dict[str, str]) -> bool:
@@ -75,6 +82,10 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())
+
+
+def _is_length(length: str, most: int) -> bool:
+    return length.isascii() and length.isdigit() and len(length) < 16 and int(length) <= most
 
 
 def _name(url: str) -> str:
