@@ -35,6 +35,7 @@ ALLOWED = {
     ("python/ipam_core/cli/_fleet.py", "the next look is awaited"): "key of JSON, by its words",
     ("python/ipam_core/cli/demo.py", "mended"): "key of JSON",
     ("python/ipam_core/diagnosis/doctor/diagnosis.py", "tell"): "value of JSON: cannot tell",
+    ("python/ipam_core/diagnosis/doctor/shown.py", "tell"): "value of JSON: cannot tell",
     ("python/ipam_core/cli/doctor.py", "tell"): "value of JSON: cannot tell",
     ("docs/doctor.md", "tell"): "value of JSON: cannot tell",
     ("python/ipam_core/ipamd/log_messages.py", "hence"): "texts of the agent",

@@ -5,6 +5,8 @@ Where they differ, the tables below say who is right, and why.
 
 from __future__ import annotations
 
+import ipaddress
+
 import boto3
 import pytest
 from botocore.config import Config
@@ -230,3 +232,48 @@ def test_moto_says_the_same(moto, make_vpc):
     assert codes == {name: code for name, (code, _) in CODES.items()}
     assert not missing, missing
     assert used == MEMBERS.keys()
+
+
+def test_what_the_page_says_of_moto_is_so(moto):
+    """docs/coming-from.md compares with it; a newer moto may do better."""
+    vpc_id = moto.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = moto.create_subnet(VpcId=vpc_id, CidrBlock="10.9.0.0/28")["Subnet"]["SubnetId"]
+    wide = moto.create_subnet(VpcId=vpc_id, CidrBlock="10.9.64.0/18")["Subnet"]["SubnetId"]
+
+    def create(subnet_id):
+        made = moto.create_network_interface(SubnetId=subnet_id)
+        return made["NetworkInterface"]["NetworkInterfaceId"]
+
+    def assign(eni_id, **count):
+        moto.assign_private_ip_addresses(NetworkInterfaceId=eni_id, **count)
+        found = moto.describe_network_interfaces(NetworkInterfaceIds=[eni_id])
+        (eni,) = found["NetworkInterfaces"]
+        return [each["PrivateIpAddress"] for each in eni["PrivateIpAddresses"]], eni
+
+    def n_free(subnet_id):
+        found = moto.describe_subnets(SubnetIds=[subnet_id])
+        return found["Subnets"][0]["AvailableIpAddressCount"]
+
+    given = [assign(create(subnet), SecondaryPrivateIpAddressCount=8)[0] for _ in range(3)]
+    assert len({each for some in given for each in some}) <= 16 < sum(map(len, given))
+    assert n_free(subnet) < 0
+    eni_id = create(wide)
+    assert len(assign(eni_id, SecondaryPrivateIpAddressCount=200)[0]) > 200
+    addresses, eni = assign(eni_id, Ipv4PrefixCount=1)
+    assert len(addresses) > 200
+    assert "Ipv4Prefixes" not in eni
+    before = n_free(wide)
+    moto.create_subnet_cidr_reservation(
+        SubnetId=wide, Cidr="10.9.64.0/19", ReservationType="prefix"
+    )
+    assert n_free(wide) == before - 2**13
+    addresses, _ = assign(create(wide), SecondaryPrivateIpAddressCount=60)
+    reserved = ipaddress.ip_network("10.9.64.0/19")  # half of the subnet
+    assert any(ipaddress.ip_address(each) in reserved for each in addresses)
+    (node,) = moto.run_instances(
+        ImageId="ami-12c6146b", InstanceType="t3.nano", MinCount=1, MaxCount=1, SubnetId=wide
+    )["Instances"]
+    for device in range(1, 5):  # a t3.nano has 2 ENIs
+        moto.attach_network_interface(
+            NetworkInterfaceId=create(wide), InstanceId=node["InstanceId"], DeviceIndex=device
+        )
