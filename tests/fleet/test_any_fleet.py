@@ -81,9 +81,9 @@ def test_no_address_is_held_twice_and_none_is_lost(spec, policy, seed):
             held += assigned.values()
     assert len(held) == len(set(held)), "an address is held by two pods"
     # EC2's subnets have taken just what its ENIs hold, and what was taken from the start.
-    subnet = fleet.region.subnets["a"].subnet
+    subnet = fleet.machines.subnets["a"].subnet
     subnet._check()
-    enis = list(fleet.region.enis.values())
+    enis = list(fleet.machines.regions[""].enis.values())
     n_held = sum(1 + len(eni.addresses) + 16 * len(eni.prefixes) for eni in enis)
     n_all = 16 * subnet.n_blocks - 5
     assert subnet.n_free == n_all - n_held - spec.subnets[0].used

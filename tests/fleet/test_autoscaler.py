@@ -269,9 +269,10 @@ def test_a_fleet_that_consolidates_conserves_its_subnet():
     spec = pool("m5.large", "m5.4xlarge", workloads=workloads, autoscale=CONSOLIDATING)
     world, _ = played(spec)
     held = sum(
-        1 + len(eni.addresses) + 16 * len(eni.prefixes) for eni in world.region.enis.values()
+        1 + len(eni.addresses) + 16 * len(eni.prefixes)
+        for eni in world.machines.regions[""].enis.values()
     )
-    subnet = world.region.subnets["a"].subnet
+    subnet = world.machines.subnets["a"].subnet
     subnet._check()
     assert subnet.n_free == 2**16 - 5 - held
 
@@ -321,8 +322,8 @@ def test_free_addresses_and_prefixes_of_each_subnet_over_time():
     series = result.subnets["a"]
     assert len(series["free"]) == len(series["free_prefixes"]) == len(result.times_s)
     assert series["free"][0] <= 251
-    assert series["free"][-1] == world.region.subnets["a"].subnet.n_free
-    assert series["free_prefixes"][-1] == world.region.subnets["a"].subnet.n_free_prefixes < 14
+    assert series["free"][-1] == world.machines.subnets["a"].subnet.n_free
+    assert series["free_prefixes"][-1] == world.machines.subnets["a"].subnet.n_free_prefixes < 14
 
 
 def test_each_group_is_counted_and_together_they_are_the_fleet():

@@ -145,7 +145,7 @@ def test_a_group_grows_for_pods_and_gives_up_empty_nodes():
     assert result.n_pods == 73
     assert not result.still_waiting_s
     (left,) = (node for node in watched.nodes if not node.gone)
-    assert list(watched.region.enis.values()) == left.agent.instance.attached()
+    assert list(watched.machines.regions[""].enis.values()) == left.agent.instance.attached()
 
 
 def test_a_node_that_was_booted_for_pods_that_went_is_given_up():

@@ -1,17 +1,13 @@
 """`ipam-core tune`: its table, JSON and picture, bad input, and a real Dask cluster."""
 
 import json
-import shutil
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ipam_core.cli import _processes
 from ipam_core.cli._app import run
+from support.dask_cluster import cluster_of
 
 WORKLOAD = """
 name: few
@@ -132,41 +128,9 @@ def test_a_scenario_or_a_fleet_without_pods_is_refused(few, capsys):
     assert "a scenario; tune takes a fleet" in capsys.readouterr().err
 
 
-@contextmanager
-def cluster_of(tmp_path, *tls):
-    """Start a Dask scheduler and two workers on loopback; give the scheduler's address."""
-    dask = shutil.which("dask", path=Path(sys.executable).parent)
-    assert dask is not None, "the extra dist is not installed"
-    file = tmp_path / "scheduler.json"
-    started = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [dask, *arguments, *tls], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        started.append(process)
-
-    try:
-        start("scheduler", "--host", "tls://127.0.0.1" if tls else "127.0.0.1", "--port", "0",
-              "--no-dashboard", "--scheduler-file", str(file))  # fmt: skip
-        for _ in range(600):
-            if file.exists() and file.stat().st_size:
-                break
-            time.sleep(0.1)
-        address = json.loads(file.read_text())["address"]
-        for _ in range(2):
-            start("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny",
-                  "--local-directory", str(tmp_path))  # fmt: skip
-        yield address
-    finally:
-        for process in reversed(started):
-            process.kill()  # a worker that is asked to stop takes half a minute
-            process.wait()
-
-
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_search_on_a_dask_cluster_finds_the_same(few, tmp_path, capsys):
-    with cluster_of(tmp_path) as address:
+    with cluster_of(tmp_path) as (address, _):
         assert run(["tune", few, "--json", "--no-prefixes", "--scheduler", address]) == 0
     there = json.loads(capsys.readouterr().out)
     assert run(["tune", few, "--json", "--no-prefixes", "--jobs", "1"]) == 0
@@ -183,7 +147,8 @@ def test_a_cluster_with_tls_takes_only_who_has_its_certificate(few, tmp_path, ca
         files[name] = tmp_path / f"{name}.pem"
         files[name].write_text(getattr(keys, f"tls_{name}"))
     ca, cert, key = map(str, files.values())
-    with cluster_of(tmp_path, "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key) as address:
+    given = ("--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key)
+    with cluster_of(tmp_path, *given) as (address, _):
         assert address.startswith("tls://")
         call = ["tune", few, "--json", "--no-prefixes", "--scheduler", address]
         assert run([*call, "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key]) == 0

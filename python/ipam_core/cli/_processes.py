@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
@@ -13,31 +13,46 @@ from ipam_core.errors import InputError, IpamError, MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
     from pathlib import Path
 
 _REACHED_WITHIN_S = 10
 """How long the client waits for a scheduler when it connects."""
+KILLED = "processes were killed again and again, perhaps because memory ran out"
 _CLOSED_WITHIN_S = 2
 """How long the client waits for a cluster's answer when it disconnects."""
 
 
-class _Processes(ProcessPoolExecutor):
+class _Processes(Executor):
     """Processes that leave an interrupt, which a terminal sends to all, to their parent.
 
-    A new process first has the handler of its parent: so interrupts wait while one starts.
+    If one of them is killed, all calls that have not ended fail with `BrokenExecutor`; the next
+    call is made by new processes. A new process first has the handler of its parent: so
+    interrupts wait while one starts.
     """
 
     def __init__(self, n_jobs: int) -> None:
-        super().__init__(n_jobs, initializer=_ignore_interrupts)
+        self._n_jobs = n_jobs
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._n_jobs, initializer=_ignore_interrupts)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return super().submit(fn, *args, **kwargs)
+            try:
+                return self._pool.submit(fn, *args, **kwargs)
+            except BrokenExecutor:
+                self._pool.shutdown()
+                self._pool = self._new_pool()
+                return self._pool.submit(fn, *args, **kwargs)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
 def _ignore_interrupts() -> None:
@@ -68,13 +83,13 @@ def executor_of(
 def processes(n_jobs: int) -> Iterator[Executor]:
     """Give an executor of so many processes; on any error they are killed.
 
-    Raises `IpamError` if one of them is killed from outside.
+    Raises `IpamError` if they are killed from outside again and again (`executing`).
     """
     executor = _Processes(n_jobs)
     try:
         yield executor
     except BrokenExecutor:
-        raise IpamError("a process was killed, perhaps because memory ran out") from None
+        raise IpamError(KILLED) from None
     except BaseException:
         for child in active_children():
             child.kill()
@@ -96,9 +111,10 @@ def cluster(
     Raises:
         MissingExtraError: the extra `dist` is not installed.
         InputError: no such scheduler, or files that are no certificates.
+        IpamError: workers died again and again; other workers do the work of one that dies.
     """
     try:
-        from distributed import Client, Security
+        from distributed import Client, KilledWorker, Security
     except ImportError:
         raise MissingExtraError("dist", "--scheduler") from None
     given = {"tls_ca_file": ca, "tls_client_cert": cert, "tls_client_key": key}
@@ -114,6 +130,8 @@ def cluster(
     executor = client.get_executor()  # type: ignore[no-untyped-call]
     try:
         yield executor
+    except KilledWorker:
+        raise IpamError(KILLED) from None
     except BaseException:
         executor.shutdown(wait=False)  # cancels unfinished work
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,14 +10,22 @@ import typer
 
 from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
 from ipam_core.cli._options import (
+    JobsOption,
     JsonOption,
     PlotOption,
     PolicyOption,
+    SchedulerOption,
+    TlsCaOption,
+    TlsCertOption,
+    TlsKeyOption,
     policy_named,
 )
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.simulation.scenario.spec import Scenario
@@ -34,6 +43,11 @@ def simulate(
         int | None,
         typer.Option(min=1, help="The kubelet's maxPods on every node of a fleet."),
     ] = None,
+    jobs: JobsOption = 0,
+    scheduler: SchedulerOption = None,
+    tls_ca: TlsCaOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     plot: PlotOption = None,
     cloudtrail: Annotated[
         Path | None, typer.Option(help="Write a fleet's EC2 calls as CloudTrail records them.")
@@ -45,12 +59,14 @@ def simulate(
     A scenario is one node and prints a timeline; exits 1 if an expected value is not met. A
     fleet is many nodes with a workload and prints waits, refusals and EC2 calls, its mean and
     maximum addresses, and the free addresses of each subnet; exits 1 if at its end pods wait
-    without an address, or requested nodes have not joined.
+    without an address, or requested nodes have not joined. Regions that no workload joins are
+    shared by --jobs processes, or by the workers of --scheduler; the result is the same.
 
     Examples: ipam-core simulate examples/stall.yaml
 
     ipam-core simulate examples/rolling-update.yaml --compare --plot out.png
     """
+    from ipam_core.policy import IPAM_CORE, VPC_CNI
     from ipam_core.simulation.files import read_simulation
     from ipam_core.simulation.fleet.spec import with_max_pods
 
@@ -61,7 +77,13 @@ def simulate(
 
         check_path(plot)
     if isinstance(found, list):
-        given = {"--compare": compare, "--cloudtrail": cloudtrail, "--max-pods": max_pods}
+        given = {
+            "--compare": compare,
+            "--cloudtrail": cloudtrail,
+            "--max-pods": max_pods,
+            "--jobs": jobs,
+            "--scheduler": scheduler,
+        }
         for option, value in given.items():
             if value:
                 raise InputError(f"{file}: {option} is for fleets; this is a scenario")
@@ -72,7 +94,28 @@ def simulate(
         raise InputError("--cloudtrail writes the calls of one policy, --compare simulates two")
     if max_pods is not None:
         found = with_max_pods(found, max_pods)
-    return _play_fleet(found, chosen, seed, compare, plot, cloudtrail, as_json=as_json)
+    chosen_seed = found.seed if seed is None else seed
+    runs = [(found, each, chosen_seed) for each in ((VPC_CNI, IPAM_CORE) if compare else (chosen,))]
+    executor = _executor_for(runs, jobs, scheduler, ca=tls_ca, cert=tls_cert, key=tls_key)
+    return _play_fleet(runs, executor, plot, cloudtrail, as_json=as_json)
+
+
+def _executor_for(
+    runs: list[tuple[FleetSpec, Policy, int]],
+    n_jobs: int,
+    scheduler: str | None,
+    **certificates: Path | None,
+) -> AbstractContextManager[Executor | None]:
+    """Return what plays the parts of all runs: no more processes than there are parts."""
+    from ipam_core.cli._out import print_error
+    from ipam_core.cli._processes import executor_of
+    from ipam_core.simulation.fleet.independent import parts_of, why_one_part
+
+    n_parts = sum(len(parts_of(spec, seed)) for spec, _, seed in runs)
+    if n_parts == 1 and (n_jobs > 1 or scheduler is not None):
+        print_error(f"the fleet is played as one part: {why_one_part(runs[0][0])}")
+    n_jobs = min(n_jobs or os.cpu_count() or 1, n_parts)
+    return executor_of(n_jobs, scheduler, **certificates)
 
 
 def _play_scenarios(
@@ -123,10 +166,8 @@ def _play_scenarios(
 
 
 def _play_fleet(
-    spec: FleetSpec,
-    policy: Policy,
-    seed: int | None,
-    compare: bool,
+    runs: list[tuple[FleetSpec, Policy, int]],
+    played_by: AbstractContextManager[Executor | None],
     plot: Path | None,
     cloudtrail: Path | None,
     *,
@@ -137,32 +178,26 @@ def _play_fleet(
     from ipam_core.cli._fleet import heading, max_pods_lines, results_table
     from ipam_core.cli._out import print_json, print_table, print_text, progress_of
     from ipam_core.cloud.cloudtrail import trail
-    from ipam_core.policy import IPAM_CORE, VPC_CNI
-    from ipam_core.simulation.fleet.fleet import simulate_fleet
+    from ipam_core.simulation.fleet.fleet import simulate_many
 
-    chosen_seed = spec.seed if seed is None else seed
-    results = []
-    for each in (VPC_CNI, IPAM_CORE) if compare else (policy,):
-        with progress_of(f"{spec.name}, {each.name}") as on_progress:
-            results.append(
-                simulate_fleet(
-                    spec,
-                    policy=each,
-                    seed=chosen_seed,
-                    keep_calls=cloudtrail is not None,
-                    on_progress=on_progress,
-                )
+    spec, _, seed = runs[0]
+    shown = ", ".join([spec.name, *(policy.name for _, policy, _ in runs)])
+    with played_by as executor, progress_of(shown) as on_progress:
+        results = list(
+            simulate_many(
+                runs, executor, keep_calls=cloudtrail is not None, on_progress=on_progress
             )
+        )
     if cloudtrail is not None:
         cloudtrail.write_text(json.dumps(trail(results[0].calls), indent=1) + "\n", "utf-8")
     if plot is not None:
         from ipam_core.plots.fleet import plot_fleets
 
-        plot_fleets(results, plot, title=f"{spec.name}: {heading(spec, chosen_seed)}")
+        plot_fleets(results, plot, title=f"{spec.name}: {heading(spec, seed)}")
     if as_json:
         print_json([result.to_dict() for result in results])
     else:
-        print_text((spec.name, "bold"), f": {heading(spec, chosen_seed)}")
+        print_text((spec.name, "bold"), f": {heading(spec, seed)}")
         for line in max_pods_lines(spec):
             print_text(line, indent="  ")
         print_table(results_table(results))

@@ -136,7 +136,8 @@ class SimulatedRegion:
 
     `clock_ns` gives virtual nanoseconds since `EPOCH`: it dates tags, lets metadata lag and
     opens and closes faults. `throttle` is EC2's request throttling, None for none; `seed`
-    decides which calls fail under a fault with a probability.
+    decides which calls fail under a fault with a probability. The ids of ENIs follow
+    `first_eni`.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class SimulatedRegion:
         clock_ns: Callable[[], int] = lambda: 0,
         throttle: Throttle | None = None,
         seed: int = 0,
+        first_eni: int = 0,
     ) -> None:
         self.subnets = subnets
         self.cluster = cluster
@@ -156,7 +158,7 @@ class SimulatedRegion:
         self.faults: list[Fault] = []
         self._attached: defaultdict[str | None, dict[str, SimulatedEni]] = defaultdict(dict)
         self._chance = random.Random(seed)
-        self._n_enis = 0
+        self._n_enis = first_eni
         self._n_ipv6_prefixes = 0
 
     def wall_time(self) -> datetime:

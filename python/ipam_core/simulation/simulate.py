@@ -13,6 +13,8 @@ from ipam_core.simulation.scenario.player import play
 from ipam_core.simulation.scenario.spec import Scenario
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.result import FleetResult
     from ipam_core.simulation.fleet.spec import FleetSpec
@@ -20,28 +22,43 @@ if TYPE_CHECKING:
 
 
 @overload
-def simulate(source: Scenario, *, policy: Policy = ..., seed: int | None = ...) -> Result: ...
+def simulate(
+    source: Scenario,
+    *,
+    policy: Policy = ...,
+    seed: int | None = ...,
+    executor: Executor | None = ...,
+) -> Result: ...
 @overload
-def simulate(source: FleetSpec, *, policy: Policy = ..., seed: int | None = ...) -> FleetResult: ...
+def simulate(
+    source: FleetSpec,
+    *,
+    policy: Policy = ...,
+    seed: int | None = ...,
+    executor: Executor | None = ...,
+) -> FleetResult: ...
 @overload
 def simulate(
     source: Mapping[str, Any] | str | os.PathLike[str],
     *,
     policy: Policy = ...,
     seed: int | None = ...,
+    executor: Executor | None = ...,
 ) -> Result | FleetResult | list[Result]: ...
 def simulate(
     source: Scenario | FleetSpec | Mapping[str, Any] | str | os.PathLike[str],
     *,
     policy: Policy = VPC_CNI,
     seed: int | None = None,
+    executor: Executor | None = None,
 ) -> Result | FleetResult | list[Result]:
     """Play a scenario or a fleet in virtual time and return what happened.
 
     `source` is a `Scenario`, a `FleetSpec`, the content of a file of either as a mapping, or
     the path of a file. A file with a list of scenarios gives a list of results. `seed` decides
     what the real agent and EC2 leave to chance: the same source, policy and seed give the same
-    result. Left out, it is the fleet's own, and 0 for a scenario.
+    result. Left out, it is the fleet's own, and 0 for a scenario. The parts of a fleet that do
+    not touch each other are played by `executor`, if one is given; the result is the same.
 
     Raises:
         InputError: the source is neither a scenario nor a fleet, or a step cannot be done.
@@ -59,4 +76,4 @@ def simulate(
         return results[0] if len(results) == 1 else results
     from ipam_core.simulation.fleet.fleet import simulate_fleet  # noqa: PLC0415  (loads NumPy)
 
-    return simulate_fleet(found, policy=policy, seed=seed)
+    return simulate_fleet(found, policy=policy, seed=seed, executor=executor)

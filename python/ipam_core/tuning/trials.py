@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import as_completed
 from typing import TYPE_CHECKING
 
+from ipam_core.simulation.executing import completed
 from ipam_core.tuning.outcome import evaluate, pooled
 
 if TYPE_CHECKING:
@@ -29,21 +29,13 @@ def played(
     runs: Sequence[tuple[Mapping[str, str], Policy, int]],
     executor: Executor | None,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Yield the number and the outcome of each run, as they end."""
+    """Yield the number and the outcome of each run, as they end. Raises as `completed`."""
     if executor is None:
         for number, (env, policy, seed) in enumerate(runs):
             yield number, evaluate(spec, env, policy, seed)
         return
-    futures = {
-        executor.submit(evaluate, spec, env, policy, seed): number
-        for number, (env, policy, seed) in enumerate(runs)
-    }
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+    calls = [(spec, env, policy, seed) for env, policy, seed in runs]
+    yield from completed(executor, evaluate, calls)
 
 
 class Trials:

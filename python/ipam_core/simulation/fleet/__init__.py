@@ -8,7 +8,8 @@ workloads.py   a process for each; ports.py: its interface to the fleet
 fleet.py       the kubelet's retries, nodes that come and go, samples
 scheduler.py   which node a pod is put on, and the pods that wait for one
 autoscaler.py  starts nodes for pods that wait, and removes nodes; emptied.py: empty ones
-members.py     its nodes and pods; region.py: its region at the start
+members.py     its nodes and pods; region.py: its regions at the start
+independent.py the parts that do not touch each other; merging.py: played apart, and put together
 rollout.py     new settings, rolled out over the nodes
 agent.py       a node's agent in virtual time, and the pool checks left out
 resident.py    nodes whose pods stay on them: played in C, without Python

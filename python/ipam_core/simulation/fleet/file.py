@@ -6,6 +6,7 @@ kind, a subnet or a group that does not exist is an `InputError` of one line.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
@@ -83,6 +84,8 @@ def fleet_of(raw: Any, folder: Path) -> FleetSpec:
         faults=ec2.get("faults", ()),
         metadata_lag_s=ec2.get("metadata_lag", NS) / NS,
     )
+    for group in groups:
+        spec.region_of(group)
     if spec.measure_from_ns >= spec.duration_ns:
         raise InputError("measure_from is before the end, which is duration")
     check_times(spec)
@@ -126,7 +129,7 @@ _FLEET: Checks = {
     "duration": duration_ns,
     "measure_from": duration_ns,
     "seed": integer,
-    "subnets": subnets_of,
+    "subnets": partial(subnets_of, more={"region": non_empty}),
     "nodes": sequence,
     "ec2": ec2_of(EC2_APIS),
     "workloads": sequence,

@@ -23,7 +23,8 @@ from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.fleet.autoscaler import Autoscaler
 from ipam_core.simulation.fleet.members import FleetNode, Kind, Launch, NodeGroup, Pod, PodOwner
-from ipam_core.simulation.fleet.region import Machines, region_of
+from ipam_core.simulation.fleet.merging import played
+from ipam_core.simulation.fleet.region import Machines
 from ipam_core.simulation.fleet.resident import Residents, pods_stay
 from ipam_core.simulation.fleet.result import FleetResult, Recorder
 from ipam_core.simulation.fleet.rollout import Rollouts
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
-    from ipam_core.cloud.region import SimulatedRegion
     from ipam_core.policy import Policy
     from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
 
@@ -62,6 +62,7 @@ class Fleet:
         skip_idle: bool = True,
         in_c: bool = True,
         keep_calls: bool = False,
+        part: int = 0,
     ) -> None:
         self.spec = spec
         self.policy = policy
@@ -94,8 +95,7 @@ class Fleet:
         self.unplaced: Unplaced = self.scheduler.unplaced
         self._watchers: list[PodOwner] = []
         self._rollouts = Rollouts(spec.groups)
-        self.region: SimulatedRegion = region_of(spec, self.engine, seed)
-        self._machines = Machines(spec, self.region, self.recorder.called)
+        self.machines: Machines = Machines(spec, self.engine, seed, self.recorder.called, part)
         self._client = ApiClient(self.engine, Latencies(spec.latencies), seed=seed)
         self._autoscaler = Autoscaler(self)
         for number, workload in enumerate(spec.workloads):
@@ -152,7 +152,7 @@ class Fleet:
         self.recorder.sample(
             self.engine.now_ns,
             self.groups,
-            self.region.subnets,
+            self.machines.subnets,
             n_pods=self._n_alive,
             n_waiting=self._n_alive - self._n_served,
             n_refusals=n_refusals,
@@ -292,7 +292,7 @@ class Fleet:
         for turn in range(len(group.subnets)):
             subnet_id = group.subnets[(n_in_group + turn) % len(group.subnets)]
             try:
-                eni = self.region.create_eni(subnet_id)
+                eni = self.machines.create_eni(subnet_id)
                 break
             except Ec2Error as full:
                 self.recorder.failed("RunInstances", full.code, now_ns)
@@ -301,7 +301,7 @@ class Fleet:
             when_ns = now_ns + LAUNCH_AGAIN_NS
             self.engine.at(when_ns, RANK_WORKLOAD, -1, self._join_again, given)
             return
-        instance = self._machines.launch(eni, number, kind.limits, group.pod_subnet)
+        instance = self.machines.launch(eni, number, kind.limits, group.pod_subnet)
         agent = self._make_agent(
             group.name,
             self._client,
@@ -372,29 +372,29 @@ def simulate_fleet(
     seed: int | None = None,
     keep_calls: bool = False,
     on_progress: Callable[[float], None] = lambda _: None,
+    executor: Executor | None = None,
 ) -> FleetResult:
     """Play a fleet under a policy and return what happened.
 
     `seed` is the spec's if left out. With `keep_calls` the result holds every EC2 call
-    (`ipam_core.cloud.cloudtrail.trail` gives them the form of CloudTrail). Raises `InputError`
-    if a workload names a node that does not exist.
+    (`ipam_core.cloud.cloudtrail.trail` gives them the form of CloudTrail). Any
+    `concurrent.futures.Executor` may play its independent parts; the result is the same. Raises
+    `InputError` if a workload names a node that does not exist, and as `completed`.
     """
-    chosen = spec.seed if seed is None else seed
-    return Fleet(spec, policy=policy, seed=chosen, keep_calls=keep_calls).run(on_progress)
+    run = (spec, policy, spec.seed if seed is None else seed)
+    return next(simulate_many([run], executor, keep_calls=keep_calls, on_progress=on_progress))
 
 
 def simulate_many(
-    runs: Iterable[tuple[FleetSpec, Policy, int]], executor: Executor | None = None
+    runs: Iterable[tuple[FleetSpec, Policy, int]],
+    executor: Executor | None = None,
+    *,
+    keep_calls: bool = False,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> Iterator[FleetResult]:
     """Play independent runs; yield their results in order.
 
-    Each run is (spec, policy, seed). Any `concurrent.futures.Executor` may do the work;
-    without one it is done here.
+    Each run is (spec, policy, seed). Any `Executor` may do the work, part by part; without one
+    it is done here. Raises as `simulate_fleet`.
     """
-    jobs = list(runs)
-    yield from executor.map(_play, jobs) if executor else map(_play, jobs)
-
-
-def _play(run: tuple[FleetSpec, Policy, int]) -> FleetResult:
-    spec, policy, seed = run
-    return simulate_fleet(spec, policy=policy, seed=seed)
+    return played(runs, Fleet, executor, on_progress, keep_calls=keep_calls)

@@ -6,6 +6,7 @@ raises `InputError`.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
@@ -36,15 +37,21 @@ if TYPE_CHECKING:
     from ipam_core.simulation.validation import Checks
 
 
-def subnets_of(value: Any, where: str) -> tuple[SubnetSpec, ...]:
-    """Return the subnets of a list: at least one, each with room for what it says."""
+def subnets_of(
+    value: Any, where: str, more: Checks = MappingProxyType({})
+) -> tuple[SubnetSpec, ...]:
+    """Return the subnets of a list: at least one, each with room for what it says.
+
+    `more` are the keys that one may have in this kind of file alone.
+    """
     if not sequence(value, where):
         raise InputError(f"{where} is a list with at least one subnet")
-    return tuple(_subnet(raw, f"{where} {n}") for n, raw in enumerate(value, 1))
+    checks = {**_SUBNET, **more}
+    return tuple(_subnet(raw, f"{where} {n}", checks) for n, raw in enumerate(value, 1))
 
 
-def _subnet(raw: Any, where: str) -> SubnetSpec:
-    found = fields(mapping(raw, where), where, _SUBNET, required=("id", "cidr"))
+def _subnet(raw: Any, where: str, checks: Checks) -> SubnetSpec:
+    found = fields(mapping(raw, where), where, checks, required=("id", "cidr"))
     spec = SubnetSpec(**named(found, {"id": "subnet_id"}))
     try:
         Subnet(spec.cidr, reservations=spec.reservations).take_addresses(spec.used)  # type: ignore[arg-type]

@@ -32,11 +32,15 @@ CHART_MAX_UNAVAILABLE = Share(10, percent=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetSpec:
-    """A subnet; `used` of its addresses, at random, are used by others from the start."""
+    """A subnet; `used` of its addresses, at random, are used by others from the start.
+
+    `region` is its region, which has its own EC2; subnets without one are in one region, too.
+    """
 
     subnet_id: str
     cidr: str
     zone: str = "a"
+    region: str = ""
     tag: str | None = None  # kubernetes.io/role/cni
     used: int = 0
     reservations: tuple[tuple[str, str], ...] = ()  # CIDR, prefix or explicit
@@ -161,6 +165,15 @@ class FleetSpec:
     latencies: Mapping[str, Latency] = field(default_factory=dict)
     throttling: Mapping[str, Bucket] | None = field(default_factory=dict)  # None: no throttling
     faults: tuple[FaultSpec, ...] = ()
+
+    def region_of(self, group: GroupSpec) -> str:
+        """Return the region of a group's subnets. Raises `InputError`: there are several."""
+        wanted = {*group.subnets, group.pod_subnet}
+        found = dict.fromkeys(each.region for each in self.subnets if each.subnet_id in wanted)
+        if len(found) > 1:
+            shown = ", ".join(map(repr, found))
+            raise InputError(f"nodes {group.name}: subnets in one region, not in {shown}")
+        return next(iter(found), "")
 
 
 def with_max_pods(spec: FleetSpec, max_pods: int) -> FleetSpec:
