@@ -169,12 +169,20 @@ class UnknownInstanceTypeError(InputError):
 
 
 class MissingExtraError(IpamError, ImportError):
-    """A feature needs an optional dependency that is not installed."""
+    """A feature needs an optional dependency that is not installed.
 
-    def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the extra {extra!r}: pip install 'ipam-core[{extra}]'")
+    `module` is set where the dependency itself is there, and a module that it imports is not:
+    pip installs that too.
+    """
+
+    def __init__(self, extra: str, purpose: str, module: str = "") -> None:
+        only = f" (only its module {module!r} is missing)" if module else ""
+        super().__init__(
+            f"{purpose} needs the extra {extra!r}: pip install 'ipam-core[{extra}]'{only}"
+        )
         self.extra = extra
         self.purpose = purpose
+        self.module = module
 
 
 # --- the cloud ----------------------------------------------------------------

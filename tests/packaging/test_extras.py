@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
@@ -118,6 +119,35 @@ def test_what_is_installed_and_broken_says_so_itself():
         import ipam_core.nowhere  # noqa: F401  # type: ignore[import-not-found]
     with pytest.raises(MissingExtraError, match=r"a test needs the"), extra("batch", "a test"):
         import no_such_package  # noqa: F401  # type: ignore[import-not-found]
+
+
+def test_a_module_that_an_installed_dependency_needs_is_named(tmp_path, monkeypatch):
+    """Without it nobody knows why pip says that the extra is installed."""
+    (tmp_path / "its_dependency.py").write_text("import its_own_dependency\n")
+    (tmp_path / "another.py").write_text("import its_dependency\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("its_dependency", "another"):
+        with pytest.raises(MissingExtraError) as caught, extra("k8s", "a test"):
+            import_module(name)
+        assert str(caught.value) == (
+            "a test needs the extra 'k8s': pip install 'ipam-core[k8s]' "
+            "(only its module 'its_own_dependency' is missing)"
+        )
+        assert (caught.value.extra, caught.value.module) == ("k8s", "its_own_dependency")
+    with pytest.raises(MissingExtraError) as caught, extra("k8s", "a test"):
+        import no_such_package  # noqa: F401  # type: ignore[import-not-found]
+    assert caught.value.module == ""
+
+
+def test_an_own_module_between_is_no_dependency(monkeypatch):
+    """`extra` around an import of a module of ours, which imports what is missing."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "ipam_core.simulation.fleet.parquet", raising=False)
+    with pytest.raises(MissingExtraError) as caught, extra("other", "a test"):
+        import_module("ipam_core.simulation.fleet.parquet")
+    assert (caught.value.extra, caught.value.module) == ("parquet", "")
 
 
 def test_the_hook_of_pyinstaller_names_what_loads_late():

@@ -15,7 +15,6 @@ from ipam_core.errors import (
     CloudError,
     DeniedError,
     InputError,
-    MissingExtraError,
     NotFoundError,
     UnreachableError,
 )
@@ -73,10 +72,8 @@ def open_session(profile: str | None = None, region: str | None = None) -> boto3
         InputError: there is no such profile.
         MissingExtraError: boto3 is not installed.
     """
-    try:
+    with extra("aws", "AwsCloud"):
         import boto3  # noqa: PLC0415  (an agent does without)
-    except ModuleNotFoundError as missing:
-        raise MissingExtraError("aws", "AwsCloud") from missing
     try:
         return boto3.Session(profile_name=profile, region_name=region)
     except aws.BotoCoreError as error:

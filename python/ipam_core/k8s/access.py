@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ipam_core._dataclass import dataclass
+from ipam_core._extras import extra
 from ipam_core.errors import InputError, MissingExtraError
 from ipam_core.quoting import quoted
 
@@ -87,7 +88,8 @@ async def open_api(access: Access) -> Any:
 
     It belongs to the loop that it is opened in: `close_api` closes it.
     """
-    from kr8s.asyncio import Api  # noqa: PLC0415  (heavy)
+    with extra("k8s", "reading a cluster"):
+        from kr8s.asyncio import Api  # noqa: PLC0415  (heavy)
 
     # Without a kubeconfig kr8s would take the user's own.
     none = str(access.service_account / "no-kubeconfig")

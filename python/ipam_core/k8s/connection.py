@@ -218,6 +218,8 @@ class Connection:
     async def _open(self) -> Any:
         try:
             return await open_api(self.access)
+        except IpamError:
+            raise
         except (AttributeError, LookupError, TypeError) as error:  # kr8s takes the form for given
             raise InputError(f"{self.access.described}: not as kubectl writes one") from error
         except Exception as error:  # of kr8s, YAML, the system, an exec plugin

@@ -12,7 +12,8 @@ import warnings
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import InputError, MissingExtraError
+from ipam_core._extras import extra
+from ipam_core.errors import InputError
 from ipam_core.quoting import cut, visible
 
 if TYPE_CHECKING:
@@ -49,10 +50,8 @@ def new_figure(width: float, height: float) -> Any:
 
     Raises `MissingExtraError`: matplotlib is not installed.
     """
-    try:
+    with extra("plot", "a picture"):
         from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError:
-        raise MissingExtraError("plot", "a picture") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

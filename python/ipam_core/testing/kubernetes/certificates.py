@@ -8,7 +8,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ipam_core.errors import MissingExtraError
+from ipam_core._extras import extra
 
 VALID = timedelta(days=1)
 
@@ -18,12 +18,10 @@ def make_certificate(host: str = "127.0.0.1") -> tuple[bytes, bytes]:
 
     Raises `MissingExtraError`: cryptography is not installed, which comes with kr8s.
     """
-    try:
+    with extra("k8s", "a Kubernetes API over TLS"):
         from cryptography import x509  # noqa: PLC0415
         from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        raise MissingExtraError("k8s", "a Kubernetes API over TLS") from missing
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ipam-core test")])
     now = datetime.now(UTC)
