@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
 from ipam_core.checkpoint import DurableStore
+from ipam_core.checkpoint.files import LockFile
 from ipam_core.errors import CheckpointBusyError, CheckpointError
 from ipam_core.ipamd import checkpoint_file
 from support.checkpointing import open_checkpoint, sandbox, small_store
@@ -134,6 +137,65 @@ def test_busy_lock_names_a_process_only_if_it_lives(path, monkeypatch):
             with pytest.raises(CheckpointBusyError, match=told):
                 open_checkpoint(path)
     open_checkpoint(path).close()
+
+
+def test_a_file_that_is_refused_is_left_as_it_was_and_nothing_next_to_it(path):
+    """Somebody gave the path of another file by mistake."""
+    text = path.with_name("notes.txt")
+    text.write_text("my notes\n")
+    other = path.with_name("other.db")
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE mine (value)")
+        database.commit()
+    for file in (text, other):
+        file.chmod(0o644)
+        before = file.read_bytes()
+        with pytest.raises(CheckpointError):
+            open_checkpoint(file)
+        assert (file.read_bytes(), file.stat().st_mode & 0o777) == (before, 0o644)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["notes.txt", "other.db"]
+
+
+def test_a_lock_of_an_earlier_run_stays_where_its_checkpoint_is_refused(path):
+    open_checkpoint(path).close()
+    path.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError):
+        open_checkpoint(path)
+    assert path.with_name("ipam.db.lock").exists()
+
+
+def test_a_lock_that_another_discards_meanwhile_is_taken_anew(path, monkeypatch):
+    """Else two processes would each have a file of that name locked."""
+    discarded = []
+    real = LockFile._lock
+
+    def lock(self, path):
+        real(self, path)
+        if not discarded:
+            discarded.append(os.fstat(self._descriptor).st_ino)
+            path.with_name("ipam.db.lock").unlink()
+
+    monkeypatch.setattr(LockFile, "_lock", lock)
+    with open_checkpoint(path):
+        assert path.with_name("ipam.db.lock").exists()
+        with pytest.raises(CheckpointBusyError):
+            open_checkpoint(path)
+    assert len(discarded) == 1
+
+
+def test_a_lock_that_another_holds_is_not_discarded(path, monkeypatch):
+    """Made here, and locked by another before it was locked here."""
+    with path.with_name("ipam.db.lock").open("w") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        real = os.open
+
+        def opened(name, flags, *mode):
+            return real(name, flags & ~os.O_EXCL, *mode)
+
+        monkeypatch.setattr(os, "open", opened)
+        with pytest.raises(CheckpointBusyError):
+            open_checkpoint(path)
+    assert path.with_name("ipam.db.lock").exists()
 
 
 # --- forks --------------------------------------------------------------------------

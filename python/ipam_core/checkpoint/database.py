@@ -87,9 +87,14 @@ class Database:
                 ):
                     raise CheckpointDamagedError(path, (damage,))
                 self._verify(self._connected())
+                for file in (self.path, self._beside("-wal")):
+                    make_private(file)
                 self._lock.mark(durability)
         except BaseException:
-            self.close()
+            try:
+                self._close_connection()
+            finally:
+                self._lock.discard()
             raise
 
     def close(self) -> None:
@@ -104,12 +109,15 @@ class Database:
             if self._unsure:
                 self.write(())
         finally:
-            self.closed, self._addresses = True, None
             try:
-                if self._connection is not None:
-                    self._connection.close()
+                self._close_connection()
             finally:
                 self._lock.close()
+
+    def _close_connection(self) -> None:
+        self.closed, self._addresses = True, None
+        if self._connection is not None:
+            self._connection.close()
 
     def addresses(self) -> list[Row]:
         """Return the rows of the table `address`, in order of address."""
@@ -209,8 +217,6 @@ class Database:
             return
         if not os.access(self.path, os.R_OK | os.W_OK):  # opening it here would undo SQLite's lock
             raise CheckpointError(self.path, os.strerror(errno.EACCES))
-        for file in (self.path, self._beside("-wal")):
-            make_private(file)
         if size == 0:
             raise CheckpointDamagedError(self.path, ("empty, which a checkpoint never is",))
 

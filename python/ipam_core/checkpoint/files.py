@@ -46,27 +46,57 @@ class LockFile:
     """An exclusive lock on `path`.lock; the kernel releases it when the process ends.
 
     The file names the process that holds the lock, and its `durability`: the next process
-    checks the log according to it. The file stays when the lock is released, because removing
-    it would let two processes each lock a file of that name. A link, or a file that is no
-    lock, is refused and not changed.
+    checks the log according to it. The file stays when the lock is released, because of that;
+    `discard` removes one that this made. A link, or a file that is no lock, is refused and not
+    changed.
     """
 
     _descriptor = -1
+    _made = False  # by this, and locked since
 
     def __init__(self, path: Path) -> None:
-        lock_path = path.with_name(path.name + ".lock")
-        with _errors_of(path, lock_path):
-            self._descriptor = os.open(lock_path, _FLAGS, PRIVATE)
+        self._path = path.with_name(path.name + ".lock")
         try:
-            with _errors_of(path, lock_path):
-                self._check_kind(path, lock_path)
-                make_private(self._descriptor)
-                self._lock(path)
-                self.durability: str = self._read()[1]
-                self.mark(self.durability)
+            while not self._take(path):
+                self.close()
         except BaseException:
-            self.close()
+            self.discard()
             raise
+
+    def _take(self, path: Path) -> bool:
+        """Lock the file; return whether it is still the one of that name."""
+        with _errors_of(path, self._path):
+            made = True
+            try:
+                self._descriptor = os.open(self._path, _FLAGS | os.O_EXCL, PRIVATE)
+            except FileExistsError:
+                made = False
+                self._descriptor = os.open(self._path, _FLAGS, PRIVATE)
+            self._check_kind(path, self._path)
+            make_private(self._descriptor)
+            self._lock(path)
+            if not self._is_in_place():  # another process made it, and discarded it meanwhile
+                return False
+            self._made = made
+            self.durability: str = self._read()[1]
+            self.mark(self.durability)
+        return True
+
+    def _is_in_place(self) -> bool:
+        """Return whether the locked file is the one that others would lock."""
+        try:
+            there = os.lstat(self._path)
+        except FileNotFoundError:
+            return False
+        mine = os.fstat(self._descriptor)
+        return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+    def discard(self) -> None:
+        """Release the lock, and remove its file if this made it: nothing was locked."""
+        if self._descriptor >= 0 and self._made:
+            with suppress(OSError):
+                self._path.unlink()
+        self.close()
 
     def mark(self, durability: str) -> None:
         """Write this process and its `durability` into the file."""
@@ -77,6 +107,7 @@ class LockFile:
     def close(self) -> None:
         """Release the lock. Closing twice does nothing."""
         descriptor, self._descriptor = self._descriptor, -1
+        self._made = False
         if descriptor >= 0:
             os.close(descriptor)
 
