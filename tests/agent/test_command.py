@@ -13,13 +13,16 @@ from pathlib import Path
 import pytest
 
 from ipam_core.agent import places
+from ipam_core.agent.cluster_reader import ClusterConfig
 from ipam_core.agent.config import AgentConfig
-from ipam_core.agent.environment import NetworkSettings
+from ipam_core.agent.environment import AGENT_VARIABLES, WITHOUT_EFFECT, NetworkSettings
 from ipam_core.agent.protocol.client import Client
+from ipam_core.cli import agent as agent_command
 from ipam_core.cli._app import run
 from ipam_core.cloud.host import HostSettings
 from ipam_core.errors import InputError
-from support.agents import add_request
+from ipam_core.variables import ADDRESS_VARIABLES, OTHER_VARIABLES
+from support.agents import add_request, log_of, running
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -91,6 +94,62 @@ def test_upstreams_variables_give_the_defaults_and_options_go_over_them():
     assert (over.introspection, over.metrics, over.log) == ("127.0.0.1:1", "127.0.0.1:2", "y.log")
     off = AgentConfig.from_env({"DISABLE_INTROSPECTION": "true"})
     assert (off.introspection, off.metrics) == (None, places.METRICS)
+
+
+def test_each_agent_with_a_socket_of_its_own_has_a_log_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for simulated in (True, False):
+        logs = {
+            AgentConfig.from_env({}, simulated=simulated, socket=socket).log
+            for socket in (None, tmp_path / "a" / "ipamd.sock", tmp_path / "b.sock", tmp_path / "b")
+        }
+        assert {str(tmp_path / "a" / "ipamd.log"), str(tmp_path / "b.log")} < logs
+        usual = places.user_socket() if simulated else places.NODE_SOCKET
+        named = AgentConfig.from_env({}, simulated=simulated, socket=usual)
+        assert named == AgentConfig.from_env({}, simulated=simulated)
+    given = {"AWS_VPC_K8S_CNI_LOG_FILE": "x.log"}
+    assert AgentConfig.from_env(given, socket=tmp_path / "b.sock").log == "x.log"
+
+
+class Read(dict):
+    """Variables that note which of them are asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def get(self, name, default=None):
+        self.names.add(name)
+        return super().get(name, default)
+
+    def __contains__(self, name):
+        self.names.add(name)
+        return super().__contains__(name)
+
+
+def test_a_variable_that_nobody_reads_is_named_as_such(monkeypatch):
+    """ADDITIONAL_ENI_TAGS, POD_MTU and others were accepted, and nothing was said."""
+    monkeypatch.setattr("ipam_core.agent.config.without_effect", lambda _: ())
+    read = Read()
+    config = AgentConfig.from_env(read)
+    read["MY_NODE_NAME"] = "n"
+    ClusterConfig.from_env(read, kubeconfig=Path("k"))
+    agent_command._on_ec2(read, config, None, None, None, None)
+    accepted = OTHER_VARIABLES | AGENT_VARIABLES
+    assert accepted - read.names - ADDRESS_VARIABLES == WITHOUT_EFFECT
+
+
+def test_variables_without_effect_are_one_line_of_the_log(tmp_path):
+    said = "without effect in this agent: ENABLE_NFTABLES, POD_MTU"
+    usual = {"ADDITIONAL_ENI_TAGS": "{}", "ENABLE_V6_EGRESS": "False", "AWS_CLUSTER_ID": ""}
+    set_here = {"POD_MTU": "1300", "ENABLE_NFTABLES": "true"}
+    for variables, n_lines in ((usual, 0), (usual | set_here, 1)):
+        folder = tmp_path / str(n_lines)
+        folder.mkdir()
+        with running(folder, variables=variables) as agent:
+            lines = [line for line in log_of(agent) if "without effect" in line["msg"]]
+        assert len(lines) == n_lines
+        assert all((line["level"], line["msg"]) == ("warn", said) for line in lines)
 
 
 def test_what_does_not_parse_is_the_default_as_upstream_has_it():

@@ -235,6 +235,8 @@ def test_no_agent_is_one_line_that_names_the_socket(capsys, folder):
         (["add", "1", "--name", "Web 1"], "--name is of small letters, digits, '-' and '.'"),
         (["add", "1", "--name", "a" * 241], "at most 240, not 'aaa"),
         (["storm", "1", "--name", ""], "not ''"),
+        (["add", "1", "--client-version", "v" * 513], "of at most 512 letters, not 'vvv"),
+        (["delete", "--all", "--client-version", "v\n"], r"--client-version is printable"),
         (["add", "1", "-n", "a/b"], "--namespace is of small letters, digits, '-', at most 63"),
         (["storm", "1", "-n", "a" * 64], "at most 63, not 'aaa"),
     ],

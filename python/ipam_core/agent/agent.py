@@ -98,6 +98,8 @@ class Agent:
         config = self.config
         self._log = undo.enter_context(AgentLog(config.log, config.log_level))
         lines.START.say(_log, version=config.version)
+        if config.without_effect:
+            _log.warning("without effect in this agent: %s", ", ".join(config.without_effect))
         metrics = Metrics(version=config.version, by_subnet=config.by_subnet)
         if config.checkpoint is not None:
             self._checkpoint = undo.enter_context(Checkpoint(config.checkpoint))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from ipam_core._dataclass import dataclass
 from ipam_core.agent import places
-from ipam_core.agent.environment import NetworkSettings, switch
+from ipam_core.agent.environment import NetworkSettings, switch, without_effect
 from ipam_core.policy import VPC_CNI
 from ipam_core.settings import Settings
 
@@ -28,6 +28,7 @@ class AgentConfig:
     `introspection` and `metrics` are a HOST:PORT, `introspection` may be `unix:PATH`; None:
     not served. `log` is a file, "stdout" or "stderr". `version` is what the agent says that it
     is, `own_version` what plugins must say they are, "" for any. `by_subnet` is that of `Metrics`.
+    `without_effect` names variables that are set, and do nothing here.
     """
 
     socket: Path
@@ -46,6 +47,7 @@ class AgentConfig:
     by_subnet: bool = False
     clean_leaked: bool = True
     seed: int = 0
+    without_effect: tuple[str, ...] = ()
 
     @classmethod
     def from_env(
@@ -67,8 +69,9 @@ class AgentConfig:
     ) -> Self:
         """Return the configuration that these variables give, where no option says otherwise.
 
-        A simulated agent's files are in a folder of the user's own. An option that names an
-        address serves it, even where a variable switches it off.
+        A simulated agent's files are in a folder of the user's own; with another `socket` its
+        log is next to that, so that each agent has its own. An option that names an address
+        serves it, even where a variable switches it off.
 
         Raises:
             InputError: a variable holds what the agent cannot start with.
@@ -80,10 +83,14 @@ class AgentConfig:
             introspection = variables.get("INTROSPECTION_BIND_ADDRESS", places.INTROSPECTION)
         if metrics is None and not switch(variables, "DISABLE_METRICS"):
             metrics = places.METRICS
-        own_log = str(places.user_log() if simulated else places.NODE_LOG)
+        usual = places.user_socket() if simulated else places.NODE_SOCKET
+        socket = socket or usual
+        own_log = places.user_log() if simulated else places.NODE_LOG
+        if socket != usual:
+            own_log = places.log_of(socket)
         return cls(
-            socket=socket or (places.user_socket() if simulated else places.NODE_SOCKET),
-            log=log or variables.get("AWS_VPC_K8S_CNI_LOG_FILE") or own_log,
+            socket=socket,
+            log=log or variables.get("AWS_VPC_K8S_CNI_LOG_FILE") or str(own_log),
             settings=Settings.from_env(variables),
             network=NetworkSettings.from_env(variables),
             policy=policy,
@@ -98,4 +105,5 @@ class AgentConfig:
             by_subnet=by_subnet,
             clean_leaked=not switch(variables, "DISABLE_LEAKED_ENI_CLEANUP"),
             seed=seed,
+            without_effect=tuple(without_effect(variables)),
         )

@@ -45,6 +45,22 @@ AGENT_VARIABLES = frozenset({
     "VPC_CNI_VERSION",
 })  # fmt: skip
 """What is read here, or by the agent's parts, in addition to the pool's own settings."""
+WITHOUT_EFFECT = frozenset({
+    "ADDITIONAL_ENI_TAGS",
+    "ANNOTATE_POD_IP",
+    "AWS_CLUSTER_ID",
+    "CLUSTER_ENDPOINT",
+    "DISABLE_POD_V6",
+    "DISABLE_TCP_EARLY_DEMUX",
+    "ENABLE_BANDWIDTH_PLUGIN",
+    "ENABLE_NFTABLES",
+    "ENABLE_V4_EGRESS",
+    "ENABLE_V6_EGRESS",
+    "POD_MTU",
+    "POD_SECURITY_GROUP_ENFORCING_MODE",
+})  # fmt: skip
+"""What upstream reads, in its agent or its init container, and nobody here."""
+_NOTHING = ("", "false", "{}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +116,13 @@ def switch(variables: Mapping[str, str], name: str, *, default: bool = False) ->
     """Return a boolean variable as the agent reads it: what does not parse is the default."""
     found = go_bool(variables.get(name, ""))
     return default if found is None else found
+
+
+def without_effect(variables: Mapping[str, str]) -> list[str]:
+    """Return those variables that ask upstream for something, and this agent for nothing."""
+    return [
+        name for name in sorted(WITHOUT_EFFECT) if variables.get(name, "").lower() not in _NOTHING
+    ]
 
 
 def variable(text: str) -> tuple[str, str]:

@@ -38,6 +38,11 @@ def user_log() -> Path:
     return user_folder() / "ipamd.log"
 
 
+def log_of(socket: Path) -> Path:
+    """Return the log of an agent with a socket of its own: next to it, and called alike."""
+    return socket.with_name(f"{socket.name.removesuffix('.sock')}.log")
+
+
 def find_socket() -> Path:
     """Return the socket to ask where none is named: the user's agent's, else the node's.
 

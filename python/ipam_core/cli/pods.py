@@ -55,6 +55,7 @@ MOST = 20_000
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LONGEST_NAME = 240
 _LONGEST_NAMESPACE = 63
+_LONGEST_VERSION = 512  # of an agent's requests
 
 
 @app.command()
@@ -277,6 +278,7 @@ def _kubelet(
     from ipam_core.agent.kubelet import Kubelet
     from ipam_core.agent.protocol.client import Client
 
+    _check_version(version)
     path = _socket(given)
     _refuse_unserved(path)
     with (
@@ -299,6 +301,17 @@ def _check_names(name: str, namespace: str) -> None:
     if not re.fullmatch(_LABEL, namespace) or len(namespace) > _LONGEST_NAMESPACE:
         raise InputError(
             f"--namespace is of {words}, at most {_LONGEST_NAMESPACE}, not {quoted(namespace)}"
+        )
+
+
+def _check_version(version: str) -> None:
+    """Refuse what every agent would: the pods would wait for nothing."""
+    from ipam_core.quoting import quoted
+
+    if len(version) > _LONGEST_VERSION or not version.isprintable():
+        raise InputError(
+            f"--client-version is printable, of at most {_LONGEST_VERSION} letters, not "
+            f"{quoted(version)}"
         )
 
 
