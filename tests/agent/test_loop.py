@@ -230,6 +230,20 @@ def test_leaked_enis_are_deleted_in_the_background(tmp_path):
         assert wait_until(lambda: leaked.eni_id not in region.enis)
 
 
+def test_a_leaked_eni_that_cannot_be_deleted_is_in_the_log_as_upstream_has_it(tmp_path):
+    host = SimulatedHost(limits("m5.large"), seed=1)
+    region = host.cloud.region
+    leaked = region.create_eni("primary")
+    leaked.description = "aws-K8S-i-gone"
+    leaked.tags = {"node.k8s.amazonaws.com/createdAt": "2026-01-01T00:00:00Z"}
+    leaked.tags["node.k8s.amazonaws.com/instance_id"] = "i-gone"
+    region.faults.append(Fault("DeleteNetworkInterface", "UnauthorizedOperation"))
+    said = f"Failed to clean up leaked ENI {leaked.eni_id}: operation error EC2: DeleteNetwork"
+    with running(tmp_path, host=host, speed=1000) as agent:
+        assert wait_until(lambda: any(line.startswith(said) for line in messages(agent)))
+    assert leaked.eni_id in region.enis
+
+
 def test_leaked_enis_stay_where_that_is_switched_off(tmp_path):
     variables = {"DISABLE_LEAKED_ENI_CLEANUP": "true"}
     host = Troubled()

@@ -94,3 +94,11 @@ def test_metadata_that_cannot_be_read_changes_nothing(world):
     drive(world.node.follow_security_groups(), Silent(world.instance))
     assert groups(world) == [(), ()]
     assert len(follow(world)) == 2
+
+
+def test_where_nothing_may_be_provisioned_nothing_is_read_nor_changed():
+    world = World("m5.large", DISABLE_NETWORK_RESOURCE_PROVISIONING="true")
+    world.drive(world.node.start())
+    world.cloud = Noted(world.instance)
+    assert follow(world) == []
+    assert world.cloud.asked == []

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core.agent.cluster_pods import ClusterPods
 from ipam_core.agent.node_log import NodeLog
-from ipam_core.agent.observed import ObservedCloud, TerminatingError
+from ipam_core.agent.observed import ObservedCloud, TerminatingError, sdk_text
 from ipam_core.agent.pods import LockedNode, ReadyGate
 from ipam_core.agent.watched import ReconcileCounts, WatchedNode, cidrs_by_eni
 from ipam_core.checkpoint import DurableNode
@@ -290,7 +290,7 @@ class Loop:
             if self._cluster_pods is not None:
                 self._cluster_pods.release_gone(self.gate.running.pods)
         if self._is_due("groups", GROUPS_INTERVAL_S):
-            self._follow_groups(node)
+            self._drive(node.follow_security_groups())
         now_ns = node.clock_ns()
         if not node.may_reconcile(now_ns):
             self._drive(node.reconcile())  # what the checkpoint shall forget is struck all the same
@@ -314,10 +314,6 @@ class Loop:
             released, self._to_drain = self._to_drain, []
         if released:
             self._drive(self._node_of_loop().drain(released))
-
-    def _follow_groups(self, node: Node) -> None:
-        if not self._config.settings.disable_network_resource_provisioning:
-            self._drive(node.follow_security_groups())
 
     def _read_facts_again(self) -> None:
         """Read again what may change: the VPC's CIDRs, and what Kubernetes was late to say."""
@@ -361,7 +357,9 @@ class Loop:
         while not self._clock.wait(self._stopping, wait_s):
             wait_s = LEAK_INTERVAL_S
             try:
-                self._drive(self._node_of_loop().clean_leaked(time.time()))
+                cleaned = self._drive(self._node_of_loop().clean_leaked(time.time()))
+                for eni_id, error in cleaned.not_deleted:
+                    lines.LEAK_STAYS.say(_log, eni=eni_id, error=sdk_text(error))
             except TerminatingError:
                 return
             except Exception:

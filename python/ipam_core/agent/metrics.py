@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ipam_core._extras import extra
-from ipam_core.agent.pool_gauges import pool_gauges
+from ipam_core.agent.pool_gauges import PREFIX, pool_gauges
 
 with extra("agent", "the agent's metrics"):
     from prometheus_client import Counter, Gauge, Histogram, Summary
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ipam_core.node.state import NodeState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PREFIX = "awscni_"
 DEL_REASONS = frozenset({"PodDeleted", "SetupNSFailed", ""})
 """What plugins send; another is counted as "other", so that nobody fills the memory."""
 _GO_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -54,7 +53,7 @@ class Metrics:
         self.reconciled: Any = counter("reconcile_count", "What reconciles changed", "fn")
         self.add_requests: Any = counter("add_ip_req_count", "Requests for an address")
         self._del_requests = counter("del_ip_req_count", "Requests to release one", "reason")
-        self.pod_eni_errors: Any = counter("pod_eni_error_count", "Errors about pod ENIs", "fn")
+        counter("pod_eni_error_count", "Errors about pod ENIs", "fn")  # without a value
         self._api_errors = counter("aws_api_error_count", "Errors of AWS", "api", "error")
         self._utils_errors = counter(
             "aws_utils_error_count", "Errors that undoing a call met", "fn", "error"

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 def follow(node: NodeState) -> Step[None]:
     """Give every ENI the primary ENI's groups where those changed since the last look.
 
-    The first look counts as a change. Under custom networking the ENIConfig decides. An ENI
+    The first look counts as a change. Under custom networking the ENIConfig decides, and where
+    the agent may provision nothing it changes nothing. An ENI
     that cannot be changed is left as it is, and the failure noted: there is no other try.
     """
+    if node.settings.disable_network_resource_provisioning:
+        return
     groups: tuple[str, ...] = yield ReadSecurityGroups()
     if set(groups) == node.security_groups:
         return

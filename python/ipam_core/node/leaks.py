@@ -30,10 +30,14 @@ LEAKED_AFTER_S = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleanup:
-    """What one run did: the ENIs deleted, and those that got a date for a later run."""
+    """What one run did: the ENIs deleted, and those that got a date for a later run.
+
+    `not_deleted` are the ENIs that had to go and stay, each with the error of its last try.
+    """
 
     deleted: tuple[str, ...]
     tagged_created_at: tuple[str, ...]
+    not_deleted: tuple[tuple[str, IpamError], ...] = ()
 
 
 def clean(node: NodeState, now_s: float) -> Step[Cleanup]:
@@ -45,6 +49,7 @@ def clean(node: NodeState, now_s: float) -> Step[Cleanup]:
     leaked: list[str] = []
     deleted: list[str] = []
     tagged: list[str] = []
+    stay: list[tuple[str, IpamError]] = []
     try:
         found: tuple[EniDescription, ...] = yield FindNodelessEnis()
     except IpamError as error:
@@ -55,27 +60,30 @@ def clean(node: NodeState, now_s: float) -> Step[Cleanup]:
             continue
         dated = CREATED_AT_TAG in eni.tags
         created_s = _created_s(eni)
-        if created_s is None and (yield from _tried(node, TagCreatedAt(eni.eni_id), TAG)):
+        if created_s is None and (yield from _failed(node, TagCreatedAt(eni.eni_id), TAG)) is None:
             tagged.append(eni.eni_id)
         # A date that the agent cannot read is the year 1 to it: such an ENI goes at once.
         if dated and (created_s is None or now_s - created_s >= LEAKED_AFTER_S):
             leaked.append(eni.eni_id)
     for eni_id in leaked:
-        if (yield from _tried(node, DeleteEni(eni_id), DELETE)):
-            deleted += [eni_id]
-    return Cleanup(deleted=tuple(deleted), tagged_created_at=tuple(tagged))
+        failed = yield from _failed(node, DeleteEni(eni_id), DELETE)
+        if failed is None or isinstance(failed, NotFoundError):  # it is gone either way
+            deleted.append(eni_id)
+        else:
+            stay.append((eni_id, failed))
+    return Cleanup(deleted=tuple(deleted), tagged_created_at=tuple(tagged), not_deleted=tuple(stay))
 
 
-def _tried(node: NodeState, effect: Effect, tries: Tries) -> Step[bool]:
-    """Return whether EC2 did it after all tries; an ENI that is already gone is deleted."""
+def _failed(node: NodeState, effect: Effect, tries: Tries) -> Step[IpamError | None]:
+    """Return the error that EC2 gave after all tries, None: it did it."""
     try:
         yield from persist(node, effect, tries)
-    except NotFoundError:
-        return isinstance(effect, DeleteEni)
+    except NotFoundError as error:
+        return error
     except IpamError as error:
         node.note_failure(error)
-        return False
-    return True
+        return error
+    return None
 
 
 def _created_s(eni: EniDescription) -> float | None:
