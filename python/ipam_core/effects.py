@@ -333,6 +333,9 @@ class TearDownEni(Effect):
     primary_address: str
 
 
+HOST_EFFECTS = (SetUpHost, SetUpEni, SetUpPodRules, TearDownEni)
+"""What is done on the host itself: no call of EC2."""
+
 # --- durable state --------------------------------------------------------------------------
 
 

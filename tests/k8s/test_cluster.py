@@ -57,6 +57,12 @@ def states(found):
     return {node["name"].partition(".")[0]: node["state"] for node in found["nodes"]}
 
 
+def test_a_mock_cluster_takes_instance_ids_as_a_list(server, shown):
+    put(server, group(count=2, instance_ids=["i-0aaa", "i-0bbb"]))
+    status, found = shown("--metrics")  # what the agents report is kept by group
+    assert (status, found["unread"]) == (0, [])
+
+
 # --- judged -----------------------------------------------------------------------------------
 
 

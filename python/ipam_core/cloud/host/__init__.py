@@ -21,7 +21,8 @@ network cards. Source: pkg/networkutils/network.go of aws/amazon-vpc-cni-k8s v1.
 May import: cloud, and below.
 """
 
-from ipam_core.cloud.host.network import HOST_EFFECTS, HostNetwork, Recorder
+from ipam_core.cloud.host.network import HostNetwork, Recorder
 from ipam_core.cloud.host.settings import HostSettings
+from ipam_core.effects import HOST_EFFECTS
 
 __all__ = ["HOST_EFFECTS", "HostNetwork", "HostSettings", "Recorder"]

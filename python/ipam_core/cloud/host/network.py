@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-HOST_EFFECTS = (fx.SetUpHost, fx.SetUpEni, fx.SetUpPodRules, fx.TearDownEni)
-
 
 class HostNetwork:
     """Performs a node's effects on its host's network, and all others on `cloud`.
@@ -37,7 +35,7 @@ class HostNetwork:
 
         Raises `HostNetworkError`, logged once; what `cloud` raises passes through.
         """
-        if not isinstance(effect, HOST_EFFECTS):
+        if not isinstance(effect, fx.HOST_EFFECTS):
             return self._cloud.perform(effect)
         try:
             for operation in self._plan(effect):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ipam_core.cloud.host.network import HOST_EFFECTS
+from ipam_core.effects import HOST_EFFECTS
 
 ASSUME_ROLE = "AssumeRoleWithWebIdentity"
 UNKNOWN = "Unknown"

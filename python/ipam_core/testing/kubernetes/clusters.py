@@ -58,6 +58,10 @@ class MockNodes:
     instance_ids: Sequence[str] = ()
     max_pods: int | None = None
 
+    def __post_init__(self) -> None:
+        """Keep the instance ids as they are now: a list may change, and has no hash."""
+        object.__setattr__(self, "instance_ids", tuple(self.instance_ids))
+
 
 @dataclass(slots=True, kw_only=True)
 class MockCluster:

@@ -56,17 +56,17 @@ def missing_permission(facts: Facts) -> Finding:
     event = facts.event("MissingIAMPermissions")
     if not facts.recent(event):
         event = None
-    denied = any(facts.recent(failure.sighting) for failure in failures) or event is not None
+    recent = [failure for failure in failures if facts.recent(failure.sighting)]
+    denied = bool(recent) or event is not None
     starting = facts.agent.run not in (Run.WORKS, Run.UNKNOWN)
     if not denied or (facts.low is False and not starting):
         # A call that is denied at the start matters with any state of the pool.
         return unless_recent(facts, failures) or left_open("ipamd.log")
-    apis = {f.api for f in failures if facts.recent(f.sighting)} - {"EC2"}
+    apis = {failure.api for failure in recent} - {"EC2"}
     if event is not None:
         apis |= _apis_named(event.last.value)
     called = ", ".join(sorted(apis)) or "EC2"
     title = f"The agent's role may not call {called}"
-    recent = [failure for failure in failures if facts.recent(failure.sighting)]
     who = denier(recent)
     if who:
         title = f"{who[0].upper() + who[1:]} denies the agent {called}"
@@ -83,9 +83,9 @@ def missing_permission(facts: Facts) -> Finding:
         own=event is not None,
         fix=lift(who, _role_in(recent), sorted(apis))
         if who
-        else _permit(facts, failures, sorted(apis)),
+        else _permit(facts, recent, sorted(apis)),
     )
-    own = any(not failure.caller for failure in failures if facts.recent(failure.sighting))
+    own = any(not failure.caller for failure in recent)
     if own or event is not None:  # this node's own log or event reports its own call
         finding = replace(finding, certainty=Certainty.CERTAIN)
     return finding
@@ -103,8 +103,7 @@ _RENAMED = {"AssignPrivateIpv6Addresses": "AssignIpv6Addresses"}
 """The agent's name of a call, by the name in EC2 and IAM."""
 
 
-def _permit(facts: Facts, failures: list[Failure], apis: list[str]) -> Fix:
-    recent = [failure for failure in failures if facts.recent(failure.sighting)]
+def _permit(facts: Facts, recent: list[Failure], apis: list[str]) -> Fix:
     callers = [failure.caller for failure in recent if failure.caller]
     role = next((facts.case.roles[c] for c in callers if c in facts.case.roles), "")
     role = role or _role_in(recent)
