@@ -160,6 +160,48 @@ def test_all_can_use_it(opened, width, scheme, lang):
         assert page.locator("[name=MINIMUM_IP_TARGET]").input_value() == "25"
 
 
+def test_a_theme_is_chosen_by_the_keyboard_and_kept(opened):
+    with opened(STALL, color_scheme="dark") as page:
+        background = "getComputedStyle(document.body).backgroundColor"
+        dark = page.evaluate(background)
+        button = page.get_by_role("button", name="Light")
+        button.focus()
+        page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "true"
+        light = page.evaluate(background)
+        assert light != dark
+        page.reload()
+        page.wait_for_selector("[aria-pressed=true]")
+        assert page.evaluate(background) == light
+        pressed = page.locator("[aria-pressed=true]").all_inner_texts()
+        assert pressed == ["Light"]
+        page.get_by_role("button", name="System").click()
+        assert page.evaluate(background) == dark
+
+
+def test_every_part_is_a_page_with_links_to_the_others_in_its_language(opened):
+    from ipam_core.web.frame import PARTS
+
+    for path, (_, name) in PARTS.items():
+        with opened(f"{path[1:]}?lang=ko") as page:
+            links = page.get_by_role("navigation").get_by_role("link")
+            links.first.wait_for()
+            assert [each.get_attribute("href") for each in links.all()] == [
+                f"{each}?lang=ko" for each in PARTS
+            ]
+            assert page.locator("nav [aria-current=page]").all_inner_texts() == [name]
+
+
+def test_the_link_of_the_language_keeps_what_was_changed(opened):
+    with opened(STALL) as page:
+        page.wait_for_selector("#command")
+        page.locator("[name=MINIMUM_IP_TARGET]").fill("30")
+        page.wait_for_url("**MINIMUM_IP_TARGET=30**")
+        page.get_by_role("link", name="한국어").click()
+        page.wait_for_selector("html[lang=ko] #command")
+        assert page.locator("[name=MINIMUM_IP_TARGET]").input_value() == "30"
+
+
 def test_first_page_is_quick_and_no_file_is_served(url):
     place = urlsplit(url)
 

@@ -7,11 +7,13 @@ import pytest
 
 from ipam_core.errors import InputError, MissingExtraError
 from ipam_core.manifests import read_addon, read_helm_values
-from ipam_core.web import shown
-from ipam_core.web.forms import addon, helm, kubectl
 from ipam_core.web.guard import COOKIE, MOST_BYTES, Guard
+from ipam_core.web.markup import problem
 from ipam_core.web.serve import serve
-from ipam_core.web.state import State
+from ipam_core.web.what_if import shown
+from ipam_core.web.what_if.forms import addon, helm, kubectl
+from ipam_core.web.what_if.state import State
+from ipam_core.web.what_if.words import WORDS
 from ipam_core.web.words import words_in
 
 STATE = State.from_query(
@@ -25,7 +27,7 @@ def test_a_link_holds_the_whole_state():
     assert fixed.before == STATE.in_language("ko")
     assert dict(fixed.env) == {"ENABLE_PREFIX_DELEGATION": "true", "MAX_ENI": "2"}
     assert fixed.pods() == 50
-    assert 'name="MAX_ENI" value="2"' in shown.controls(fixed, words_in("en"))
+    assert 'name="MAX_ENI" value="2"' in shown.controls(fixed, words_in("en", WORDS))
 
 
 @pytest.mark.parametrize("given", ["0", "2001", "-1", "1e3", "9" * 32, "x"])
@@ -57,7 +59,7 @@ def test_a_value_for_the_shell_is_quoted():
 
 def test_markup_is_shown_as_text():
     evil = State.from_query('instance=<img src=x>&WARM_IP_TARGET="><script>x')
-    html = shown.controls(evil, words_in("en")) + shown.problem(evil.instance)
+    html = shown.controls(evil, words_in("en", WORDS)) + problem(evil.instance)
     assert "<img" not in html
     assert "<script" not in html
     assert "&lt;img src=x&gt;" in html

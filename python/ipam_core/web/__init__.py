@@ -1,12 +1,13 @@
-"""The page of `ipam-core web`: what settings do on a node, to look at.
+"""The pages of `ipam-core web`: what can be looked at in a browser.
 
 serve.py     the server; guard.py: who may ask it
-page.py      the page: its controls, and what is updated when one is moved
-state.py     what the controls hold, as the query of a link
-shown.py     an explanation as HTML; picture.py: its stairs as SVG; look.py: the style
-forms.py     settings as a command, Helm values and an add-on's configuration
+parts.py     the pages of all parts
+frame.py     what they share: header, links to each other, language, theme; how a part is added
+look.py      the style; script.py: the theme switch, links, copying
+markup.py    foreign texts as HTML that shows them
 drop.py      files that a person drops on the page
-words.py     the page's own words, in English and Korean
+words.py     the frame's words, and how words are kept in English and Korean
+what_if/     what settings do on a node
 
-No rule is here: every number is one of `explain --json`. May import: cli, and below.
+No rule is here: every number is one that a command prints. May import: cli, and below.
 """

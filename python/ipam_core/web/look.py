@@ -1,7 +1,9 @@
 """The style of the page, in light and dark: blue and vermilion, which all can distinguish."""
 
 STYLE = """
-:root{color-scheme:light dark;--page:light-dark(#f5f7fa,#11161d);--card:light-dark(#fff,#1a212b);
+:root{color-scheme:light dark}:root[data-theme=light]{color-scheme:light}
+:root[data-theme=dark]{color-scheme:dark}
+:root{--page:light-dark(#f5f7fa,#11161d);--card:light-dark(#fff,#1a212b);
 --ink:light-dark(#17202b,#e8edf3);--dim:light-dark(#536172,#a3b1c2);
 --line:light-dark(#d8dfe8,#313c4a);--blue:light-dark(#005f99,#6db9ec);
 --area:light-dark(#cfe4f4,#1d4463);--bad:light-dark(#b34700,#ff9a5c);
@@ -10,7 +12,16 @@ body.ipam{background:var(--page);color:var(--ink);
 font:15px/1.5 system-ui,"Noto Sans KR",sans-serif;margin:0}
 .ipam .nicegui-content{display:block;padding:0}
 .ipam .sheet{max-width:1240px;margin:0 auto;padding:24px 20px 48px}
-.ipam header{display:flex;justify-content:space-between;gap:16px;align-items:start}
+.ipam .bar{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:center;margin-bottom:18px;
+padding-bottom:12px;border-bottom:1px solid var(--line)}
+.ipam nav{display:flex;flex-wrap:wrap;gap:4px;margin-right:auto}
+.ipam nav a{color:var(--dim);text-decoration:none;font-weight:600;padding:5px 10px;
+border-radius:7px}.ipam nav a:hover{background:var(--area);color:var(--ink)}
+.ipam nav a[aria-current]{color:var(--blue);background:var(--area)}
+.ipam .themes{display:flex}.ipam .themes button{border-radius:0;margin-left:-1px}
+.ipam .themes button:first-child{border-radius:7px 0 0 7px;margin:0}
+.ipam .themes button:last-child{border-radius:0 7px 7px 0}
+.ipam button[aria-pressed=true]{background:var(--blue);color:var(--card)}
 .ipam h1{font-size:26px;line-height:1.25;font-weight:700;letter-spacing:-.01em;margin:0}
 .ipam h2{font-size:15px;line-height:1.4;font-weight:650;letter-spacing:0;margin:0 0 10px}
 .ipam p{margin:0}.ipam .lead,.ipam .hint{color:var(--dim)}

@@ -30,12 +30,12 @@ def serve(host: str, port: int, listening: Callable[[str], None]) -> None:
         from fastapi import FastAPI  # noqa: PLC0415
 
         from ipam_core.web.drop import add_drops  # noqa: PLC0415
-        from ipam_core.web.page import add_page  # noqa: PLC0415
+        from ipam_core.web.parts import add_pages  # noqa: PLC0415
     token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
     with _listen(host, port) as listener:
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         add_drops(app)
-        add_page(app)
+        add_pages(app)
         config = uvicorn.Config(
             Guard(app, token),
             log_level="warning",

@@ -1,48 +1,34 @@
-"""The page's own words. What the model says, findings and verdicts, is in English."""
+"""The frame's words, and how words are kept: each in English and Korean."""
 
 from __future__ import annotations
 
-_WORDS = {
-    "title": ("What will these settings do?", "이 설정은 어떻게 동작합니까?"),
-    "lead": (
-        "A node is played from no pod to maxPods and back, by the agent's rules.",
-        "에이전트의 규칙으로 노드를 파드 0개에서 maxPods까지, 다시 0개까지 실행합니다.",
-    ),
-    "node": ("Node", "노드"),
-    "instance": ("Instance type", "인스턴스 유형"),
-    "targets": ("Targets", "목표값"),
-    "switches": ("Modes", "모드"),
-    "default": ("default", "기본값"),
-    "usual": ("the usual one", "일반적인 값"),
-    "picture": ("Addresses, ENIs and EC2 calls against pods", "파드 수에 따른 주소, ENI, EC2 호출"),
-    "addresses": ("addresses held (steps), pods (line)", "보유한 주소(계단), 파드(선)"),
-    "calls": ("EC2 calls", "EC2 호출"),
-    "pods": ("pods", "파드"),
-    "wall": ("pod {} waits for ever", "파드 {}: 계속 대기"),
-    "findings": ("Findings", "발견된 문제"),
-    "none": ("Nothing is wrong.", "문제가 없습니다."),
-    "apply": ("Apply and compare", "적용하고 비교하기"),
-    "outcome": ("Played with it", "적용한 결과"),
-    "compare": ("What the change does", "변경의 효과"),
-    "as_it_was": ("as it was", "변경 전"),
-    "as_it_is": ("as it is", "변경 후"),
-    "what": ("what", "항목"),
-    "same": ("Nothing changes.", "달라지는 것이 없습니다."),
-    "undo": ("Undo", "되돌리기"),
-    "table": ("The node at each step", "단계별 노드 상태"),
-    "free": ("free", "남은 주소"),
-    "held": ("addresses", "주소"),
-    "apply_it": ("To set it", "설정 방법"),
-    "helm": ("Helm values", "Helm 값"),
-    "addon": ("Add-on configuration", "애드온 구성"),
-    "numbers": ("The same numbers", "같은 수치를 출력하는 명령"),
-    "copy": ("Copy", "복사"),
-    "working": ("Playing the node", "노드를 실행하는 중"),
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LANGUAGES = ("en", "ko")
+
+FRAME = {
+    "parts": ("Parts", "화면"),
     "other": ("한국어", "English"),
+    "theme": ("Theme", "화면 색"),
+    "system": ("System", "시스템"),
+    "light": ("Light", "밝게"),
+    "dark": ("Dark", "어둡게"),
+    "copy": ("Copy", "복사"),
+    "copied": ("Copied", "복사됨"),
 }
 
 
-def words_in(language: str) -> dict[str, str]:
-    """Return the words in `en` or `ko`."""
-    column = 1 if language == "ko" else 0
-    return {name: texts[column] for name, texts in _WORDS.items()}
+def language_of(query: str) -> str:
+    """Return the language that the query of a link asks for: `en` unless it is `ko`."""
+    asked = parse_qs(query).get("lang", [""])[-1]
+    return asked if asked in LANGUAGES else "en"
+
+
+def words_in(language: str, words: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Return words in `en` or `ko`, and those of the frame."""
+    column = LANGUAGES.index(language)
+    return {name: texts[column] for name, texts in {**FRAME, **words}.items()}

@@ -13,33 +13,25 @@ from ipam_core.cli._given import read_given
 from ipam_core.diagnosis.explain.explanation import Explanation, explain
 from ipam_core.diagnosis.explain.survey import survey
 from ipam_core.errors import IpamError
-from ipam_core.web import shown
-from ipam_core.web.look import STYLE
-from ipam_core.web.state import State, limits_of
+from ipam_core.web.frame import framed
+from ipam_core.web.markup import problem
+from ipam_core.web.what_if import shown
+from ipam_core.web.what_if.state import State, limits_of
+from ipam_core.web.what_if.words import WORDS
 from ipam_core.web.words import words_in
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-_COPY = """<script>document.addEventListener('click', event => {
-  const button = event.target.closest('[data-copy]');
-  if (!button) return;
-  navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-});</script>"""
 _FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
 
 
-def add_page(app: FastAPI) -> None:
+def add_page(_app: FastAPI) -> None:
     """Add the page to an application. Every browser's page has its own state, in its link."""
 
     @ui.page("/")
     def what_if(request: Request) -> None:
         _Page(request.url.query)
-
-    ui.run_with(
-        app, title="ipam_core", dark=None, tailwind=False, show_welcome_message=False,
-        reconnect_timeout=10.0,
-    )  # fmt: skip
 
 
 def given(state: State) -> dict[str, str]:
@@ -57,7 +49,7 @@ def _answer(state: State) -> str:
     found = explained(state.alone())
     before = state.before
     rows = None if before is None else changes((explained(before.alone()), found))
-    return shown.answer(found.to_dict(), state, words_in(state.lang), rows)
+    return shown.answer(found.to_dict(), state, words_in(state.lang, WORDS), rows)
 
 
 class _Page:
@@ -70,33 +62,20 @@ class _Page:
         except IpamError as error:
             self._state, wrong = State(), error
         self._asked = 0
-        words = words_in(self._state.lang)
-        ui.add_head_html(f"<style>{STYLE}</style>{_COPY}")
-        ui.query("body").classes("ipam")
-        ui.query("html").props(f"lang={self._state.lang}")
-        with ui.element("div").classes("sheet"):
-            ui.html(self._header(words), sanitize=False)
-            with ui.element("div").classes("columns"):
-                form = ui.element("form").props(f'aria-label="{words["title"]}"')
-                form.on("input", self._moved, js_handler=_FORM)
-                form.on("submit", js_handler="event => event.preventDefault()")
-                with form:
-                    ui.html(shown.controls(self._state, words), sanitize=False)
-                with ui.element("div"):
-                    self._verdict = ui.html("", sanitize=False)
-                    self._rest = ui.html("", sanitize=False)
+        words = words_in(self._state.lang, WORDS)
+        with framed("/", self._state.query, words), ui.element("div").classes("columns"):
+            form = ui.element("form").props(f'aria-label="{words["title"]}"')
+            form.on("input", self._moved, js_handler=_FORM)
+            form.on("submit", js_handler="event => event.preventDefault()")
+            with form:
+                ui.html(shown.controls(self._state, words), sanitize=False)
+            with ui.element("div"):
+                self._verdict = ui.html("", sanitize=False)
+                self._rest = ui.html("", sanitize=False)
         if wrong is not None:
-            self._verdict.content = shown.problem(wrong)
+            self._verdict.content = problem(wrong)
         else:
             ui.timer(0, self._update, once=True)
-
-    def _header(self, words: dict[str, str]) -> str:
-        other = self._state.in_language("en" if self._state.lang == "ko" else "ko")
-        return (
-            f'<header><div><h1>{words["title"]}</h1><p class="lead">{words["lead"]}</p></div>'
-            f'<a class="button" lang="{other.lang}" href="?{shown.text(other.query)}">'
-            f"{words['other']}</a></header>"
-        )
 
     async def _moved(self, event: Any) -> None:
         try:
@@ -126,5 +105,5 @@ class _Page:
 
     def _refuse(self, error: IpamError) -> None:
         self._asked += 1
-        self._verdict.content = shown.problem(error)
+        self._verdict.content = problem(error)
         self._rest.content = ""

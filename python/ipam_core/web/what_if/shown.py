@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ipam_core import instances
 from ipam_core.errors import UnknownInstanceTypeError
-from ipam_core.quoting import visible
 from ipam_core.settings import Settings
 from ipam_core.variables import VARIABLES
-from ipam_core.web.forms import addon, helm, kubectl
-from ipam_core.web.picture import stairs
-from ipam_core.web.state import OTHERS, SWITCHES, TARGETS, State
+from ipam_core.web.markup import copied, text, text_lines
+from ipam_core.web.what_if.forms import addon, helm, kubectl
+from ipam_core.web.what_if.picture import stairs
+from ipam_core.web.what_if.state import OTHERS, SWITCHES, TARGETS, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-
-def text(value: object) -> str:
-    """Return a text as HTML that shows it, whatever is in it."""
-    return escape(visible(str(value)))
 
 
 def controls(state: State, words: Mapping[str, str]) -> str:
@@ -73,11 +67,6 @@ def usual_pods(state: State, words: Mapping[str, str]) -> str:
         return ""
     value = instances.max_pods(limits, Settings.from_env(dict(state.env))).value
     return f"{words['usual']}: {value}"
-
-
-def problem(message: object) -> str:
-    """Return what is wrong with what was asked."""
-    return f'<p class="problem" role="alert">{text(message)}</p>'
 
 
 def verdict(found: Any, instance: str) -> str:
@@ -180,14 +169,5 @@ def _forms(state: State, words: Mapping[str, str]) -> str:
     )
     parts = [f'<section class="card"><h2>{words["apply_it"]}</h2>']
     for name, heading, content in forms:
-        parts.append(
-            f'<div class="form"><div><span>{heading}</span><button type="button" '
-            f'data-copy="{name}" aria-label="{words["copy"]}: {heading}">{words["copy"]}</button>'
-            f'</div><pre id="{name}">{text_lines(content.splitlines())}</pre></div>'
-        )
+        parts.append(copied(name, heading, content, words))
     return "".join([*parts, "</section>"])
-
-
-def text_lines(lines: Iterable[str]) -> str:
-    """Return lines of text as HTML that shows them."""
-    return "\n".join(map(text, lines))

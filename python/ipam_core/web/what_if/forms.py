@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipam_core.web.state import State
+    from ipam_core.web.what_if.state import State
 
 
 def kubectl(state: State, unset: tuple[str, ...] = ()) -> str:

@@ -11,6 +11,7 @@ from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.variables import ADDRESS_VARIABLES
+from ipam_core.web.words import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,6 @@ TARGETS = (
 SWITCHES = ("ENABLE_PREFIX_DELEGATION", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_POD_ENI")
 OTHERS = tuple(sorted(ADDRESS_VARIABLES.difference(TARGETS, SWITCHES)))
 """Variables without a control of their own: one appears once a link or a fix sets it."""
-LANGUAGES = ("en", "ko")
 MOST_PODS = 2_000
 """The most for maxPods on the page: what is played takes time for each pod."""
 _LONGEST_QUERY = 4_000

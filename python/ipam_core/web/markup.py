@@ -1,0 +1,36 @@
+"""Foreign texts as HTML that shows them."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from ipam_core.quoting import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def text(value: object) -> str:
+    """Return a text as HTML that shows it, whatever is in it."""
+    return escape(visible(str(value)))
+
+
+def text_lines(lines: Iterable[str]) -> str:
+    """Return lines of text as HTML that shows them."""
+    return "\n".join(map(text, lines))
+
+
+def problem(message: object) -> str:
+    """Return what is wrong with what was asked."""
+    return f'<p class="problem" role="alert">{text(message)}</p>'
+
+
+def copied(name: str, heading: str, content: str, words: Mapping[str, str]) -> str:
+    """Return a text with a button that copies it. `name` is the text's id; `heading` is HTML."""
+    return (
+        f'<div class="form"><div><span>{heading}</span><button type="button" '
+        f'data-copy="{name}" data-copied="{words["copied"]}" '
+        f'aria-label="{words["copy"]}: {heading}">{words["copy"]}</button>'
+        f'</div><pre id="{name}">{text_lines(content.splitlines())}</pre></div>'
+    )

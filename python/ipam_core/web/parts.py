@@ -1,0 +1,22 @@
+"""The pages of all parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from ipam_core.web.what_if import page as what_if
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+def add_pages(app: FastAPI) -> None:
+    """Add the page of each part to an application."""
+    for part in (what_if,):
+        part.add_page(app)
+    ui.run_with(
+        app, title="ipam_core", dark=None, tailwind=False, show_welcome_message=False,
+        reconnect_timeout=10.0,
+    )  # fmt: skip
