@@ -21,7 +21,7 @@ from starlette.responses import Response
 from ipam_core.errors import InputError, IpamError
 from ipam_core.quoting import quoted
 from ipam_core.web.guard import DROPS, MOST_DROPPED, MOST_LISTED
-from ipam_core.web.shown import text
+from ipam_core.web.markup import text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
