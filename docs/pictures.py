@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from ipam_core.cli._app import run
 
@@ -22,15 +22,36 @@ PICTURES = {
     "pictures/forecast.png": "subnet forecast --cidr 10.0.0.0/20 --nodes 60",
 }
 """By place in the site: the command that draws it, without --plot."""
+
+
+class Photo(NamedTuple):
+    """A picture of the page of `ipam-core web`: a link, its width, its colours.
+
+    It is taken when what `shows` selects is there, after the `files` of a folder were dropped.
+    """
+
+    link: str
+    width: int
+    colours: Literal["light", "dark"]
+    shows: str
+    files: str = ""
+
+
 PAGES = {
-    "pictures/web.png": ("?instance=m8g.4xlarge&MINIMUM_IP_TARGET=25", 1280, "light"),
-    "pictures/web-narrow.png": (
+    "pictures/web.png": Photo(
+        "?instance=m8g.4xlarge&MINIMUM_IP_TARGET=25", 1280, "light", "#command"
+    ),
+    "pictures/web-narrow.png": Photo(
         "?instance=m8g.4xlarge&WARM_IP_TARGET=10&was=instance%3Dm8g.4xlarge",
         390,
         "dark",
+        "#command",
+    ),
+    "pictures/web-doctor.png": Photo(
+        "doctor", 1280, "light", ".cause", files="examples/stuck-node"
     ),
 }
-"""By place in the site: a link to the page of `ipam-core web`, its width, its colours."""
+"""By place in the site."""
 ARCHITECTURE = "pictures/architecture.png"
 
 
@@ -67,10 +88,14 @@ def photograph() -> dict[str, bytes]:
         sys.path.pop(0)
     found = {}
     with tempfile.TemporaryDirectory() as folder, served_page(folder) as url, browser() as chromium:
-        for place, (link, width, colours) in PAGES.items():
-            page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
-            page.goto(url + link)
-            page.wait_for_selector("#command")
+        for place, photo in PAGES.items():
+            view = {"width": photo.width, "height": 900}
+            page = chromium.new_page(viewport=view, color_scheme=photo.colours)
+            page.goto(url + photo.link)
+            if photo.files:
+                files = sorted((ROOT / photo.files).glob("*.*"))
+                page.locator("[data-drop] input").first.set_input_files(files)
+            page.wait_for_selector(photo.shows)
             found[place] = page.screenshot(full_page=True)
     return found
 

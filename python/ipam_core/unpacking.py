@@ -40,7 +40,7 @@ LARGEST_NESTED_ZIP = 256 << 20
 """Bytes of a zip in another archive: its index is at its end, so it is held in memory."""
 _BUFFER = 1 << 18
 _OPENERS: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream, mode="rb"),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
@@ -67,7 +67,7 @@ class Unpacker:
 
         Reading raises `InputError` beyond the bound, and `DAMAGE`.
         """
-        return self._opened(gzip.GzipFile(fileobj=stream))
+        return self._opened(gzip.GzipFile(fileobj=stream, mode="rb"))
 
     def unpacked(self, stream: IO[bytes], head: bytes) -> io.BufferedReader[Any] | None:
         """Return the content of a stream that starts with `head`, None if it is not compressed.

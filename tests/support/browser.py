@@ -43,3 +43,26 @@ def browser():
             yield started
         finally:
             started.close()
+
+
+@contextmanager
+def visits(chromium, url):
+    """Yield what opens a link of a served page; at the end no page has had an error.
+
+    Nor has one asked another server.
+    """
+    troubles = []
+
+    @contextmanager
+    def opened(link, **options):
+        context = chromium.new_context(**options)
+        page = context.new_page()
+        page.on("console", lambda each: each.type == "error" and troubles.append(each.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda each: each.url.startswith(url) or troubles.append(each.url))
+        page.goto(url + link)
+        yield page
+        context.close()
+
+    yield opened
+    assert [each for each in troubles if not each.startswith(("data:", "ws:"))] == []

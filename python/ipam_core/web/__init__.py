@@ -8,6 +8,7 @@ markup.py    foreign texts as HTML that shows them
 drop.py      files that a person drops on the page
 words.py     the frame's words, and how words are kept in English and Korean
 what_if/     what settings do on a node
+doctor/      why a node is stuck, by files that are dropped
 
 No rule is here: every number is one that a command prints. May import: cli, and below.
 """

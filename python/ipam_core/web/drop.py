@@ -149,7 +149,11 @@ def _size(n_bytes: int) -> str:
 
 
 def add_drops(app: FastAPI) -> None:
-    """Add to an application the route that files are sent to."""
+    """Add to an application the route that files are sent to.
+
+    Its answer is 204 where they were taken, and 200 with words where they were not: of 422 a
+    browser would complain in its console.
+    """
     held = _Held()
 
     async def dropped(request: Request, identifier: str) -> Response:
@@ -159,9 +163,9 @@ def add_drops(app: FastAPI) -> None:
         try:
             await _receive(zone, request, held)
         except IpamError as error:
-            return _said(422, str(error))
+            return _said(200, str(error))
         except OSError as error:
-            return _said(507, error.strerror or str(error))
+            return _said(200, error.strerror or str(error))
         return Response(status_code=204)
 
     app.post(f"{DROPS}{{identifier}}", response_class=Response)(dropped)
@@ -242,7 +246,7 @@ def _listed(header: bytes, zone: Zone) -> list[tuple[str, int]]:
 
 _STYLE = """
 .ipam .drop{border:2px dashed var(--dim);border-radius:12px;padding:18px;text-align:center;
-background:var(--card);margin-bottom:16px}
+background:var(--card);margin:20px 0 16px}
 .ipam .drop.over{border-color:var(--blue);background:var(--area)}
 .ipam .drop .choose{display:flex;gap:10px;justify-content:center;flex-wrap:wrap;margin:10px 0}
 .ipam .drop .pick{position:relative;margin:0;font-size:14px;font-weight:600;padding:7px 14px;
@@ -276,7 +280,7 @@ const send = async (zone, files) => {
     const header = JSON.stringify(files.map(([name, file]) => [name, file.size])) + '\\n';
     const body = new Blob([header, ...files.map(([, file]) => file)]);
     const answer = await fetch(to, {method: 'POST', body});
-    say(zone, answer.ok ? '' : await answer.text(), !answer.ok);
+    say(zone, await answer.text(), true);
   } catch {
     say(zone, words.gone, true);
   }

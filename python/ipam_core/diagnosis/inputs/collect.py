@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from ipam_core.diagnosis.inputs.case import Case, Unread
 from ipam_core.diagnosis.inputs.packed import BUFFER, recoded, unreadable
@@ -19,7 +19,7 @@ from ipam_core.errors import InputError
 from ipam_core.unpacking import DAMAGE, ZIP, Unpacker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     _Stream = io.BufferedReader[Any]
@@ -67,7 +67,7 @@ def read_case(paths: Sequence[Path], advance: Callable[[int], None] | None = Non
         elif path.is_dir():
             for file in _files(path):
                 try:
-                    reader.passed_by(file, str(file.relative_to(path)))
+                    reader.file_of(file, str(file.relative_to(path)))
                 except OSError as error:  # others may hold enough
                     name = str(file.relative_to(path))
                     reader.case.unread.append(Unread(file=name, why=error.strerror or str(error)))
@@ -78,6 +78,26 @@ def read_case(paths: Sequence[Path], advance: Callable[[int], None] | None = Non
         named = ", ".join(str(path) for path in paths)
         why = str(reader.case.unread[0]) if reader.case.unread else f"known are {KINDS}"
         raise InputError(f"{named}: nothing recognised; {why}")
+    return reader.case
+
+
+def read_streams(files: Iterable[tuple[str, IO[bytes]]]) -> Case:
+    """Read files that are given by name and content, as `read_case` reads those of a path.
+
+    A name with `/` is a file of a directory, whose first folder is not part of its name. One
+    without is a file that the user names; if it is not recognised, it is reported, and the
+    others are read. Each content is closed.
+
+    Raises `InputError`: nothing is recognised.
+    """
+    reader = _Reader(None)
+    for name, content in files:
+        _, inside, below = name.partition("/")
+        with io.BufferedReader(cast("Any", content), BUFFER) as stream:
+            reader.passed_by(stream, below) if inside else reader.dropped(stream, name)
+    if not reader.case.files:
+        unread = reader.case.unread
+        raise InputError(str(unread[0]) if unread else f"nothing recognised; known are {KINDS}")
     return reader.case
 
 
@@ -127,12 +147,19 @@ class _Reader:
             why = [str(each) for each in self.case.unread[n_unread:]]
             raise InputError(why[0] if why else f"{name}: not recognised; known are {KINDS}")
 
-    def passed_by(self, path: Path, name: str) -> None:
+    def dropped(self, stream: _Stream, name: str) -> None:
+        """Read what the user chose, maybe with much else."""
+        n_unread = len(self.case.unread)
+        if not self._stream(stream, name, 0) and len(self.case.unread) == n_unread:
+            self.case.unread.append(Unread(file=name, why=f"not recognised; known are {KINDS}"))
+
+    def file_of(self, path: Path, name: str) -> None:
         """Read a file of a directory, if it is an input."""
         with io.BufferedReader(_CountedFile(path, self._advance), BUFFER) as stream:
-            self._member(stream, name, 0)
+            self.passed_by(stream, name)
 
-    def _member(self, stream: _Stream, name: str, depth: int) -> bool:
+    def passed_by(self, stream: _Stream, name: str, depth: int = 0) -> bool:
+        """Read a file of a directory or archive, if it is an input; return whether it is."""
         n_unread = len(self.case.unread)
         found = self._stream(stream, name, depth)
         others = self.case.other_logs
@@ -173,7 +200,7 @@ class _Reader:
     def _tar(self, stream: IO[bytes], depth: int) -> bool:
         found = False
         for name, content in self._unpacker.members(stream):
-            found |= self._member(io.BufferedReader(content, BUFFER), name, depth)
+            found |= self.passed_by(io.BufferedReader(content, BUFFER), name, depth)
         return found
 
     def _zip(self, stream: IO[bytes], name: str, depth: int) -> bool:
@@ -182,5 +209,5 @@ class _Reader:
             if isinstance(content, str):
                 self.case.unread.append(Unread(file=f"{name}/{member}", why=content))
             else:
-                found |= self._member(io.BufferedReader(content, BUFFER), member, depth)
+                found |= self.passed_by(io.BufferedReader(content, BUFFER), member, depth)
         return found
