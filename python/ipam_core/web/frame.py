@@ -9,7 +9,7 @@ A part is a sub-package with its words.py and a page.py, whose `add_page(app)` a
             with framed("/doctor", request.url.query, words):
                 ui.html(...)
 
-`app` is for routes beside the page. To add a part: its link in `PARTS` here, its page in
+`app` is for routes next to the page. To add a part: its link in `PARTS` here, its page in
 parts.py. `words` has its own `title` and `lead`, and those of the frame. The language is
 `lang` in the query of every link, kept by those of the frame; the theme is kept in the browser.
 Classes of look.py: `card` for a section, `columns` for controls next to what they show, `scroll`

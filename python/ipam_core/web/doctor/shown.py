@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.diagnosis.doctor.diagnosis import Answer
 from ipam_core.web.markup import text, text_lines
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ _ROWS_AT_ONCE = 8
 """Lines of evidence that are shown at once; the others are a click away."""
 _MOST_ROWS = 400
 """The most lines of evidence of one cause on the page; `--json` has all."""
-_TONE = {"found": "bad", "cannot tell": "doubt", "healthy": ""}
+_TONE = {Answer.FOUND: "bad", Answer.CANNOT_TELL: "doubt", Answer.HEALTHY: ""}
 
 STYLE = """
 .ipam p.hint[data-node]{margin-bottom:10px}
