@@ -1,8 +1,9 @@
 """How commands write: JSON for machines, text of at most 80 columns for people.
 
 All that a command prints passes through here, and no other module touches Rich, `print`
-or the standard streams (a test keeps it so). Text may come from a file from outside: nothing
-in it is markup, and characters that would move a cursor are written as escapes.
+or the standard streams (a test keeps it so). Rich is loaded where colours are shown, and to wrap
+cells. Text may come from a file from outside: nothing in it is markup, and characters that would
+move a cursor are written as escapes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ Part = str | tuple[str, str]
 class Table(Protocol):
     """A table as `_tables` makes it."""
 
-    rich: RichTable
+    @property
+    def rich(self) -> RichTable: ...
+
+    def lines(self) -> list[str] | None: ...
 
 
 WIDTH = 80
@@ -59,14 +63,25 @@ def _console() -> Console:
     return Console(markup=False, emoji=False, highlight=False, width=WIDTH)
 
 
-def _print(*what: Any, **how: Any) -> None:
+def _has_style() -> bool:
+    """Return whether the output may show colours: on a terminal, or where Rich is told so."""
+    return sys.stdout.isatty() or any(map(os.environ.get, ("FORCE_COLOR", "TTY_COMPATIBLE")))
+
+
+def _print(what: Any, **how: Any) -> None:
     """Print on the console; a bar on the same terminal is hidden meanwhile."""
     bar = _bars[-1] if _bars and sys.stdout.isatty() else None
     if bar is not None:
         bar.stop()
-    _console().print(*what, **how)
+    _console().print(what, **how)
     if bar is not None:
         bar.start()
+
+
+def _write_lines(lines: Iterable[str]) -> None:
+    """Write lines without a style; at once, as the console does."""
+    sys.stdout.write("".join(line + "\n" for line in lines))
+    sys.stdout.flush()
 
 
 def _error_console() -> Console | None:
@@ -86,53 +101,74 @@ def print_text(
     What follows the first line is indented by two more; a command's lines end in
     backslashes. A newline in the text does not end a line: it is shown as an escape.
     """
-    import textwrap
-
     if before:
         print_empty()
+    plain = "".join(shown(part if isinstance(part, str) else part[0]) for part in parts)
+    lines = _wrapped(plain, indent)
+    if not _has_style():
+        _write_lines((" \\\n" if whole else "\n").join(lines).split("\n"))
+        return
     text = styled(*parts, style=style)
-    lines = (
-        textwrap.wrap(
-            _a_letter_a_column(text.plain),
-            WIDTH - 2,
-            initial_indent=indent,
-            subsequent_indent=indent + "  ",
-            break_on_hyphens=False,
-            drop_whitespace=True,
-            replace_whitespace=False,
-        )
-        if len(indent) + text.cell_len > WIDTH
-        else [indent + text.plain]
-    )
     at = 0
-    for number, filled in enumerate(lines, 1):
-        line = filled.replace(_FILLER, "")
+    for number, line in enumerate(lines, 1):
         piece = line[len(indent) + (2 if number > 1 else 0) :]
-        at = text.plain.find(piece, at)
-        shown = styled(line[: len(line) - len(piece)], text[at : at + len(piece)], style=style)
+        at = plain.find(piece, at)
+        painted = styled(line[: len(line) - len(piece)], text[at : at + len(piece)], style=style)
         at += len(piece)
         if whole and number < len(lines):
-            shown.append(" \\", style)
-        _print(shown, soft_wrap=True)
+            painted.append(" \\", style)
+        _print(painted, soft_wrap=True)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """Return the lines of a paragraph; all but the first are indented by two more."""
+    import textwrap
+
+    if len(indent) + columns_of(text) <= WIDTH:
+        return [indent + text]
+    lines = textwrap.wrap(
+        _a_letter_a_column(text),
+        WIDTH - 2,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_on_hyphens=False,
+        drop_whitespace=True,
+        replace_whitespace=False,
+    )
+    return [line.replace(_FILLER, "") for line in lines]
 
 
 def _a_letter_a_column(text: str) -> str:
     """Return text in which a letter of two columns is followed by a filler."""
-    from rich.cells import cell_len
-
     if text.isascii():
         return text
-    return "".join(letter + _FILLER * (cell_len(letter) - 1) for letter in text)
+    return "".join(letter + _FILLER * (columns_of(letter) - 1) for letter in text)
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def print_empty() -> None:
     """Print an empty line."""
-    _print()
+    if _has_style():
+        _print("")
+    else:
+        _write_lines([""])
 
 
 def print_table(table: Table) -> None:
     """Print a table."""
-    _print(table.rich)
+    lines = None if _has_style() else table.lines()
+    if lines is None:
+        _print(table.rich)
+    else:
+        _write_lines(lines)
 
 
 def print_json(value: Any) -> None:
@@ -211,7 +247,12 @@ def print_error(message: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-def styled(*parts: Part | Text, style: str = "", most: int = LONGEST_TEXT) -> Text:
+def shown(text: str, most: int = LONGEST_TEXT) -> str:
+    """Return text with hidden characters made visible, the middle left out where it is too long."""
+    return cut(visible(text), most)
+
+
+def styled(*parts: Part | Text, style: str = "") -> Text:
     """Return text in Rich's form, with hidden characters made visible."""
     from rich.text import Text
 
@@ -221,7 +262,7 @@ def styled(*parts: Part | Text, style: str = "", most: int = LONGEST_TEXT) -> Te
             text.append_text(part)
         else:
             letters, own = (part, "") if isinstance(part, str) else part
-            text.append(cut(visible(letters), most), own or None)
+            text.append(shown(letters), own or None)
     return text
 
 
