@@ -3,6 +3,7 @@
 _app.py        the whole, and exit statuses; _commands.py: all commands, each in a module of its own
 _coerce.py     arguments as values
 _options.py    options that commands share; _given.py: options of settings and types
+_own_policy.py  a policy of one's own, by its module and name
 _out.py        how everything is printed; _tables.py: tables; _warnings.py: the library's warnings
 _timeline.py   a run as a table; _fleet.py: a fleet; _outcomes.py: outcomes of settings
 _levels.py     the levels of explain

@@ -19,6 +19,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random choice.")]
 PlotOption = Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")]
 PolicyOption = Annotated[str, typer.Option(help="The rules of the node: vpc-cni or ipam-core.")]
+OwnPolicyOption = Annotated[
+    str,
+    typer.Option(
+        help="The rules of the node: vpc-cni, ipam-core, or MODULE:NAME, a policy or rule of "
+        "your own, which is imported."
+    ),
+]
 
 JobsOption = Annotated[
     int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
@@ -88,11 +95,16 @@ def given_text(path: Path) -> str:
     return text_of(sys.stdin.buffer) if hasattr(sys.stdin, "buffer") else sys.stdin.read()
 
 
-def policy_named(name: str) -> Policy:
-    """Return the policy of that name. Raises `InputError`."""
+def policy_named(name: str, *, or_own: bool = False) -> Policy:
+    """Return the policy of that name, or of `MODULE:NAME`. Raises `InputError`."""
     from ipam_core.policy import IPAM_CORE, VPC_CNI
 
     policies = {policy.name: policy for policy in (VPC_CNI, IPAM_CORE)}
+    if or_own and ":" in name:
+        from ipam_core.cli._own_policy import own_policy
+
+        return own_policy(name)
     if name not in policies:
-        raise InputError(f"unknown policy {name!r}; known: {', '.join(policies)}")
+        own = " and MODULE:NAME" if or_own else ""
+        raise InputError(f"unknown policy {name!r}; known: {', '.join(policies)}{own}")
     return policies[name]

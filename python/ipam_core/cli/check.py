@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ipam_core._dataclass import dataclass
-from ipam_core.cli._options import JsonOption, PolicyOption, policy_named
+from ipam_core.cli._options import JsonOption, OwnPolicyOption, policy_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Verdict:
 def check(
     files: Annotated[list[Path], typer.Argument(help="Scenario files: JSON or YAML.")],
     seeds: Annotated[int, typer.Option(min=1, help="The number of seeds for each scenario.")] = 1,
-    policy: PolicyOption = "vpc-cni",
+    policy: OwnPolicyOption = "vpc-cni",
     jobs: Annotated[
         int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
     ] = 0,
@@ -50,7 +50,7 @@ def check(
     from ipam_core.simulation.files import read_scenarios
 
     scenarios = [scenario for file in files for scenario in read_scenarios(file)]
-    chosen = policy_named(policy)
+    chosen = policy_named(policy, or_own=True)
     verdicts: list[Verdict] = []
     with progress_of("scenarios") as report:
 

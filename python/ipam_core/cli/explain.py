@@ -23,7 +23,7 @@ from ipam_core.cli._given import (
     read_given,
     variable,
 )
-from ipam_core.cli._options import JsonOption, PolicyOption, SeedOption, policy_named
+from ipam_core.cli._options import JsonOption, OwnPolicyOption, SeedOption, policy_named
 from ipam_core.cli._out import print_json, print_xml, waiting
 from ipam_core.errors import InputError
 
@@ -70,7 +70,7 @@ def explain(
         int | None, typer.Option(min=0, help="Free addresses of the subnet; default: no limit.")
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, help="The number of nodes for the price.")] = 100,
-    policy: PolicyOption = "vpc-cni",
+    policy: OwnPolicyOption = "vpc-cni",
     seed: SeedOption = 0,
     fail_on: Annotated[
         str,
@@ -135,7 +135,7 @@ def explain(
         daemonset=daemonset,
         strict=strict,
     )
-    rules = policy_named(policy)
+    rules = policy_named(policy, or_own=True)
     if everything:
         return _survey(chosen, given, max_pods, rules, fail_on, output)
 

@@ -12,8 +12,8 @@ from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
 from ipam_core.cli._options import (
     JobsOption,
     JsonOption,
+    OwnPolicyOption,
     PlotOption,
-    PolicyOption,
     SchedulerOption,
     TlsCaOption,
     TlsCertOption,
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 def simulate(
     file: Annotated[Path, typer.Argument(help="A scenario, a list of them, or a fleet.")],
     seed: Annotated[int | None, typer.Option(min=0, help="Decides every random choice.")] = None,
-    policy: PolicyOption = "vpc-cni",
-    compare: Annotated[bool, typer.Option(help="Simulate a fleet under both policies.")] = False,
+    policy: OwnPolicyOption = "vpc-cni",
+    compare: Annotated[
+        bool, typer.Option(help="Simulate a fleet under both policies, and your own.")
+    ] = False,
     limits: LimitsOption = None,
     instance_types: TypesFileOption = None,
     max_pods: Annotated[
@@ -71,7 +73,7 @@ def simulate(
     from ipam_core.simulation.fleet.spec import with_max_pods
 
     found = read_simulation(file, types_given(limits, instance_types))
-    chosen = policy_named(policy)
+    chosen = policy_named(policy, or_own=True)
     if plot is not None:
         from ipam_core.plots.style import check_path
 
@@ -91,11 +93,12 @@ def simulate(
             raise InputError(f"{file}: {len(found)} scenarios; a picture shows one")
         return _play_scenarios(found, chosen, seed or 0, plot, as_json=as_json)
     if compare and cloudtrail is not None:
-        raise InputError("--cloudtrail writes the calls of one policy, --compare simulates two")
+        raise InputError("--cloudtrail writes the calls of one policy, --compare simulates several")
     if max_pods is not None:
         found = with_max_pods(found, max_pods)
     chosen_seed = found.seed if seed is None else seed
-    runs = [(found, each, chosen_seed) for each in ((VPC_CNI, IPAM_CORE) if compare else (chosen,))]
+    policies = dict.fromkeys([VPC_CNI, IPAM_CORE, chosen] if compare else [chosen])
+    runs = [(found, each, chosen_seed) for each in policies]
     executor = _executor_for(runs, jobs, scheduler, ca=tls_ca, cert=tls_cert, key=tls_key)
     return _play_fleet(runs, executor, plot, cloudtrail, as_json=as_json)
 

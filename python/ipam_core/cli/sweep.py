@@ -42,7 +42,10 @@ def sweep(
     ],
     policy: Annotated[
         list[str] | None,
-        typer.Option(help="vpc-cni or ipam-core; give it twice for both.  [default: vpc-cni]"),
+        typer.Option(
+            help="vpc-cni, ipam-core, or MODULE:NAME, your own, which is imported; several: "
+            "each.  [default: vpc-cni]"
+        ),
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=10_000, help="The number of seeds for each combination.")
@@ -78,7 +81,7 @@ def sweep(
     grid = dict(map(_values, given))
     if len(grid) < len(given):
         raise InputError("--set: a variable is given twice")
-    policies = [policy_named(name) for name in dict.fromkeys(policy or ["vpc-cni"])]
+    policies = [policy_named(name, or_own=True) for name in dict.fromkeys(policy or ["vpc-cni"])]
     if plot is not None:
         from ipam_core.plots.style import check_path
 

@@ -13,8 +13,8 @@ from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
 from ipam_core.cli._options import (
     JobsOption,
     JsonOption,
+    OwnPolicyOption,
     PlotOption,
-    PolicyOption,
     SchedulerOption,
     TlsCaOption,
     TlsCertOption,
@@ -61,7 +61,7 @@ def tune(
         int | None,
         typer.Option(min=1, help="The kubelet's maxPods; default: the file's, or the usual one."),
     ] = None,
-    policy: PolicyOption = "vpc-cni",
+    policy: OwnPolicyOption = "vpc-cni",
     seed: Annotated[int | None, typer.Option(min=0, help="Decides every random choice.")] = None,
     seeds: Annotated[
         int, typer.Option(min=1, max=50, help="The number of seeds to check a recommendation with.")
@@ -98,7 +98,7 @@ def tune(
     spec = _with(spec, file, _types(instance or [], given), env or [])
     if max_pods is not None:
         spec = with_max_pods(spec, max_pods)
-    chosen = policy_named(policy)
+    chosen = policy_named(policy, or_own=True)
     if plot is not None:
         from ipam_core.plots.style import check_path
 
