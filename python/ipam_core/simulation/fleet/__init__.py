@@ -4,6 +4,7 @@ spec.py        a fleet as a value; file.py: its format, in parts.py what a serve
                bounds.py: the most it may ask for
 workload_specs.py  where pods come from, as values
 pod_event.py   recorded pods; pod_events.py: as CSV; parquet.py: as Parquet
+event_file.py  a file of them that is read while it is played
 workloads.py   a process for each; ports.py: its interface to the fleet
 fleet.py       the kubelet's retries, nodes that come and go, samples
 scheduler.py   which node a pod is put on, and the pods that wait for one

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
 from ipam_core.simulation.fleet.bounds import check_bounds
+from ipam_core.simulation.fleet.event_file import events_of
 from ipam_core.simulation.fleet.parts import ec2_of, group_of, subnets_of
-from ipam_core.simulation.fleet.pod_events import read_events
 from ipam_core.simulation.fleet.spec import FleetSpec, RolloutSpec, SubnetSpec, check_times
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
@@ -105,7 +105,7 @@ def _workload(raw: Any, where: str, groups: list[str], folder: Path) -> Workload
     if "nodes" in found:
         known_name(found["nodes"], groups, f"{where}: nodes")
     if kind == "csv":
-        return Trace(events=read_events(folder / found["file"], where))
+        return Trace(events=events_of(folder / found["file"], where))
     workload: Workload = make(**named(found, _FIELDS))
     return workload
 

@@ -33,8 +33,17 @@ SCHEMA = pa.schema(
 ROWS_AT_ONCE = 1 << 16
 
 
-def read_rows(path: Path, where: str) -> Iterator[tuple[PodEvent, str]]:
-    """Yield the events of a file, each with the words that name its row.
+def count_rows(path: Path, where: str) -> int:
+    """Return how many rows a file says it has. Raises as `read_rows`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            return int(file.metadata.num_rows)
+    except (pa.ArrowException, ValueError) as error:
+        raise _refused(error, where) from error
+
+
+def read_rows(path: Path, where: str) -> Iterator[tuple[PodEvent, int]]:
+    """Yield the events of a file, each with the number of its row, from 1.
 
     No more than a batch of rows is in memory. Raises `InputError` for what is no such file,
     and `OSError`.
@@ -50,14 +59,17 @@ def read_rows(path: Path, where: str) -> Iterator[tuple[PodEvent, str]]:
                 columns = [column.to_pylist() for column in rows.columns]
                 for time_ns, node, pod, action in zip(*columns, strict=True):
                     number += 1
-                    here = f"{where}: row {number}"
                     if time_ns < 0 or not pod or action not in ACTIONS:
                         shown = quoted({"time_ns": time_ns, "pod": pod, "action": action})
-                        raise InputError(f"{here}: no pod event: {shown}")
-                    yield PodEvent(time_ns=time_ns, node=node, pod=pod, add=ACTIONS[action]), here
+                        raise InputError(f"{where}: row {number}: no pod event: {shown}")
+                    yield PodEvent(time_ns=time_ns, node=node, pod=pod, add=ACTIONS[action]), number
     except (pa.ArrowException, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"{where}: {said[:200]}") from error
+        raise _refused(error, where) from error
+
+
+def _refused(error: Exception, where: str) -> InputError:
+    said = " ".join(str(error).split())
+    return InputError(f"{where}: {said[:200]}")
 
 
 def write(path: Path, events: Iterable[PodEvent]) -> None:

@@ -23,20 +23,23 @@ class PodEvent:
     node: str = ""
 
 
-def checked(rows: Iterable[tuple[PodEvent, str]], *, row: str) -> Iterator[PodEvent]:
-    """Yield events, each given with the words that name it, as long as they can be played.
+def checked(rows: Iterable[tuple[PodEvent, int]], where: str, *, row: str) -> Iterator[PodEvent]:
+    """Yield events, each given with the number of its row, as long as they can be played.
 
     Raises `InputError`: one is earlier than the one before, or its pod is there already, or
     is not there. `row` is what one is called, such as "line". Memory: the pods that are there.
     """
     last_ns = 0
     there: set[str] = set()
-    for event, where in rows:
-        if event.add == (event.pod in there):
+    for event, number in rows:
+        pod = event.pod
+        if event.add == (pod in there):
             state = "there already" if event.add else "not there"
-            raise InputError(f"{where}: pod {event.pod!r} is {state}")
+            raise InputError(f"{where}: {row} {number}: pod {pod!r} is {state}")
         if event.time_ns < last_ns:
-            raise InputError(f"{where}: earlier than the {row} before")
-        (there.add if event.add else there.discard)(event.pod)
+            raise InputError(
+                f"{where}: {row} {number}: earlier than the {row} before; sort the file by time"
+            )
+        (there.add if event.add else there.discard)(pod)
         last_ns = event.time_ns
         yield event

@@ -104,11 +104,12 @@ class FleetResult:
         return self.wait_quantiles_s((share,))[0]
 
     def wait_quantiles_s(self, shares: Sequence[float]) -> list[float]:
-        """Return `wait_quantile_s` of each share, for one sort of the waits."""
-        waits = sorted_floats(self.waits_s + self.still_waiting_s)
-        if not waits:
-            return [0.0 for _ in shares]
-        return [waits[max(ceil(share * len(waits)) - 1, 0)] for share in shares]
+        """Return `wait_quantile_s` of each share, for one sort of the waits above 0."""
+        every = (self.waits_s, self.still_waiting_s)
+        n_at_once = sum(each.count(0.0) for each in every)
+        waits = _sorted_above_0(every)
+        places = (max(ceil(share * self.n_pods) - 1, 0) - n_at_once for share in shares)
+        return [float(waits[place]) if 0 <= place < len(waits) else 0.0 for place in places]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the series as NumPy arrays, `times_s` too, each of shape (n_samples,)."""
@@ -188,6 +189,18 @@ def sorted_floats(values: array[float]) -> array[float]:
     if copy:
         np.frombuffer(copy).sort()
     return copy
+
+
+def _sorted_above_0(parts: Iterable[array[float]]) -> Sequence[float]:
+    """Return the waits that are above 0, sorted; most are 0, and take no more memory here."""
+    try:
+        import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
+    except ModuleNotFoundError:
+        return sorted(wait for part in parts for wait in part if wait > 0)
+    waits = [np.frombuffer(part) for part in parts if part]
+    found = np.concatenate([np.empty(0), *(each[each > 0] for each in waits)])
+    found.sort()
+    return found  # type: ignore[return-value]
 
 
 def _lists(series: Mapping[str, array[int]]) -> dict[str, list[int]]:

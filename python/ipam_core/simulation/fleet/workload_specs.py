@@ -9,6 +9,7 @@ from ipam_core._lazy import Load, deprecated_name
 from ipam_core.simulation.validation import Share
 
 if TYPE_CHECKING:
+    from ipam_core.simulation.fleet.event_file import EventFile
     from ipam_core.simulation.fleet.pod_event import PodEvent
 
 QUARTER = Share(25, percent=True)
@@ -73,9 +74,13 @@ class RollingUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Pods that come and go as was recorded (`pod_events` reads such files)."""
+    """Pods that come and go as was recorded (`event_file` reads such files).
 
-    events: tuple[PodEvent, ...]
+    `events` may be a file that is read while it is played; what is in it must be in order of
+    time.
+    """
+
+    events: tuple[PodEvent, ...] | EventFile
 
 
 Workload = Arrivals | Churn | DaemonSet | RollingUpdate | Trace

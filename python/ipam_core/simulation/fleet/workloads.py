@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from math import ceil, floor
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ipam_core.simulation.engine import RANK_WORKLOAD
@@ -200,15 +201,22 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
 
 
 class _TraceProcess(WorkloadProcess[Trace]):
-    __slots__ = ("_names", "_pods")
+    """Only the next event is in memory, and the pods that are there."""
+
+    __slots__ = ("_events", "_names", "_pods")
 
     def __init__(self, spec: Trace, fleet: Environment, number: int) -> None:
         super().__init__(spec, fleet, number)
+        events = spec.events
+        if isinstance(events, tuple):
+            events = tuple(sorted(events, key=attrgetter("time_ns")))
+        self._events = iter(events)
         self._pods: dict[str, Pod] = {}
         self._names: dict[Pod, str] = {}
 
     def begin(self) -> None:
-        for event in self.spec.events:
+        event = next(self._events, None)
+        if event is not None:
             self.at(event.time_ns, self._play, event)
 
     def _play(self, event: PodEvent) -> None:
@@ -220,6 +228,7 @@ class _TraceProcess(WorkloadProcess[Trace]):
             pod = self._pods.pop(event.pod)
             del self._names[pod]
             self.fleet.remove(pod)
+        self.begin()
 
     def replaced(self, pod: Pod, by: Pod) -> None:
         name = self._names.pop(pod, None)
