@@ -39,13 +39,13 @@ class Photo(NamedTuple):
 
 PAGES = {
     "pictures/web.png": Photo(
-        "?instance=m8g.4xlarge&MINIMUM_IP_TARGET=25", 1280, "light", "#command"
+        "?instance=m8g.4xlarge&MINIMUM_IP_TARGET=25", 1280, "light", "[aria-busy=false] #findings"
     ),
     "pictures/web-narrow.png": Photo(
         "?instance=m8g.4xlarge&WARM_IP_TARGET=10&was=instance%3Dm8g.4xlarge",
         390,
         "dark",
-        "#command",
+        "[aria-busy=false] #findings",
     ),
     "pictures/web-doctor.png": Photo(
         "doctor", 1280, "light", ".cause", files="examples/stuck-node"

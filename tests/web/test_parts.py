@@ -24,10 +24,35 @@ STATE = State.from_query(
 def test_a_link_holds_the_whole_state():
     fixed = STATE.with_fix({"WARM_IP_TARGET": None, "MAX_ENI": "2"}, 50)
     assert State.from_query(fixed.query) == fixed
-    assert fixed.before == STATE.in_language("ko")
+    assert fixed.before == STATE.in_language("en")
     assert dict(fixed.env) == {"ENABLE_PREFIX_DELEGATION": "true", "MAX_ENI": "2"}
     assert fixed.pods() == 50
     assert 'name="MAX_ENI" value="2"' in shown.controls(fixed, words_in("en", WORDS))
+
+
+def test_a_link_holds_types_and_policy_and_what_it_is_compared_with():
+    query = "instance=m5.large&instance2=t3.small&instance3=m5.large&policy=ipam-core"
+    state = State.from_query(query)
+    assert state.types == ("m5.large", "t3.small")
+    assert state.policy == "ipam-core"
+    assert State.from_query(state.query) == state
+    pinned = state.pinned()
+    assert pinned.before == state
+    assert State.from_query(pinned.query) == pinned
+    assert pinned.unpinned() == state
+    command = "ipam-core explain m5.large t3.small --policy ipam-core"
+    assert pinned.command() == command
+
+
+@pytest.mark.parametrize("query", ["policy=mine", "was=policy%3Dmine", "was=maxPods%3D" + "1" * 33])
+def test_what_a_link_cannot_hold_is_refused(query):
+    with pytest.raises(InputError, match=r"mine|at most 32"):
+        State.from_query(query)
+
+
+def test_a_link_in_a_link_in_a_link_is_read_once():
+    deep = State.from_query("was=" * 900 + "1")
+    assert deep.before == State()
 
 
 @pytest.mark.parametrize("given", ["0", "2001", "-1", "1e3", "9" * 32, "x"])
@@ -54,12 +79,13 @@ def test_the_forms_set_what_the_controls_hold():
 
 def test_a_value_for_the_shell_is_quoted():
     state = State.from_query("WARM_IP_TARGET=1;reboot")
-    assert kubectl(state).endswith(" 'WARM_IP_TARGET=1;reboot'")
+    for line in (kubectl(state), state.command()):
+        assert line.endswith(" 'WARM_IP_TARGET=1;reboot'")
 
 
 def test_markup_is_shown_as_text():
     evil = State.from_query('instance=<img src=x>&WARM_IP_TARGET="><script>x')
-    html = shown.controls(evil, words_in("en", WORDS)) + problem(evil.instance)
+    html = shown.controls(evil, words_in("en", WORDS)) + problem(evil.types[0])
     assert "<img" not in html
     assert "<script" not in html
     assert "&lt;img src=x&gt;" in html

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.play import Level, Play
 
+Cells = tuple[str, str, str, str, str]
 MOST_ROWS = 12
 """With more rows than this for one way, there is one row for each number of ENIs."""
 _SHOWN = (
@@ -48,30 +49,44 @@ def _pattern(row: Row) -> Any:
     )
 
 
+def slots_word(play: Play) -> str:
+    """Return the word for what fills a slot: some nodes have prefixes and addresses."""
+    return "slots" if play.falls_back else "prefixes" if play.prefix_mode else "addresses"
+
+
+def level_rows(levels: Sequence[Level]) -> list[Cells]:
+    """Return pods, ENIs, what each ENI holds, unused addresses and EC2 calls, in a few rows."""
+    return [_cells(row) for row in fold(levels)]
+
+
+def stall_row(play: Play) -> Cells | None:
+    """Return the same of the first pod that never gets an address, None if all do."""
+    if play.serves_all or not play.up:
+        return None
+    top = play.up[-1]
+    error = f"{play.top_error.api}: {play.top_error.code}" if play.top_error else "none"
+    return str(top.pods + 1), str(top.enis), _held(top), "0", f"{error}, for ever"
+
+
 def levels_table(play: Play) -> Table:
     """Return the table of a play, up and back, in the form of AWS's documents."""
     from ipam_core.cli._tables import Table
 
-    slots = "prefixes" if play.prefix_mode else "addresses"
-    if play.falls_back:
-        slots = "slots"  # some hold a prefix, others an address
     table = Table(ruled=True)
     table.number_columns("pods", "ENIs")
-    table.text_column(f"{slots} of each", no_wrap=True)
+    table.text_column(f"{slots_word(play)} of each", no_wrap=True)
     table.number_columns("unused")
     table.text_column("EC2 calls")
-    for row in fold(play.up):
-        table.row(*_cells(row))
-    if not play.serves_all:
-        top = play.up[-1]
-        error = f"{play.top_error.api}: {play.top_error.code}" if play.top_error else "none"
-        row_of_stall = (str(top.pods + 1), str(top.enis), _held(top), "0", f"{error}, for ever")
-        table.row(*row_of_stall, style="red")
+    for cells in level_rows(play.up):
+        table.row(*cells)
+    stall = stall_row(play)
+    if stall is not None:
+        table.row(*stall, style="red")
     if play.back:
         table.rule()
         table.row("back")
-        for row in fold(play.back):
-            table.row(*_cells(row))
+        for cells in level_rows(play.back):
+            table.row(*cells)
     return table
 
 
@@ -112,7 +127,7 @@ def changing_calls(levels: Sequence[Level]) -> int:
     return sum(level.calls[api] for level in levels for api in _SHOWN)
 
 
-def _cells(row: Row) -> tuple[str, str, str, str, str]:
+def _cells(row: Row) -> Cells:
     first, last = row.levels[0], row.levels[-1]
     free = [level.free for level in row.levels]
     held = _held(first) if first.per_eni == last.per_eni else f"{_held(first)} .. {_held(last)}"

@@ -32,11 +32,19 @@ padding:16px 18px;margin-bottom:16px;overflow-wrap:anywhere}
 .ipam label{display:block;margin-bottom:11px;font-size:13px}
 .ipam label.check{display:flex;gap:8px;align-items:center}
 .ipam label code{font-size:12px}
-.ipam label span.hint{float:right;font-size:12px}
-.ipam input:not([type=checkbox]){width:100%;box-sizing:border-box;padding:7px 10px;font:inherit;
+.ipam label span.hint{float:right;font-size:12px}.ipam label.check span.hint{float:none}
+.ipam input:not([type=checkbox]),.ipam select{width:100%;box-sizing:border-box;padding:7px 10px;
+font:inherit;
 border:1px solid var(--dim);border-radius:7px;background:var(--page);color:var(--ink)}
 .ipam input[type=checkbox]{accent-color:var(--blue);width:17px;height:17px;flex:none}
 .ipam :focus-visible{outline:3px solid var(--blue);outline-offset:2px}
+.ipam label:has(input:placeholder-shown)+label:has(input[list]:placeholder-shown){display:none}
+.ipam [inert]{opacity:.45;transition:opacity .15s .25s}
+.ipam .side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));
+gap:0 16px}.ipam .side .card{min-width:0}.ipam .buttons{margin-top:10px}
+.ipam .row{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:center;
+justify-content:space-between}
+.ipam tr.bad td{color:var(--bad);font-weight:650}
 .ipam .verdict{font-size:21px;line-height:1.35;font-weight:700;padding-left:14px;
 border-left:6px solid var(--good);margin-bottom:16px;min-height:29px}
 .ipam .verdict.bad{border-color:var(--bad);color:var(--bad)}
@@ -65,7 +73,7 @@ background:var(--card);text-decoration:none;cursor:pointer;white-space:nowrap}
 .ipam th,.ipam td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);
 vertical-align:top}.ipam th{font-weight:650;position:sticky;top:0;background:var(--card)}
 .ipam td.number,.ipam th.number{text-align:right;padding-right:18px;white-space:nowrap}
-.ipam .scroll td:last-child{min-width:210px}
+.ipam .scroll th,.ipam .scroll td{overflow-wrap:normal;white-space:nowrap}
 .ipam pre{background:var(--page);border:1px solid var(--line);border-radius:7px;padding:8px 10px;
 margin:0 0 8px;font-size:12.5px;white-space:pre-wrap;overflow-wrap:anywhere}
 .ipam .form{margin-bottom:16px}.ipam .form div{display:flex;justify-content:space-between;

@@ -2,108 +2,136 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request  # noqa: TC002  (FastAPI reads the annotation)
-from nicegui import run, ui
+from nicegui import ui
 
-from ipam_core.cli._explain_compare import changes
-from ipam_core.cli._given import read_given
-from ipam_core.diagnosis.explain.explanation import Explanation, explain
-from ipam_core.diagnosis.explain.survey import survey
 from ipam_core.errors import IpamError
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
-from ipam_core.web.what_if import shown
-from ipam_core.web.what_if.state import State, limits_of
+from ipam_core.web.what_if import found, shown
+from ipam_core.web.what_if.asked import explained, played
+from ipam_core.web.what_if.state import State
 from ipam_core.web.what_if.words import WORDS
 from ipam_core.web.words import words_in
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from ipam_core.web.what_if.asked import Played
+
 _FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
+_STILL_S = 0.2
+"""After this time without a move of a control, findings are searched."""
+_MOST_S = 60.0
+"""The longest time in which a page is built: several types of thousands of pods."""
 
 
 def add_page(_app: FastAPI) -> None:
     """Add the page to an application. Every browser's page has its own state, in its link."""
 
-    @ui.page("/")
-    def what_if(request: Request) -> None:
-        _Page(request.url.query)
+    @ui.page("/", response_timeout=_MOST_S)
+    async def what_if(request: Request) -> None:
+        nodes: tuple[Played, ...] = ()
+        wrong: IpamError | None = None
+        try:
+            state = State.from_query(request.url.query)
+        except IpamError as error:
+            state, wrong = State(), error
+        else:
+            try:
+                nodes = await asyncio.to_thread(played, state.alone())
+            except IpamError as error:
+                wrong = error
+        page = _Page(state)
+        if wrong is not None:
+            page.refuse(wrong)
+        else:
+            page.show(nodes)
+            ui.timer(0, page.search, once=True)
 
 
-def given(state: State) -> dict[str, str]:
-    """Return the variables of a state, as `explain` reads those of `-e`."""
-    return read_given(f"{name}={value}" for name, value in state.env).variables
-
-
-@lru_cache(maxsize=64)
-def explained(state: State) -> Explanation:
-    """Return what `explain` finds for a state. Raises `IpamError`. Cost: that of `explain`."""
-    return explain(limits_of(state), given(state), max_pods=state.pods())
-
-
-def _answer(state: State) -> str:
-    found = explained(state.alone())
-    before = state.before
-    rows = None if before is None else changes((explained(before.alone()), found))
-    return shown.answer(found.to_dict(), state, words_in(state.lang, WORDS), rows)
+def _found(state: State) -> tuple[str, str]:
+    """Return what is found as HTML, and the tables with the way back."""
+    words = words_in(state.lang, WORDS)
+    nodes, together = explained(state.alone())
+    before = None if state.before is None else explained(state.before.alone())[0]
+    changed = found.compared(before, nodes, state, words)
+    rows = shown.tables([each.play for each in nodes], words, back=True)
+    return changed + found.findings(nodes, together, state, words), rows
 
 
 class _Page:
     """One browser's page."""
 
-    def __init__(self, query: str) -> None:
-        wrong: IpamError | None = None
-        try:
-            self._state = State.from_query(query)
-        except IpamError as error:
-            self._state, wrong = State(), error
+    def __init__(self, state: State) -> None:
+        self._state = state
         self._asked = 0
-        words = words_in(self._state.lang, WORDS)
-        with framed("/", self._state.query, words), ui.element("div").classes("columns"):
+        self._words = words = words_in(state.lang, WORDS)
+        with framed("/", state.query, words), ui.element("div").classes("columns"):
             form = ui.element("form").props(f'aria-label="{words["title"]}"')
             form.on("input", self._moved, js_handler=_FORM)
             form.on("submit", js_handler="event => event.preventDefault()")
             with form:
-                ui.html(shown.controls(self._state, words), sanitize=False)
+                ui.html(shown.controls(state, words), sanitize=False)
             with ui.element("div"):
-                self._verdict = ui.html("", sanitize=False)
-                self._rest = ui.html("", sanitize=False)
-        if wrong is not None:
-            self._verdict.content = problem(wrong)
-        else:
-            ui.timer(0, self._update, once=True)
+                self._wrong = ui.html("", sanitize=False)
+                self._answer = ui.element("div")
+                with self._answer:
+                    self._verdicts = ui.html("", sanitize=False).props("role=status")
+                    self._pictures = ui.html("", sanitize=False)
+                    self._found = ui.html("", sanitize=False)
+                    self._tables = ui.html("", sanitize=False)
+                    self._forms = ui.html("", sanitize=False)
 
     async def _moved(self, event: Any) -> None:
+        self._asked += 1
+        asked = self._asked
         try:
-            self._state = State.from_form(event.args if isinstance(event.args, dict) else {})
+            state = State.from_form(event.args if isinstance(event.args, dict) else {})
+            nodes = await asyncio.to_thread(played, state.alone())
         except IpamError as error:
-            self._refuse(error)
+            if asked == self._asked:
+                self.refuse(error)
             return
-        ui.navigate.history.replace(f"?{self._state.query}")
-        await self._update()
+        if asked == self._asked:
+            self._state = state
+            ui.navigate.history.replace(f"?{state.query}")
+            self.show(nodes)
+            await self.search()
 
-    async def _update(self) -> None:
-        """Show the verdict at once, by the states at rest; then all that playing the node finds."""
-        self._asked += 1
+    def show(self, nodes: tuple[Played, ...]) -> None:
+        """Show what is known at once: the nodes as played. What was found before is greyed."""
+        state, words = self._state, self._words
+        self._wrong.content = ""
+        self._answer.props(remove="inert")
+        self._verdicts.content = shown.verdicts(nodes)
+        self._pictures.content = shown.pictures(nodes, words)
+        self._tables.content = shown.tables([each.play for each in nodes], words, back=False)
+        self._forms.content = shown.forms(state, words)
+        self._found.props('inert aria-busy="true"')
+
+    async def search(self) -> None:
+        """Show what is found, unless a control is moved again."""
         asked, state = self._asked, self._state
+        if asked:
+            await asyncio.sleep(_STILL_S)
+        if asked != self._asked:
+            return
         try:
-            limits, pods = limits_of(state), state.pods()
-            quick = survey([limits], given(state), max_pods=pods)[0].verdict
-            self._verdict.content = shown.verdict(quick, state.instance)
-            content = await run.io_bound(_answer, state)
-            if asked == self._asked:
-                found = explained(state.alone()).verdict
-                self._verdict.content = shown.verdict(found, state.instance)
-                self._rest.content = content
+            content, rows = await asyncio.to_thread(_found, state)
         except IpamError as error:
             if asked == self._asked:
-                self._refuse(error)
+                self.refuse(error)
+            return
+        if asked == self._asked:
+            self._found.content = content
+            self._tables.content = rows
+            self._found.props(remove="inert").props('aria-busy="false"')
 
-    def _refuse(self, error: IpamError) -> None:
-        self._asked += 1
-        self._verdict.content = problem(error)
-        self._rest.content = ""
+    def refuse(self, error: IpamError) -> None:
+        """Show why there is no answer; the last one is greyed, and cannot be used."""
+        self._wrong.content = problem(error)
+        self._answer.props("inert")

@@ -6,7 +6,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ipam_core.diagnosis.explain.finding import Verdict
 
 WIDTH, HEIGHT = 720, 380
 _LEFT, _RIGHT, _TOP = 52, 16, 26
@@ -14,10 +16,11 @@ _STAIRS, _CALLS = 262, 320
 """Where the axes of the two parts are: addresses, and calls below."""
 
 
-def stairs(found: Mapping[str, Any], words: Mapping[str, str]) -> str:
-    """Return the picture of an explanation, given as its plain values."""
-    levels, verdict = found["up"], found["verdict"]
-    n_pods: int = max(verdict["n_pods"], 1)
+def stairs(
+    levels: Sequence[Mapping[str, Any]], verdict: Verdict, name: str, words: Mapping[str, str]
+) -> str:
+    """Return the picture of a node's levels, given as plain values; `name` is its type's."""
+    n_pods: int = max(verdict.n_pods, 1)
     most: int = max([n_pods, *(each["addresses"] for each in levels)])
 
     def x(pods: float) -> float:
@@ -37,9 +40,9 @@ def stairs(found: Mapping[str, Any], words: Mapping[str, str]) -> str:
         parts.append(f'<path class="pods" d="M{x(0)},{y(0)}L{x(served)},{y(served)}"/>')
         parts += _enis(levels, x, y)
         parts += _calls(levels, x)
-    if verdict["stalled_at"] is not None:
-        parts.append(_wall(verdict, x, words))
-    label = f"{words['picture']}: {verdict['text']}"
+    if verdict.stalled_at is not None:
+        parts.append(_wall(verdict, x, f"brick-{name}", words))
+    label = f"{name}: {words['picture']}: {verdict}"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
         f"<title>{escape(label)}</title>{''.join(parts)}</svg>"
@@ -93,15 +96,17 @@ def _calls(levels: Any, x: Any) -> list[str]:
     return parts
 
 
-def _wall(verdict: Mapping[str, Any], x: Any, words: Mapping[str, str]) -> str:
-    at = x(verdict["served"])
+def _wall(verdict: Verdict, x: Any, pattern: str, words: Mapping[str, str]) -> str:
+    at = x(verdict.served)
     width = max(WIDTH - _RIGHT - at, 3)
-    text = words["wall"].format(verdict["stalled_at"])
+    text = words["wall"].format(verdict.stalled_at)
     middle = min(max(at + width / 2, _LEFT + 112), WIDTH - 114)
     return (
-        '<defs><pattern id="brick" width="10" height="10" patternUnits="userSpaceOnUse" '
-        'patternTransform="rotate(45)"><rect class="brick" width="4" height="10"/></pattern></defs>'
-        f'<rect fill="url(#brick)" x="{at}" y="{_TOP}" width="{width}" height="{_CALLS - _TOP}"/>'
+        f'<defs><pattern id="{pattern}" width="10" height="10" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect class="brick" width="4" height="10"/>'
+        "</pattern></defs>"
+        f'<rect fill="url(#{pattern})" x="{at}" y="{_TOP}" width="{width}" '
+        f'height="{_CALLS - _TOP}"/>'
         f'<path class="wall" d="M{at},{_TOP}V{_CALLS}"/>'
         f'<rect class="plate" x="{middle - 112}" y="124" width="224" height="28" rx="6"/>'
         f'<text class="mid stall" x="{middle}" y="143">{escape(text)}</text>'

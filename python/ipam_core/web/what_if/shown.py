@@ -1,35 +1,53 @@
-"""An explanation as HTML: what is read from its plain values; every text is escaped."""
+"""The controls, and what played nodes hold, as HTML: every text is escaped."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from ipam_core import instances
+from ipam_core.cli._levels import level_rows, slots_word, stall_row
+from ipam_core.diagnosis.explain.levels import plain_levels
 from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.settings import Settings
 from ipam_core.variables import VARIABLES
-from ipam_core.web.markup import copied, text, text_lines
+from ipam_core.web.markup import copied, text
 from ipam_core.web.what_if.forms import addon, helm, kubectl
 from ipam_core.web.what_if.picture import stairs
-from ipam_core.web.what_if.state import OTHERS, SWITCHES, TARGETS, State
+from ipam_core.web.what_if.state import (
+    DEFAULT_TYPE,
+    OTHERS,
+    POLICIES,
+    SWITCHES,
+    TARGETS,
+    TYPES,
+    State,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
+
+    from ipam_core.cli._levels import Cells
+    from ipam_core.diagnosis.explain.play import Play
+    from ipam_core.web.what_if.asked import Played
+
+_NUMBER = 'inputmode="numeric"'
+_EACH = {"addresses": "addresses_each", "prefixes": "prefixes", "slots": "slots"}
 
 
 def controls(state: State, words: Mapping[str, str]) -> str:
     """Return the controls, with the agent's defaults next to them."""
-    env = dict(state.env)
-    types = "".join(f'<option value="{text(name)}"></option>' for name in instances.names())
-    parts = [
-        f'<section class="card"><h2>{words["node"]}</h2>',
-        _field("instance", words["instance"], state.instance, "", 'list="types"'),
-        f'<datalist id="types">{types}</datalist>',
-        _field("maxPods", "maxPods", state.max_pods, usual_pods(state, words), _NUMBER),
-        f'</section><section class="card"><h2>{words["targets"]}</h2>',
-    ]
-    defaults = Settings()
+    env, defaults = dict(state.env), Settings()
+    parts = [f'<section class="card"><h2>{words["node"]}</h2>']
+    for name, value in zip(TYPES, [*state.types, "", "", ""], strict=False):
+        first = name == TYPES[0]
+        empty = f'list="types" placeholder="{DEFAULT_TYPE if first else words["one_more"]}"'
+        label = words["instance"] if first else words["and"]
+        parts.append(_field(name, label, value, "", empty))
+    parts.append(f'<datalist id="types">{_options()}</datalist>')
+    parts.append(_field("maxPods", "maxPods", state.max_pods, usual_pods(state, words), _NUMBER))
+    parts.append(_policies(state, words))
+    parts.append(f'</section><section class="card"><h2>{words["targets"]}</h2>')
     for name in TARGETS:
         default = f"{words['default']} {getattr(defaults, VARIABLES[name])}"
         parts.append(_field(name, f"<code>{name}</code>", env.get(name, ""), default, _NUMBER))
@@ -38,9 +56,11 @@ def controls(state: State, words: Mapping[str, str]) -> str:
     parts.append(f'</section><section class="card"><h2>{words["switches"]}</h2>')
     for name in SWITCHES:
         checked = " checked" if name in env else ""
+        default = str(getattr(defaults, VARIABLES[name])).lower()
         parts.append(
             f'<label class="check"><input type="checkbox" name="{name}" value="true"{checked}>'
-            f"<code>{name}</code></label>"
+            f'<span>{words[name]}<br><code>{name}</code><br><span class="hint">'
+            f"{words['default']} {default}</span></span></label>"
         )
     parts.append("</section>")
     hidden = (("lang", state.lang), ("was", state.was))
@@ -48,7 +68,17 @@ def controls(state: State, words: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
-_NUMBER = 'inputmode="numeric"'
+@cache
+def _options() -> str:
+    return "".join(f'<option value="{text(name)}"></option>' for name in instances.names())
+
+
+def _policies(state: State, words: Mapping[str, str]) -> str:
+    choices = "".join(
+        f'<option value="{name}"{" selected" * (name == state.policy)}>{words[name]}</option>'
+        for name in POLICIES
+    )
+    return f'<label>{words["policy"]}<select name="policy">{choices}</select></label>'
 
 
 def _field(name: str, label: str, value: str, hint: str, more: str) -> str:
@@ -60,114 +90,81 @@ def _field(name: str, label: str, value: str, hint: str, more: str) -> str:
 
 
 def usual_pods(state: State, words: Mapping[str, str]) -> str:
-    """Return the default of maxPods as its hint."""
+    """Return the default of maxPods as its hint: one for each type."""
+    settings = Settings.from_env(dict(state.env))
     try:
-        limits = instances.limits(state.instance)
+        values = [instances.max_pods(instances.limits(name), settings) for name in state.types]
     except UnknownInstanceTypeError:
         return ""
-    value = instances.max_pods(limits, Settings.from_env(dict(state.env))).value
-    return f"{words['usual']}: {value}"
+    return f"{words['usual']}: {', '.join(str(each.value) for each in values)}"
 
 
-def verdict(found: Any, instance: str) -> str:
-    """Return the verdict of an explanation or of a survey."""
-    bad = "" if found.serves_all else " bad"
-    return f'<p class="verdict{bad}" role="status">{text(instance)}: {text(found)}</p>'
+def verdicts(nodes: Sequence[Played]) -> str:
+    """Return the verdict of each node."""
+    return "".join(
+        f'<p class="verdict{"" if each.verdict.serves_all else " bad"}">'
+        f"{text(each.limits.instance_type)}: {text(each.verdict)}</p>"
+        for each in nodes
+    )
 
 
-def answer(
-    found: Mapping[str, Any],
-    state: State,
-    words: Mapping[str, str],
-    changes: Iterable[tuple[str, str, str]] | None,
-) -> str:
-    """Return all below the verdict, for an explanation given as its plain values."""
-    parts = [f'<section class="card">{stairs(found, words)}</section>']
-    if changes is not None:
-        parts.append(_compared(list(changes), state, words))
-    parts.append(_findings(found["findings"], state, words))
-    parts.append(_table(found["up"], words))
-    parts.append(_forms(state, words))
-    return "".join(parts)
+def pictures(nodes: Sequence[Played], words: Mapping[str, str]) -> str:
+    """Return the stairs of each node, those of several next to each other."""
+    cards = []
+    for each in nodes:
+        name = text(each.limits.instance_type)
+        heading = f"<h2>{name}</h2>" if len(nodes) > 1 else ""
+        picture = f"<p>{words['ipv6']}</p>"
+        if each.play.mode != "ipv6":
+            picture = stairs(plain_levels(each.play.up), each.verdict, name, words)
+        cards.append(f'<section class="card">{heading}{picture}</section>')
+    return f'<div class="{"side" if len(nodes) > 1 else "one"}">{"".join(cards)}</div>'
 
 
-def _findings(findings: list[dict[str, Any]], state: State, words: Mapping[str, str]) -> str:
-    parts = [f'<section class="card" id="findings"><h2>{words["findings"]}</h2>']
-    if not findings:
-        parts.append(f"<p>{words['none']}</p>")
-    for each in findings:
-        severity = each["severity"]
-        parts.append(
-            f'<div class="finding"><p><span class="tag {severity}">{severity}</span>'
-            f"<b>{text(each['identifier'])}</b></p><p>{text(each['rule'])}</p>"
-            f'<pre class="why">{text_lines(each["why"])}</pre>'
+def tables(plays: Sequence[Play], words: Mapping[str, str], *, back: bool) -> str:
+    """Return a table for each node in the form of AWS's documents; `back` plays the way back."""
+    cards = []
+    for number, play in enumerate(plays):
+        if play.mode == "ipv6" or not play.up:
+            continue
+        name = f": {text(play.case.limits.instance_type)}" if len(plays) > 1 else ""
+        numbers = (words["pods"], "ENIs")
+        head = "".join(f'<th class="number">{each}</th>' for each in numbers)
+        head += f"<th>{words[_EACH[slots_word(play)]]}</th>"
+        head += f'<th class="number">{words["free"]}</th><th>{words["calls"]}</th>'
+        rows = [_row(cells) for cells in level_rows(play.up)]
+        stall = stall_row(play)
+        rows += [_row(stall, "bad")] if stall is not None else []
+        if back and play.back:
+            rows.append(f'<tr><th colspan="5" scope="rowgroup">{words["back"]}</th></tr>')
+            rows += [_row(cells) for cells in level_rows(play.back)]
+        cards.append(
+            f'<section class="card"><h2 id="steps-{number}">{words["table"]}{name}</h2>'
+            f'<div class="scroll" tabindex="0" role="region" aria-labelledby="steps-{number}">'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+            "</section>"
         )
-        fix = each["fix"]
-        if fix:
-            parts += [f"<pre>{text(command)}</pre>" for command in fix["commands"]]
-            if fix["outcome"]:
-                parts.append(f'<p class="hint">{words["outcome"]}: {text(fix["outcome"])}</p>')
-            if fix["env"] or fix["max_pods"]:
-                link = state.with_fix(fix["env"] or {}, fix["max_pods"]).query
-                parts.append(
-                    f'<p><a class="button" href="?{text(link)}" '
-                    f'data-fix="{text(each["identifier"])}">{words["apply"]}</a></p>'
-                )
-        parts.append("</div>")
-    return "".join([*parts, "</section>"])
+    return "".join(cards)
 
 
-def _compared(changes: list[tuple[str, str, str]], state: State, words: Mapping[str, str]) -> str:
-    back = replace(State.from_query(state.was), was="", lang=state.lang).query
-    head = "".join(f"<th>{words[name]}</th>" for name in ("what", "as_it_was", "as_it_is"))
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in changes
-    )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    shown = table if changes else f"<p>{words['same']}</p>"
+def _row(cells: Cells, kind: str = "") -> str:
+    pods, enis, held, free, calls = map(text, cells)
     return (
-        f'<section class="card" id="compared"><h2>{words["compare"]}</h2>{shown}'
-        f'<p style="margin-top:10px"><a class="button" href="?{text(back)}">{words["undo"]}</a></p>'
-        "</section>"
+        f'<tr class="{kind}"><td class="number">{pods}</td><td class="number">{enis}</td>'
+        f'<td>{held}</td><td class="number">{free}</td><td>{calls}</td></tr>'
     )
 
 
-def _table(levels: list[dict[str, Any]], words: Mapping[str, str]) -> str:
-    numbers = (words["pods"], "ENIs", words["held"], words["free"])
-    head = "".join(f'<th class="number">{name}</th>' for name in numbers)
-    rows = []
-    for each in levels:
-        cells = (
-            _range(each["pods"]),
-            str(each["enis"]),
-            str(each["addresses"]),
-            _range(each["free"]),
-        )
-        calls = ", ".join(f"{name} {n}" for name, n in each["ec2_calls"].items())
-        row = "".join(f'<td class="number">{cell}</td>' for cell in cells)
-        rows.append(f"<tr>{row}<td>{text(calls)}</td></tr>")
-    return (
-        f'<section class="card"><h2 id="steps">{words["table"]}</h2>'
-        '<div class="scroll" tabindex="0" role="region" aria-labelledby="steps">'
-        f"<table><thead><tr>{head}<th>{words['calls']}</th></tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div></section>"
-    )
-
-
-def _range(ends: list[int]) -> str:
-    return "-".join(map(str, dict.fromkeys(ends)))
-
-
-def _forms(state: State, words: Mapping[str, str]) -> str:
+def forms(state: State, words: Mapping[str, str]) -> str:
+    """Return the settings in each form that a cluster takes, to copy."""
     before = dict(state.before.env) if state.before else {}
     unset = tuple(name for name in before if name not in dict(state.env))
-    forms = (
+    made = (
         ("kubectl", "kubectl", kubectl(state, unset)),
         ("helm", words["helm"], helm(state)),
         ("addon", words["addon"], addon(state)),
         ("command", words["numbers"], state.command()),
     )
     parts = [f'<section class="card"><h2>{words["apply_it"]}</h2>']
-    for name, heading, content in forms:
-        parts.append(copied(name, heading, content, words))
+    parts += [copied(name, heading, content, words) for name, heading, content in made]
     return "".join([*parts, "</section>"])

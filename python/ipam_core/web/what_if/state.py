@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlencode
 
-from ipam_core import instances
-from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError
+from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.quoting import quoted
 from ipam_core.variables import ADDRESS_VARIABLES
 from ipam_core.web.words import LANGUAGES
@@ -16,6 +16,8 @@ from ipam_core.web.words import LANGUAGES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TYPES = ("instance", "instance2", "instance3", "instance4")
+"""The controls of instance types: those that are empty ask for none."""
 TARGETS = (
     "WARM_ENI_TARGET",
     "WARM_IP_TARGET",
@@ -26,6 +28,8 @@ TARGETS = (
 SWITCHES = ("ENABLE_PREFIX_DELEGATION", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_POD_ENI")
 OTHERS = tuple(sorted(ADDRESS_VARIABLES.difference(TARGETS, SWITCHES)))
 """Variables without a control of their own: one appears once a link or a fix sets it."""
+POLICIES = (VPC_CNI.name, IPAM_CORE.name)
+DEFAULT_TYPE = "m8g.4xlarge"
 MOST_PODS = 2_000
 """The most for maxPods on the page: what is played takes time for each pod."""
 _LONGEST_QUERY = 4_000
@@ -34,14 +38,15 @@ _LONGEST_VALUE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What is asked: a node and its variables, "" for one that is unset; `was` is a query.
+    """What is asked: nodes and their variables, "" for one that is unset; `was` is a query.
 
     `was` holds the state with which this one is compared, "" for none.
     """
 
-    instance: str = "m8g.4xlarge"
+    types: tuple[str, ...] = (DEFAULT_TYPE,)
     env: tuple[tuple[str, str], ...] = ()
     max_pods: str = ""
+    policy: str = VPC_CNI.name
     lang: str = "en"
     was: str = ""
 
@@ -57,35 +62,45 @@ class State:
         """Return the state that controls hold; names that are no control are left out.
 
         Raises:
-            InputError: a value is longer than any that is valid.
+            InputError: a value is longer than any that is valid, or no policy has this name;
+                or the state that it is compared with has one such.
         """
         form = {name: str(value).strip() for name, value in given.items()}
         env = [(name, form.get(name, "")) for name in TARGETS]
         env += [(name, "true") for name in SWITCHES if form.get(name) == "true"]
         env += [(name, form.get(name, "")) for name in OTHERS]
+        types = dict.fromkeys(form.get(name, "") for name in TYPES)
         state = cls(
-            instance=form.get("instance") or cls().instance,
+            types=tuple(name for name in types if name) or cls().types,
             env=tuple((name, value) for name, value in env if value),
             max_pods=form.get("maxPods", ""),
+            policy=form.get("policy") or cls().policy,
             lang=form["lang"] if form.get("lang") in LANGUAGES else "en",
             was=form.get("was", ""),
         )
-        for value in (state.instance, state.max_pods, *(value for _, value in state.env)):
+        values = (*state.types, state.max_pods, state.policy, *(value for _, value in state.env))
+        for value in values:
             if len(value) > _LONGEST_VALUE:
                 raise InputError(f"{quoted(value)}: at most {_LONGEST_VALUE} characters")
+        if state.policy not in POLICIES:
+            raise InputError(f"policy {quoted(state.policy)}: {' or '.join(POLICIES)}")
+        if state.was:
+            _alone(state.was)
         return state
 
     @property
     def query(self) -> str:
         """The query of a link to it."""
-        pairs = [("instance", self.instance), *self.env]
-        others = (("maxPods", self.max_pods), ("lang", self.lang), ("was", self.was))
-        return urlencode([*pairs, *((name, value) for name, value in others if value)])
+        policy = "" if self.policy == VPC_CNI.name else self.policy
+        pairs = [*zip(TYPES, self.types, strict=False), *self.env]
+        pairs += [("maxPods", self.max_pods), ("policy", policy), ("was", self.was)]
+        pairs += [("lang", self.lang)] if self.lang != "en" else []
+        return urlencode([(name, value) for name, value in pairs if value])
 
     @property
     def before(self) -> State | None:
         """The state with which it is compared, None for none."""
-        return replace(State.from_query(self.was), was="") if self.was else None
+        return _alone(self.was) if self.was else None
 
     def pods(self) -> int | None:
         """Return maxPods as a number, None if it is not given. Raises `InputError`."""
@@ -104,9 +119,18 @@ class State:
             variables.pop(name, None)
             if value is not None:
                 variables[name] = value
-        form = variables | {"instance": self.instance, "lang": self.lang}
+        form: dict[str, object] = {**variables, **dict(zip(TYPES, self.types, strict=False))}
+        form |= {"policy": self.policy, "lang": self.lang, "was": self.pinned().was}
         form["maxPods"] = self.max_pods if max_pods is None else str(max_pods)
-        return State.from_form({**form, "was": replace(self, was="").query})
+        return State.from_form(form)
+
+    def pinned(self) -> State:
+        """Return this state, compared with itself: what is changed from now on is shown."""
+        return replace(self, was=replace(self, was="", lang="en").query)
+
+    def unpinned(self) -> State:
+        """Return this state, compared with none."""
+        return replace(self, was="")
 
     def alone(self) -> State:
         """Return what is asked without what decides no number."""
@@ -118,11 +142,15 @@ class State:
 
     def command(self) -> str:
         """Return the command that prints the same numbers."""
-        words = [f"-e {name}={value}" for name, value in self.env]
-        words += [f"--max-pods {self.max_pods}"] if self.max_pods else []
-        return " ".join(["ipam-core explain", self.instance, *words])
+        words = ["ipam-core", "explain", *self.types]
+        for name, value in self.env:
+            words += ["-e", f"{name}={value}"]
+        words += ["--max-pods", self.max_pods] if self.max_pods else []
+        words += ["--policy", self.policy] if self.policy != VPC_CNI.name else []
+        return shlex.join(words)
 
 
-def limits_of(state: State) -> instances.InstanceLimits:
-    """Return the limits of its type. Raises `UnknownInstanceTypeError`."""
-    return instances.limits(state.instance)
+def _alone(query: str) -> State:
+    """Return the state of a query that is compared with none, whatever the query says."""
+    form = {name: values[-1] for name, values in parse_qs(query).items()}
+    return State.from_form({**form, "was": ""})
