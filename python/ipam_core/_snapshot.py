@@ -45,12 +45,17 @@ def unseal(snapshot: bytes) -> dict[str, Any]:
 
 
 def _plain(value: Sandbox | Eni) -> Any:
-    """Return a value as JSON; a sandbox with no known names as its digest."""
+    """Return a value as JSON."""
     if isinstance(value, Eni):
         return asdict(value)
-    if not (value.container_id or value.ifname or value.network):
-        return value.digest.hex()
-    return [value.container_id, value.ifname, value.network]
+    return sandbox_names(value)
+
+
+def sandbox_names(sandbox: Sandbox) -> list[str] | str:
+    """Return a sandbox's names, or its digest if they are not known: see `sandbox_named`."""
+    if not (sandbox.container_id or sandbox.ifname or sandbox.network):
+        return sandbox.digest.hex()
+    return [sandbox.container_id, sandbox.ifname, sandbox.network]
 
 
 def sandbox_named(names: list[str] | str) -> Sandbox:

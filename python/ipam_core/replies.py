@@ -203,7 +203,8 @@ class Replies:
     """
 
     def __init__(self) -> None:
-        self._primary: dict[str, str] = {}
+        self.primary_addresses: dict[str, str] = {}
+        """The primary address of each ENI, as metadata last showed it."""
 
     def checked(self, step: Step[T]) -> Step[T]:
         """Yield a step's effects, and send it only valid replies."""
@@ -293,7 +294,7 @@ class Replies:
             self._refuse_too_many(effect, each)
             held = (*each.addresses, *each.prefixes)
             _refuse_held(effect, each.primary_address, held, each)
-        self._primary = {each.eni_id: each.primary_address for each in found}
+        self.primary_addresses = {each.eni_id: each.primary_address for each in found}
         return found
 
     def _tags(self, effect: fx.ReadNodeTags, reply: Any) -> Any:
@@ -312,7 +313,7 @@ class Replies:
     def _refuse_primary(
         self, effect: Effect, eni_id: str, cidrs: Sequence[str], reply: object
     ) -> None:
-        _refuse_held(effect, self._primary.get(eni_id, ""), cidrs, reply)
+        _refuse_held(effect, self.primary_addresses.get(eni_id, ""), cidrs, reply)
 
     def _refuse_too_many(self, effect: Effect, eni: fx.AttachedEni | fx.EniDescription) -> None:
         if len(eni.addresses) + len(eni.prefixes) + len(eni.ipv6_prefixes) > MOST_SLOTS:

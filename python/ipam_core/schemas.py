@@ -17,7 +17,7 @@ from ipam_core.quoting import quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMAS = ("explanation/1", "diagnosis/1", "tuning/1")
+SCHEMAS = ("explanation/1", "diagnosis/1", "tuning/1", "node/1")
 
 
 def schema(name: str) -> dict[str, Any]:

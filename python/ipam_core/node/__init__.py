@@ -16,6 +16,7 @@
     unattached.py  assignments whose addresses are not attached
     leaks.py       delete ENIs that no node owns any more
     own_rules.py   what a policy's own rule and placement need of a node
+    saved.py       the state as plain values, and back
     waiting.py     pods that were refused and try again
     timers.py      what depends on time alone: pauses, ages, intervals
 

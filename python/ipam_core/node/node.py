@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ipam_core._lazy import RenamedAttribute
 from ipam_core.errors import IpamError, NotReadyError, PoolExhaustedError, UnknownSandboxError
-from ipam_core.node import attach, excluded, groups, grow, idle, leaks, reconcile, shrink, start
+from ipam_core.node import (
+    attach,
+    excluded,
+    groups,
+    grow,
+    idle,
+    leaks,
+    reconcile,
+    saved,
+    shrink,
+    start,
+)
 from ipam_core.node.state import NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
 
     from ipam_core._store import Assignment, DataStore, Sandbox
     from ipam_core.effects import Step
+    from ipam_core.policy import Policy
 
 T = TypeVar("T")
 
@@ -153,7 +167,7 @@ class Node(NodeState):
         Raises `StartError` where the real agent would not become ready. Source:
         pool-rules section 5, "At start".
         """
-        yield from self._replies.checked(start.start(self))
+        yield from self.replies.checked(start.start(self))
         self.ready = True
 
     def adjust(self) -> Step[bool]:
@@ -164,7 +178,7 @@ class Node(NodeState):
         is kept in `last_error` with its time, and logged. Source: pool-rules section 5, "The
         loop".
         """
-        return self._replies.checked(self._adjust())
+        return self.replies.checked(self._adjust())
 
     def _adjust(self) -> Step[bool]:
         if not self.changes_pool:
@@ -202,7 +216,7 @@ class Node(NodeState):
         nothing is compared: the node only checks for a trunk ENI. Failures end as those of
         `adjust` do. Source: pool-rules sections 5 and 9.
         """
-        return self._replies.checked(self._reconcile())
+        return self.replies.checked(self._reconcile())
 
     def _reconcile(self) -> Step[None]:
         yield from self._attempt(self._handle_emptied())
@@ -232,7 +246,7 @@ class Node(NodeState):
         In secondary-IP mode, when a pod on a prefix ends, that ENI's prefixes without pods are
         given back at once (pool-rules section 3). Failures end as those of `adjust`.
         """
-        return self._replies.checked(self._attempt(self._drain(released)))
+        return self.replies.checked(self._attempt(self._drain(released)))
 
     def _drain(self, released: Iterable[Assignment]) -> Step[None]:
         for assignment in released:
@@ -246,19 +260,19 @@ class Node(NodeState):
 
         For an agent: every 30 s. Failures end as those of `adjust` do.
         """
-        return self._replies.checked(self._attempt(groups.follow(self)))
+        return self.replies.checked(self._attempt(groups.follow(self)))
 
     def free_eni(self, warm_ip: int, minimum_ip: int) -> Step[str | None]:
         """Free one ENI of card 0 under these targets; return its id, or None."""
         freeing = shrink.free_under(self, 0, warm_ip, minimum_ip)
-        return self._replies.checked(self._attempt(freeing))
+        return self.replies.checked(self._attempt(freeing))
 
     def clean_leaked(self, now_s: float) -> Step[leaks.Cleanup]:
         """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds).
 
         A search that fails finds nothing; failures end as those of `adjust` do.
         """
-        return self._replies.checked(leaks.clean(self, now_s))
+        return self.replies.checked(leaks.clean(self, now_s))
 
     # --- idle -----------------------------------------------------------------
 
@@ -294,6 +308,34 @@ class Node(NodeState):
         Return the time of the last check left out, `checked_ns` without one.
         """
         return idle.catch_up(self, checked_ns, next_ns, reconciles=reconciles)
+
+    # --- as plain values ------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state between two steps as plain values, of schema `node/1`.
+
+        It is JSON, with each store as its snapshot has it. `last_error` is not in it, and of a
+        policy only its name. Cost: O(addresses). Raises nothing.
+        """
+        return saved.plain_state(self)
+
+    @classmethod
+    def from_dict(
+        cls,
+        given: Mapping[str, Any],
+        *,
+        policy: Policy | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> Self:
+        """Return a node that goes on where the one of `to_dict` stood.
+
+        A `policy` of your own is given again, under its name. Times are those of the clock: of
+        the default one, since this machine was started. Cost: O(addresses).
+
+        Raises:
+            InputError: not of schema `node/1`, of another policy, or a state that cannot be.
+        """
+        return saved.node_of(cls, given, policy, clock_ns)
 
     # --- old names ------------------------------------------------------------
 

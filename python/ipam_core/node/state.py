@@ -11,7 +11,7 @@ import random
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ipam_core._store import DataStore
 from ipam_core.errors import CloudError, ReplyError, SubnetFullError
@@ -133,9 +133,9 @@ class NodeState:
         ]
         """Of each card (time, in use) at the pool checks that an own rule remembers."""
         self.timers: Timers = Timers(n_cards=n_cards, release_delay_s=policy.release_delay_s)
-        self._seed = seed
+        self.seed = seed
         self._random: random.Random | None = None  # 2.5 KB, which most nodes never need
-        self._replies = Replies()
+        self.replies: Replies = Replies()
 
     def set_max_pods(self, max_pods: int) -> None:
         """Use another capacity of pods from the next pool check on: Kubernetes was late with it.
@@ -228,8 +228,21 @@ class NodeState:
     def jittered(self, seconds: float, share: float) -> float:
         """Return a back-off delay with up to `share` of random jitter added."""
         if self._random is None:
-            self._random = random.Random(self._seed)
+            self._random = random.Random(self.seed)
         return seconds * (1 + share * self._random.random())
+
+    def chance(self) -> list[Any] | None:
+        """Return the state of the node's own chance as plain values; None: not used yet."""
+        if self._random is None:
+            return None
+        version, words, following = self._random.getstate()
+        return [version, list(words), following]
+
+    def take_chance(self, state: list[Any]) -> None:
+        """Go on with a chance that `chance` gave. Raises `ValueError` or `TypeError` for none."""
+        version, words, following = state
+        self._random = random.Random()
+        self._random.setstate((version, tuple(words), following))
 
     # --- what the steps note ------------------------------------------------------
 

@@ -59,10 +59,18 @@ class Waiting:
 
     def note_refused(self, sandbox: Sandbox, pod: str | None = None) -> None:
         """Note that a pod asked now, and that no address was free."""
-        now_ns = self._clock_ns()
+        self.note_refused_at(pod or sandbox, self._clock_ns())
+
+    def note_refused_at(self, who: str | Sandbox, refused_ns: int) -> None:
+        """Note that a pod, by its text or its sandbox, was refused at a time: the newest."""
         with self._lock:
-            self._refused_ns.pop(pod or sandbox, None)  # to the end, which is the newest
-            self._refused_ns[pod or sandbox] = now_ns
+            self._refused_ns.pop(who, None)  # to the end, which is the newest
+            self._refused_ns[who] = refused_ns
+
+    def refused(self) -> list[tuple[str | Sandbox, int]]:
+        """Return the pods that wait, by text or sandbox, and when each was refused last."""
+        with self._lock:
+            return list(self._refused_ns.items())
 
     def note_served(self, sandbox: Sandbox, pod: str | None = None) -> None:
         """Note that a pod has an address: it no longer waits."""
