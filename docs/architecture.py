@@ -42,7 +42,7 @@ LAYERS = (
         "words and texts that all share",
     ),
     Layer(("batches",), "pods in batches: sandboxes and texts around the core's digests"),
-    Layer(("_kernel",), "the compiled core: a simulated node"),
+    Layer(("_kernel", "_fleet_pods"), "the compiled core: a simulated node, a scheduler of pods"),
     Layer(
         ("_store", "_manners", "_placing", "_saved", "_questions", "_batches", "_pods", "_attached",
          "_enis", "_shared", "_invariants", "_snapshot"),
@@ -53,8 +53,8 @@ LAYERS = (
         "the compiled core: the Subnet, values and texts",
     ),
     Layer(
-        ("_node_checks", "_node_state", "_batch", "_freeable", "_assign", "_seats", "_walk",
-         "_pool", "_records", "_slots", "_bits", "_settle", "_rules"),
+        ("_fleet_state", "_node_checks", "_node_state", "_batch", "_freeable", "_assign", "_seats",
+         "_walk", "_pool", "_records", "_slots", "_bits", "_settle", "_rules"),
         "the compiled core: a pool in C, the target rules",
     ),
     Layer(

@@ -6,6 +6,12 @@ from ipam_core._store import DataStore
 
 NEXT_CHECK: int
 NEXT_RECONCILE: int
+RUNS_NOTHING: int
+RUNS_THROTTLED: int
+RUNS: int
+FAILED_NOT: int
+FAILED_SUBNET_FULL: int
+FAILED_THROTTLED: int
 
 @final
 class Chance:
@@ -26,9 +32,12 @@ class Samples:
 class NodeKernel:
     """A node's pods and its agent's pool checks, played without Python."""
 
-    store: DataStore
+    store: DataStore | None
     due_ns: int
     def __init__(
+        self, seed: int, number: int, samples: Samples, *, from_ns: int, now_ns: int
+    ) -> None: ...
+    def start(
         self,
         store: DataStore,
         settings: object,
@@ -39,13 +48,10 @@ class NodeKernel:
         prefix_mode: bool,
         falls_back: bool,
         changes_pool: bool,
-        seed: int,
-        number: int,
-        samples: Samples,
-        from_ns: int,
-        now_ns: int,
     ) -> None: ...
-    def add_pods(self, at_ns: int, n_pods: int, rate: float) -> None: ...
+    @property
+    def is_ready(self) -> bool: ...
+    def add_pods(self, at_ns: int, n_pods: int, rate: float, *, workload: int = 0) -> None: ...
     def set_next(self, kind: int, at_ns: int) -> None: ...
     @property
     def next(self) -> tuple[int, int]: ...
@@ -68,6 +74,8 @@ class NodeKernel:
     def n_pods(self) -> int: ...
     @property
     def n_waiting(self) -> int: ...
+    @property
+    def n_counted(self) -> int: ...
     @property
     def n_pod_events(self) -> int: ...
     @property

@@ -9,12 +9,21 @@ from ipam_core._kernel cimport advance
 from ipam_core._node_checks cimport note_in_use, peak_in_use
 from ipam_core._node_state cimport (
     CHECK,
+    CREATE,
     NEVER_NS,
+    NOT_THERE,
+    NO_FAILURE,
+    NO_STEP,
     N_CAUSES,
     N_SUMS,
     RECONCILE,
+    STEP_UNDER_WAY,
+    SUBNET_FULL,
+    THROTTLED,
+    THROTTLED_STEP,
     Kernel,
     Workload,
+    order_at,
     push,
     random_life,
     random_share,
@@ -25,6 +34,8 @@ from ipam_core._rules cimport rules_of
 from ipam_core._store cimport DataStore
 
 NEXT_CHECK, NEXT_RECONCILE = CHECK, RECONCILE
+RUNS_NOTHING, RUNS_THROTTLED, RUNS = NO_STEP, THROTTLED_STEP, STEP_UNDER_WAY
+FAILED_NOT, FAILED_SUBNET_FULL, FAILED_THROTTLED = NO_FAILURE, SUBNET_FULL, THROTTLED
 
 
 cdef uint64_t stream_of(object seed, int number):
@@ -88,29 +99,21 @@ cdef class Samples:
 cdef class NodeKernel:
     """A node's pods and its agent's pool checks, played without Python.
 
-    `store` is the node's only one, and nobody else's while it is played. `seed` and `number`
-    begin the node's stream of chance; pods and refusals before `from_ns` are not counted.
-    What it holds is added to `samples` at each of their times from `now_ns` on.
+    `seed` and `number` begin the node's stream of chance; pods and refusals before `from_ns` are
+    not counted. What it holds is added to `samples` at each of their times from `now_ns` on.
+    Until its agent is ready (`start`), no pod gets an address. `due_ns`: it is played no further
+    than this, exclusive, because a reply arrives then.
     """
 
-    cdef Kernel node
-    cdef readonly DataStore store
-    cdef Samples samples
-    cdef public int64_t due_ns
-    """No further than this, exclusive: a reply arrives then."""
-
-    def __init__(self, DataStore store not None, settings, policy, *, int64_t slots,
-                 int64_t max_pods, bint prefix_mode, bint falls_back, bint changes_pool, seed,
-                 int number, Samples samples not None, int64_t from_ns, int64_t now_ns):
-        if self.store is not None:
+    def __init__(self, seed, int number, Samples samples not None, *, int64_t from_ns,
+                 int64_t now_ns):
+        if self.samples is not None:
             raise TypeError("a kernel that is made cannot be made again")
         memset(&self.node, 0, sizeof(Kernel))
-        rules_of(&self.node.rules, settings, policy, slots, max_pods, prefix_mode)
-        self.node.release_delay_ns = round(policy.release_delay_s * 1_000_000_000)
-        self.node.falls_back, self.node.changes_pool = falls_back, changes_pool
         self.node.chance = stream_of(seed, number)
         self.node.key = scrambled(self.node.chance)
         self.node.from_ns = from_ns
+        self.node.unused = NOT_THERE
         self.node.changed_ns = self.node.shrunk_ns = self.node.full_ns = NEVER_NS
         self.node.sample_times_ns, self.node.samples = samples.times_ns, samples.rows
         self.node.n_samples = samples.n_times
@@ -118,29 +121,50 @@ cdef class NodeKernel:
                 samples.times_ns[self.node.next_sample] < now_ns):
             self.node.next_sample += 1
         self.samples = samples
+        self.due_ns = INT64_MAX
+
+    def start(self, DataStore store not None, settings, policy, *, int64_t slots,
+              int64_t max_pods, bint prefix_mode, bint falls_back, bint changes_pool):
+        """Note that the agent answers pods now, out of its only store.
+
+        The store is nobody else's while the node is played.
+        """
+        if self.store is not None:
+            raise TypeError("a kernel that has started cannot start again")
+        rules_of(&self.node.rules, settings, policy, slots, max_pods, prefix_mode)
+        self.node.release_delay_ns = round(policy.release_delay_s * 1_000_000_000)
+        self.node.falls_back, self.node.changes_pool = falls_back, changes_pool
         self.node.pool = &store.pool
         self.store = store
-        self.due_ns = INT64_MAX
+        self.node.is_ready = True
+
+    @property
+    def is_ready(self):
+        """Whether its agent's start is done."""
+        return self.node.is_ready
 
     def __dealloc__(self):
         PyMem_RawFree(self.node.events)
         PyMem_RawFree(self.node.pods)
-        PyMem_RawFree(self.node.unused)
+        PyMem_RawFree(self.node.ends)
         PyMem_RawFree(self.node.workloads)
         PyMem_RawFree(self.node.peaks)
         PyMem_RawFree(self.node.waits)
 
-    def add_pods(self, int64_t at_ns, int n_pods, double rate):
-        """Create pods at a time, each replaced when its life is over; a rate of 0: they stay."""
+    def add_pods(self, int64_t at_ns, int n_pods, double rate, *, uint32_t workload=0):
+        """Create pods at a time, each replaced when its life is over; a rate of 0: they stay.
+
+        At one moment pods are created in the order of the numbers of their workloads.
+        """
         cdef uint64_t order
         if reserve(<void **> &self.node.workloads, self.node.n_workloads,
                    &self.node.room_workloads, sizeof(Workload)) < 0:
             raise MemoryError
         self.node.workloads[self.node.n_workloads].rate = rate
         for _ in range(n_pods):
-            order = self.node.n_to_create
+            order = order_at(workload, self.node.n_to_create)
             self.node.n_to_create += 1
-            if push(&self.node, at_ns, order, self.node.n_workloads) < 0:
+            if push(&self.node, at_ns, order, CREATE, self.node.n_workloads) < 0:
                 raise MemoryError
         self.node.n_workloads += 1
 
@@ -192,6 +216,11 @@ cdef class NodeKernel:
         return self.node.n_waiting
 
     @property
+    def n_counted(self):
+        """Pods that wait as the agent counts them: it refused them, within the last minute."""
+        return self.node.n_counted
+
+    @property
     def n_pod_events(self):
         """Pods that came, and pods that went."""
         return self.node.n_pod_events
@@ -207,9 +236,8 @@ cdef class NodeKernel:
 
     def asked_ns(self):
         """Return since when each pod waits that waits now, the oldest pod first."""
-        waiting = [(self.node.pods[slot].number, self.node.pods[slot].asked_ns)
-                   for slot in range(self.node.n_pods) if not self.node.pods[slot].served]
-        return [asked_ns for _, asked_ns in sorted(waiting)]
+        return sorted([self.node.pods[slot].asked_ns for slot in range(self.node.n_pods)
+                       if not (self.node.pods[slot].served or self.node.pods[slot].gone)])
 
 
 def advance_all(list kernels not None, int64_t until_ns):
@@ -228,7 +256,8 @@ def advance_all(list kernels not None, int64_t until_ns):
         if nodes == NULL or limits == NULL or answers == NULL:
             raise MemoryError
         for kernel in kernels:
-            kernel.store.hold()
+            if kernel.store is not None:
+                kernel.store.hold()
             nodes[n_held] = &kernel.node
             limits[n_held] = min(until_ns, kernel.due_ns)
             n_held += 1
@@ -241,7 +270,9 @@ def advance_all(list kernels not None, int64_t until_ns):
         return [n for n in range(n_kernels) if answers[n] == 1]
     finally:
         for n in range(n_held):
-            (<NodeKernel> kernels[n]).store.let_go()
+            kernel = kernels[n]
+            if kernel.store is not None:
+                kernel.store.let_go()
         PyMem_RawFree(nodes)
         PyMem_RawFree(limits)
         PyMem_RawFree(answers)

@@ -77,7 +77,7 @@ cdef inline void count(Kernel *node, Counts *counts, int64_t now_ns) noexcept no
                 counts.total += slot_size(kind) * popcount(eni.groups[kind].attached)
                 counts.assigned += eni.groups[kind].n_held
                 counts.cooling += eni.groups[kind].n_cooling
-    counts.waiting = node.n_waiting
+    counts.waiting = node.n_counted
     counts.peak_in_use = peak_in_use(node)
     counts.default_card = True
 
@@ -172,6 +172,8 @@ cdef inline int cause_of_refusal(Kernel *node, int64_t now_ns) noexcept nogil:
     cdef const EniState *eni
     cdef bint full
     cdef int rank
+    if not node.is_ready:
+        return 0
     if node.running != NO_STEP:
         return 1 if node.running == THROTTLED_STEP else 2
     if is_within(node.full_ns, 120, now_ns):

@@ -2,8 +2,10 @@
 
 What is done with it is in `_node_checks.pxd` and `_kernel.pxd`.
 
-    events    a binary heap by (time, order): a pod that ends or asks, or a pod to create
-    pods      by slot; a pod that is gone gives its slot to the next
+    events    a binary heap by (time, order): what happens to a pod, or a pod to create
+    pods      by slot; the slots of pods that are gone are a list, the last one first
+    given     the pods of the whole fleet that a scheduler put on nodes (`_fleet_pods.pxd`)
+    ends      of given pods that got an address, for the scheduler to take
     peaks     a ring of (time, most in use since), counts falling, within the release delay
     chance    a SplitMix64 stream of the node's own: the order of nodes does not matter
 """
@@ -18,7 +20,8 @@ from ipam_core._rules cimport Rules
 cdef enum:
     N_CAUSES = 9              # of refusals, as in `Agent`
     N_SUMS = 7                # ENIs, total, assigned, cooling, pods, those that wait, refusals
-    NEVER_NS = -1             # a time that was not
+    NEVER_NS = -1             # a time that was not, a life that does not end
+    NOT_THERE = 0xFFFFFFFF    # no pod, slot or node
 
 cdef extern from *:
     """
@@ -44,18 +47,49 @@ cdef enum Failure:            # the node's last error
     THROTTLED = 2
 
 
+cdef enum Kind:               # of an event
+    CREATE = 0                # a pod of a workload of the node's own
+    GO_ON = 1                 # a pod asks for an address again, or its life is over
+    TAKE = 2                  # a given pod comes
+    DROP = 3                  # a given pod is removed
+    RELEASE = 4               # the agent is asked again to release what a pod held
+    FORGET = 5                # the agent no longer counts a pod that it refused
+
+
 cdef struct Event:
     int64_t time_ns
     uint64_t order
-    uint32_t pod              # or the workload, of a pod to create
+    uint32_t pod              # its slot; the workload, of one to create; else a place in `given`
+    uint32_t kind             # as `Kind`
 
 
 cdef struct SimulatedPod:
     uint64_t number
-    int64_t asked_ns
-    int64_t life_ns           # from when it has its address
-    uint32_t workload
+    int64_t asked_ns          # for the first time
+    int64_t refused_ns        # for the last time
+    int64_t life_ns           # from when it has its address; never: it stays
+    uint32_t workload         # or the next slot in the list of those that are gone
+    uint32_t given            # its place, of a given pod
+    uint32_t n_events         # of it, in the heap
     bint served
+    bint gone
+    bint counted              # as waiting, by the agent
+
+
+cdef struct GivenPod:
+    uint64_t number           # in order of creation; the bit is set that makes it a given pod's
+    int64_t asked_ns
+    int64_t life_ns
+    uint32_t group            # whose nodes it may run on
+    uint32_t node             # while it has none: NOT_THERE
+    uint32_t slot             # on its node
+    uint32_t before, after    # in the queue of pods without a node
+
+
+cdef struct End:
+    int64_t time_ns
+    uint64_t number
+    uint32_t pod
 
 
 cdef struct Workload:
@@ -77,13 +111,16 @@ cdef struct Kernel:
     uint32_t n_events, room_events
     SimulatedPod *pods
     uint32_t n_pods, room_pods
-    uint32_t *unused          # slots of pods that are gone
-    uint32_t n_unused, room_unused
+    uint32_t unused           # the last slot whose pod is gone
+    GivenPod **given
+    End *ends
+    uint32_t n_ends, room_ends
     Workload *workloads
     uint32_t n_workloads, room_workloads
     uint64_t n_created
     uint32_t n_to_create
     # the agent
+    bint is_ready             # since its start was done
     int next                  # as `Next`
     int64_t next_ns
     bint changes_pool
@@ -100,6 +137,7 @@ cdef struct Kernel:
     # sums
     int64_t from_ns           # what is measured
     uint32_t n_alive, n_waiting
+    uint32_t n_counted        # pods that wait, as the agent knows
     uint64_t n_at_once        # pods served as soon as they asked
     double *waits             # of the others, in seconds
     uint32_t n_waits, room_waits
@@ -149,15 +187,26 @@ cdef inline double random_life(uint64_t *chance, double rate) noexcept nogil:
 # --- events -----------------------------------------------------------------------------
 
 
+cdef inline uint64_t order_of(uint64_t number) noexcept nogil:
+    """Return the order of a pod's events at one moment: after what workloads do."""
+    return <uint64_t> 1 << 63 | number << 1
+
+
+cdef inline uint64_t order_at(uint64_t workload, uint64_t number) noexcept nogil:
+    """Return the order of what a workload does: by its number, then in order."""
+    return (workload + 1) << 41 | number << 1
+
+
 cdef inline bint is_before(const Event *one, const Event *other) noexcept nogil:
     return (one.time_ns < other.time_ns
             or (one.time_ns == other.time_ns and one.order < other.order))
 
 
-cdef inline int push(Kernel *node, int64_t time_ns, uint64_t order, uint32_t pod) noexcept nogil:
+cdef inline int push(Kernel *node, int64_t time_ns, uint64_t order, Kind kind,
+                     uint32_t pod) noexcept nogil:
     """Put an event into the heap; -1 where there is no memory."""
     cdef uint32_t place = node.n_events, parent
-    cdef Event event = Event(time_ns, order, pod)
+    cdef Event event = Event(time_ns, order, pod, kind)
     if reserve(<void **> &node.events, place, &node.room_events, sizeof(Event)) < 0:
         return -1
     node.n_events += 1

@@ -41,10 +41,10 @@ def kernel_of(n_addresses, *, samples=(), from_ns=0, policy=VPC_CNI, **targets):
     store.add_eni("eni-0", device_number=0, primary=True, created_ns=0)
     for number in range(n_addresses):
         store.add_address("eni-0", f"10.0.0.{number + 4}")
-    kernel = NodeKernel(
+    kernel = NodeKernel(1, 0, Samples(list(samples)), from_ns=from_ns, now_ns=0)
+    kernel.start(
         store, Settings(**targets), policy, slots=n_addresses, max_pods=100, prefix_mode=False,
-        falls_back=False, changes_pool=True, seed=1, number=0, samples=Samples(list(samples)),
-        from_ns=from_ns, now_ns=0,
+        falls_back=False, changes_pool=True,
     )  # fmt: skip
     kernel.tell(None, None, None, is_clean=True, most_enis=1, running=0, failure=0)
     kernel.set_next(NEXT_CHECK, 5 * S)
@@ -87,9 +87,10 @@ def test_samples_add_up_what_nodes_hold():
         store = DataStore("secondary-ip", given_time=True)
         store.add_eni("eni-0", device_number=0, primary=True)
         store.add_address("eni-0", "10.0.0.4")
-        kernel = NodeKernel(
+        kernel = NodeKernel(1, number, samples, from_ns=0, now_ns=1)
+        kernel.start(
             store, Settings(), VPC_CNI, slots=1, max_pods=9, prefix_mode=False, falls_back=False,
-            changes_pool=False, seed=1, number=number, samples=samples, from_ns=0, now_ns=1,
+            changes_pool=False,
         )  # fmt: skip
         kernel.add_pods(2 * S, 1, 0.0)
         stores.append(kernel)
@@ -100,16 +101,37 @@ def test_samples_add_up_what_nodes_hold():
     assert samples.sums(1) == (2, 2, 2, 0, 2, 0, 0)
 
 
-def test_a_kernel_or_samples_cannot_be_made_twice():
+def test_a_kernel_or_samples_cannot_be_made_or_started_twice():
     kernel, samples = kernel_of(1), Samples([1])
     with pytest.raises(TypeError):
         samples.__init__([1, 2])
     with pytest.raises(TypeError):
-        kernel.__init__(
+        kernel.__init__(1, 0, samples, from_ns=0, now_ns=0)
+    with pytest.raises(TypeError):
+        kernel.start(
             kernel.store, Settings(), VPC_CNI, slots=1, max_pods=1, prefix_mode=False,
-            falls_back=False, changes_pool=True, seed=1, number=0, samples=samples, from_ns=0,
-            now_ns=0,
+            falls_back=False, changes_pool=True,
         )  # fmt: skip
+
+
+def test_pods_ask_in_vain_until_the_agent_is_ready():
+    kernel = NodeKernel(1, 0, Samples([5 * S]), from_ns=0, now_ns=0)
+    kernel.add_pods(S, 2, 0.0)
+    assert advance_all([kernel], 20 * S) == []
+    assert (kernel.is_ready, kernel.n_pods, kernel.n_waiting) == (False, 2, 2)
+    assert kernel.n_counted == 0, "the agent has not heard of them"
+    assert refusals_of([kernel])[0] == sum(refusals_of([kernel])) >= 2 * 2
+    store = DataStore("secondary-ip", given_time=True)
+    store.add_eni("eni-0", device_number=0, primary=True)
+    store.add_address("eni-0", "10.0.0.4")
+    kernel.start(
+        store, Settings(), VPC_CNI, slots=1, max_pods=9, prefix_mode=False, falls_back=False,
+        changes_pool=False,
+    )  # fmt: skip
+    assert advance_all([kernel], 40 * S) == []
+    assert (kernel.is_ready, kernel.n_waiting, kernel.n_counted) == (True, 1, 1)
+    (wait_s,) = kernel.waits_s()
+    assert wait_s > 19
 
 
 @settings(deadline=None)
@@ -130,10 +152,10 @@ def test_a_node_that_lives_keeps_every_invariant(n_addresses, loads, policy, ste
     for number in range(n_addresses):
         store.add_address("eni-0", f"10.0.0.{number + 4}")
     until = sum(steps)
-    kernel = NodeKernel(
+    kernel = NodeKernel(5, 3, Samples([n * until * S // 7 for n in range(8)]), from_ns=0, now_ns=0)
+    kernel.start(
         store, Settings(), policy, slots=n_addresses, max_pods=1, prefix_mode=False,
-        falls_back=False, changes_pool=True, seed=5, number=3,
-        samples=Samples([n * until * S // 7 for n in range(8)]), from_ns=0, now_ns=0,
+        falls_back=False, changes_pool=True,
     )  # fmt: skip
     kernel.tell(None, None, None, is_clean=True, most_enis=1, running=0, failure=0)
     kernel.set_next(NEXT_CHECK, 5 * S)

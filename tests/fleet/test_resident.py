@@ -8,12 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipam_core.cloud.cloudtrail import trail
+from ipam_core.errors import InputError
 from ipam_core.policy import IPAM_CORE, VPC_CNI
-from ipam_core.simulation.fleet import resident
+from ipam_core.simulation.fleet import placing, resident
 from ipam_core.simulation.fleet.fleet import Fleet
+from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.resident import pods_stay
 from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
-from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn, DaemonSet
+from ipam_core.simulation.fleet.workload_specs import (
+    Arrivals,
+    Churn,
+    DaemonSet,
+    RollingUpdate,
+    Trace,
+)
 from support.fleets import SETTINGS, S, fleet, fleets, times
 from support.soak import examples
 
@@ -24,7 +32,34 @@ POLICIES = (
     replace(VPC_CNI, name="late", release_delay_s=60.0),
     replace(IPAM_CORE, name="anywhere", pack=False),
 )
+
+
+@st.composite
+def traces(draw):
+    """Return recorded pods: on a node, also one that is not ready yet, or where there is room."""
+    n_pods = draw(st.integers(1, 40))
+    nodes = draw(st.sampled_from([("",), ("", "nodes-0"), ("nodes-0", "more-0", "", "")]))
+    events = []
+    for n in range(n_pods):
+        comes = draw(times(300)) + draw(st.sampled_from([0, 0, 1, 123_456_789]))
+        node = draw(st.sampled_from(nodes))
+        events.append(PodEvent(time_ns=comes, pod=f"p{n}", add=True, node=node))
+        if draw(st.booleans()):
+            goes = comes + draw(st.sampled_from([0, 1, 5 * S, 60 * S, 300 * S]))
+            events.append(PodEvent(time_ns=goes, pod=f"p{n}", add=False, node=node))
+    return Trace(events=tuple(sorted(events, key=lambda event: event.time_ns)))
+
+
 STAYING = st.one_of(
+    st.builds(
+        Arrivals,
+        pods=st.integers(1, 80),
+        at_ns=times(300),
+        over_ns=st.sampled_from([0, 1, 60 * S, 400 * S]),
+        lifetime_ns=st.sampled_from([None, S, 7 * S, 60 * S, 100 * S, 300 * S]),
+        every_ns=st.sampled_from([None, 60 * S, 100 * S]),
+    ),
+    traces(),
     st.builds(
         Churn,
         pods_per_node=st.sampled_from([1, 3, 8, 15, 30]),
@@ -36,6 +71,8 @@ STAYING = st.one_of(
 
 
 def as_bytes(result):
+    if isinstance(result, InputError):
+        return str(result)
     return json.dumps([result.to_dict(), list(result.still_waiting_s), trail(result.calls)])
 
 
@@ -50,11 +87,13 @@ def staying_fleets(draw):
         count=draw(st.integers(1, 3)),
         env=draw(st.sampled_from([*SETTINGS, {"IP_COOLDOWN_PERIOD": "0"}])),
         pod_subnet=draw(st.sampled_from([None, "a"])),
+        max_pods=draw(st.sampled_from([None, 2, 6, 11])),
     )
     workloads = [
-        replace(each, group=draw(st.sampled_from([None, "nodes", "more"])))
+        each if isinstance(each, Trace)
+        else replace(each, group=draw(st.sampled_from([None, "nodes", "more"])))
         for each in draw(st.lists(STAYING, min_size=1, max_size=3))
-    ]
+    ]  # fmt: skip
     return replace(
         spec,
         groups=(group, more),
@@ -65,9 +104,13 @@ def staying_fleets(draw):
 
 
 def played(spec, policy, seed, *, in_c):
+    """Return a fleet that was played, and its result, or why there is none."""
     world = Fleet(spec, policy=policy, seed=seed, in_c=in_c, keep_calls=True)
     assert (world._residents is not None) == in_c
-    return world, world.run()
+    try:
+        return world, world.run()
+    except InputError as error:
+        return world, error
 
 
 @settings(max_examples=examples(40), deadline=None)
@@ -77,32 +120,38 @@ def played(spec, policy, seed, *, in_c):
     seed=st.integers(0, 2**70),
     ahead=st.sampled_from([1, 10, 241]),
     threads=st.sampled_from([1, 2, 3]),
+    piece=st.sampled_from([1, 7, 10_000]),
 )
-def test_c_plays_what_the_engine_plays_to_the_byte(spec, policy, seed, ahead, threads):
+def test_c_plays_what_the_engine_plays_to_the_byte(spec, policy, seed, ahead, threads, piece):
     """Results and every EC2 call, however far nodes run ahead and on however many threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resident, "SAMPLES_AHEAD", ahead)
         patch.setattr(resident, "WORTH_THREADS", 2)
+        patch.setattr(resident, "WORTH_THREADS_NS", S)
+        patch.setattr(placing, "PIECE", piece)
         patch.setattr(resident, "n_processors", lambda: threads)
         world, in_c = played(spec, policy, seed, in_c=True)
     _, slow = played(spec, policy, seed, in_c=False)
     assert as_bytes(in_c) == as_bytes(slow)
-    n_pods = 0
+    n_pods = world._residents.n_unplaced
     for node in world.nodes:
         node.agent.node.store._check()
         kernel = node.agent.kernel
-        if kernel is not None:
-            n_pods += kernel.n_pods
+        n_pods += kernel.n_pods
+        if kernel.is_ready:
             # A reconcile may have taken an address from a pod that runs on.
             n_held = sum(1 for _ in node.agent.node.store.assignments())
             assert n_held <= kernel.n_pods - kernel.n_waiting
-    assert list(in_c.series["pods"])[-1] == n_pods
+    if not isinstance(in_c, InputError):
+        assert list(in_c.series["pods"])[-1] == n_pods
 
 
 def test_fleets_that_others_change_are_left_to_the_engine():
     churn = Churn(pods_per_node=3, lifetime_ns=60 * S)
     assert pods_stay(fleet(churn, DaemonSet()))
-    assert not pods_stay(fleet(churn, Arrivals(pods=1, at_ns=S)))
+    assert pods_stay(fleet(churn, Arrivals(pods=1, lifetime_ns=S), Trace(events=())))
+    assert not pods_stay(fleet(churn, Arrivals(pods=1, lifetime_ns=S - 1)))
+    assert not pods_stay(fleet(churn, RollingUpdate(pods=1, at_ns=S)))
     assert not pods_stay(fleet(churn, autoscale=Autoscale(most=3)))
     assert not pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env={}),)))
     assert not pods_stay(fleet(churn, tag="0"))

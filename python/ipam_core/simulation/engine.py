@@ -68,6 +68,12 @@ class Engine:
             self._later[minute] = [event]
             heapq.heappush(self._minutes, minute)
 
+    def next_ns(self) -> int | None:
+        """Return a time before which there is no event; None: there is none at all."""
+        if self._queue:
+            return self._queue[0][0]
+        return self._minutes[0] * _MINUTE_NS if self._minutes else None
+
     def run(self, until_ns: int) -> None:
         """Process all events up to a time, that moment included."""
         queue, minutes, pop = self._queue, self._minutes, heapq.heappop

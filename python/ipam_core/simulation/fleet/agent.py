@@ -50,6 +50,8 @@ REFUSAL_CAUSES = (
 """Why a pod gets no address: keys of `refusals` in JSON, so they never change.
 
 The texts for people are in `ipam_core.cli._fleet`."""
+NO_NODE = "no node has room"
+"""Why a pod asks no agent: one more key of `refusals`."""
 
 
 class Agent:
@@ -124,11 +126,12 @@ class Agent:
             self._wake_if_needed()
         return True
 
-    def keeps_pods(self, at_ns: int, n_pods: int, rate: float) -> bool:
+    def keeps_pods(self, workload: int, at_ns: int, n_pods: int, rate: float) -> bool:
         """Create pods at a time, of exponential lives of a rate, for good; return whether it can.
 
-        Each is replaced when its life is over; with a rate of 0 they stay. Only an agent whose
-        pods stay on its node can: others are given their pods one by one (`add`).
+        Each is replaced when its life is over; with a rate of 0 they stay: pods of a DaemonSet.
+        `workload` is its number. Only an agent whose node is played in C can: others are given
+        their pods one by one (`add`).
         """
         return False
 

@@ -20,7 +20,7 @@ from ipam_core.errors import InputError
 from ipam_core.policy import VPC_CNI
 from ipam_core.simulation import kubelet
 from ipam_core.simulation.engine import RANK_POD, RANK_WORKLOAD, Engine
-from ipam_core.simulation.fleet.agent import Agent
+from ipam_core.simulation.fleet.agent import NO_NODE, Agent
 from ipam_core.simulation.fleet.autoscaler import Autoscaler
 from ipam_core.simulation.fleet.members import FleetNode, Kind, Launch, NodeGroup, Pod, PodOwner
 from ipam_core.simulation.fleet.merging import played
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 N_SAMPLES = 240
 """How often the fleet is sampled for the series of a result."""
-NO_NODE = "no node has room"
 LAUNCH_AGAIN_NS = 60 * NS
 """An instance that found no address in its subnet is launched again after this long."""
 LATE_NS = 60 * NS
@@ -79,7 +78,7 @@ class Fleet:
         self._times_ns = [spec.duration_ns * n // N_SAMPLES for n in range(N_SAMPLES + 1)]
         self._residents: Residents | None = None
         if self._stays and skip_idle and in_c and not policy.in_python:
-            self._residents = Residents(self.groups, seed, spec.measure_from_ns, self._times_ns)
+            self._residents = Residents(spec, seed, engine, self._times_ns)
         self._chance = random.Random(f"{seed}/kubelet")
         self._n_pods = 0
         self._n_alive = 0
@@ -99,7 +98,8 @@ class Fleet:
         self._client = ApiClient(self.engine, Latencies(spec.latencies), seed=seed)
         self._autoscaler = Autoscaler(self)
         for number, workload in enumerate(spec.workloads):
-            begin(workload, self, number)
+            if self._residents is None or not self._residents.takes(number, workload):
+                begin(workload, self, number)
         roll_out = partial(self._rollouts.begin, self.nodes)
         for rollout in spec.rollouts:
             self.engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), roll_out, rollout)
@@ -113,8 +113,9 @@ class Fleet:
         """Play to the end; `on_progress` gets the share done."""
         for n, until_ns in enumerate(self._times_ns):
             if self._residents is not None:
-                self._residents.run_ahead(n)
-            self.engine.run(until_ns)
+                self._residents.play(n)
+            else:
+                self.engine.run(until_ns)
             if self.recorder.measures(until_ns):
                 self._sample(n)
             on_progress(n / N_SAMPLES)
@@ -134,7 +135,7 @@ class Fleet:
                 for asked_ns in self._asked_ns()
                 if asked_ns >= self.spec.measure_from_ns
             ],
-            not_placed=len(self.unplaced),
+            not_placed=self._n_unplaced(),
             not_joined=self._n_not_joined(),
         )
 
@@ -157,6 +158,9 @@ class Fleet:
             n_waiting=self._n_alive - self._n_served,
             n_refusals=n_refusals,
         )
+
+    def _n_unplaced(self) -> int:
+        return len(self.unplaced) if self._residents is None else self._residents.n_unplaced
 
     def _n_not_joined(self) -> int:
         """Return the number of nodes requested a minute or more ago that have not joined."""
@@ -331,6 +335,8 @@ class Fleet:
         self.nodes.append(node)
         self._by_name.setdefault(node.name, node)
         self._autoscaler.arrived(node)
+        if self._residents is not None:
+            self._residents.add_node(node)
         agent.start()
 
     def _make_agent(self, group: str, *arguments: Any, **more: Any) -> Agent:
@@ -348,6 +354,8 @@ class Fleet:
             node.join()
             for watcher in self._watchers:
                 watcher.joined(node)
+            if self._residents is not None:
+                self._residents.joined(node)
             self._place_waiting()
             self._autoscaler.joined(node)
         self._rollouts.is_down_no_more(node)

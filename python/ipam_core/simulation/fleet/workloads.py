@@ -82,9 +82,10 @@ class _ChurnProcess(WorkloadProcess[Churn]):
     def joined(self, node: FleetNode) -> None:
         if self.spec.group in (None, node.group.name):
             start_ns = max(self.spec.at_ns, self.fleet.engine.now_ns)
-            if node.agent.keeps_pods(start_ns, self.spec.pods_per_node, self._rate):
+            n_pods = self.spec.pods_per_node
+            if node.agent.keeps_pods(self.number, start_ns, n_pods, self._rate):
                 return
-            for _ in range(self.spec.pods_per_node):
+            for _ in range(n_pods):
                 self.at(start_ns, self._add, node)
 
     def _add(self, node: FleetNode) -> None:
@@ -108,7 +109,7 @@ class _DaemonProcess(WorkloadProcess[DaemonSet]):
     def joined(self, node: FleetNode) -> None:
         if self.spec.group in (None, node.group.name):
             start_ns = max(self.spec.at_ns, self.fleet.engine.now_ns)
-            if not node.agent.keeps_pods(start_ns, 1, 0.0):
+            if not node.agent.keeps_pods(self.number, start_ns, 1, 0.0):
                 self.at(start_ns, self._add, node)
 
     def _add(self, node: FleetNode) -> None:
