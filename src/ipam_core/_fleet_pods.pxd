@@ -162,7 +162,8 @@ cdef inline void leave_queue(Fleet *fleet, uint32_t place) noexcept nogil:
 cdef inline int place_waiting(Fleet *fleet, int64_t now_ns, uint64_t order) noexcept nogil:
     """Put pods that found no node where there is room now, the oldest first; -1: no memory.
 
-    Where one finds no room none does that wants the same.
+    Where one finds no room none does that wants the same. `order` is that of the first; they
+    are two apart.
     """
     cdef uint64_t hopeless = 0
     cdef uint32_t group, first, place, number
@@ -180,6 +181,7 @@ cdef inline int place_waiting(Fleet *fleet, int64_t now_ns, uint64_t order) noex
             leave_queue(fleet, place)
             if bind(fleet, place, number, now_ns, order) < 0:
                 return -1
+            order += 2
         elif fleet.given[place].group == fleet.n_groups:
             return 0    # no node of any group has room
         else:

@@ -125,10 +125,11 @@ cdef class FleetPods:
 
     def join(self, uint32_t number, int64_t now_ns):
         """Put pods on a node from now on: first those that wait for one."""
+        cdef uint64_t first = self.state.n_events + 1
         self.host(number).joined = True
         weigh(&self.state, number)
-        self.state.n_events += 1
-        if place_waiting(&self.state, now_ns, self.state.n_events << 1) < 0:
+        self.state.n_events += 1 + self.state.n_unplaced
+        if place_waiting(&self.state, now_ns, first << 1) < 0:
             raise MemoryError
 
     def occupy(self, uint32_t number, int64_t at_ns, uint32_t workload, uint32_t n_pods):

@@ -72,7 +72,7 @@ class Engine:
         """Return a time before which there is no event; None: there is none at all."""
         if self._queue:
             return self._queue[0][0]
-        return self._minutes[0] * _MINUTE_NS if self._minutes else None
+        return max(self._minutes[0] * _MINUTE_NS, self.now_ns) if self._minutes else None
 
     def run(self, until_ns: int) -> None:
         """Process all events up to a time, that moment included."""

@@ -13,7 +13,8 @@ members.py     its nodes and pods; region.py: its regions at the start
 independent.py the parts that do not touch each other; merging.py: played apart, and put together
 rollout.py     new settings, rolled out over the nodes
 agent.py       a node's agent in virtual time, and the pool checks left out
-resident.py    nodes whose pods stay on them: played in C, without Python
+resident.py    fleets whose nodes nothing changes from outside, played in C without Python;
+               resident_agent.py: an agent there; placing.py: the pods that are put on nodes
 result.py      the result of a run
 
 May import: simulation, cloud, and below.

@@ -78,7 +78,7 @@ class Fleet:
         self._times_ns = [spec.duration_ns * n // N_SAMPLES for n in range(N_SAMPLES + 1)]
         self._residents: Residents | None = None
         if self._stays and skip_idle and in_c and not policy.in_python:
-            self._residents = Residents(spec, seed, engine, self._times_ns)
+            self._residents = Residents(spec, seed, self.engine, self._times_ns)
         self._chance = random.Random(f"{seed}/kubelet")
         self._n_pods = 0
         self._n_alive = 0
@@ -111,18 +111,14 @@ class Fleet:
 
     def run(self, on_progress: Callable[[float], None] = lambda _: None) -> FleetResult:
         """Play to the end; `on_progress` gets the share done."""
+        play = self.engine.run if self._residents is None else self._residents.run
         for n, until_ns in enumerate(self._times_ns):
-            if self._residents is not None:
-                self._residents.play(n)
-            else:
-                self.engine.run(until_ns)
+            play(until_ns)
             if self.recorder.measures(until_ns):
                 self._sample(n)
             on_progress(n / N_SAMPLES)
         if self._residents is not None:
-            for n_at_once, others in self._residents.waits():
-                self.recorder.add_waits(n_at_once, others)
-            self.recorder.set_refusals(self._residents.refusals())
+            self._residents.record(self.recorder)
         if self._stays:
             self.recorder.sort_waits()
         return self.recorder.result(
@@ -135,7 +131,7 @@ class Fleet:
                 for asked_ns in self._asked_ns()
                 if asked_ns >= self.spec.measure_from_ns
             ],
-            not_placed=self._n_unplaced(),
+            not_placed=len(self.unplaced) + (self._residents.n_unplaced if self._residents else 0),
             not_joined=self._n_not_joined(),
         )
 
@@ -159,9 +155,6 @@ class Fleet:
             n_refusals=n_refusals,
         )
 
-    def _n_unplaced(self) -> int:
-        return len(self.unplaced) if self._residents is None else self._residents.n_unplaced
-
     def _n_not_joined(self) -> int:
         """Return the number of nodes requested a minute or more ago that have not joined."""
         late_ns = self.engine.now_ns - LATE_NS
@@ -174,9 +167,8 @@ class Fleet:
         if self._residents is not None:
             yield from self._residents.asked_ns()
         for node in self.nodes:
-            for pod in sorted(node.pods, key=lambda pod: pod.number):
-                if not pod.served:
-                    yield pod.asked_ns
+            pods = sorted(node.pods, key=lambda pod: pod.number)
+            yield from (pod.asked_ns for pod in pods if not pod.served)
         yield from (pod.asked_ns for pod in self.unplaced)
 
     # --- pods -------------------------------------------------------------------

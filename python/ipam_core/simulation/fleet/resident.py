@@ -13,6 +13,7 @@ played up to it (`placing`).
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ipam_core._kernel import NodeKernel
     from ipam_core.simulation.engine import Engine
     from ipam_core.simulation.fleet.members import FleetNode, NodeGroup
+    from ipam_core.simulation.fleet.result import Recorder
     from ipam_core.simulation.fleet.spec import FleetSpec
     from ipam_core.simulation.fleet.workload_specs import Workload
 
@@ -134,16 +136,16 @@ class Residents:
 
     # --- time -------------------------------------------------------------------
 
-    def play(self, number: int) -> None:
-        """Play everything up to the sample of a number, the moment of it included.
+    def run(self, until_ns: int) -> None:
+        """Play everything up to a time, that moment included.
 
         Raises `InputError` if a pod is recorded on a node that is not there.
         """
-        until_ns = self._times_ns[number]
-        ahead = min(number + SAMPLES_AHEAD, len(self._times_ns)) - 1
+        place = bisect_right(self._times_ns, until_ns)
+        ahead_ns = self._times_ns[min(place + SAMPLES_AHEAD, len(self._times_ns)) - 1]
         while True:
             if self._stop_ns <= self._engine.now_ns:
-                self._run_ahead(self._times_ns[ahead] + 1)
+                self._run_ahead(max(ahead_ns, until_ns) + 1)
             self._engine.run(min(self._stop_ns, until_ns))
             if self._placed_ns > until_ns:
                 return
@@ -217,16 +219,13 @@ class Residents:
         """How many pods have no node."""
         return self._placing.pods.n_unplaced
 
-    def refusals(self) -> dict[str, int]:
-        """Return how many pods were refused, or found no node, by cause."""
+    def record(self, recorder: Recorder) -> None:
+        """Record how long pods waited, and why they were refused or found no node."""
+        for kernel in self.kernels():
+            recorder.add_waits(kernel.n_at_once, kernel.waits_s())
         causes = (*REFUSAL_CAUSES, NO_NODE)
         counts = (*refusals_of(self.kernels()), self._placing.pods.n_refused)
-        return {cause: n for cause, n in zip(causes, counts, strict=True) if n}
-
-    def waits(self) -> Iterable[tuple[int, list[float]]]:
-        """Yield how many pods of a node were served at once, and the waits of the others."""
-        for kernel in self.kernels():
-            yield kernel.n_at_once, kernel.waits_s()
+        recorder.set_refusals({cause: n for cause, n in zip(causes, counts, strict=True) if n})
 
     def asked_ns(self) -> Iterable[int]:
         """Yield since when each pod waits that waits now, node by node, then those without one."""
