@@ -186,7 +186,6 @@ cdef class FleetPods:
         cdef Trace *trace
         cdef Source source
         cdef void *grown
-        cdef uint32_t n
         if not (self.state.n_sources and self.state.sources[0].kind == TRACE
                 and self.state.sources[0].what == number):
             raise ValueError(number)
@@ -292,11 +291,11 @@ cdef class FleetPods:
 
     def asked_ns(self):
         """Return since when each pod waits that has no node, in order."""
-        cdef uint32_t group, place
+        cdef uint32_t group, pod
         waiting = []
         for group in range(self.state.n_groups + 1):
-            place = self.state.queues[group].first
-            while place != NOT_THERE:
-                waiting.append((self.state.given[place].number, self.state.given[place].asked_ns))
-                place = self.state.given[place].after
+            pod = self.state.queues[group].first
+            while pod != NOT_THERE:
+                waiting.append((self.state.given[pod].number, self.state.given[pod].asked_ns))
+                pod = self.state.given[pod].after
         return [asked_ns for _, asked_ns in sorted(waiting)]

@@ -104,7 +104,7 @@ cdef struct Fleet:
     Queue *queues             # one for each group, then that of pods that want any
     DaemonSet *daemon_sets    # those to come, the next one last
     uint32_t n_daemon_sets
-    uint64_t n_pods, n_events # so far
+    uint64_t n_pods, n_events  # so far
     # sums
     uint32_t n_unplaced
     uint64_t n_refused        # found no node, where that is measured

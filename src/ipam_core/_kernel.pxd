@@ -95,7 +95,6 @@ cdef inline int serve(Kernel *node, SimulatedPod *pod, int64_t now_ns) noexcept 
 
 cdef inline int refuse(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nogil:
     """Note that a pod got no address, and let it ask again later; -1: no memory."""
-    cdef SimulatedPod *pod = &node.pods[slot]
     if now_ns >= node.from_ns:
         node.refusals[cause_of_refusal(node, now_ns)] += 1
         node.n_refusals += 1
