@@ -2,8 +2,10 @@
 
 import json
 import pickle
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from ipam_core.cloud.latency import Latency
 from ipam_core.cloud.throttling import Bucket
 from ipam_core.errors import InputError
 from ipam_core.policy import IPAM_CORE, VPC_CNI
+from ipam_core.simulation.executing import Shares, completed
 from ipam_core.simulation.files import simulation_of
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet, simulate_many
 from ipam_core.simulation.fleet.independent import parts_of, why_one_part
@@ -261,6 +264,30 @@ def test_progress_is_one_over_all_runs(two_processes):
         assert shares == sorted(shares)
         assert len(shares) >= 4
         assert (shares[0] < 0.5, shares[-1]) == (True, 1)
+
+
+def test_progress_of_processes_is_theirs_while_they_play(two_processes):
+    """Prevents a bar that stands still until the first of two large regions is done."""
+    spec = in_regions(fleet(CHURN), "eu", "us")
+    shares = []
+    with Shares(2) as told:
+        calls = [(told.reporter(number), number) for number in range(2)]
+        for _ in completed(
+            two_processes, reports_slowly, calls, lambda: shares.append(told.read())
+        ):
+            pass
+        name = told._file.name
+        assert list(told.read()) == [1.0, 1.0]
+    assert any(min(each) > 0 and max(each) < 1 for each in shares)
+    told.reporter(0)(0.5)  # of another machine, or too late: nobody hears it
+    assert not Path(name).exists()
+    assert simulate_fleet(spec, executor=two_processes) == simulate_fleet(spec)
+
+
+def reports_slowly(report, _):
+    for n in range(11):
+        report(n / 10)
+        time.sleep(0.08)
 
 
 # --- the file and the command ----------------------------------------------------------------

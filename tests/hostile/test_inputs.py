@@ -30,10 +30,10 @@ SIMULATIONS = {
     ),
     "three million years": (f"{NODE}steps: [{{op: run, seconds: 100000000000000}}]", "2,678,400"),
     "many small runs": (f"{NODE}steps: [{'{op: run, seconds: 2000000},' * 2}]", "2,678,400"),
-    "a thousand million nodes": (FLEET.replace("count: 1", "count: 1000000000"), "50,000"),
+    "a thousand million nodes": (FLEET.replace("count: 1", "count: 1000000000"), "200,000"),
     "nodes of an autoscaler": (
         FLEET.replace("count: 1", "count: 1, autoscale: {max: 1000000000}"),
-        "50,000",
+        "200,000",
     ),
     "pods at once": (f"{FLEET}workloads: [{{kind: burst, pods: 1000000000, at: 0}}]", "2,000,000"),
     "jobs all the time": (
@@ -43,7 +43,17 @@ SIMULATIONS = {
     "jobs nearly all the time": (
         FLEET.replace("2m", "3000d")
         + "workloads: [{kind: cron_jobs, pods: 9, every: 1ms, lifetime: 1s}]",
-        "200,000,000",
+        "500,000,000",
+    ),
+    "pods of all nodes at once": (
+        f"{FLEET}workloads: [{{kind: churn, pods_per_node: 30000000, lifetime: 1h}}]",
+        "20,000,000",
+    ),
+    "pods that move at once": (
+        FLEET
+        + "workloads: [{kind: churn, pods_per_node: 3000000, lifetime: 1h}]\n"
+        + "rollouts: [{at: 60, env: {}}]",
+        "2,000,000",
     ),
     "lives of no time": (
         f"{FLEET}workloads: [{{kind: churn, pods_per_node: 1, lifetime: 0}}]",

@@ -15,7 +15,6 @@ from ipam_core._dataclass import dataclass
 from ipam_core.documents import load_documents, read_text
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
-from ipam_core.simulation.fleet.bounds import MOST_NODES
 from ipam_core.simulation.fleet.parts import ec2_of, group_of, subnets_of
 from ipam_core.simulation.fleet.spec import FaultSpec, GroupSpec, SubnetSpec
 from ipam_core.simulation.validation import (
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from ipam_core.cloud.throttling import Bucket
     from ipam_core.simulation.validation import Checks
 
+MOST_NODES = 50_000
+"""Nodes of all groups."""
 PLAYED_ONLY = ("duration", "measure_from", "workloads", "rollouts")
 """Keys of a fleet's file that nothing is made of."""
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
+from contextlib import nullcontext
 from functools import partial
-from operator import attrgetter
+from operator import attrgetter, mul
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipam_core.simulation.executing import completed
+from ipam_core.simulation.executing import Shares, completed
 from ipam_core.simulation.fleet.independent import parts_of
-from ipam_core.simulation.fleet.result import SERIES, FleetResult, sorted_floats
+from ipam_core.simulation.fleet.result import SERIES, FleetResult, sort_floats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,26 +45,36 @@ def played(
     plan = [(spec, seed, policy, parts_of(spec, seed)) for spec, policy, seed in runs]
     calls = [(make, part, policy, keep_calls) for _, _, policy, parts in plan for part in parts]
     weights = [part.weight for _, part, _, _ in calls]
-    whole, done = sum(weights), 0
+    shares = array("d", bytes(8 * len(calls)))
 
-    def report(weight: int, share: float) -> None:
-        on_progress((done + share * weight) / whole)
+    def report(number: int, share: float) -> None:
+        shares[number] = share
+        on_progress(sum(map(mul, shares, weights)) / sum(weights))
 
     def here() -> Iterator[tuple[int, FleetResult]]:
         for number, call in enumerate(calls):
-            yield number, _play(*call, partial(report, weights[number]))
+            yield number, _play(*call, partial(report, number))
 
-    ended = here() if executor is None else completed(executor, _play, calls)
-    found: dict[int, FleetResult] = {}
-    first = 0
-    for spec, seed, _, parts in plan:
-        numbers = range(first, first + len(parts))
-        first += len(parts)
-        while not all(number in found for number in numbers):
-            number, found[number] = next(ended)
-            done += weights[number]
-            on_progress(done / whole)
-        yield merged([found.pop(number) for number in numbers], spec, seed)
+    def there(executor: Executor, told: Shares) -> Iterator[tuple[int, FleetResult]]:
+        def tell() -> None:
+            for number, share in enumerate(told.read()):
+                if shares[number] < share:
+                    report(number, share)
+
+        with_reports = [(*call, told.reporter(number)) for number, call in enumerate(calls)]
+        return completed(executor, _play, with_reports, tell)
+
+    with nullcontext() if executor is None else Shares(len(calls)) as told:
+        ended = here() if executor is None or told is None else there(executor, told)
+        found: dict[int, FleetResult] = {}
+        first = 0
+        for spec, seed, _, parts in plan:
+            numbers = range(first, first + len(parts))
+            first += len(parts)
+            while not all(number in found for number in numbers):
+                number, found[number] = next(ended)
+                report(number, 1.0)
+            yield merged([found.pop(number) for number in numbers], spec, seed)
 
 
 def _play(
@@ -71,7 +82,7 @@ def _play(
     part: Part,
     policy: Policy,
     keep_calls: bool,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None],
 ) -> FleetResult:
     fleet = make(part.spec, policy=policy, seed=part.seed, keep_calls=keep_calls, part=part.number)
     return fleet.run(on_progress)
@@ -89,6 +100,7 @@ def merged(results: Sequence[FleetResult], spec: FleetSpec, seed: int) -> FleetR
     for result in results:
         waits.extend(result.waits_s)
         still_waiting.extend(result.still_waiting_s)
+    sort_floats(waits)
     groups = {name: series for result in results for name, series in result.groups.items()}
     subnets = {name: series for result in results for name, series in result.subnets.items()}
     return FleetResult(
@@ -96,7 +108,7 @@ def merged(results: Sequence[FleetResult], spec: FleetSpec, seed: int) -> FleetR
         policy=results[0].policy,
         seed=seed,
         duration_s=results[0].duration_s,
-        waits_s=sorted_floats(waits),
+        waits_s=waits,
         still_waiting_s=still_waiting,
         refusals=_sums(result.refusals for result in results),
         calls_by_api=_sums(result.calls_by_api for result in results),

@@ -179,16 +179,15 @@ class FleetResult:
         }
 
 
-def sorted_floats(values: array[float]) -> array[float]:
-    """Return a sorted copy. Cost: NumPy sorts ten times as fast; without it, the same result."""
-    copy = array("d", values)
+def sort_floats(values: array[float]) -> None:
+    """Sort in place. Cost: NumPy sorts ten times as fast; without it, the same result."""
     try:
         import numpy as np  # noqa: PLC0415  (the package imports it where it is used)
     except ModuleNotFoundError:
-        return array("d", sorted(copy))
-    if copy:
-        np.frombuffer(copy).sort()
-    return copy
+        values[:] = array("d", sorted(values))
+        return
+    if values:
+        np.frombuffer(values).sort()
 
 
 def _sorted_above_0(parts: Iterable[array[float]]) -> Sequence[float]:
@@ -249,7 +248,7 @@ class Recorder:
 
     def sort_waits(self) -> None:
         """Sort the waits, the shortest first: nodes need not have been played in order of time."""
-        self._waits = sorted_floats(self._waits)
+        sort_floats(self._waits)
 
     def failed(self, api: str, code: str, now_ns: int) -> None:
         """Count a failed call that was not an agent's."""
