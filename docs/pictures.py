@@ -47,6 +47,12 @@ PAGES = {
         "dark",
         "[aria-busy=false] #findings",
     ),
+    "pictures/web-life.png": Photo(
+        "life?example=cooldown&at=6", 1280, "light", "#moments [aria-current]"
+    ),
+    "pictures/web-life-narrow.png": Photo(
+        "life?example=prefixes&at=9", 390, "dark", "#moments [aria-current]"
+    ),
     "pictures/web-doctor.png": Photo(
         "doctor", 1280, "light", ".cause", files="examples/stuck-node"
     ),

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ipam_core.settings import Settings
 
 
+_PODS_WAIT = 4
+"""The place in `low_reason` of a policy's rule that a pool grows for the pods that wait."""
+
+
 class Counts(Protocol):
     """What a pool holds: a store's `PoolStats`, or what the agent's files show of one."""
 
@@ -181,4 +185,28 @@ class Decision:
             else:
                 enough = f"{name} {self.warm} x {size} addresses = {self.warm * size}"
                 terms = (f"low when available {self.available} < {enough}",)
+        if self.low and self.why == _PODS_WAIT:
+            terms += (f"{self.low_reason}: {view.waiting} wait, {self.available} are free",)
         return (*terms, "the pool grows" if self.low else "the pool does not grow")
+
+    def shrink_rule(self) -> tuple[str, ...]:
+        """Return what the rules let the pool give back, with this case's numbers, line by line.
+
+        The last line is its outcome; the agent gives back at intervals of more than 30 s.
+        """
+        view = self.view
+        kind = "prefixes" if view.prefix_mode and view.network_card == 0 else "addresses"
+        terms: tuple[str, ...]
+        if self.targets_defined:
+            terms = (
+                f"over {self.over} {kind}, beyond WARM_IP_TARGET {self.warm_ip}",
+                f"and MINIMUM_IP_TARGET {self.minimum_ip}",
+            )
+        elif view.prefix_mode:
+            terms = (f"free prefixes {view.free_prefixes}, WARM_PREFIX_TARGET {self.warm}",)
+        else:
+            terms = ("without IP targets single addresses are kept",)
+        if self.kept:
+            terms += (f"{self.kept} more were in use recently: they are kept",)
+        outcome = f"gives back up to {self.give_back} {kind}" if self.high else "gives nothing back"
+        return (*terms, f"the pool {outcome}")

@@ -7,8 +7,10 @@ look.py      the style; script.py: the theme switch, links, copying
 markup.py    foreign texts as HTML that shows them
 drop.py      files that a person drops on the page
 words.py     the frame's words, and how words are kept in English and Korean
+marks.py     the style of what several parts draw, such as the states of addresses
 what_if/     what settings do on a node
 doctor/      why a node is stuck, by files that are dropped
+life/        a node's life: a scenario on a time line
 
 No rule is here: every number is one that a command prints. May import: cli, and below.
 """

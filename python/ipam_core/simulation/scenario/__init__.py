@@ -6,6 +6,7 @@ player.py    the steps of a scenario, played on it; outside.py: those outside th
 observe.py   the value of each key of an `expect`
 checking.py  compare it with what is expected
 timeline.py  the result of playing
+frames.py    the same with every address at each moment, and the rule behind it
 restarts.py  the assignments that a restarted agent finds
 
 May import: simulation.validation, ipamd, cloud, and below.

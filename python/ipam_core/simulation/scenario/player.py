@@ -172,7 +172,7 @@ class Player(World):
         before = self._n_changes, len(self.waiting)
         self.pass_time(STEP_NS // 2)
         if self.node.ready:
-            self._drive(self.node.adjust())
+            self.check_pool()
             self._try_waiting()
         changed = before != (self._n_changes, len(self.waiting))
         if self._record and (
@@ -185,6 +185,10 @@ class Player(World):
         if self.node.ready:
             self._drive(self.node.reconcile())
         return changed
+
+    def check_pool(self) -> None:
+        """Let the agent check its pool once."""
+        self._drive(self.node.adjust())
 
     def add_pods(self, step: ScenarioStep) -> None:
         """Let pods ask for addresses; those refused wait."""
