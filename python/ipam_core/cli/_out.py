@@ -64,7 +64,7 @@ def _console() -> Console:
 
 
 def _has_style() -> bool:
-    """Return whether the output may show colours: on a terminal, or where Rich is told so."""
+    """Return whether the output may show colours: on a terminal, or where Rich is to show them."""
     return sys.stdout.isatty() or any(map(os.environ.get, ("FORCE_COLOR", "TTY_COMPATIBLE")))
 
 

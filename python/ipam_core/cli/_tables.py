@@ -85,7 +85,7 @@ class Table:
         return [*lines, empty] if self._ruled else lines
 
     def _widths(self) -> list[int] | None:
-        """Return the columns' widths with what is left empty beside them; None: it does not fit."""
+        """Return the columns' widths and the space between them; None: it does not fit."""
         rows = [self._heading_cells()] * self._headings + [row.cells for row in self._rows]
         if not rows or any(_is_odd(cell) for row in rows for cell in row):
             return None
