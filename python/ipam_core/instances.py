@@ -31,7 +31,7 @@ _GIVEN = ("enis", "ips", "vcpus", "cards", "nitro", "trunk", "name")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceLimits:
-    """What one instance type allows.
+    """What one instance type allows. Source: the table that `instances.source()` names.
 
     Attributes:
         instance_type: its name, as `m8g.4xlarge`.
@@ -173,7 +173,8 @@ def limits(name: str) -> InstanceLimits:
 
     In place of a name, limits may be given by hand, as `enis=4,ips=15,vcpus=8`
     (`parse_limits`), for a type that is not in the table. Cost: one line is parsed at the
-    first call for a type, then a look-up; the very first call reads the table.
+    first call for a type, then a look-up; the very first call reads the table. Source of the
+    table: `source()`.
 
     Raises:
         UnknownInstanceTypeError: no such type in the table; it names the nearest.

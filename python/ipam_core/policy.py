@@ -22,7 +22,11 @@ FULL_SUBNET_WORDING = "sufficient free ipv4 addresses or prefixes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules of a node as data. The defaults are what the AWS VPC CNI does."""
+    """The rules of a node as data. The defaults are what the AWS VPC CNI does.
+
+    Source: docs/rules.md for what the agent does, docs/policies.md for each switch. Numbers are
+    issues of https://github.com/aws/amazon-vpc-cni-k8s.
+    """
 
     name: str
     cooling_is_available: bool = True

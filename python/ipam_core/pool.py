@@ -91,7 +91,7 @@ def aim(view: PoolView, *, warm_ip: int, minimum_ip: int = 0, policy: Policy = V
 
     `policy` has the switches of the arithmetic; its own rule, if any, is not asked. Under both
     targets 0 the warm ENI or prefix target counts again, as ever. Cost: as `decide`. Raises
-    `ValueError` for a target below 0.
+    `ValueError` for a target below 0. Source: pool-rules section 4.
     """
     if warm_ip < 0 or minimum_ip < 0:
         raise ValueError(f"warm_ip {warm_ip}, minimum_ip {minimum_ip}: at least 0")

@@ -49,6 +49,8 @@ class Settings:
     published manifest sets it, and without it the agent does not start. `warnings` are the
     problems found where the settings were read; comparisons ignore them.
 
+    Source: README.md and pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s; docs/settings.md.
+
     Raises:
         ValueError: a target or the cooldown is negative, or `max_eni` below 1.
     """
@@ -144,7 +146,7 @@ class Settings:
 
         A variable that is not in the values has the value of the chart's own `env`, which
         differs from the agent's defaults: it sets WARM_PREFIX_TARGET=1. A null removes a
-        variable of the chart.
+        variable of the chart. Source: charts/aws-vpc-cni of aws/amazon-vpc-cni-k8s.
 
         Raises:
             InputError: neither JSON nor YAML, or not values of the chart.

@@ -77,7 +77,8 @@ cdef class Subnet(SubnetView):
     `explicit`.
 
     AWS keeps the first four addresses and the last. An address in a reservation is taken only
-    by name; a /28 is taken from a `prefix` reservation first.
+    by name; a /28 is taken from a `prefix` reservation first. Source:
+    https://docs.aws.amazon.com/vpc/latest/userguide/subnet-cidr-reservation.html
 
     An address is `in` a subnet, and iterated over, as with `ipaddress.IPv4Network`: taken or
     not; `len` counts them. Subnets are equal that hold, reserve and will choose the same. They

@@ -15,11 +15,14 @@ from ipam_core.node.unattached import Holder, UnattachedAssignments
 from support.checkpointing import open_checkpoint, sandbox
 from support.node_world import World
 
+STARTED = []
+
 
 class Driver:
     """A node in a simulated region, its checkpoint a real one."""
 
     def __init__(self, path, policy=IPAM_CORE, **env):
+        STARTED.append(self)
         self.world = World(policy=policy, **env)
         self.path = path
         self.checkpoint = None
@@ -65,7 +68,9 @@ class Driver:
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "ipam.db"
+    yield tmp_path / "ipam.db"
+    while STARTED:
+        STARTED.pop().checkpoint.close()
 
 
 def test_an_address_that_is_shown_late_outlives_two_restarts(path):

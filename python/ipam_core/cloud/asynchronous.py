@@ -40,7 +40,7 @@ async def adrive(
 
     A task that is cancelled closes the step. A call under way in a thread goes on to its end,
     and its reply is lost, as with a process that is killed: the next reconcile finds what
-    it did. Raises what `drive` raises.
+    it did. `sleep` waits for a number of seconds. Raises what `drive` raises.
     """
 
     async def perform(effect: Effect) -> Any:

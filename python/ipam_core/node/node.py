@@ -47,6 +47,8 @@ class Node(NodeState):
     is one of the machine, not of the process.
     With `host_network` the steps also yield what ENIs need on the host: links, routes and
     rules (`ipam_core.cloud.host` performs it); only with IPv4.
+
+    Source of the rules: docs/rules.md, and pkg/ipamd/ipamd.go of aws/amazon-vpc-cni-k8s v1.23.
     """
 
     # --- pods ---------------------------------------------------------------
@@ -263,14 +265,18 @@ class Node(NodeState):
         return self.replies.checked(self._attempt(groups.follow(self)))
 
     def free_eni(self, warm_ip: int, minimum_ip: int) -> Step[str | None]:
-        """Free one ENI of card 0 under these targets; return its id, or None."""
+        """Free one ENI of card 0 under these targets; return its id, or None.
+
+        The targets are counts of addresses. Source: pool-rules section 5.
+        """
         freeing = shrink.free_under(self, 0, warm_ip, minimum_ip)
         return self.replies.checked(self._attempt(freeing))
 
     def clean_leaked(self, now_s: float) -> Step[leaks.Cleanup]:
         """Run the leaked-ENI task once; `now_s` is wall-clock time (Unix seconds).
 
-        A search that fails finds nothing; failures end as those of `adjust` do.
+        A search that fails finds nothing; failures end as those of `adjust` do. Source:
+        `cleanUpLeakedENIs` in pkg/awsutils/awsutils.go of aws/amazon-vpc-cni-k8s.
         """
         return self.replies.checked(leaks.clean(self, now_s))
 

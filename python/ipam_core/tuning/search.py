@@ -50,7 +50,7 @@ class Goals:
     weight_calls: float = 1.0
 
     def misses(self, outcome: Outcome, *, slack: float = 1.0) -> tuple[str, ...]:
-        """Return each limit that an outcome exceeds, in words."""
+        """Return each limit, times `slack`, that an outcome exceeds, in words."""
         found = []
         for what, value, limit in (
             ("99% of pods wait at most {} s", outcome.wait_p99_s, self.max_wait_p99_s),
@@ -165,7 +165,8 @@ def tune(
 
     All are played under `seed`, and those of the Pareto front under `seeds` seeds, starting
     with it. Any `concurrent.futures.Executor` may play them; without one they are played here.
-    Prefix mode is tried if `prefixes` is true and every type has it.
+    Prefix mode is tried if `prefixes` is true and every type has it. `on_progress` gets the share
+    that is done, 0 to 1.
 
     Raises `ValueError`: less than one seed.
     """

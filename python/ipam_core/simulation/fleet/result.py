@@ -100,11 +100,11 @@ class FleetResult:
         return np.sort(np.concatenate(parts), kind="stable") if parts else np.empty(0)
 
     def wait_quantile_s(self, share: float) -> float:
-        """Return the wait that this share of pods did not exceed; 0 if no pod asked."""
+        """Return the seconds that a `share` of pods, 0 to 1, did not exceed; 0 if no pod asked."""
         return self.wait_quantiles_s((share,))[0]
 
     def wait_quantiles_s(self, shares: Sequence[float]) -> list[float]:
-        """Return `wait_quantile_s` of each share, for one sort of the waits above 0."""
+        """Return `wait_quantile_s` of each of the `shares`, for one sort of the waits above 0."""
         every = (self.waits_s, self.still_waiting_s)
         n_at_once = sum(each.count(0.0) for each in every)
         waits = _sorted_above_0(every)
