@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from ipam_core.subnet.owners import cluster_of
 from ipam_core.testing import TestVpc as Vpc
 from ipam_core.testing.kubernetes import Fault, KubernetesServer, MockCluster, MockNodes
 from support.commands import called
+from support.kube import asked
 
 PROGRAM = Path(sys.executable).parent / "ipam-core"
 SUBNET = "subnet-0aaaaaaaaaaaaaaaa"
@@ -77,6 +80,53 @@ def of(found, name):
         for (each, *labels), count in found.items()
         if each == name
     }
+
+
+def test_once_as_json_is_json(here, capsys):
+    """It printed Prometheus' text, and --json was passed over."""
+    status, out, err = called(capsys, "exporter", "--once", "--json")
+    assert (status, err) == (0, "")
+    found = {
+        (each["name"], tuple(sorted(each["labels"].items()))): each["value"]
+        for each in json.loads(out)["metrics"]
+    }
+    assert found["ipam_core_subnet_info", SUBNET_LABELS] == 1
+    assert found["ipam_core_exporter_up", (("source", "ec2"),)] == 1
+    _, text, _ = called(capsys, "exporter", "--once")
+    samples = [
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    ]
+    assert sorted(samples) == sorted(found)
+
+
+SUBNET_LABELS = (("cidr", "10.0.0.0/24"), ("subnet", SUBNET), ("zone", "us-east-1a"))
+
+
+def test_a_port_that_is_taken_is_one_line_that_names_it(here, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, out, err = called(capsys, "exporter", "--listen", where)
+    assert (status, out) == (2, "")
+    assert err == f"ipam-core: {where}: Address already in use\n"
+
+
+def test_a_fault_in_the_reading_of_subnets_is_raised(here):
+    """Old figures of EC2 were shown for ever, and nobody was told."""
+
+    def read(_):
+        raise ZeroDivisionError
+
+    async def act(client):
+        exported = Exporter(
+            figures=Figures(Ec2Calls(10)), judge=Judge({}), read_subnets=read, nodes_every_s=0.05
+        )
+        async with asyncio.timeout(20):
+            await exported.run(client)
+
+    with pytest.raises(ZeroDivisionError):
+        asked(Path(os.environ["KUBECONFIG"]), act)
 
 
 def test_once_prints_what_nobody_exports(here, capsys):

@@ -84,7 +84,7 @@ def exporter(
     logging.getLogger("ipam_core.cloud").addHandler(logging.NullHandler())
     with warnings_told("ipam_core.exporter"):
         if once:
-            return asyncio.run(_once(access, exported))
+            return asyncio.run(_once(access, exported, as_json=as_json))
         return asyncio.run(_serve(access, exported, host, port, as_json=as_json))
 
 
@@ -130,16 +130,19 @@ def _reader(
     return read
 
 
-async def _once(access: Access, exported: Exporter) -> int:
-    from ipam_core.cli._out import print_metrics
-    from ipam_core.exporter.figures import text_of
+async def _once(access: Access, exported: Exporter, *, as_json: bool) -> int:
+    from ipam_core.cli._out import print_json, print_metrics
+    from ipam_core.exporter.figures import samples_of, text_of
     from ipam_core.k8s.client import Client
     from ipam_core.k8s.connection import Connection
     from ipam_core.k8s.reading import read_cluster
 
     async with Connection(access) as connection:
         await exported.read_once(await read_cluster(Client(connection)))
-    print_metrics(text_of(exported.figures))
+    if as_json:
+        print_json({"metrics": samples_of(exported.figures)})
+    else:
+        print_metrics(text_of(exported.figures))
     return 0 if all(each.up for each in exported.figures.health.values()) else 1
 
 

@@ -14,8 +14,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipam_core.errors import IpamError
+from ipam_core.errors import InputError, IpamError
 from ipam_core.k8s.watching import watch_cluster
+from ipam_core.urls import in_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -64,24 +65,31 @@ class Exporter:
         """Keep everything up to date until this is cancelled.
 
         A cluster that refuses is asked again after half a minute; each new reason is logged.
+        A fault of its own in either half is raised: old figures would else be shown for ever.
         """
-        subnets = asyncio.create_task(self._subnets())
+        halves = [asyncio.create_task(each) for each in (self._nodes(client), self._subnets())]
         try:
-            while True:
-                try:
-                    followed = watch_cluster(client, every_s=self.nodes_every_s)
-                    began_s = time.monotonic()
-                    async with aclosing(followed) as readings:
-                        async for reading in readings:
-                            self._show(reading, began_s)
-                            began_s = time.monotonic()
-                except IpamError as error:
-                    self.figures.health["kubernetes"].up = False
-                    _log.warning("Kubernetes: %s", error)
-                await asyncio.sleep(RETRY_S)
+            ended, _ = await asyncio.wait(halves, return_when=asyncio.FIRST_EXCEPTION)
+            for each in ended:
+                each.result()
         finally:
-            subnets.cancel()
-            await asyncio.gather(subnets, return_exceptions=True)
+            for each in halves:
+                each.cancel()
+            await asyncio.gather(*halves, return_exceptions=True)
+
+    async def _nodes(self, client: Client) -> None:
+        while True:
+            try:
+                followed = watch_cluster(client, every_s=self.nodes_every_s)
+                began_s = time.monotonic()
+                async with aclosing(followed) as readings:
+                    async for reading in readings:
+                        self._show(reading, began_s)
+                        began_s = time.monotonic()
+            except IpamError as error:
+                self.figures.health["kubernetes"].up = False
+                _log.warning("Kubernetes: %s", error)
+            await asyncio.sleep(RETRY_S)
 
     def _show(self, reading: ClusterReading, began_s: float) -> None:
         health = self.figures.health["kubernetes"]
@@ -129,13 +137,19 @@ class Exporter:
 
 @asynccontextmanager
 async def served(figures: Figures, host: str, port: int) -> AsyncGenerator[int, None]:
-    """Serve figures on an HTTP port at /metrics; give the port. Raises `OSError`."""
+    """Serve figures on an HTTP port at /metrics; give the port.
+
+    Raises `InputError`: nobody can listen there.
+    """
     from prometheus_client import start_http_server  # noqa: PLC0415
     from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415
 
     registry = CollectorRegistry()
     registry.register(figures)
-    server, thread = start_http_server(port, addr=host, registry=registry)
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise InputError(f"{in_url(host)}:{port}: {error.strerror or error}") from error
     try:
         yield server.server_port
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core._extras import extra
 from ipam_core.exporter import names
@@ -164,6 +164,15 @@ def used_by(state: SubnetState) -> dict[tuple[str, str], int]:
     if state.report.n_unseen:
         found["not shown", ""] = state.report.n_unseen
     return dict(sorted(found.items()))
+
+
+def samples_of(figures: Figures) -> list[dict[str, Any]]:
+    """Return everything as JSON has it: a name, its labels and a value each."""
+    return [
+        {"name": sample.name, "labels": dict(sample.labels), "value": sample.value}
+        for family in figures.collect()
+        for sample in family.samples
+    ]
 
 
 def text_of(figures: Figures) -> str:
