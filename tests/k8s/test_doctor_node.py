@@ -1,5 +1,6 @@
 """`ipam-core doctor NODE`: collected from the cluster, judged as from files."""
 
+import errno
 import json
 import tarfile
 from pathlib import Path
@@ -340,6 +341,16 @@ def test_a_name_that_may_be_either_says_both(capsys, monkeypatch, tmp_path):
 )
 def test_a_wrong_call_is_one_line(stuck, doctor, arguments, said):
     assert doctor(*arguments) == (2, "", f"ipam-core: {said}\n")
+
+
+def test_a_bundle_that_cannot_be_written_leaves_no_part(stuck, doctor, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    status, _, err = doctor(NODE, "--save", tmp_path / "node.tgz")
+    assert (status, "No space left" in err) == (2, True)
+    assert not (tmp_path / "node.tgz").exists()
 
 
 def test_a_bundle_is_never_replaced(stuck, server, doctor, tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -235,6 +236,22 @@ def test_the_command_shows_it_again_and_ends_at_an_interrupt(server, kubeconfig)
         command.send_signal(signal.SIGINT)
         assert command.wait(SOON_S) == 130
         assert command.stderr.read() == ""
+    finally:
+        command.kill()
+        command.communicate()
+
+
+def test_what_is_watched_is_read_at_once(server, kubeconfig):
+    """A line that is shorter than a buffer came with a later one."""
+    server.state.put(NODES, node_document("n", instance_type="m5.large", max_pods=29))
+    arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "--json"]
+    environ = {key: text for key, text in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "ipam_core", *arguments], stdout=subprocess.PIPE, env=environ
+    )
+    try:
+        ready, _, _ = select.select([command.stdout], [], [], SOON_S)
+        assert ready
     finally:
         command.kill()
         command.communicate()

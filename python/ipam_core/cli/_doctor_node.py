@@ -114,15 +114,25 @@ def check_new(path: Path) -> None:
 
 
 def save(found: NodeFiles, name: str, path: Path) -> None:
-    """Write the files as an archive that only its owner reads. Raises `OSError`."""
+    """Write the files as an archive that only its owner reads, whole or not at all.
+
+    Raises `OSError`.
+    """
     import io
     import os
     import tarfile
     import time
 
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for each, content in found.files.items():
-            entry = tarfile.TarInfo(f"{name}/{each}")
-            entry.size, entry.mtime, entry.mode = len(content), int(time.time()), 0o600
-            archive.addfile(entry, io.BytesIO(content))
+    try:
+        with (
+            os.fdopen(descriptor, "wb") as file,
+            tarfile.open(fileobj=file, mode="w:gz") as archive,
+        ):
+            for each, content in found.files.items():
+                entry = tarfile.TarInfo(f"{name}/{each}")
+                entry.size, entry.mtime, entry.mode = len(content), int(time.time()), 0o600
+                archive.addfile(entry, io.BytesIO(content))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

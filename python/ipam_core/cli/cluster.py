@@ -145,6 +145,7 @@ async def _read(access: Access, reader: _Reader, metrics: bool) -> Overview:
 
 
 async def _watch(access: Access, reader: _Reader, metrics: bool, form: str) -> int:
+    from ipam_core.cli._out import finish_output
     from ipam_core.k8s.client import Client
     from ipam_core.k8s.connection import Connection
     from ipam_core.k8s.watching import watch_cluster
@@ -155,6 +156,7 @@ async def _watch(access: Access, reader: _Reader, metrics: bool, form: str) -> i
     ):
         async for reading in readings:
             _print(await reader.overview(reading), form, again=True)
+            finish_output()  # whoever reads it, reads it now
     return 0
 
 
