@@ -37,6 +37,8 @@ ROOT = Path(__file__).parent.parent.parent
         (["--policy", "best"], "unknown policy 'best'; known: vpc-cni, ipam-core"),
         (["--simulate", "m5.large", "--tcp", "0.0.0.0:1"], "on the loopback only"),
         (["--simulate", "m5.large", "--metrics", "61678"], "an address is HOST:PORT"),
+        (["--simulate", "m5.large", "--introspection", "unix:"], "'unix:': a path is needed"),
+        (["--simulate", "m5.large", "--metrics", "127.0.0.1:" + "9" * 5000], "an address is HOST"),
         (["--simulate", "m5.large", "--host-network", "yes"], "'yes': apply, or record"),
         (["--kubeconfig", "x"], "MY_NODE_NAME must be set"),
         (

@@ -138,6 +138,7 @@ def test_forecast_in_80_columns_and_json(command, examples):
         (("report", "{examples}", "--subnet-id", "subnet-9"), "'subnet-9' is not in the input"),
         (("report", "{examples}", "--cluster", "prod"), "leave the files out"),
         (("report", "{examples}", "--env", "WARM"), "NAME=VALUE"),
+        (("report", "{examples}", "--env", "WARM_IP_TARGT=3"), "nearest: WARM_IP_TARGET"),
         (("report", "{examples}", "--env", "WARM_IP_TARGET=few"), "WARM_IP_TARGET='few'"),
         (("report", "{examples}", "--reserve", "many"), "'many'"),
         (("report", "{examples}", "--reserve", "/12"), "/22 to /28"),

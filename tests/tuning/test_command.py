@@ -93,6 +93,7 @@ def test_a_picture_shows_the_front(few, tmp_path, capsys):
         (["--weight-idle", "0", "--weight-wait", "0", "--weight-calls", "0"], "weights are all 0"),
         (["--instance", "m5.huge"], "unknown instance type 'm5.huge'"),
         (["-e", "WARM_IP_TARGET"], "-e takes NAME=VALUE, not 'WARM_IP_TARGET'"),
+        (["-e", "WARM_IP_TARGT=3"], "called 'WARM_IP_TARGT'; nearest: WARM_IP_TARGET"),
         (["--plot", "front.gif"], "must end in .png or .svg"),
         (["--scheduler", "tcp://127.0.0.1:9"], "--scheduler 'tcp://127.0.0.1:9'"),
         (["--max-idle", "-1"], "-1"),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PORT_DIGITS = 5
+
+
 def loopback_address(text: str) -> str:
     """Return HOST:PORT as it is, on the loopback. Raises `InputError` for any other."""
     host, port = split_address(text)
@@ -26,7 +29,8 @@ def split_address(text: str) -> tuple[str, int]:
     """Return the host and port of HOST:PORT; a host left out is "". Raises `InputError`."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    is_port = port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS
+    if not colon or not is_port or int(port) > 65535:
         raise InputError(f"{text!r}: an address is HOST:PORT, such as 127.0.0.1:61679")
     if host not in ("", "localhost") and not _is_address(host):
         raise InputError(f"{text!r}: the host is an IP address, or localhost")

@@ -55,6 +55,8 @@ class WebServer:
         handler = _handler_of(answer)
         try:
             if address.startswith(UNIX):
+                if address == UNIX:
+                    raise InputError(f"{name}: {address!r}: a path is needed, as unix:/run/x.sock")
                 self._unix = Path(address.removeprefix(UNIX))
                 refuse_served(self._unix)
                 self._unix.unlink(missing_ok=True)

@@ -246,8 +246,9 @@ def _then(given: GivenSettings, file: Path | None, env: list[str], strict: bool)
     from dataclasses import replace
 
     found = read_given(settings=file, strict=strict) if file is not None else given
-    set_to = dict(variable(each) for each in env if not each.endswith("-"))
-    gone = {each[:-1] for each in env if each.endswith("-")}
+    removed = [each for each in env if each.endswith("-") and "=" not in each]
+    set_to = dict(variable(each) for each in env if each not in removed)
+    gone = {variable(f"{each[:-1]}=")[0] for each in removed}
     variables = {k: v for k, v in found.variables.items() if k not in gone} | set_to
     unknown = {k: v for k, v in found.unknown.items() if k not in {*set_to, *gone}}
     return replace(found, variables=variables, unknown=unknown)

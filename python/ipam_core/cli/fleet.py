@@ -69,6 +69,8 @@ def from_cluster(
 
     if output.suffix not in (".yaml", ".yml", ".json"):
         raise InputError(f"{output}: a name that ends in .yaml, .yml or .json")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: no folder {str(output.parent)!r}")
     events_path = output.with_suffix(".csv")
     if events_path.resolve() == recording.resolve():
         raise InputError(f"{events_path} is the recording itself: give the fleet another name")
@@ -136,8 +138,7 @@ def _places(nodes: list[KubeNode]) -> Places:
 def _write(output: Path, events_path: Path, draft: FleetDraft) -> None:
     import json
 
-    import yaml
-
+    from ipam_core._extras import extra
     from ipam_core.recording.output import replace_file
     from ipam_core.simulation.fleet.pod_events import format_events
 
@@ -145,6 +146,8 @@ def _write(output: Path, events_path: Path, draft: FleetDraft) -> None:
     if output.suffix == ".json":
         text = json.dumps(draft.document, indent=2) + "\n"
     else:
+        with extra("yaml", "a fleet's file as YAML"):
+            import yaml
         text = yaml.safe_dump(draft.document, sort_keys=False)
     replace_file(output, text.encode())
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ipam_core.simulation.fleet.pod_event import PodEvent
 
 TOKEN = "PROMETHEUS_TOKEN"
+_STEP, _SINCE, _NOW = "30s", "24h", "0s"
 
 
 def record(
@@ -37,14 +38,22 @@ def record(
         str, typer.Option(help="More label matchers of the series: 'cluster=\"blue\"'.")
     ] = "",
     step: Annotated[
-        str, typer.Option(metavar="DURATION", help="Between two points of a range query.")
-    ] = "30s",
+        str | None,
+        typer.Option(metavar="DURATION", help=f"Of a range query; default: {_STEP}."),
+    ] = None,
     since: Annotated[
-        str, typer.Option(metavar="TIME", help="From when on: 24h (ago), or a date and time.")
-    ] = "24h",
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help=f"From when on: {_SINCE} (ago), the default, or a date and time.",
+        ),
+    ] = None,
     until: Annotated[
-        str, typer.Option(metavar="TIME", help="Until when: 1h (ago), or a date and time.")
-    ] = "0s",
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Until when: 1h (ago), or a date and time; default: now."
+        ),
+    ] = None,
     audit_log: Annotated[
         list[Path] | None,
         typer.Option(
@@ -82,8 +91,23 @@ def record(
 
     ipam-core record pods.csv --audit-log audit.log.gz
     """
-    if (prometheus is not None) + bool(audit_log) + (recording is not None) > 1:
+    sources = {
+        "--prometheus": prometheus is not None,
+        "--audit-log": bool(audit_log),
+        "--recording": recording is not None,
+    }
+    chosen = [source for source, given in sources.items() if given]
+    if len(chosen) > 1:
         raise InputError("--prometheus, --audit-log and --recording exclude each other")
+    of_prometheus = {"--matchers": matchers, "--step": step, "--since": since, "--until": until}
+    watched = {"--namespace": namespace, "--for": length, "--kubeconfig": kubeconfig,
+               "--context": context}  # fmt: skip
+    foreign = {} if prometheus is not None else dict.fromkeys(of_prometheus, "--prometheus")
+    foreign |= dict.fromkeys(watched, "a cluster that is watched") if chosen else {}
+    for option, goes_with in foreign.items():
+        if (of_prometheus | watched)[option]:
+            raise InputError(f"{option} goes with {goes_with}, not with {_source(chosen)}")
+    _check_output(output)
     if recording is not None:
         return _convert(recording, output, hashed=hash_names, as_json=as_json)
     if prometheus is not None:
@@ -91,9 +115,9 @@ def record(
             output,
             prometheus,
             matchers=matchers,
-            step=step,
-            since=since,
-            until=until,
+            step=step or _STEP,
+            since=since or _SINCE,
+            until=until or _NOW,
             hashed=bool(hash_names),
             as_json=as_json,
         )
@@ -110,6 +134,18 @@ def record(
         hashed=hash_names,
         as_json=as_json,
     )
+
+
+def _source(chosen: list[str]) -> str:
+    return chosen[0] if chosen else "a cluster that is watched"
+
+
+def _check_output(output: Path) -> None:
+    """Refuse a place that cannot be written before hours are read. Raises `InputError`."""
+    if output.is_dir():
+        raise InputError(f"{output}: a folder; give the name of a .csv or .parquet")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: no folder {str(output.parent)!r}")
 
 
 def _convert(recording: Path, output: Path, *, hashed: bool | None, as_json: bool) -> int:

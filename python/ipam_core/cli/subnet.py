@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._given import LimitsOption, TypesFileOption, needed_type, one_type
+from ipam_core.cli._given import LimitsOption, TypesFileOption, needed_type, one_type, variable
 from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
 from ipam_core.cli._out import print_json, print_text, progress, progress_of, waiting
 from ipam_core.errors import InputError
@@ -309,12 +309,8 @@ def _settings(env: list[str] | None) -> Settings:
     from ipam_core.settings import Settings
 
     # Prefix mode on a cluster includes what the published manifest sets with it.
-    variables = {"WARM_PREFIX_TARGET": CHART_ENV["WARM_PREFIX_TARGET"]}
-    for each in env or ():
-        name, equals, value = each.partition("=")
-        if not (name and equals):
-            raise InputError(f"--env {each!r}: NAME=VALUE, as WARM_IP_TARGET=5")
-        variables[name] = value
+    usual = {"WARM_PREFIX_TARGET": CHART_ENV["WARM_PREFIX_TARGET"]}
+    variables = usual | dict(map(variable, env or ()))
     settings = Settings.from_env(variables)
     if settings.warnings:
         raise InputError(f"--env {settings.warnings[0]}")

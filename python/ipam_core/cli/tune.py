@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given
+from ipam_core.cli._given import LimitsOption, TypesFileOption, types_given, variable
 from ipam_core.cli._options import (
     JobsOption,
     JsonOption,
@@ -158,11 +158,7 @@ def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> Flee
         raise InputError(f"{file}: the groups' variables differ; give today's with -e")
     if env:
         variables = dict(groups[0].env)
-        for each in env:
-            name, equals, value = each.partition("=")
-            if not equals or not name:
-                raise InputError(f"-e takes NAME=VALUE, not {each!r}")
-            variables[name] = value
+        variables |= dict(map(variable, env))
         groups = tuple(replace(group, env=variables) for group in groups)
     return replace(spec, groups=groups)
 
