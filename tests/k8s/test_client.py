@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from base64 import b64encode
 from contextlib import aclosing
 
@@ -145,6 +147,57 @@ def test_a_watch_gives_what_changes(server, kubeconfig, pods):
         ("DELETED", "web-02"),
         ("BOOKMARK", None),
     ]
+
+
+def test_what_is_deleted_is_as_it_was_with_the_version_of_its_deletion(server, kubeconfig, pods):
+    """As the API server says it: else a watch that goes on would go back."""
+    since = str(server.state.version)
+    server.state.put(PODS, pod_document("web-01", node="node-2"))
+    server.state.remove(PODS, "web-02", "default")
+
+    async def act(client):
+        selection = Selection(fields="spec.nodeName=node-1")
+        return [
+            (change.kind, change.resource_version, change.item["spec"]["nodeName"])
+            async for change in client.watch(PODS, since, selection, for_s=1)
+        ]
+
+    first = int(since) + 1
+    assert asked(kubeconfig, act) == [
+        ("DELETED", str(first), "node-1"),
+        ("DELETED", str(first + 1), "node-1"),
+    ]
+
+
+def test_pages_that_nobody_asks_for_are_forgotten_in_the_end(server, monkeypatch):
+    monkeypatch.setattr("ipam_core.testing.kubernetes.state.MOST_LISTS", 3)
+    server.state.put_all(PODS, (pod_document(f"web-{number}") for number in range(9)))
+    tokens = [server.state.page(PODS, "", lambda *_: True, limit=2)[2] for _ in range(5)]
+    assert len(server.state._lists) == 3
+    with pytest.raises(GoneError):
+        server.state.page(PODS, "", lambda *_: True, limit=2, token=tokens[0])
+    assert len(server.state.page(PODS, "", lambda *_: True, limit=2, token=tokens[-1])[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "pods?limit=x", None),
+        ("GET", "pods?watch=1&resourceVersion=-1", None),
+        ("GET", "pods?watch=1&timeoutSeconds=nan", None),
+        ("GET", f"pods?limit={'9' * 5000}", None),
+        ("POST", "namespaces/default/pods", b"{"),
+        ("POST", "namespaces/default/pods", b"[]"),
+        ("POST", "namespaces/default/pods", b"{}"),
+    ],
+)
+def test_a_wrong_request_to_the_mock_is_refused(server, method, path, body):
+    request = urllib.request.Request(f"{server.url}/api/v1/{path}", method=method, data=body)
+    request.add_header("Authorization", f"Bearer {server.token}")
+    with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request):
+        pass
+    with caught.value as refused:
+        assert (refused.code, json.load(refused)["reason"]) == (400, "BadRequest")
 
 
 def test_a_watch_from_before_a_compaction_is_gone(server, kubeconfig, pods):

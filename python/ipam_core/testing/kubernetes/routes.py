@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ipam_core._dataclass import dataclass
+from ipam_core.errors import InputError
 from ipam_core.k8s.client import DAEMONSETS, EVENTS, NODES, PODS, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 ENI_CONFIGS = Resource(version="crd.k8s.amazonaws.com/v1alpha1", plural="eniconfigs")
 KINDS = {
@@ -27,6 +29,7 @@ _PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+))?"
     r"/(?P<plural>\w+)(?:/(?P<name>[^/]+))?(?:/(?P<below>\w+)(?:/(?P<rest>.*))?)?/?"
 )
+_MOST_DIGITS = 18
 _VERBS = {"POST": "create", "DELETE": "delete", "PUT": "update", "PATCH": "patch"}
 _BY_NAME = {(each.version, each.plural): each for each in KINDS}
 
@@ -81,6 +84,25 @@ def route_of(method: str, path: str, *, watch: bool) -> Route | None:
         port=int(port) if port.isascii() and port.isdigit() else 0,
         rest=found["rest"] or "",
     )
+
+
+def integer_of(query: Mapping[str, str], name: str, default: int) -> int:
+    """Return a parameter, `default` where it is left out. Raises `InputError`."""
+    text = query.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise InputError(f"invalid {name}: {text!r} is no integer")
+    return int(text)
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Return the object that a request sends. Raises `InputError`."""
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise InputError(f"the body is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError("the body is no object")
+    return found
 
 
 def discovery_of(path: str) -> dict[str, object] | None:

@@ -18,7 +18,7 @@ from ipam_core.errors import GoneError, InputError, NotFoundError
 from ipam_core.k8s.client import PODS
 from ipam_core.testing.kubernetes.certificates import make_certificate, server_context
 from ipam_core.testing.kubernetes.faults import DROPPED
-from ipam_core.testing.kubernetes.routes import KINDS, discovery_of, route_of
+from ipam_core.testing.kubernetes.routes import KINDS, discovery_of, integer_of, object_of, route_of
 from ipam_core.testing.kubernetes.selectors import matcher
 from ipam_core.testing.kubernetes.state import ClusterState, bytes_of
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ipam_core.testing.kubernetes.routes import Route
 
 USER = "system:serviceaccount:default:test"
-WATCH_S = 1800.0
+WATCH_S = 1800
 BOOKMARK_S = 1.0
 """After so long without a change a watch that wants bookmarks gets one."""
 
@@ -251,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif route.subresource == "log":
             self._log(api, route, query)
         elif route.verb == "create":
-            document = json.loads(body)
+            document = object_of(body)
             state.put(resource, document)
             api.created(document)
             name = document["metadata"]["name"]
@@ -277,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
             resource,
             route.namespace,
             selected,
-            limit=int(query.get("limit") or 0),
+            limit=integer_of(query, "limit", 0),
             token=query.get("continue", ""),
         )
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
@@ -292,8 +292,8 @@ class _Handler(BaseHTTPRequestHandler):
         selected = matcher(
             resource.plural, query.get("fieldSelector", ""), query.get("labelSelector", "")
         )
-        since = int(query.get("resourceVersion") or state.version)
-        until_s = time.monotonic() + float(query.get("timeoutSeconds") or WATCH_S)
+        since = integer_of(query, "resourceVersion", state.version)
+        until_s = time.monotonic() + integer_of(query, "timeoutSeconds", WATCH_S)
         bookmarks = query.get("allowWatchBookmarks") == "true"
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

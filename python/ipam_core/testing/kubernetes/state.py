@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 HISTORY = 20_000
 """Changes that a watch may go back."""
+MOST_LISTS = 1000
+"""Pages that are remembered for the next one; older ones expire, as etcd's do."""
 _CREATED = "2026-01-01T00:00:00Z"
 
 
@@ -145,6 +147,8 @@ class ClusterState:
                 return page, version, "", 0
             identifier = uuid.uuid4().hex
             self._lists[identifier] = (version, found, at + len(page))
+            while len(self._lists) > MOST_LISTS:
+                del self._lists[next(iter(self._lists))]
         return page, version, base64.urlsafe_b64encode(identifier.encode()).decode(), left
 
     def _list_of(self, token: str) -> tuple[int, list[Stored], int]:
@@ -220,13 +224,22 @@ class ClusterState:
 
 
 def _said(change: _Change, selected: Selected) -> tuple[str, Stored] | None:
-    """Return a change as a watch with a selector says it: what leaves the selection is deleted."""
+    """Return a change as a watch with a selector says it: what leaves the selection is deleted.
+
+    What is deleted is as it was, with the version of its deletion: a watch goes on from that.
+    Source: staging/src/k8s.io/apiserver/pkg/storage/cacher/cache_watcher.go of Kubernetes.
+    """
     before, after = change.before, change.after
     is_in = change.kind != "DELETED" and selected(after.fields, after.labels)
     was_in = before is not None and selected(before.fields, before.labels)
     if is_in:
         return ("MODIFIED" if was_in else "ADDED"), after
-    return ("DELETED", after) if was_in else None
+    if before is None or not was_in:
+        return None
+    document = json.loads(before.raw)
+    document["metadata"]["resourceVersion"] = str(change.version)
+    raw = json.dumps(document, separators=(",", ":")).encode()
+    return "DELETED", Stored(raw, before.fields, before.labels)
 
 
 def _text_at(document: Mapping[str, Any], field: str) -> str:
