@@ -11,6 +11,7 @@ import typer
 
 from ipam_core.cli._commands import Commands, whole
 from ipam_core.cli._out import (
+    INTERRUPTED,
     abandon_output,
     finish_output,
     prepare_streams,
@@ -22,9 +23,8 @@ from ipam_core.errors import IpamError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INTERRUPTED = 130
 NOT_READ = 141
-"""The status that a shell reports for a program ended by this signal."""
+"""The status that a shell reports for a program whose output nobody reads."""
 
 app = typer.Typer(
     name="ipam-core",

@@ -41,6 +41,8 @@ class Table(Protocol):
     def lines(self) -> list[str] | None: ...
 
 
+INTERRUPTED = 130
+"""The exit status after an interrupt, as a shell has it."""
 WIDTH = 80
 LONGEST_ERROR = 640
 """Letters of a line on the error stream: eight lines of a terminal."""

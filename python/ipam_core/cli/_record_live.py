@@ -7,6 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from ipam_core.cli._out import INTERRUPTED
 from ipam_core.errors import CloudError, DeniedError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from ipam_core.k8s.access import Access
     from ipam_core.recording.output import Recording
     from ipam_core.recording.watch import PodTracker
-
-INTERRUPTED = 130
 
 
 def record_live(

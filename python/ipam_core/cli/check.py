@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ipam_core._dataclass import dataclass
-from ipam_core.cli._options import JsonOption, OwnPolicyOption, policy_named
+from ipam_core.cli._options import JobsOption, JsonOption, OwnPolicyOption, policy_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +35,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Scenario files: JSON or YAML.")],
     seeds: Annotated[int, typer.Option(min=1, help="The number of seeds for each scenario.")] = 1,
     policy: OwnPolicyOption = "vpc-cni",
-    jobs: Annotated[
-        int, typer.Option(min=0, max=1024, help="Processes; 0: one for each processor.")
-    ] = 0,
+    jobs: JobsOption = 0,
     as_json: JsonOption = False,
 ) -> int:
     """Play scenarios and compare every value that they expect.

@@ -19,13 +19,12 @@ from ipam_core.cli._options import (
     NodesRegionOption,
     ProfileOption,
 )
+from ipam_core.cli._out import INTERRUPTED
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
     from ipam_core.exporter.exporter import Exporter, ReadSubnets
     from ipam_core.k8s.access import Access
-
-INTERRUPTED = 130
 
 
 def exporter(

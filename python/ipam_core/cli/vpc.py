@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._options import JsonOption
+from ipam_core.cli._out import INTERRUPTED
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ app: typer.Typer = typer.Typer(
 fault_app: typer.Typer = typer.Typer(help="Let calls to a served VPC fail.", no_args_is_help=True)
 app.add_typer(fault_app, name="fault")
 
-INTERRUPTED = 130
 _URLS = ("AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL")
 
 EndpointOption = Annotated[
