@@ -2,6 +2,7 @@
 
     python tools/release.py [FOLDER]
 
+0. CHANGELOG.md has the version, with a date, and nothing that is not of a version.
 1. The sdist, and the wheel out of it, of this machine. On Linux `auditwheel` gives it its tag.
    Wheels of other systems are `cibuildwheel`'s; put them into the folder before.
 2. `twine check` and `check-wheel-contents`.
@@ -13,6 +14,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,38 @@ def environment(folder: Path, *install: str) -> Path:
     python = folder / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", *install)
     return python
+
+
+def version_of(source: str) -> str:
+    """Return the version that the package's `__init__` says."""
+    (version,) = re.findall(r'^__version__ = "(.+)"$', source, re.M)
+    return str(version)
+
+
+def changelog_faults(changelog: str, version: str) -> list[str]:
+    """Return what keeps a version from being released by its changelog, a line each."""
+    headings = re.findall(r"^## (.+)$", changelog, re.M)
+    parts = dict(zip(headings, re.split(r"^## .+\n", changelog, flags=re.M)[1:], strict=True))
+    dated = [re.fullmatch(r"(\d+\.\d+\.\d+) \((\d{4}-\d\d-\d\d)\)", each) for each in headings[1:]]
+    faults = []
+    if headings[:1] != ["Unreleased"]:
+        faults.append("the first heading is not 'Unreleased'")
+    elif parts["Unreleased"].strip():
+        faults.append(f"entries under 'Unreleased' belong to {version}, or to no release")
+    odd = [each for each, found in zip(headings[1:], dated, strict=True) if found is None]
+    faults += [f"heading {each!r}: VERSION (YYYY-MM-DD) is needed" for each in odd]
+    versions = [found[1] for found in dated if found]
+    if version not in versions[:1]:
+        newest = versions[0] if versions else "none"
+        faults.append(f"the newest version is {newest}, and the package is {version}")
+    if versions != sorted(versions, key=_numbers, reverse=True) or len({*versions}) < len(versions):
+        faults.append(f"versions are not in order, the newest first: {', '.join(versions)}")
+    faults += [f"{each} has no entries" for each in headings[1:] if not parts[each].strip()]
+    return faults
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def build(out: Path) -> tuple[Path, Path]:
@@ -88,6 +122,10 @@ def describe(wheel: Path, work: Path, out: Path) -> None:
 
 def main(folder: str = "dist") -> None:
     """Build, check and describe a release."""
+    version = version_of((ROOT / "python" / "ipam_core" / "__init__.py").read_text("utf-8"))
+    faults = changelog_faults((ROOT / "CHANGELOG.md").read_text("utf-8"), version)
+    if faults:
+        sys.exit("".join(f"CHANGELOG.md: {fault}\n" for fault in faults).rstrip())
     out = (ROOT / folder).resolve()
     out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:

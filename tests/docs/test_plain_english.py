@@ -79,7 +79,8 @@ def texts():
     pages = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     yield from ((page, 1, page.read_text("utf-8")) for page in pages)
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    yield ROOT / "CHANGELOG.md", 1, "\n\n" + re.split("^## ", changes, flags=re.MULTILINE)[1]
+    newest = re.split("^## ", changes, flags=re.MULTILINE)[1:3]  # what is not released, and 0.2.0
+    yield ROOT / "CHANGELOG.md", 1, "\n\n" + "".join(newest)
 
 
 def found_in(text):
