@@ -221,7 +221,7 @@ cdef inline int end(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nogil:
 cdef inline int drop(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nogil:
     """Remove a given pod, which may still wait; -1 where there is no memory.
 
-    The agent is not told of one that waits: it counts it for a minute more. At the end of the
+    The agent does not hear of one that waits: it counts it for a minute more. At the end of the
     minute a pool check no longer does, so it is forgotten last of all in the moment before.
     """
     cdef SimulatedPod *pod = &node.pods[slot]

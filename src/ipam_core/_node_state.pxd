@@ -20,7 +20,7 @@ from ipam_core._rules cimport Rules
 cdef enum:
     N_CAUSES = 9              # of refusals, as in `Agent`
     N_SUMS = 7                # ENIs, total, assigned, cooling, pods, those that wait, refusals
-    NEVER_NS = -1             # a time that was not, a life that does not end
+    NEVER_NS = -1             # a time that was not, a pod that does not end
     NOT_THERE = 0xFFFFFFFF    # no pod, slot or node
 
 cdef extern from *:

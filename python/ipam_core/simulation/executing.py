@@ -85,7 +85,7 @@ def _ended(
 
 
 class Shares:
-    """How far calls have come that other processes make, each told by a `Reporter` of its own.
+    """How far calls have come that other processes make, each reported by a `Reporter` of its own.
 
     A file of one number for each call. A process of another machine does not see it: what it
     does counts once it is done. As a context it removes the file.

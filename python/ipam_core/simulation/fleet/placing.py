@@ -1,4 +1,4 @@
-"""Pods that the scheduler puts on nodes which are played in C: what C must be told of them.
+"""Pods that the scheduler puts on nodes which are played in C: what C must know of them.
 
 `FleetPods` has the pods of `Arrivals` and `Trace`, and the scheduler. Here a recorded trace is
 turned into numbers, piece by piece, and groups and nodes get theirs.
