@@ -27,7 +27,8 @@ PICTURES = {
 class Photo(NamedTuple):
     """A picture of the page of `ipam-core web`: a link, its width, its colours.
 
-    It is taken when what `shows` selects is there, after the `files` of a folder were dropped.
+    It is taken when what `shows` selects is there, after the `files` of a folder were dropped
+    and what `press` selects was pressed, once there is a first result.
     """
 
     link: str
@@ -35,6 +36,7 @@ class Photo(NamedTuple):
     colours: Literal["light", "dark"]
     shows: str
     files: str = ""
+    press: str = ""
 
 
 PAGES = {
@@ -53,11 +55,17 @@ PAGES = {
     "pictures/web-life-narrow.png": Photo(
         "life?example=prefixes&at=9", 390, "dark", "#moments [aria-current]"
     ),
+    "pictures/web-fleet.png": Photo("fleet", 1280, "light", "#at-moment"),
+    "pictures/web-fleet-narrow.png": Photo(
+        "fleet?example=workload", 390, "dark", "#front", press="[data-run=tune]"
+    ),
     "pictures/web-doctor.png": Photo(
         "doctor", 1280, "light", ".cause", files="examples/stuck-node"
     ),
 }
 """By place in the site."""
+_LONGEST_MS = 180_000
+"""How long a picture may take: one is of a search for settings."""
 ARCHITECTURE = "pictures/architecture.png"
 
 
@@ -101,7 +109,10 @@ def photograph() -> dict[str, bytes]:
             if photo.files:
                 files = sorted((ROOT / photo.files).glob("*.*"))
                 page.locator("[data-drop] input").first.set_input_files(files)
-            page.wait_for_selector(photo.shows)
+            if photo.press:
+                page.wait_for_selector("#heading")
+                page.locator(photo.press).click()
+            page.wait_for_selector(photo.shows, timeout=_LONGEST_MS)
             found[place] = page.screenshot(full_page=True)
     return found
 

@@ -27,7 +27,7 @@ _AVERAGES = {
 _OF_A_GROUP = {"nodes": "nodes", "pods": "pods", "addresses held": "total", "  idle": "idle"}
 """Those of each group if there are several."""
 
-_CAUSES = {
+CAUSES = {
     "what is free is cooling": "all free addresses are cooling",
     "the targets ask for no more": "the targets need no more addresses",
     "the next look is awaited": "waiting for the next pool check (5 s)",
@@ -96,9 +96,7 @@ def results_table(results: Sequence[FleetResult]) -> Table:
     if causes := _all_keys(result.refusals for result in results):
         heading_row("refusals, by cause")
         for cause in causes:
-            add(
-                f"  {_CAUSES.get(cause, cause)}", (f"{r.refusals.get(cause, 0):,}" for r in results)
-            )
+            add(f"  {CAUSES.get(cause, cause)}", (f"{r.refusals.get(cause, 0):,}" for r in results))
     totals = ((r.n_calls, sum(r.throttled_by_api.values())) for r in results)
     add("EC2 calls, throttled ones in brackets", (_calls(*total) for total in totals), "bold")
     for api in _all_keys(result.calls_by_api for result in results):

@@ -24,7 +24,7 @@ from ipam_core.cli._options import (
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ipam_core.instances import InstanceLimits
     from ipam_core.simulation.fleet.spec import FleetSpec
@@ -95,7 +95,7 @@ def tune(
     spec = read_simulation(file, given)
     if isinstance(spec, list):
         raise InputError(f"{file}: a scenario; tune takes a fleet, with nodes and workloads")
-    spec = _with(spec, file, _types(instance or [], given), env or [])
+    spec = with_given(spec, str(file), _types(instance or [], given), env or [])
     if max_pods is not None:
         spec = with_max_pods(spec, max_pods)
     chosen = policy_named(policy, or_own=True)
@@ -142,8 +142,10 @@ def tune(
     return 1 if wrong else 0
 
 
-def _with(spec: FleetSpec, file: Path, types: list[str], env: list[str]) -> FleetSpec:
-    """Return the fleet with other types and settings."""
+def with_given(
+    spec: FleetSpec, file: str, types: Sequence[str] = (), env: Sequence[str] = ()
+) -> FleetSpec:
+    """Return the fleet with other types and settings. Raises `InputError`: not to be tuned."""
     if not spec.groups:
         raise InputError(f"{file}: nodes is empty")
     if not spec.workloads:

@@ -5,6 +5,7 @@ A state differs by shape and pattern, not by colour alone.
 
 STYLE = """
 .ipam{--hatch:repeating-linear-gradient(45deg,var(--bad) 0 2px,transparent 2px 5px)}
+#q-loading-bar{display:none}
 .ipam [hidden]{display:none!important}
 .ipam .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .ipam i.held,.ipam i.cooling,.ipam i.free,.ipam i.unused{display:block;width:14px;height:14px;
@@ -21,6 +22,7 @@ margin:0 0 10px;padding:0;list-style:none}
 .ipam .legend li{display:flex;gap:6px;align-items:center}
 .ipam .legend .line{width:20px;border-top:2px dashed var(--ink)}
 .ipam .legend .dot{width:8px;height:8px;border-radius:50%;background:var(--ink)}
+.ipam h2{margin-top:0}.ipam .hint+h2{margin-top:12px}
 .ipam .choices{display:flex;flex-wrap:wrap;gap:8px}
 .ipam .choices a[aria-current]{background:var(--area)}
 .ipam input[type=range]{display:block;padding:0;border:0;background:none;height:24px;

@@ -121,8 +121,8 @@ class _Page:
     def _build(self, query: str) -> None:
         with framed("/life", query, self._words):
             ui.add_head_html(f"<style>{marks.STYLE}{STYLE}</style><script>{_script()}</script>")
+            drop_zone(self._dropped, lang=self._lang, most_bytes=MOST_BYTES, most_files=1)
             with ui.element("section").classes("card"):
-                drop_zone(self._dropped, lang=self._lang, most_bytes=MOST_BYTES, most_files=1)
                 ui.html(f'<p class="hint">{self._words["drop"]}</p>', sanitize=False)
                 self._examples = ui.html(
                     view.examples(self._example, self._lang, self._words), sanitize=False
