@@ -45,7 +45,7 @@ class Placing:
             len(spec.groups), daemon_sets, list(times_ns), spec.measure_from_ns
         )
         self.shortest_ns: int | None = None
-        self.has_pods = False
+        self.has_pods: bool = False
         self._traces: list[_Numbered] = []
         self._nodes: dict[str, int] = {}
         self._names: dict[str, int] = {}
