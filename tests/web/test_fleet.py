@@ -106,6 +106,11 @@ def test_a_csv_is_dropped_with_its_fleet_and_no_file_of_the_server_is_read(tmp_p
         {"wait_s": {"p50": float("nan")}},
         {"refusals": [1]},
         {"mean": {"nodes": float("inf")}},
+        {"waits_s": [-2.0]},
+        {"waits_s": [1e308]},
+        {"pods_still_waiting": -1},
+        {"refusals": {"x": 10**400}},
+        {"duration_s": True, "times_s": [2, 1]},
     ],
 )
 def test_a_result_that_is_none_is_refused(change):

@@ -31,8 +31,8 @@ font-size:12.5px;color:var(--dim)}
 stroke-width:3}
 .ipam .point[aria-pressed=true] text{fill:var(--ink);font-weight:700}
 .ipam #points td{font-size:12.5px;padding-right:8px}.ipam #points td:last-child{min-width:0}
-.ipam #points th{overflow-wrap:normal}.ipam #points th.number{white-space:normal}
-.ipam #points td:nth-child(2){min-width:190px}
+.ipam #points th{overflow-wrap:normal}
+.ipam #points td:nth-child(2){min-width:190px;white-space:normal}
 .ipam #points button{min-width:34px;padding:2px 8px}
 .ipam button[aria-pressed=true]{background:var(--blue);color:var(--card)}
 .ipam svg .tried,.ipam .point .tried{fill:var(--dim);stroke:none;opacity:.7}

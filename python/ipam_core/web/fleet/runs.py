@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import tempfile
 from io import BytesIO
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 FINEST = 0.97
 """A point of the curve of waits has at most this share of the one before it."""
 MOST_SAMPLES = 10_000
+LARGEST = 1e15
+"""The largest number of a result."""
 MOST_RESULTS = 2
 """Results next to each other: those of `--compare`."""
 _COUNTS = ("pods", "pods_waited", "pods_still_waiting", "pods_not_placed", "nodes_not_joined")
@@ -152,7 +153,9 @@ def reduced(result: Mapping[str, Any]) -> dict[str, Any]:
     times = [_number(each) for each in result["times_s"]]
     if not 0 < len(times) <= MOST_SAMPLES:
         raise ValueError(f"{len(times)} samples, from 1 to {MOST_SAMPLES}")
-    counts = {name: int(result[name]) for name in _COUNTS}
+    if times != sorted(times):
+        raise ValueError("times that go back")
+    counts = {name: _count(result[name]) for name in _COUNTS}
     return {
         "name": str(result["name"]),
         "policy": str(result["policy"]),
@@ -164,12 +167,12 @@ def reduced(result: Mapping[str, Any]) -> dict[str, Any]:
         "times_s": times,
         "series": {name: _series(result["series"][name], len(times)) for name in SERIES},
         "mean": {name: _number(result["mean"][name]) for name in SERIES},
-        "peak": {name: int(result["peak"][name]) for name in SERIES},
+        "peak": {name: _count(result["peak"][name]) for name in SERIES},
         "subnets": {
             str(subnet): {str(name): _series(each, len(times)) for name, each in series.items()}
             for subnet, series in result["subnets"].items()
         },
-        **{name: {str(k): int(n) for k, n in result[name].items()} for name in _BY_NAME},
+        **{name: {str(k): _count(n) for k, n in result[name].items()} for name in _BY_NAME},
     }
 
 
@@ -194,13 +197,17 @@ def curve(waits_s: list[float], n_unserved: int) -> list[tuple[float, float]]:
 
 def _number(value: Any) -> float:
     number = float(value)
-    if not isfinite(number) or isinstance(value, str):
-        raise ValueError(f"{quoted(value)} is no number")
+    if not 0 <= number <= LARGEST or isinstance(value, str):
+        raise ValueError(f"{quoted(value)} is no number from 0 to {LARGEST:g}")
     return number
 
 
+def _count(value: Any) -> int:
+    return int(_number(value))
+
+
 def _series(values: Any, length: int) -> list[int]:
-    found = [int(_number(each)) for each in values]
+    found = [_count(each) for each in values]
     if len(found) != length:
         raise ValueError(f"a series of {len(found)} values, not {length}")
     return found
