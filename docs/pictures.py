@@ -27,8 +27,8 @@ PICTURES = {
 class Photo(NamedTuple):
     """A picture of the page of `ipam-core web`: a link, its width, its colours.
 
-    It is taken when what `shows` selects is there, after the `files` of a folder were dropped
-    and what `press` selects was pressed, once there is a first result.
+    It is taken when what `shows` selects is there, after the `files` (a pattern) were dropped
+    and what `press` selects was pressed, once what `first` selects is there.
     """
 
     link: str
@@ -37,6 +37,7 @@ class Photo(NamedTuple):
     shows: str
     files: str = ""
     press: str = ""
+    first: str = ""
 
 
 PAGES = {
@@ -57,10 +58,19 @@ PAGES = {
     ),
     "pictures/web-fleet.png": Photo("fleet", 1280, "light", "#at-moment"),
     "pictures/web-fleet-narrow.png": Photo(
-        "fleet?example=workload", 390, "dark", "#front", press="[data-run=tune]"
+        "fleet?example=workload", 390, "dark", "#front", press="[data-run=tune]", first="#heading"
     ),
     "pictures/web-doctor.png": Photo(
-        "doctor", 1280, "light", ".cause", files="examples/stuck-node"
+        "doctor", 1280, "light", ".cause", files="examples/stuck-node/*.*"
+    ),
+    "pictures/web-subnet.png": Photo(
+        "subnet",
+        1280,
+        "light",
+        "[data-freed]",
+        files="examples/subnet/*.json",
+        press="[data-tick=advised]",
+        first="[data-advice]",
     ),
 }
 """By place in the site."""
@@ -107,12 +117,13 @@ def photograph() -> dict[str, bytes]:
             page = chromium.new_page(viewport=view, color_scheme=photo.colours)
             page.goto(url + photo.link)
             if photo.files:
-                files = sorted((ROOT / photo.files).glob("*.*"))
+                files = sorted(ROOT.glob(photo.files))
                 page.locator("[data-drop] input").first.set_input_files(files)
             if photo.press:
-                page.wait_for_selector("#heading")
+                page.wait_for_selector(photo.first)
                 page.locator(photo.press).click()
             page.wait_for_selector(photo.shows, timeout=_LONGEST_MS)
+            page.evaluate("scrollTo(0, 0)")  # what sticks to the window is at its place then
             found[place] = page.screenshot(full_page=True)
     return found
 

@@ -1,6 +1,7 @@
 """The page in a browser: one server and one headless Chromium."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,13 @@ _QUIET = (
 
 
 @contextmanager
-def served_page(folder):
-    """Serve the page from an empty folder; yield its address."""
+def served_page(folder, environ=None):
+    """Serve the page from an empty folder; yield its address. `environ`: more variables."""
     command = [sys.executable, "-m", "ipam_core", "web", "--json"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    more = {**os.environ, **(environ or {})}
+    with subprocess.Popen(
+        command, cwd=folder, env=more, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield json.loads(process.stdout.readline())["url"]
         finally:

@@ -107,7 +107,7 @@ def report(
 
     if not LEAST_SOLVE_S <= solve_seconds <= MOST_SOLVE_S:
         raise InputError(f"--solve-seconds {solve_seconds}: {LEAST_SOLVE_S} to {MOST_SOLVE_S}")
-    settings = _settings(env)
+    settings = settings_of(env)
     reservation_size = _bits(reserve)
     chosen_type = one_type(instance, limits=limits, file=instance_types)
     if plot is not None:
@@ -131,7 +131,7 @@ def report(
             advices.append(
                 advise(
                     each,
-                    chosen_type or _limits_of(each, usual, instance_types),
+                    chosen_type or limits_for(each, usual, instance_types),
                     settings,
                     wanted=win,
                     type_assumed=chosen_type is None and usual is None,
@@ -175,7 +175,9 @@ def report(
     return 1 if doubtful else 0
 
 
-def _limits_of(report: SubnetReport, usual: str | None, types: Path | None) -> InstanceLimits | str:
+def limits_for(
+    report: SubnetReport, usual: str | None, types: Path | None = None
+) -> InstanceLimits | str:
     """Return the limits of the type that most nodes of a subnet have, or why not."""
     from ipam_core.subnet.advice import DEFAULT_INSTANCE_TYPE, holds_more_than
 
@@ -234,7 +236,7 @@ def forecast(
             raise InputError(f"--{name} {hours_given}: more than 0 hours, and an end")
     if not pods_per_node < inf:
         raise InputError(f"--pods-per-node {pods_per_node}: a number with an end")
-    settings = _settings(env)
+    settings = settings_of(env)
     kind = needed_type("" if limits else instance, limits=limits, file=instance_types)
     if prefix_mode and not kind.nitro:
         raise InputError(f"--prefixes: {kind.instance_type} cannot have prefixes")
@@ -304,7 +306,8 @@ def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[s
     return inventory, inventory.choose(wanted if cluster is None else ())
 
 
-def _settings(env: list[str] | None) -> Settings:
+def settings_of(env: list[str] | None) -> Settings:
+    """Return the settings of nodes that join, as `-e` gives them. Raises `InputError`."""
     from ipam_core.manifests import CHART_ENV
     from ipam_core.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
@@ -17,7 +17,7 @@ from ipam_core.subnet.owners import (
     trunk_of,
 )
 from ipam_core.subnet.pods import PodList
-from ipam_core.subnet.reading import KNOWN, as_document, documents_of
+from ipam_core.subnet.reading import KNOWN, as_document, documents_in, documents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -235,6 +235,18 @@ def read_inventory(paths: Iterable[Path | str]) -> Inventory:
     for path in paths:
         for document in documents_of(Path(path)):
             inventory.add(document, str(path))
+    return inventory
+
+
+def inventory_of(files: Iterable[tuple[str, IO[bytes]]]) -> Inventory:
+    """Read what is given by name and content, as `read_inventory` reads files.
+
+    Raises `InputError` as there.
+    """
+    inventory = Inventory()
+    for name, stream in files:
+        for document in documents_in(stream, name):
+            inventory.add(document, name)
     return inventory
 
 

@@ -8,9 +8,9 @@ UTF-16, with a byte order mark or without.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from ipam_core.documents import load_documents, load_json_values, may_be_read, read_text
+from ipam_core.documents import load_documents, load_json_values, may_be_read, text_of
 from ipam_core.errors import InputError
 from ipam_core.subnet.quick import quick_document
 
@@ -41,17 +41,26 @@ _OF_LISTS = {
 def documents_of(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the documents of a file, each with one or more of the keys of `KNOWN`.
 
+    Raises as `documents_in`. `OSError`: unreadable.
+    """
+    with path.open("rb") as stream:
+        yield from documents_in(stream, str(path))
+
+
+def documents_in(stream: IO[bytes], source: str) -> Iterator[dict[str, Any]]:
+    """Yield the documents in a stream, which messages call `source`.
+
     Cost: that of parsing it.
 
     Raises `InputError`: not text, not JSON or YAML, incomplete, or something else; larger,
-    with more values or nested deeper than `ipam_core.documents` allows. `OSError`: unreadable.
+    with more values or nested deeper than `ipam_core.documents` allows.
     """
     try:
-        text = read_text(path)
+        text = text_of(stream)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    for value in _values_of(text, str(path)):
-        yield as_document(value, str(path))
+        raise InputError(f"{source}: {error}") from None
+    for value in _values_of(text, source):
+        yield as_document(value, source)
 
 
 def as_document(value: Any, source: str) -> dict[str, Any]:

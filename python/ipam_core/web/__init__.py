@@ -10,6 +10,7 @@ drop.py      files that a person drops on the page
 words.py     the frame's words, and how words are kept in English and Korean
 marks.py     the style of what several parts draw, such as the states of addresses
 what_if/     what settings do on a node
+subnet/      the map of a subnet, and what drains give
 doctor/      why a node is stuck, by files that are dropped
 life/        a node's life: a scenario on a time line
 fleet/       a fleet: results of simulate and tune

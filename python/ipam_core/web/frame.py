@@ -36,6 +36,7 @@ PARTS = {
     "/": ("What if", "설정 바꿔 보기"),
     "/life": ("A node's life", "노드의 일생"),
     "/fleet": ("A fleet", "플릿"),
+    "/subnet": ("A subnet", "서브넷"),
     "/doctor": ("Doctor", "노드 진단"),
 }
 """The parts in the order of their links: by path, the name in each language."""

@@ -9,6 +9,7 @@ from nicegui import ui
 from ipam_core.web.doctor import page as doctor
 from ipam_core.web.fleet import page as fleet
 from ipam_core.web.life import page as life
+from ipam_core.web.subnet import page as subnet
 from ipam_core.web.what_if import page as what_if
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_pages(app: FastAPI) -> None:
     """Add the page of each part to an application."""
-    for part in (what_if, life, fleet, doctor):
+    for part in (what_if, life, fleet, subnet, doctor):
         part.add_page(app)
     ui.run_with(
         app, title="ipam_core", dark=None, tailwind=False, show_welcome_message=False,
