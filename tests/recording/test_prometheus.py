@@ -156,6 +156,16 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_is_down_is_said():
         read(url)
 
 
+def test_an_answer_that_is_cut_off_is_asked_for_again():
+    """It was taken for no JSON, and its server for no Prometheus."""
+    with small_prometheus(some_pods()) as server:
+        server.n_cut = 2
+        assert near(relative(read(server.url)), EXPECTED, by=30)
+        server.n_cut = 9
+        with pytest.raises(UnreachableError, match="IncompleteRead"):
+            read(server.url)
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 3}', b'{"data": {}}', b"1" * 9999])
 def test_what_is_no_prometheus_is_said(body):
     no_prometheus = pytest.raises(IpamError, match="is no Prometheus")

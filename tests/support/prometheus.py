@@ -73,7 +73,7 @@ class SmallPrometheus:
     """Answers the queries that the reader asks, out of series; counts and refuses as told.
 
     `refusals` are (status, error) that are answered first; `most_samples` bounds a query as
-    `query.max-samples` does.
+    `query.max-samples` does; the first `n_cut` answers end in the middle.
     """
 
     def __init__(self, pods):
@@ -81,6 +81,7 @@ class SmallPrometheus:
         self.refusals = []
         self.after = 0
         self.most_samples = None
+        self.n_cut = 0
         self.requests = []
         self.headers = []
 
@@ -98,7 +99,11 @@ class SmallPrometheus:
             request.reply(422, json.dumps({"status": "error", "error": error}).encode())
         else:
             data = {"resultType": "matrix", "result": found}
-            request.reply(200, json.dumps({"status": "success", "data": data}).encode())
+            body = json.dumps({"status": "success", "data": data}).encode()
+            cut = len(body) // 2 if self.n_cut else len(body)
+            request.close_connection = self.n_cut > 0
+            self.n_cut = max(self.n_cut - 1, 0)
+            request.reply(200, body[:cut], length=len(body))
 
     def answer(self, asked):
         parts = QUERY.fullmatch(asked["query"])

@@ -27,7 +27,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import TYPE_CHECKING, Any
 
 from ipam_core.errors import DeniedError, InputError, IpamError, UnreachableError
@@ -239,6 +239,8 @@ class PodSeries:
             try:
                 with self._opener.open(request, timeout=TIMEOUT_S) as reply:
                     content = reply.read(self._most_bytes + 1)
+                    if reply.length and len(content) <= self._most_bytes:
+                        raise IncompleteRead(content, reply.length)
                 break
             except urllib.error.HTTPError as error:
                 with error:
