@@ -83,7 +83,9 @@ def export(
     from ipam_core.cli._out import print_error, print_json, print_text
     from ipam_core.ipamd import checkpoint_file
 
-    path = file or path
+    path = _path(file, path)
+    if output is not None and card:
+        raise InputError(f"--card {card}: --output writes every card; leave out one of them")
     if output is not None and not output.parent.is_dir():
         raise InputError(f"{output.parent}: no such folder")
     problems: list[str] = []
@@ -118,7 +120,7 @@ def show(file: FileArgument = None, path: PathOption = DEFAULT, as_json: JsonOpt
     from ipam_core.cli._out import print_json, print_table, print_text
     from ipam_core.cli._tables import Table
 
-    with _opened(file or path) as opened:
+    with _opened(_path(file, path)) as opened:
         entries = opened.entries()
     if as_json:
         print_json([_plain(entry) for entry in entries])
@@ -156,7 +158,7 @@ def verify(
     from ipam_core.cli._out import print_json, print_text
     from ipam_core.errors import CheckpointDamagedError
 
-    path = file or path
+    path = _path(file, path)
     problems: tuple[str, ...] = ()
     n_entries = 0
     try:
@@ -174,6 +176,13 @@ def verify(
     else:
         print_text(f"{path} is intact: {n_entries} addresses")
     return 1 if problems else 0
+
+
+def _path(file: Path | None, path: Path) -> Path:
+    """Return the checkpoint that is meant. Raises `InputError`: two are."""
+    if file is not None and path not in (DEFAULT, file):
+        raise InputError(f"{file}, and --checkpoint {path}: give one of them")
+    return file or path
 
 
 def _opened(path: Path) -> Checkpoint:
