@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -106,11 +107,13 @@ def check(sdist: Path, wheel: Path, work: Path) -> None:
     run(from_source, ROOT / "tools" / "smoke.py", cwd=work)
 
 
-def describe(wheel: Path, work: Path, out: Path) -> None:
+def describe(wheel: Path, work: Path, out: Path, version: str) -> None:
     """Write the bill of materials, and the checksums of all."""
     every = environment(work / "all", f"{wheel}[all]")
     project = ("--pyproject", ROOT / "pyproject.toml")
     module("cyclonedx_py", "environment", *project, "--output-file", out / "SBOM.json", every)
+    bill = out / "SBOM.json"
+    bill.write_text(of_version(bill.read_text("utf-8"), version), "utf-8")
     sums = out / "SHA256SUMS"
     names = sorted(path.name for path in out.iterdir() if path != sums)
     sums.write_text(
@@ -118,6 +121,13 @@ def describe(wheel: Path, work: Path, out: Path) -> None:
             f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in names
         )
     )
+
+
+def of_version(bill: str, version: str) -> str:
+    """Return a bill of materials that says which version it is of: pyproject.toml does not."""
+    found = json.loads(bill)
+    found["metadata"]["component"]["version"] = version
+    return json.dumps(found, indent=2) + "\n"
 
 
 def main(folder: str = "dist") -> None:
@@ -132,7 +142,7 @@ def main(folder: str = "dist") -> None:
         work = Path(temporary)
         sdist, wheel = build(out)
         check(sdist, wheel, work)
-        describe(wheel, work, out)
+        describe(wheel, work, out, version)
     sys.stdout.write((out / "SHA256SUMS").read_text())
 
 

@@ -1,6 +1,7 @@
 """A release and its changelog agree."""
 
 import importlib.util
+import json
 
 import pytest
 
@@ -59,6 +60,14 @@ def test_a_changelog_out_of_order_is_not_released(release, old, new, said):
     assert old in GOOD
     faults = release.changelog_faults(GOOD.replace(old, new, 1), "0.10.0")
     assert any(fault.startswith(said) for fault in faults), faults
+
+
+def test_the_bill_of_materials_says_which_version_it_is_of(release):
+    bill = '{"metadata": {"component": {"name": "ipam-core"}}, "components": [1]}'
+    assert json.loads(release.of_version(bill, "0.2.0")) == {
+        "metadata": {"component": {"name": "ipam-core", "version": "0.2.0"}},
+        "components": [1],
+    }
 
 
 def test_nothing_is_built_before_the_changelog_is_right(release, tmp_path, monkeypatch):
