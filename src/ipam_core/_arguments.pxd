@@ -1,6 +1,6 @@
 """Arguments of the core's methods: integers within bounds, and the time."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 cdef enum:
     MOST_SECONDS = 1_000_000_000    # of a cooldown or an age
@@ -10,6 +10,30 @@ cdef enum:
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+
+# CPython keeps an integer in digits of 30 bits: the times of a monotonic clock have two, from its
+# second second to its 36th year. To read them here saves 65 instructions a call.
+cdef extern from *:
+    """
+    static inline int64_t ipam_two_digits(PyObject *value) {
+    #if PyLong_SHIFT == 30 && PY_VERSION_HEX < 0x030C0000
+        if (PyLong_CheckExact(value) && Py_SIZE(value) == 2) {
+            const digit *digits = ((PyLongObject *) value)->ob_digit;
+            return (int64_t) digits[0] | (int64_t) digits[1] << PyLong_SHIFT;
+        }
+    #elif PyLong_SHIFT == 30 && PY_VERSION_HEX < 0x030F0000
+        if (PyLong_CheckExact(value)) {
+            const _PyLongValue *number = &((PyLongObject *) value)->long_value;
+            if (number->lv_tag >> 3 == 2 && (number->lv_tag & 3) == 0)  /* positive */
+                return (int64_t) number->ob_digit[0]
+                       | (int64_t) number->ob_digit[1] << PyLong_SHIFT;
+        }
+    #endif
+        (void) value;
+        return INT64_MAX;
+    }
+    """
+    int64_t ipam_two_digits(object value) noexcept    # INT64_MAX: it is something else
 
 # The coarse clock where there is one; everywhere the clock of Python's `time.monotonic`.
 cdef extern from *:
@@ -64,6 +88,13 @@ cdef inline int64_t time_ns(object value, int64_t *latest_ns, str name) except? 
     Raises `ValueError` if it is later than `latest_ns`, which follows the clock: the clock is
     read only for a time that is later than any before.
     """
+    cdef int64_t number = ipam_two_digits(value)
+    return number if number <= latest_ns[0] and number != INT64_MAX else (
+        odd_time_ns(value, latest_ns, name))
+
+
+cdef inline int64_t odd_time_ns(object value, int64_t *latest_ns, str name) except? -1:
+    """Do as `time_ns`, whatever the caller gave."""
     cdef int overflow
     cdef int64_t number
     if value is None:

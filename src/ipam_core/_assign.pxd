@@ -33,6 +33,8 @@ from ipam_core._records cimport (
     table_at,
     table_remove,
     table_seek,
+    table_seek_tag,
+    table_tag,
 )
 from ipam_core._slots cimport (
     NONE,
@@ -115,18 +117,19 @@ cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,
     """
     cdef Records *records = &pool.records
     cdef Place place
-    cdef uint32_t position
+    cdef uint32_t tag, position
     cdef int answer
     if records_reserve(records) < 0:
         return NO_MEMORY
-    position = table_seek(records, digest)
+    tag = table_tag(records, digest)
+    position = table_seek_tag(records, digest, tag)
     number[0] = table_at(records, position)
     if number[0] != NONE:
         return ALREADY
     pool_expire(pool, now_ns)
     answer = pool_next(pool, &place)
     if answer == DONE:
-        number[0] = pool_hold(pool, place, position, digest, now_ns)
+        number[0] = pool_hold(pool, place, position, tag, digest, now_ns)
     return answer
 
 

@@ -19,6 +19,7 @@ from ipam_core._pool cimport (
     Place,
     Pool,
     pool_address,
+    pool_block_at,
     pool_cool,
     pool_expire,
     pool_record_for,
@@ -37,6 +38,8 @@ from ipam_core._records cimport (
     table_find,
     table_remove,
     table_seek,
+    table_seek_tag,
+    table_tag,
 )
 from ipam_core._slots cimport (
     COOLING,
@@ -46,6 +49,7 @@ from ipam_core._slots cimport (
     PER_CELL,
     SECONDARY_IP,
     EniState,
+    slot_base,
     slot_cell,
     slot_cool,
     slot_free,
@@ -67,38 +71,49 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
     cdef bint in_runs = pool.placement in (PACK, FIRST)
     cdef Place place
     cdef Py_ssize_t row
-    cdef uint32_t position, number
+    cdef uint32_t tag, position, number
+    cdef uint32_t block = NONE           # of the cell: its records
+    cdef uint64_t high = 0, low = 0      # of the cell: its first address
     cdef uint16_t free = 0, taken = 0
     cdef int answer = DONE, offset
     for row in range(n):
         if records_reserve(&pool.records) < 0:
             answer = NO_MEMORY
             break
-        position = table_seek(&pool.records, &digests[2 * row])
+        tag = table_tag(&pool.records, &digests[2 * row])
+        position = table_seek_tag(&pool.records, &digests[2 * row], tag)
         number = table_at(&pool.records, position)
+        if number != NONE:
+            pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
+            continue
+        if not free:
+            if taken:
+                pool_take(pool, place, taken)
+                taken = 0
+            answer = pool_next(pool, &place)
+            if answer == NO_MEMORY:
+                break
+            if answer == EXHAUSTED:
+                batch_say_none(&addresses[2 * row])
+                answer = DONE
+                continue
+            free = <uint16_t> bit(place.offset % PER_CELL)
+            if in_runs and place.kind != SECONDARY_IP:
+                free = slot_cell(
+                    pool.enis[place.eni], place.kind, place.slot, place.offset).free
+            slot_base(pool.enis[place.eni], place.kind, place.slot, &high, &low)
+            low += place.offset // PER_CELL * PER_CELL
+            block = pool_block_at(pool, place)
+        offset = first_set(free)
+        free &= free - 1
+        taken |= <uint16_t> bit(offset)
+        number = NONE if block == NONE else pool.records.blocks[block][offset]
         if number == NONE:
-            if not free:
-                if taken:
-                    pool_take(pool, place, taken)
-                    taken = 0
-                answer = pool_next(pool, &place)
-                if answer == NO_MEMORY:
-                    break
-                if answer == EXHAUSTED:
-                    batch_say_none(&addresses[2 * row])
-                    answer = DONE
-                    continue
-                free = <uint16_t> bit(place.offset % PER_CELL)
-                if in_runs and place.kind != SECONDARY_IP:
-                    free = slot_cell(
-                        pool.enis[place.eni], place.kind, place.slot, place.offset).free
-            offset = first_set(free)
-            free &= free - 1
-            taken |= <uint16_t> bit(offset)
             place.offset = place.offset // PER_CELL * PER_CELL + offset
             number = pool_record_for(pool, place)
-            pool_sign(pool, number, position, &digests[2 * row], now_ns)
-        pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
+            block = pool_block_at(pool, place)
+        pool_sign(pool, number, position, tag, &digests[2 * row], now_ns)
+        addresses[2 * row], addresses[2 * row + 1] = high, low + offset
     if taken:
         pool_take(pool, place, taken)
     return answer
@@ -106,35 +121,50 @@ cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
 
 cdef struct Run:              # addresses of one cell that change together
     EniState *eni
-    uint32_t cell             # number in the slot
+    uint64_t cell             # `record_cell` of each of them
+    uint64_t high             # the cell's first address
+    uint64_t low
+    uint32_t offset           # of that in the slot
     uint16_t addresses        # 0: none
     uint8_t kind
     uint8_t slot
 
 
-cdef inline bint run_takes(Run *run, Pool *pool, const Record *record) noexcept nogil:
+cdef inline uint64_t record_cell(const Record *record) noexcept nogil:
+    """Return a number of the cell that a record's address is in; no other cell has it."""
+    return (<uint64_t> record.slot << 48 | <uint64_t> record.kind << 40
+            | <uint64_t> record.eni << 32 | record.offset // PER_CELL)
+
+
+cdef inline bint run_takes(Run *run, const Record *record) noexcept nogil:
     """Add an address to a run; False if it is of another cell: the run must be ended first."""
-    if not run.addresses:
-        run.eni, run.kind, run.slot = pool.enis[record.eni], record.kind, record.slot
-        run.cell = record.offset // PER_CELL
-    elif (run.eni != pool.enis[record.eni] or run.slot != record.slot
-            or run.kind != record.kind or run.cell != record.offset // PER_CELL):
+    if not run.addresses or run.cell != record_cell(record):
         return False
     run.addresses |= record_bit(record)
     return True
 
 
+cdef inline void run_begin(Run *run, const Pool *pool, const Record *record) noexcept nogil:
+    """Begin a run with an address; it has none."""
+    run.eni, run.kind, run.slot = pool.enis[record.eni], record.kind, record.slot
+    run.cell = record_cell(record)
+    run.offset = record.offset // PER_CELL * PER_CELL
+    slot_base(run.eni, run.kind, run.slot, &run.high, &run.low)
+    run.low += run.offset
+    run.addresses = record_bit(record)
+
+
 cdef inline void run_cool(Run *run) noexcept nogil:
     """Take the addresses of a run from held to cooling, and end it."""
     if run.addresses:
-        slot_cool(run.eni, run.kind, run.slot, run.cell * PER_CELL, run.addresses)
+        slot_cool(run.eni, run.kind, run.slot, run.offset, run.addresses)
     run.addresses = 0
 
 
 cdef inline void run_free(Run *run, Pool *pool) noexcept nogil:
     """Take the addresses of a run from cooling to free, and end it."""
     if run.addresses:
-        slot_free(run.eni, run.kind, run.slot, run.cell * PER_CELL, run.addresses)
+        slot_free(run.eni, run.kind, run.slot, run.offset, run.addresses)
         if not run.eni.excluded:
             pool.has_free[run.kind] |= bit(run.eni.seat)
     run.addresses = 0
@@ -144,6 +174,7 @@ cdef inline void batch_expire(Pool *pool, int64_t now_ns) noexcept nogil:
     """Do as `pool_expire`, cell by cell where what cools was released in order."""
     cdef Records *records = &pool.records
     cdef uint32_t number = records.oldest
+    cdef Record *array = records.array
     cdef Record *record
     cdef Run run
     if records.n_late:
@@ -151,13 +182,13 @@ cdef inline void batch_expire(Pool *pool, int64_t now_ns) noexcept nogil:
         return
     run.addresses = 0
     while number != NONE:
-        record = &records.array[number]
+        record = &array[number]
         if now_ns - record.released_ns <= pool.cooldown_ns:
             break
         record.state = FREE
-        if not run_takes(&run, pool, record):
+        if not run_takes(&run, record):
             run_free(&run, pool)
-            run_takes(&run, pool, record)
+            run_begin(&run, pool, record)
         number = record.after
     run_free(&run, pool)
     records.oldest = number
@@ -174,8 +205,10 @@ cdef inline void batch_release(Pool *pool, const uint64_t *digests, Py_ssize_t n
     The first word of a row of `addresses` is its entry in the table (`batch_find`).
     """
     cdef Records *records = &pool.records
+    cdef uint64_t *table = records.table    # it does not grow here
+    cdef Record *array = records.array
+    cdef uint32_t mask = records.mask, position, number
     cdef Py_ssize_t row
-    cdef uint32_t position, number
     cdef uint64_t entry
     cdef Record *record
     cdef Run run
@@ -185,27 +218,28 @@ cdef inline void batch_release(Pool *pool, const uint64_t *digests, Py_ssize_t n
         if entry == 0:
             batch_say_none(&addresses[2 * row])
             continue
-        position = <uint32_t> (entry >> 32) & records.mask
-        while records.table[position] != entry and records.table[position]:
-            position = (position + 1) & records.mask
-        if records.table[position] == 0:  # a row before released it: there may be one more
+        position = <uint32_t> (entry >> 32) & mask
+        while table[position] != entry and table[position]:
+            position = (position + 1) & mask
+        if table[position] == 0:  # a row before released it: there may be one more
             position = table_seek(records, &digests[2 * row])
-            if records.table[position] == 0:
+            if table[position] == 0:
                 batch_say_none(&addresses[2 * row])
                 continue
         number = table_at(records, position)
-        record = &records.array[number]
+        record = &array[number]
         if record.assignment != NULL:
             with gil:
                 record_forget(record)
         table_remove(records, position)
-        pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
         if pool.cooldown_ns == 0:
+            pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
             pool_cool(pool, number, now_ns)
             continue
-        if not run_takes(&run, pool, record):
+        if not run_takes(&run, record):
             run_cool(&run)
-            run_takes(&run, pool, record)
+            run_begin(&run, pool, record)
+        addresses[2 * row], addresses[2 * row + 1] = run.high, run.low + record.offset % PER_CELL
         record.state, record.released_ns = COOLING, now_ns
         cooling_add(records, number)
     run_cool(&run)

@@ -14,7 +14,7 @@ from ipam_core._pool cimport (
     pool_locate,
     pool_ranked,
 )
-from ipam_core._records cimport records_reserve, table_at, table_seek
+from ipam_core._records cimport records_reserve, table_at, table_seek, table_tag
 from ipam_core._shared cimport Shared
 from ipam_core._slots cimport (
     COOLING,
@@ -82,7 +82,7 @@ cdef Assignment store_assign_from(Shared store, object cidr, Sandbox sandbox, ob
     cdef Assignment given = Assignment.__new__(Assignment)
     cdef EniState *eni
     cdef Place place
-    cdef uint32_t position, number
+    cdef uint32_t position, tag, number
     cdef int kind
     cdef uint64_t high, low
     if "/" in text:
@@ -110,6 +110,7 @@ cdef Assignment store_assign_from(Shared store, object cidr, Sandbox sandbox, ob
     if offset < 0:
         raise MemoryError
     place.offset = <uint32_t> offset
-    number = pool_hold(&store.pool, place, position, sandbox.c_digest, now)
+    tag = table_tag(&store.pool.records, sandbox.c_digest)
+    number = pool_hold(&store.pool, place, position, tag, sandbox.c_digest, now)
     own(store, number, given, sandbox, name)
     return given

@@ -37,6 +37,7 @@ from ipam_core._records cimport (
     table_remove,
     table_seek,
     table_seek_end,
+    table_tag,
 )
 from ipam_core._shared cimport Shared
 from ipam_core._slots cimport (
@@ -112,7 +113,7 @@ cdef Assignment store_adopt(Shared store, Sandbox sandbox, object address, objec
     cdef str text = given_text(address), name = None if pod is None else plain_text(pod, "pod")
     cdef Place place = place_of(store, text)
     cdef uint32_t number = pool_record_at(&store.pool, place)
-    cdef uint32_t position, other
+    cdef uint32_t position, tag, other
     cdef Assignment given = Assignment.__new__(Assignment)
     reserve(store, place)
     position = table_seek(&store.pool.records, sandbox.c_digest)
@@ -127,7 +128,8 @@ cdef Assignment store_adopt(Shared store, Sandbox sandbox, object address, objec
         raise AddressInUseError(text)
     if number != NONE and store.pool.records.array[number].state == COOLING:
         pool_end_cooling(&store.pool, number)
-    number = pool_hold(&store.pool, place, position, sandbox.c_digest, now)
+    tag = table_tag(&store.pool.records, sandbox.c_digest)
+    number = pool_hold(&store.pool, place, position, tag, sandbox.c_digest, now)
     own(store, number, given, sandbox, name)
     return given
 

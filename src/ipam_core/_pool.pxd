@@ -186,14 +186,17 @@ cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64
 
 cdef inline uint32_t pool_record_at(const Pool *pool, Place place) noexcept nogil:
     """Return the record of an address, NONE if it has none."""
-    cdef EniState *eni = pool.enis[place.eni]
-    cdef Cell *cell
+    cdef uint32_t block
     if place.kind == SECONDARY_IP:
-        return eni.secondary_ips[place.slot].record
-    cell = slot_cell(eni, place.kind, place.slot, place.offset)
-    if cell == NULL or cell.block == NONE:
-        return NONE
-    return pool.records.blocks[cell.block][place.offset % PER_CELL]
+        return pool.enis[place.eni].secondary_ips[place.slot].record
+    block = pool_block_at(pool, place)
+    return NONE if block == NONE else pool.records.blocks[block][place.offset % PER_CELL]
+
+
+cdef inline uint32_t pool_block_at(const Pool *pool, Place place) noexcept nogil:
+    """Return the block of the cell that an address is in; NONE if it has none."""
+    cdef Cell *cell = slot_cell(pool.enis[place.eni], place.kind, place.slot, place.offset)
+    return NONE if cell == NULL else cell.block
 
 
 cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
@@ -236,14 +239,14 @@ cdef inline void pool_take(Pool *pool, Place place, uint16_t addresses) noexcept
         pool.has_free[place.kind] &= ~bit(eni.seat)
 
 
-cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position,
+cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position, uint32_t tag,
                            const uint64_t *digest, int64_t now_ns) noexcept nogil:
     """Record the holder of an address that was taken, and insert it into the table."""
     cdef Record *record = &pool.records.array[number]
     record.state = HELD
     record.digest[0], record.digest[1] = digest[0], digest[1]
     record.assigned_ns, record.released_ns = now_ns, 0
-    table_insert(&pool.records, position, number)
+    table_insert(&pool.records, position, tag, number)
 
 
 cdef inline uint16_t record_bit(const Record *record) noexcept nogil:
@@ -290,15 +293,15 @@ cdef inline void pool_cool(Pool *pool, uint32_t number, int64_t released_ns) noe
     cooling_add(&pool.records, number)
 
 
-cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position,
+cdef inline uint32_t pool_hold(Pool *pool, Place place, uint32_t position, uint32_t tag,
                                const uint64_t *digest, int64_t now_ns) noexcept nogil:
-    """Let a digest, whose position in the table this is, hold a free address.
+    """Let a digest, whose position in the table and tag these are, hold a free address.
 
     Returns its record. Needs room for it.
     """
     cdef uint32_t number = pool_record_for(pool, place)
     pool_take(pool, place, <uint16_t> bit(place.offset % PER_CELL))
-    pool_sign(pool, number, position, digest, now_ns)
+    pool_sign(pool, number, position, tag, digest, now_ns)
     return number
 
 

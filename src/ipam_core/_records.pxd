@@ -107,7 +107,13 @@ cdef inline uint32_t table_tag(const Records *records, const uint64_t *digest) n
 
 cdef inline uint32_t table_seek(const Records *records, const uint64_t *digest) noexcept nogil:
     """Return the position of the record that this digest holds, else the place for it."""
-    cdef uint32_t tag = table_tag(records, digest), position = tag & records.mask
+    return table_seek_tag(records, digest, table_tag(records, digest))
+
+
+cdef inline uint32_t table_seek_tag(const Records *records, const uint64_t *digest,
+                                    uint32_t tag) noexcept nogil:
+    """Do as `table_seek`, with the digest's tag."""
+    cdef uint32_t position = tag & records.mask
     cdef uint64_t entry
     cdef const Record *record
     while True:
@@ -146,10 +152,10 @@ cdef inline uint32_t table_find(const Records *records, const uint64_t *digest) 
     return table_at(records, table_seek(records, digest))
 
 
-cdef inline void table_insert(Records *records, uint32_t position, uint32_t number) noexcept nogil:
-    """Put a record at the position that `table_seek` gave for its digest."""
-    cdef uint64_t tag = table_tag(records, records.array[number].digest)
-    records.table[position] = tag << 32 | (number + 1)
+cdef inline void table_insert(Records *records, uint32_t position, uint32_t tag,
+                              uint32_t number) noexcept nogil:
+    """Put a record at the position that `table_seek` gave for its digest, which has this tag."""
+    records.table[position] = <uint64_t> tag << 32 | (number + 1)
     records.n_in_table += 1
 
 

@@ -19,7 +19,7 @@ from ipam_core._pool cimport (
     pool_settle,
     pool_take,
 )
-from ipam_core._records cimport Record, table_seek, table_seek_end
+from ipam_core._records cimport Record, table_seek, table_seek_end, table_tag
 from ipam_core._shared cimport Shared
 from ipam_core._slots cimport (
     COOLING,
@@ -188,7 +188,7 @@ cdef int64_t past_ns(Shared store, object given_ns) except? -1:
 
 cdef int load_use(Shared store, Place place, int state, int64_t assigned_ns,
                   int64_t released_ns, Sandbox sandbox, str pod) except -1:
-    cdef uint32_t number, position
+    cdef uint32_t number, position, tag
     if state not in (FREE, HELD, COOLING) or (state == HELD) != (sandbox is not None) or (
             pool_record_at(&store.pool, place) != NONE):
         raise ValueError(f"state {state} of an address")
@@ -196,7 +196,8 @@ cdef int load_use(Shared store, Place place, int state, int64_t assigned_ns,
     if state == HELD:
         position = table_seek_end(
             &store.pool.records, table_seek(&store.pool.records, sandbox.c_digest))
-        number = pool_hold(&store.pool, place, position, sandbox.c_digest, assigned_ns)
+        tag = table_tag(&store.pool.records, sandbox.c_digest)
+        number = pool_hold(&store.pool, place, position, tag, sandbox.c_digest, assigned_ns)
         own(store, number, Assignment.__new__(Assignment), sandbox, pod)
     else:
         number = pool_record_for(&store.pool, place)

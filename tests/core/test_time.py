@@ -182,6 +182,38 @@ def test_a_store_of_given_time_takes_any():
     assert again.snapshot() == store.snapshot()
 
 
+class Later(int):
+    """An integer of another class."""
+
+
+@pytest.mark.parametrize(
+    "now_ns",
+    [
+        sign * (2**power + more)
+        for power in (0, 1, 29, 30, 31, 45, 59, 60, 61)
+        for more in (-1, 0, 1)
+        for sign in (1, -1)
+    ]
+    + [0, 2**62 - 1, 1 - 2**62, 3 << 30, (1 << 60) - (1 << 30), True, Later(10**15), Later(5)],
+)
+def test_a_time_of_any_size_is_read_as_it_is(now_ns):
+    """Python keeps an integer in digits of 30 bits; those of two digits are read apart."""
+    store = store_of(given_time=True)
+    assert store.assign(Sandbox("a"), None, now_ns).assigned_ns == now_ns
+
+
+@pytest.mark.parametrize("now_ns", [2**62, -(2**62), 2**63, 2**64, 10**30, -(10**30), 2**90])
+def test_a_time_out_of_range_is_refused(now_ns):
+    with pytest.raises(ValueError, match=rf"now_ns {now_ns}: within 2\*\*62"):
+        store_of(given_time=True).assign(Sandbox("a"), None, now_ns)
+
+
+@pytest.mark.parametrize("now_ns", [1.5, 1e15, "1", b"1", [], object()])
+def test_a_time_that_is_no_integer_is_refused(now_ns):
+    with pytest.raises(TypeError):
+        store_of(given_time=True).assign(Sandbox("a"), None, now_ns)
+
+
 def test_a_snapshot_of_before_the_machine_started_anew_cools_a_full_period_at_most():
     store = store_of(2, given_time=True)
     ahead_ns = time.monotonic_ns() + 10**6 * SECOND
