@@ -1,6 +1,6 @@
 """Work that takes over a second: in a process of its own, with progress, and an end.
 
-The process is started afresh (`spawn`), so that the server's threads and sockets are not in it,
+The process is a new one (`spawn`), so that the server's threads and sockets are not in it,
 and is killed when nobody waits for it any more. At most `MOST_AT_ONCE` run at a time.
 """
 
