@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from ipam_core.cli._app import run
 from ipam_core.errors import InputError
-from ipam_core.simulation.fleet import event_file, parquet, workloads
+from ipam_core.policy import VPC_CNI
+from ipam_core.simulation.fleet import event_file, parquet, placing, workloads
 from ipam_core.simulation.fleet.event_file import EventFile, events_of
-from ipam_core.simulation.fleet.fleet import simulate_fleet
+from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.pod_events import format_events, read_events
 from ipam_core.simulation.fleet.spec import Autoscale
@@ -84,12 +85,13 @@ def test_a_file_plays_as_its_events_to_the_byte(tmp_path_factory, events, kind, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_file, "CHUNK_BYTES", piece)
         patch.setattr(parquet, "ROWS_AT_ONCE", piece)
+        patch.setattr(placing, "PIECE", piece)
         assert tuple(file) == events == tuple(file) == read_events(path, "events")
         from_file = simulate_fleet(replace(spec, workloads=(DaemonSet(), Trace(events=file))))
     held = simulate_fleet(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(workloads._PROCESSES, Trace, AllAtOnce)
-        reference = simulate_fleet(spec)
+        reference = Fleet(spec, policy=VPC_CNI, seed=0, in_c=False).run()
     assert as_bytes(from_file) == as_bytes(held) == as_bytes(reference)
 
 
@@ -175,17 +177,21 @@ def test_a_parquet_file_that_is_not_in_order_names_the_row(tmp_path, all_large):
         simulate_fleet(fleet(Trace(events=file)))
 
 
-def test_what_is_after_the_end_is_not_read(tmp_path, all_large):
+@pytest.mark.parametrize("in_c", [True, False])
+def test_what_is_after_the_end_is_not_read(tmp_path, all_large, in_c):
     path = tmp_path / "pods.csv"
     path.write_text("".join(rows(40)) + "999999,,late,add\nnothing\n")
-    assert simulate_fleet(fleet(Trace(events=events_of(path, "w")))).n_pods == 40
+    spec = fleet(Trace(events=events_of(path, "w")))
+    assert Fleet(spec, policy=VPC_CNI, seed=0, in_c=in_c).run().n_pods == 40
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_memory_does_not_grow_with_the_file(tmp_path, all_large, monkeypatch, kind):
+@pytest.mark.parametrize("in_c", [True, False], ids=["in C", "in Python"])
+def test_memory_does_not_grow_with_the_file(tmp_path, all_large, monkeypatch, kind, in_c):
     """Five times the events take 8 bytes more for each pod, the result; held, they took 300."""
     monkeypatch.setattr(event_file, "CHUNK_BYTES", 1 << 12)
     monkeypatch.setattr(parquet, "ROWS_AT_ONCE", 200)
+    monkeypatch.setattr(placing, "PIECE", 200)
     peaks = []
     for n_pods in (500, 500, 2500):  # the first run loads what is loaded once
         (tmp_path / "pods.csv").write_text("".join(rows(n_pods, gap_ms=500)))
@@ -194,7 +200,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, all_large, monkeypatch, ki
             path = written(tmp_path, kind, read_events(path, "w"))
         spec = fleet(Trace(events=events_of(path, "w")), count=10, minutes=25)
         tracemalloc.start()
-        result = simulate_fleet(spec)
+        result = Fleet(spec, policy=VPC_CNI, seed=0, in_c=in_c).run()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert result.n_pods == n_pods
@@ -233,7 +239,7 @@ from pathlib import Path
 from dataclasses import replace
 from support.fleets import S, fleet
 from ipam_core.simulation.fleet.event_file import EventFile
-from ipam_core.simulation.fleet.fleet import simulate_fleet
+from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.workload_specs import Trace
 path, n_rows = Path(sys.argv[1]), int(sys.argv[2])
 spec = fleet(Trace(events=EventFile(path=path, where="w")), count=200, env={"WARM_IP_TARGET": "8"})

@@ -35,7 +35,7 @@ SIMULATIONS = {
         FLEET.replace("count: 1", "count: 1, autoscale: {max: 1000000000}"),
         "200,000",
     ),
-    "pods at once": (f"{FLEET}workloads: [{{kind: burst, pods: 1000000000, at: 0}}]", "2,000,000"),
+    "pods at once": (f"{FLEET}workloads: [{{kind: burst, pods: 1000000000, at: 0}}]", "20,000,000"),
     "jobs all the time": (
         f"{FLEET}workloads: [{{kind: cron_jobs, pods: 1, every: 0, lifetime: 1s}}]",
         "every is more than 0",

@@ -7,6 +7,7 @@ is not in order of time, or whose pods come twice, is refused when the run gets 
 from __future__ import annotations
 
 import io
+from operator import attrgetter
 from pathlib import Path  # noqa: TC003  (a field of a value)
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from ipam_core.simulation.fleet.pod_event import checked
 from ipam_core.simulation.fleet.pod_events import each_event, is_parquet, read_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ipam_core.simulation.fleet.pod_event import PodEvent
 
@@ -67,6 +68,14 @@ def events_of(path: Path, where: str) -> tuple[PodEvent, ...] | EventFile:
     file = EventFile(path=path.absolute(), where=where)
     next(iter(file))
     return file
+
+
+def in_order(events: Iterable[PodEvent]) -> Iterator[PodEvent]:
+    """Yield the events of a trace in order of time: as they are, if they are a file's."""
+    return iter(sorted(events, key=_time_ns) if isinstance(events, tuple) else events)
+
+
+_time_ns = attrgetter("time_ns")
 
 
 def _lines(path: Path, where: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipam_core._fleet_pods import FleetPods
 from ipam_core.errors import InputError
+from ipam_core.simulation.fleet.event_file import in_order
 from ipam_core.simulation.fleet.workload_specs import Arrivals, DaemonSet, Trace
 from ipam_core.units import NS
 
@@ -44,6 +45,7 @@ class Placing:
         self.pods: FleetPods = FleetPods(
             len(spec.groups), daemon_sets, list(times_ns), spec.measure_from_ns
         )
+        self._until_ns = spec.duration_ns
         self.shortest_ns: int | None = None
         self.has_pods: bool = False
         self._traces: list[_Numbered] = []
@@ -72,7 +74,7 @@ class Placing:
         if isinstance(workload, Trace):
             self.has_pods = True
             self.pods.add_trace(number)
-            self._traces.append(_Numbered(workload.events))
+            self._traces.append(_Numbered(workload.events, self._until_ns))
             return True
         return False
 
@@ -117,10 +119,14 @@ class Placing:
 
 
 class _Numbered:
-    """The events of a trace with pods as numbers: one that is gone gives its to another."""
+    """The events of a trace with pods as numbers: one that is gone gives its to another.
 
-    def __init__(self, events: Iterable[PodEvent]) -> None:
-        self._events = iter(sorted(events, key=lambda event: event.time_ns))
+    None is read after the first that is later than `until_ns`, the end.
+    """
+
+    def __init__(self, events: Iterable[PodEvent], until_ns: int) -> None:
+        self._events = in_order(events)
+        self._until_ns = until_ns
         self._numbers: dict[str, int] = {}
         self._unused: list[int] = []
         self.n_pods = 0
@@ -129,8 +135,10 @@ class _Numbered:
         self, number_of: Callable[[str], int]
     ) -> tuple[list[tuple[int, int, int | None, bool]], bool]:
         """Return the next events, and whether they are the last."""
-        piece = []
+        piece: list[tuple[int, int, int | None, bool]] = []
         for event in islice(self._events, PIECE):
+            if event.time_ns > self._until_ns:
+                return piece, True
             if event.add:
                 pod = self._unused.pop() if self._unused else self._new()
                 self._numbers[event.pod] = pod

@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from math import ceil, floor
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ipam_core.simulation.engine import RANK_WORKLOAD
+from ipam_core.simulation.fleet.event_file import in_order
 from ipam_core.simulation.fleet.members import PodOwner
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
@@ -208,10 +208,7 @@ class _TraceProcess(WorkloadProcess[Trace]):
 
     def __init__(self, spec: Trace, fleet: Environment, number: int) -> None:
         super().__init__(spec, fleet, number)
-        events = spec.events
-        if isinstance(events, tuple):
-            events = tuple(sorted(events, key=attrgetter("time_ns")))
-        self._events = iter(events)
+        self._events = in_order(spec.events)
         self._pods: dict[str, Pod] = {}
         self._names: dict[Pod, str] = {}
 
