@@ -223,10 +223,14 @@ def test_other_files_of_a_folder_are_passed_by_and_chosen_ones_are_named():
 
 
 def test_a_case_may_be_asked_again():
-    case = read_case([STUCK])
-    before = Asked(instance="m5.large", max_pods="29").diagnose(case)
-    assert before.to_dict()["max_pods"] == 29
-    assert Asked(instance="m5.large", max_pods="29").diagnose(case).to_dict() == before.to_dict()
+    manifest = (STUCK / "aws-node.yaml").read_bytes().replace(b'"25"', b'"26"')
+    files = [each for each in streams(STUCK) if each[0] != "aws-node.yaml"]
+    case = read_streams([("aws-node.yaml", io.BytesIO(manifest)), *files])
+    asked = Asked(instance="m5.large", max_pods="29")
+    before = asked.diagnose(case).to_dict()
+    assert before["max_pods"] == 29
+    assert sum("not rolled out here" in note for note in before["notes"]) == 1
+    assert asked.diagnose(case).to_dict() == before
     for wrong in ("0", "x", "1e3", "100001", "9" * 20, "\u0662"):
         with pytest.raises(InputError, match="a number from 1 to 100000"):
             Asked(max_pods=wrong).diagnose(case)

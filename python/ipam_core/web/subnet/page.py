@@ -96,20 +96,23 @@ class _Page:
         wanted = str(given.get("subnet_ids", "")).replace(",", " ").split()
         cluster = str(given.get("cluster", "")).strip() or None
         self._forget()
+        turn = self._turn
         self._problem.content = f'<p role="status">{self._words["reading"]}</p>'
         try:
             if not wanted and cluster is None:
                 raise InputError("no input: give subnet ids, or a cluster, to read from AWS")
             found = await run.io_bound(_live, wanted, cluster)
-            self._problem.content = ""
-            await self._show(found)
+            if turn == self._turn:  # nothing else was read since
+                self._problem.content = ""
+                await self._show(found)
         except IpamError as error:
-            self._problem.content = problem(error)
+            if turn == self._turn:
+                self._problem.content = problem(error)
 
     async def _changed(self, event: Any) -> None:
         before = self._asked
         self._asked = Asked.from_form(event.args if isinstance(event.args, dict) else {})
-        if self._asked.subnet != before.subnet:
+        if self._read is not None and self._asked.subnet != before.subnet:
             self._show_report()
         await self._advise()
 
@@ -117,7 +120,7 @@ class _Page:
         self._turn += 1
         self._read = None
         self._all.visible = False
-        self._problem.content = ""
+        self._problem.content = self._nodes.content = ""  # ticks too
 
     async def _show(self, found: Read | None) -> None:
         if found is None:  # the server is stopping
