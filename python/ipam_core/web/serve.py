@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ def serve(host: str, port: int, listening: Callable[[str], None]) -> None:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
+        gc.freeze()  # what is loaded stays: a collection in the midst of a move looks at less
         query = f"?token={token}" if token else ""
         listening(f"http://{in_url(host)}:{listener.getsockname()[1]}/{query}")
         uvicorn.Server(config).run(sockets=[listener])

@@ -41,7 +41,6 @@ def limits_of(state: State) -> list[InstanceLimits]:
     return [instances.limits(name) for name in state.types]
 
 
-@lru_cache(maxsize=64)
 def played(state: State) -> tuple[Played, ...]:
     """Return the nodes of a state, played from no pod to all. Raises `IpamError`.
 
@@ -60,7 +59,7 @@ def played(state: State) -> tuple[Played, ...]:
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def explained(state: State) -> tuple[tuple[Explanation, ...], Together | None]:
     """Return what `explain` finds for a state, and one change for all of it. Raises `IpamError`.
 

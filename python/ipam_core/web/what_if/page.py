@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ipam_core.web.what_if.asked import Played
 
 _FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
-_STILL_S = 0.2
+_STILL_S = 0.3
 """After this time without a move of a control, findings are searched."""
 _MOST_S = 60.0
 """The longest time in which a page is built: several types of thousands of pods."""
