@@ -14,7 +14,7 @@ PIP = $(if $(shell $(PYTHON) -c 'import pip; v = pip.__version__.split("."); \
 SOURCES := CMakeLists.txt $(wildcard src/ipam_core/*.pyx src/ipam_core/*.pxd)
 COMPILED := $(patsubst src/ipam_core/%.pyx,ipam_core.%,$(wildcard src/ipam_core/*.pyx))
 
-.PHONY: demo demo-cluster test bench sanitize soak lint docs release clean
+.PHONY: demo demo-cluster web test bench sanitize soak lint docs release clean
 
 demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 	$(BIN)/ipam-core demo
@@ -24,6 +24,12 @@ demo: $(VENV)/.built  # nothing but what it runs: no linter, peer or test server
 demo-cluster: $(VENV)/.built
 	$(PIP) install --quiet "ipam-core[cli,exporter,vpc]"
 	$(BIN)/python examples/demo_cluster.py
+
+# The page for a browser; its extra is installed first. PORT is free to choose: 0 is any.
+PORT ?= 0
+web: $(VENV)/.built
+	$(PIP) install --quiet "ipam-core[cli,web]"
+	$(BIN)/ipam-core web --port $(PORT)
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

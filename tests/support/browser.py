@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DEMANDED = bool(os.environ.get("IPAM_CORE_BROWSER"))
+"""Whether a browser must be there: CI sets it, so that no test of the page is left out."""
 _QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -37,10 +39,10 @@ def served_page(folder, environ=None):
 
 @contextmanager
 def browser():
-    """Yield a headless Chromium; skip where there is none."""
+    """Yield a headless Chromium; where there is none, skip, or fail if one is demanded."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
+        (pytest.fail if DEMANDED else pytest.skip)("no Chromium is installed")
     with api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
         try:
