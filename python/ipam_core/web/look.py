@@ -41,7 +41,8 @@ border:1px solid var(--dim);border-radius:7px;background:var(--page);color:var(-
 .ipam label:has(input:placeholder-shown)+label:has(input[list]:placeholder-shown){display:none}
 .ipam [inert]{opacity:.45;transition:opacity .15s .25s}
 .ipam .side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));
-gap:0 16px}.ipam .side .card{min-width:0}.ipam .side svg text{font-size:18px}.ipam .buttons{margin-top:10px}
+gap:0 16px}.ipam .side .card{min-width:0}.ipam .side svg text{font-size:18px}
+.ipam .buttons{margin-top:10px}
 .ipam .row{display:flex;flex-wrap:wrap;gap:8px 16px;align-items:center;
 justify-content:space-between}
 .ipam tr.bad td{color:var(--bad);font-weight:650}
