@@ -31,6 +31,17 @@ class FleetPods:
         every_ns: int | None,
         group: int | None,
     ) -> None: ...
+    def add_deployment(
+        self,
+        workload: int,
+        *,
+        n_pods: int,
+        surge: int,
+        unavailable: int,
+        ready_ns: int,
+        updates_ns: list[int],
+        group: int | None,
+    ) -> None: ...
     def add_trace(self, workload: int) -> int: ...
     def feed(
         self,

@@ -28,7 +28,7 @@ one piece that the caller owns.
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from ipam_core._bits cimport BitSet, bitset_lowest, bitset_put, first_set, nth_set, popcount
+from ipam_core._bits cimport BitSet, bitset_lowest, bitset_put, nth_set, popcount
 
 cdef enum:
     PER_BLOCK = 16

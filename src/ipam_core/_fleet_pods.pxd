@@ -208,7 +208,8 @@ cdef inline uint32_t create(Fleet *fleet, uint32_t group, int64_t life_ns, uint3
     pod = &fleet.given[place]
     fleet.n_pods += 1
     pod.number, pod.asked_ns, pod.life_ns = GIVEN_BIT | fleet.n_pods, now_ns, life_ns
-    pod.group, pod.node = group, NOT_THERE
+    pod.heard_ns, pod.group, pod.node, pod.deployment = life_ns, group, NOT_THERE, NOT_THERE
+    pod.is_ready = pod.gone = False
     if node == NOT_THERE:
         node = find(fleet, group, now_ns)
     if node == NOT_THERE:
@@ -223,6 +224,7 @@ cdef inline int free_room(Fleet *fleet, uint32_t place, int64_t now_ns,
                           uint64_t order) noexcept nogil:
     """Let a pod take no more room: others may have it; -1 where there is no memory."""
     cdef uint32_t number = fleet.given[place].node
+    fleet.given[place].gone = True
     if number == NOT_THERE:
         leave_queue(fleet, place)
         fleet.given[place].after = fleet.unused    # no node knows of it
@@ -235,6 +237,15 @@ cdef inline int free_room(Fleet *fleet, uint32_t place, int64_t now_ns,
     return place_waiting(fleet, now_ns, order)
 
 
+cdef inline int remove(Fleet *fleet, uint32_t place, int64_t now_ns, uint64_t order) noexcept nogil:
+    """Remove a pod; -1 where there is no memory."""
+    cdef GivenPod *pod = &fleet.given[place]
+    if pod.node != NOT_THERE and push(
+            fleet.hosts[pod.node].kernel, now_ns, order, DROP, place) < 0:
+        return -1
+    return free_room(fleet, place, now_ns, order | 1)
+
+
 cdef inline void forget_gone(Fleet *fleet) noexcept nogil:
     """Use the places again of pods that are gone: their nodes have been played so far."""
     cdef uint32_t place
@@ -243,132 +254,3 @@ cdef inline void forget_gone(Fleet *fleet) noexcept nogil:
         fleet.going = fleet.given[place].after
         fleet.given[place].after = fleet.unused
         fleet.unused = place
-
-
-# --- what workloads do --------------------------------------------------------------------
-
-
-cdef inline int begin_wave(Fleet *fleet, Wave wave) noexcept nogil:
-    """Let a wave of pods come; -1 where there is no memory."""
-    cdef uint32_t number = fleet.unused_wave
-    if number != NOT_THERE:
-        fleet.unused_wave = fleet.waves[number].n_done
-    else:
-        if reserve(<void **> &fleet.waves, fleet.n_waves, &fleet.room_waves, sizeof(Wave)) < 0:
-            return -1
-        number = fleet.n_waves
-        fleet.n_waves += 1
-    wave.n_done = 0
-    fleet.waves[number] = wave
-    fleet.n_events += 1
-    return push_source(fleet, Source(
-        wave.start_ns, order_at(wave.workload, fleet.n_events), WAVE, number, 0))
-
-
-cdef inline int next_of_wave(Fleet *fleet, Source source) noexcept nogil:
-    """Create the next pod of a wave, and before the first of them the next wave; -1: no memory."""
-    cdef Wave wave = fleet.waves[source.what], later
-    cdef int64_t every_pod_ns, rest_ns
-    if wave.n_done == 0 and wave.every_ns != NEVER_NS:
-        later = wave
-        later.start_ns += wave.every_ns
-        if begin_wave(fleet, later) < 0:
-            return -1
-    fleet.n_events += 1
-    if create(fleet, wave.group, wave.life_ns, NOT_THERE, source.time_ns,
-              order_at(wave.workload, fleet.n_events)) == NOT_THERE:
-        return -1
-    wave.n_done += 1
-    if wave.n_done < wave.n_pods:
-        every_pod_ns, rest_ns = wave.over_ns // wave.n_pods, wave.over_ns % wave.n_pods
-        source.time_ns = (wave.start_ns + every_pod_ns * wave.n_done
-                          + rest_ns * wave.n_done // wave.n_pods)
-        settle_first_source(fleet, source)
-    else:
-        pop_source(fleet)
-        wave.n_done = fleet.unused_wave
-        fleet.unused_wave = source.what
-    fleet.waves[source.what] = wave
-    return 0
-
-
-cdef inline int next_of_trace(Fleet *fleet, Source source) noexcept nogil:
-    """Play the next event of a trace: 0; 1 where its node is not there; -1: no memory."""
-    cdef Trace *trace = &fleet.traces[source.what]
-    cdef TraceEvent event = trace.events[trace.n_done]
-    cdef uint32_t node = NOT_THERE, place
-    cdef GivenPod *pod
-    cdef uint64_t order
-    fleet.n_events += 1
-    order = order_at(trace.workload, fleet.n_events)
-    if event.add:
-        if event.node != NOT_THERE:
-            node = fleet.named[event.node]
-            if node == NOT_THERE:
-                return 1
-        place = create(fleet, fleet.n_groups, NEVER_NS, node, event.time_ns, order)
-        if place == NOT_THERE:
-            return -1
-        trace.pods[event.pod] = place
-    elif trace.pods[event.pod] != NOT_THERE:
-        place = trace.pods[event.pod]
-        trace.pods[event.pod] = NOT_THERE
-        pod = &fleet.given[place]
-        if pod.node != NOT_THERE and push(
-                fleet.hosts[pod.node].kernel, event.time_ns, order, DROP, place) < 0:
-            return -1
-        if free_room(fleet, place, event.time_ns, order | 1) < 0:
-            return -1
-    trace.n_done += 1
-    if trace.n_done < trace.n_events:
-        source.time_ns = trace.events[trace.n_done].time_ns
-        settle_first_source(fleet, source)
-    elif trace.is_whole:
-        pop_source(fleet)
-    return 0
-
-
-cdef inline void sample_pods(Fleet *fleet, int64_t until_ns) noexcept nogil:
-    """Note how many pods have no node at the samples that are due before a time."""
-    while (fleet.next_sample < fleet.n_samples
-           and fleet.sample_times_ns[fleet.next_sample] < until_ns):
-        fleet.samples[2 * fleet.next_sample] = fleet.n_unplaced
-        fleet.samples[2 * fleet.next_sample + 1] = fleet.n_refused
-        fleet.next_sample += 1
-
-
-cdef inline int place(Fleet *fleet, int64_t until_ns) noexcept nogil:
-    """Let pods come and go that do so before a time.
-
-    Returns 0 at the time; 1 where the first source's node is not there; 2 where the first source
-    is a trace whose next event is not known; -1 where there is no memory.
-    """
-    cdef int64_t time_ns
-    cdef Source source
-    cdef End end
-    cdef int answer
-    while True:
-        time_ns = next_ns(fleet)
-        sample_pods(fleet, min(time_ns, until_ns))
-        if time_ns >= until_ns:
-            return 0
-        if fleet.n_sources and fleet.sources[0].time_ns == time_ns:
-            source = fleet.sources[0]
-            if source.kind == WAVE:
-                answer = next_of_wave(fleet, source)
-            elif source.kind == TRACE:
-                if fleet.traces[source.what].n_done == fleet.traces[source.what].n_events:
-                    return 2
-                answer = next_of_trace(fleet, source)
-            else:
-                pop_source(fleet)
-                fleet.hosts[source.what].n_pods += source.count
-                weigh(fleet, source.what)
-                answer = 0
-            if answer:
-                return answer
-        else:
-            end = fleet.ends[0]
-            pop_end(fleet)
-            if free_room(fleet, end.pod, time_ns, order_of(end.number) | 1) < 0:
-                return -1

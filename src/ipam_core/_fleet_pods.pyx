@@ -5,11 +5,14 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from ipam_core._fleet_pods cimport begin_wave, forget_gone, place, place_waiting, weigh
+from ipam_core._fleet_pods cimport forget_gone, place_waiting, weigh
 from ipam_core._fleet_state cimport (
+    DEPLOY,
     OWN_PODS,
     TRACE,
+    UPDATE,
     DaemonSet,
+    Deployment,
     Fleet,
     Group,
     Host,
@@ -18,7 +21,6 @@ from ipam_core._fleet_state cimport (
     Trace,
     TraceEvent,
     Wave,
-    collect,
     next_ns,
     pop_source,
     push_source,
@@ -26,6 +28,7 @@ from ipam_core._fleet_state cimport (
 )
 from ipam_core._kernel cimport NodeKernel
 from ipam_core._node_state cimport NEVER_NS, NOT_THERE, order_at, reserve
+from ipam_core._pod_sources cimport begin_wave, collect, place
 
 MOST_GROUPS = 63
 """Of nodes; each has a bit of a word."""
@@ -87,6 +90,7 @@ cdef class FleetPods:
         PyMem_RawFree(self.state.ends)
         PyMem_RawFree(self.state.waves)
         PyMem_RawFree(self.state.traces)
+        PyMem_RawFree(self.state.deployments)
         PyMem_RawFree(self.state.named)
         PyMem_RawFree(self.state.hosts)
         PyMem_RawFree(self.state.groups)
@@ -158,6 +162,29 @@ cdef class FleetPods:
                 NEVER_NS if life_ns is None else life_ns, workload, self.group_of(group),
                 n_pods, 0)) < 0:
             raise MemoryError
+
+    def add_deployment(self, uint32_t workload, *, int64_t n_pods, int64_t surge,
+                       int64_t unavailable, int64_t ready_ns, list updates_ns not None, group):
+        """Let a Deployment run from the start, and be replaced at each of some times, ascending.
+
+        At most `surge` pods more exist, and all but `unavailable` are ready, which a pod is
+        `ready_ns` after it has its address.
+        """
+        cdef uint32_t number = self.state.n_deployments
+        if n_pods < 0 or surge < 0 or unavailable < 0 or ready_ns < 0:
+            raise ValueError("a Deployment has no negative numbers")
+        if reserve(<void **> &self.state.deployments, number, &self.state.room_deployments,
+                   sizeof(Deployment)) < 0:
+            raise MemoryError
+        self.state.deployments[number] = Deployment(
+            ready_ns, workload, self.group_of(group), n_pods, surge, unavailable, NOT_THERE,
+            NOT_THERE, NOT_THERE, 0, 0, 0)
+        self.state.n_deployments += 1
+        for kind, at_ns in [(DEPLOY, 0), *[(UPDATE, at_ns) for at_ns in updates_ns]]:
+            self.state.n_events += 1
+            if push_source(&self.state, Source(
+                    at_ns, order_at(workload, self.state.n_events), kind, number, 0)) < 0:
+                raise MemoryError
 
     def add_trace(self, uint32_t workload):
         """Let pods come and go as recorded: `place` asks for the events; return its number."""

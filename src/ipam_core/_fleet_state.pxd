@@ -2,8 +2,8 @@
 
 What is done with it is in `_fleet_pods.pxd`.
 
-    sources    a binary heap by (time, workload, order): a wave, a recorded trace, or pods that
-               a workload of one node creates there
+    sources    a binary heap by (time, workload, order): a wave, a recorded trace, what happens
+               to a Deployment, or pods that a workload of one node creates there
     ends       a binary heap by (time, number)
     hosts      the nodes by number, and for each group a binary heap of them by share
     queues     for each wanted group a list of the pods that found no node, the oldest first
@@ -24,13 +24,16 @@ cdef enum SourceKind:
     WAVE = 0
     TRACE = 1
     OWN_PODS = 2              # `what` is the node, `count` how many
+    DEPLOY = 3                # a Deployment begins
+    UPDATE = 4                # or gets another template
+    READY = 5                 # `what` is a pod of one, `count` the low bits of its number
 
 
 cdef struct Source:
     int64_t time_ns
     uint64_t order            # by workload, then by wave
     uint32_t kind             # as `SourceKind`
-    uint32_t what             # the wave, trace or node
+    uint32_t what             # the wave, trace, node, Deployment or pod
     uint32_t count
 
 
@@ -56,6 +59,15 @@ cdef struct Trace:
     uint32_t n_events, room_events, n_done
     uint32_t *pods            # the place in `given` of each that is there
     uint32_t n_pods
+
+
+cdef struct Deployment:
+    int64_t ready_ns          # after a pod has its address
+    uint32_t workload, group
+    int64_t n_wanted, n_surge, n_unavailable
+    uint32_t first, last      # its pods, the oldest first
+    uint32_t first_new        # of the current template; those before are old
+    int64_t n_old, n_new, n_ready
 
 
 cdef struct Host:
@@ -95,6 +107,8 @@ cdef struct Fleet:
     uint32_t n_waves, room_waves, unused_wave
     Trace *traces
     uint32_t n_traces, room_traces
+    Deployment *deployments
+    uint32_t n_deployments, room_deployments
     uint32_t *named           # nodes by the numbers of their names
     uint32_t n_named
     Host *hosts
@@ -199,19 +213,6 @@ cdef inline void pop_end(Fleet *fleet) noexcept nogil:
         fleet.ends[place] = fleet.ends[child]
         place = child
     fleet.ends[place] = end
-
-
-cdef inline int collect(Fleet *fleet) noexcept nogil:
-    """Take over when pods go that got their address since the last time; -1: no memory."""
-    cdef Kernel *node
-    cdef uint32_t number, n
-    for number in range(fleet.n_hosts):
-        node = fleet.hosts[number].kernel
-        for n in range(node.n_ends):
-            if push_end(fleet, node.ends[n]) < 0:
-                return -1
-        node.n_ends = 0
-    return 0
 
 
 cdef inline int64_t next_ns(const Fleet *fleet) noexcept nogil:

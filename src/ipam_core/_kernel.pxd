@@ -119,13 +119,14 @@ cdef inline int ask(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nogil:
         return refuse(node, slot, now_ns)
     if serve(node, pod, now_ns) < 0:
         return -1
-    if pod.life_ns == NEVER_NS:
-        return 0
-    if pod.given != NOT_THERE:
+    if pod.given != NOT_THERE and node.given[0][pod.given].heard_ns != NEVER_NS:
         if reserve(<void **> &node.ends, node.n_ends, &node.room_ends, sizeof(End)) < 0:
             return -1
-        node.ends[node.n_ends] = End(now_ns + pod.life_ns, pod.number, pod.given)
+        node.ends[node.n_ends] = End(
+            now_ns + node.given[0][pod.given].heard_ns, pod.number, pod.given)
         node.n_ends += 1
+    if pod.life_ns == NEVER_NS:
+        return 0
     return push_for(node, slot, now_ns + pod.life_ns, GO_ON)
 
 

@@ -5,7 +5,7 @@ What is done with it is in `_node_checks.pxd` and `_kernel.pxd`.
     events    a binary heap by (time, order): what happens to a pod, or a pod to create
     pods      by slot; the slots of pods that are gone are a list, the last one first
     given     the pods of the whole fleet that a scheduler put on nodes (`_fleet_pods.pxd`)
-    ends      of given pods that got an address, for the scheduler to take
+    ends      when workloads hear of given pods that got an address, for the scheduler to take
     peaks     a ring of (time, most in use since), counts falling, within the release delay
     chance    a SplitMix64 stream of the node's own: the order of nodes does not matter
 """
@@ -80,10 +80,15 @@ cdef struct GivenPod:
     uint64_t number           # in order of creation; the bit is set that makes it a given pod's
     int64_t asked_ns
     int64_t life_ns
+    int64_t heard_ns          # so long after it has its address its workload hears of it
     uint32_t group            # whose nodes it may run on
     uint32_t node             # while it has none: NOT_THERE
     uint32_t slot             # on its node
     uint32_t before, after    # in the queue of pods without a node
+    uint32_t deployment       # NOT_THERE: of none
+    uint32_t older, newer     # in its Deployment
+    bint is_ready
+    bint gone
 
 
 cdef struct End:

@@ -12,7 +12,6 @@ from ipam_core._pool cimport ARBITRARY, Pool, pool_ranked, pool_seated
 from ipam_core._slots cimport (
     IPV6_PREFIX,
     NONE,
-    N_KINDS,
     PER_CELL,
     PREFIX,
     SECONDARY_IP,

@@ -105,6 +105,29 @@ def test_a_recorded_pod_is_put_on_its_node_and_goes_with_or_without_an_address()
     assert pods.next_ns == NEVER
 
 
+def test_a_deployment_is_replaced_within_its_bounds_and_what_is_not_ready_first():
+    pods = FleetPods(1, [], [], 0)
+    kernels = [node_of(n, 6, pods) for n in range(2)]
+    pods.add_deployment(0, n_pods=8, surge=2, unavailable=2, ready_ns=5 * S,
+                        updates_ns=[2 * S, 20 * S], group=None)  # fmt: skip
+    play(pods, kernels, 2 * S, S)
+    assert sum(kernel.n_pods for kernel in kernels) == 8
+    for now in range(3, 40):
+        pods.collect()
+        assert pods.place(now * S) is None
+        assert advance_all(kernels, now * S) == []
+        assert 6 <= sum(kernel.n_pods for kernel in kernels) <= 10
+        if now == 3:
+            came_and_went = sum(kernel.n_pod_events for kernel in kernels)
+            assert came_and_went == 8 + 8 + 8, "none was ready: all are replaced at once"
+    assert sum(kernel.n_pods for kernel in kernels) == 8
+    assert sum(kernel.n_pod_events for kernel in kernels) == 8 + 2 * 16
+    assert pods.next_ns == NEVER
+    with pytest.raises(ValueError, match="negative"):
+        pods.add_deployment(0, n_pods=1, surge=-1, unavailable=0, ready_ns=0, updates_ns=[],
+                            group=None)  # fmt: skip
+
+
 def test_what_is_out_of_range_is_refused():
     for n_groups in (0, MOST_GROUPS + 1):
         with pytest.raises(ValueError, match=str(n_groups)):

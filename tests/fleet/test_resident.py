@@ -22,6 +22,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     RollingUpdate,
     Trace,
 )
+from ipam_core.simulation.validation import Share
 from support.fleets import SETTINGS, S, fleet, fleets, times
 from support.soak import examples
 
@@ -58,6 +59,16 @@ STAYING = st.one_of(
         over_ns=st.sampled_from([0, 1, 60 * S, 400 * S]),
         lifetime_ns=st.sampled_from([None, S, 7 * S, 60 * S, 100 * S, 300 * S]),
         every_ns=st.sampled_from([None, 60 * S, 100 * S]),
+    ),
+    st.builds(
+        RollingUpdate,
+        pods=st.integers(1, 40),
+        at_ns=times(300),
+        ready_after_ns=st.sampled_from([S, 5 * S, 30 * S]),
+        max_surge=st.sampled_from([Share(0), Share(3), Share(25, percent=True)]),
+        max_unavailable=st.sampled_from([Share(0), Share(25, percent=True)]),
+        times=st.integers(1, 3),
+        every_ns=st.sampled_from([0, 7 * S, 60 * S]),
     ),
     traces(),
     st.builds(
@@ -151,7 +162,9 @@ def test_fleets_that_others_change_are_left_to_the_engine():
     assert pods_stay(fleet(churn, DaemonSet()))
     assert pods_stay(fleet(churn, Arrivals(pods=1, lifetime_ns=S), Trace(events=())))
     assert not pods_stay(fleet(churn, Arrivals(pods=1, lifetime_ns=S - 1)))
-    assert not pods_stay(fleet(churn, RollingUpdate(pods=1, at_ns=S)))
+    rolling = RollingUpdate(pods=1, at_ns=S, ready_after_ns=S)
+    assert pods_stay(fleet(churn, rolling))
+    assert not pods_stay(fleet(churn, replace(rolling, ready_after_ns=S - 1)))
     assert not pods_stay(fleet(churn, autoscale=Autoscale(most=3)))
     assert not pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env={}),)))
     assert not pods_stay(fleet(churn, tag="0"))

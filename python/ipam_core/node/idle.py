@@ -79,22 +79,20 @@ def until_ns(node: NodeState, *, reconciles: bool = False) -> int | None:
     now_ns = node.clock_ns()
     if node.policy.sees_time:
         return now_ns
-    due_ns = node.timers.next_ns(now_ns)
+    due_ns = [node.timers.next_ns(now_ns)]
     if node.emptied:
-        due_ns = _earliest(due_ns, node.emptied[0].due_ns)
-    if node.policy.sees_waiting and (ends_ns := node.waiting.ends_ns()) is not None:
-        due_ns = _earliest(due_ns, ends_ns)
+        due_ns.append(node.emptied[0].due_ns)
+    if node.policy.sees_waiting:
+        due_ns.append(node.waiting.ends_ns())
     for card, store in enumerate(node.stores):
         # For the agent, cooling decides only whether an ENI may be freed.
         if node.policy.sees_cooling or shrink.may_spare_eni(node, card, node.decide(card)):
-            cool_ns = store.next_cool_ns(now_ns)
-            if cool_ns is not None:
-                due_ns = _earliest(due_ns, cool_ns)
+            due_ns.append(store.next_cool_ns(now_ns))
     if reconciles:
         changed_ns = node.timers.changed_ns
         reconcile_ns = now_ns if changed_ns is None else _reconcile_due_ns(changed_ns)
-        due_ns = _earliest(due_ns, reconcile_ns - HALF_NS)
-    return due_ns
+        due_ns.append(reconcile_ns - HALF_NS)
+    return min((each_ns for each_ns in due_ns if each_ns is not None), default=None)
 
 
 def catch_up(node: NodeState, checked_ns: int, next_ns: int, *, reconciles: bool = False) -> int:
@@ -127,7 +125,3 @@ def tick_ns(from_ns: int, least_ns: int) -> int:
 
 def _reconcile_due_ns(changed_ns: int) -> int:
     return changed_ns + RECONCILE_INTERVAL_S * NS + 1
-
-
-def _earliest(one: int | None, other: int) -> int:
-    return other if one is None else min(one, other)

@@ -1,6 +1,6 @@
 """Pods that the scheduler puts on nodes which are played in C: what C must know of them.
 
-`FleetPods` has the pods of `Arrivals` and `Trace`, and the scheduler. Here a recorded trace is
+`FleetPods` has the pods of `Arrivals`, `RollingUpdate` and `Trace`, and the scheduler. Here a recorded trace is
 turned into numbers, piece by piece, and groups and nodes get theirs.
 """
 
@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 from ipam_core._fleet_pods import FleetPods
 from ipam_core.errors import InputError
 from ipam_core.simulation.fleet.event_file import in_order
-from ipam_core.simulation.fleet.workload_specs import Arrivals, DaemonSet, Trace
+from ipam_core.simulation.fleet.workload_specs import (
+    Arrivals,
+    DaemonSet,
+    RollingUpdate,
+    Trace,
+)
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -30,9 +35,9 @@ PIECE = 10_000
 class Placing:
     """The pods of a fleet that the scheduler puts on nodes; `times_ns` are those of its samples.
 
-    `shortest_ns` is the shortest life of them: for so long after a pod has its address nothing
-    that happens on its node changes where others are put. None: no life ends. `has_pods`:
-    whether there are any.
+    `shortest_ns` is how long after a pod has its address its workload hears of it, at least: a
+    pod's life is over, or it is ready. So long nothing that happens on its node changes where
+    others are put. None: it never hears. `has_pods`: whether there are any.
     """
 
     def __init__(self, spec: FleetSpec, times_ns: Sequence[int]) -> None:
@@ -55,10 +60,7 @@ class Placing:
     def takes(self, number: int, workload: Workload) -> bool:
         """Have the pods of a workload of a number; return whether they are such."""
         if isinstance(workload, Arrivals):
-            if workload.lifetime_ns is not None:
-                self.shortest_ns = min(
-                    workload.lifetime_ns, self.shortest_ns or workload.lifetime_ns
-                )
+            self._hears_after(workload.lifetime_ns)
             if workload.pods > 0:
                 self.has_pods = True
                 self.pods.add_wave(
@@ -76,7 +78,25 @@ class Placing:
             self.pods.add_trace(number)
             self._traces.append(_Numbered(workload.events, self._until_ns))
             return True
+        if isinstance(workload, RollingUpdate):
+            self.has_pods = True
+            self._hears_after(workload.ready_after_ns)
+            surge, unavailable = workload.bounds()
+            self.pods.add_deployment(
+                number,
+                n_pods=workload.pods,
+                surge=surge,
+                unavailable=unavailable,
+                ready_ns=workload.ready_after_ns,
+                updates_ns=[workload.at_ns + n * workload.every_ns for n in range(workload.times)],
+                group=self._group(workload.group),
+            )
+            return True
         return False
+
+    def _hears_after(self, delay_ns: int | None) -> None:
+        if delay_ns is not None:
+            self.shortest_ns = min(delay_ns, self.shortest_ns or delay_ns)
 
     def add_node(
         self, number: int, name: str, kernel: NodeKernel, *, group: str, room: int

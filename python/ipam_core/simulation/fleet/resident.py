@@ -23,7 +23,13 @@ from ipam_core.settings import Settings
 from ipam_core.simulation.fleet.agent import NO_NODE, REFUSAL_CAUSES
 from ipam_core.simulation.fleet.placing import Placing
 from ipam_core.simulation.fleet.resident_agent import ResidentAgent
-from ipam_core.simulation.fleet.workload_specs import Arrivals, Churn, DaemonSet, Trace
+from ipam_core.simulation.fleet.workload_specs import (
+    Arrivals,
+    Churn,
+    DaemonSet,
+    RollingUpdate,
+    Trace,
+)
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -41,14 +47,14 @@ SAMPLES_AHEAD = 10
 WORTH_THREADS, WORTH_THREADS_NS = 64, 60 * NS
 """For fewer nodes than this, or a shorter time, threads cost more than they save."""
 MOST_THREADS = 8
-SHORTEST_LIFE_NS = NS
-"""Nodes stop as often as the shortest life of a pod that a scheduler puts on them is over."""
+LEAST_AHEAD_NS = NS
+"""Pods are put on nodes ahead of them, by the time after which workloads hear of a pod there."""
 
 
 def pods_stay(spec: FleetSpec) -> bool:
     """Return whether pods stay where they are put, and nodes are changed by nothing outside.
 
-    Not so where a rolling update, an autoscaler or a rollout hears of pods and nodes; nor where
+    Not so where a workload hears of a pod at once, or an autoscaler or a rollout acts; nor where
     ENIs may be excluded, of several network cards, of a trunk, or of IPv6.
     """
     return (
@@ -66,7 +72,9 @@ def pods_stay(spec: FleetSpec) -> bool:
 
 def _stay(workload: Workload) -> bool:
     if isinstance(workload, Arrivals):
-        return workload.lifetime_ns is None or workload.lifetime_ns >= SHORTEST_LIFE_NS
+        return workload.lifetime_ns is None or workload.lifetime_ns >= LEAST_AHEAD_NS
+    if isinstance(workload, RollingUpdate):
+        return workload.ready_after_ns >= LEAST_AHEAD_NS
     return isinstance(workload, Churn | DaemonSet | Trace)
 
 
@@ -154,8 +162,8 @@ class Residents:
         """Place pods and let nodes run ahead as far as may be, or up to a time, exclusive.
 
         All that is before now has been played. Where pods are put does not depend on what
-        happens on nodes from now on until the shortest life is over, unless a node joins: none
-        does before the next event.
+        happens on nodes from now on until a workload hears of it, unless a node joins: none does
+        before the next event.
         """
         placing, now_ns = self._placing, self._engine.now_ns
         if placing.shortest_ns is not None:

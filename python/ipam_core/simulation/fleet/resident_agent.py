@@ -170,8 +170,7 @@ class ResidentAgent(Agent):
         )
         before = node.timers
         node.timers = _Peaks(self.kernel, node.policy.release_delay_s)
-        for name in ("changed_ns", "shrunk_ns", "full_ns", "no_prefix_ns", "young_ns",
-                     "given_back_ns"):  # fmt: skip
+        for name in Timers.__slots__:
             setattr(node.timers, name, getattr(before, name))
         node.waiting = _Waiting(self.kernel)  # type: ignore[assignment]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from ipam_core._dataclass import dataclass
@@ -70,6 +71,15 @@ class RollingUpdate:
     times: int = 1
     every_ns: int = 0
     group: str | None = None
+
+    def bounds(self) -> tuple[int, int]:
+        """Return how many more pods may exist, and how many may not be ready: not both none.
+
+        The latter is the API server's fencepost rule.
+        """
+        surge = ceil(self.max_surge.of(self.pods))
+        unavailable = floor(self.max_unavailable.of(self.pods))
+        return surge, unavailable if surge else max(unavailable, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

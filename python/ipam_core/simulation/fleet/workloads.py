@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ipam_core.simulation.engine import RANK_WORKLOAD
@@ -130,10 +129,7 @@ class _RollingProcess(WorkloadProcess[RollingUpdate]):
 
     def __init__(self, spec: RollingUpdate, fleet: Environment, number: int) -> None:
         super().__init__(spec, fleet, number)
-        self._surge = ceil(spec.max_surge.of(spec.pods))
-        self._unavailable = floor(spec.max_unavailable.of(spec.pods))
-        if self._surge == self._unavailable == 0:
-            self._unavailable = 1  # the API server's fencepost rule
+        self._surge, self._unavailable = spec.bounds()
         self._n_made = 0
         self._numbers: dict[Pod, int] = {}
         self._old: OrderedDict[int, Pod] = OrderedDict()
