@@ -107,7 +107,7 @@ def test_a_recorded_pod_is_put_on_its_node_and_goes_with_or_without_an_address()
 
 def test_a_deployment_is_replaced_within_its_bounds_and_what_is_not_ready_first():
     pods = FleetPods(1, [], [], 0)
-    kernels = [node_of(n, 6, pods) for n in range(2)]
+    kernels = [node_of(n, 24, pods, room=6) for n in range(2)]
     pods.add_deployment(0, n_pods=8, surge=2, unavailable=2, ready_ns=5 * S,
                         updates_ns=[2 * S, 20 * S], group=None)  # fmt: skip
     play(pods, kernels, 2 * S, S)

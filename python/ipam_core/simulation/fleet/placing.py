@@ -1,7 +1,7 @@
 """Pods that the scheduler puts on nodes which are played in C: what C must know of them.
 
-`FleetPods` has the pods of `Arrivals`, `RollingUpdate` and `Trace`, and the scheduler. Here a recorded trace is
-turned into numbers, piece by piece, and groups and nodes get theirs.
+`FleetPods` has the pods of `Arrivals`, `RollingUpdate` and `Trace`, and the scheduler. Here a
+recorded trace is turned into numbers, piece by piece, and groups and nodes get theirs.
 """
 
 from __future__ import annotations
