@@ -138,13 +138,18 @@ class VpcModel:
         }
 
     def free_blocks(self, subnet):
-        """The /28s that EC2 may give: free, and not kept for addresses by name."""
+        """The /28s that EC2 may give: free, in a reservation for prefixes or outside of all."""
         taken = self.used(subnet) | self.kept(subnet)
-        explicit = [n for n, kind in subnet.reservations.values() if kind == "explicit"]
+        reserved = subnet.reservations.values()
         return {
             block
             for block in subnet.cidr.subnets(new_prefix=28)
-            if not taken & set(block) and not any(block.overlaps(n) for n in explicit)
+            if not taken & set(block)
+            and all(
+                block.subnet_of(network) if kind == "prefix" else not block.overlaps(network)
+                for network, kind in reserved
+                if block.overlaps(network)
+            )
         }
 
     def most_held(self, eni):
