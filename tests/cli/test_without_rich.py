@@ -69,7 +69,7 @@ def test_a_table_that_fits_is_as_rich_shows_it(table):
         assert "".join(f"{line}\n" for line in lines) == by_rich(table.rich)
 
 
-@pytest.mark.parametrize("letters", [64, 65])
+@pytest.mark.parametrize("letters", [68, 69, 70, 71])
 @pytest.mark.parametrize("ruled", [True, False])
 @pytest.mark.parametrize("full_width", [True, False])
 def test_only_a_cell_that_is_wrapped_needs_rich(letters, ruled, full_width):
