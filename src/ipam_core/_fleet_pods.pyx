@@ -1,11 +1,11 @@
-"""The pods of a fleet that a scheduler puts on nodes, for Python: see `_fleet_pods.pxd`."""
+"""The pods of a fleet that a scheduler puts on nodes, for Python: see `_scheduler.pxd`."""
 
 cimport cython
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from ipam_core._fleet_pods cimport forget_gone, place_waiting, weigh
+from ipam_core._scheduler cimport forget_gone, place_waiting, weigh
 from ipam_core._fleet_state cimport (
     DEPLOY,
     OWN_PODS,
@@ -46,25 +46,35 @@ cdef class FleetPods:
     cdef Fleet state
     cdef list kernels
 
+    def __cinit__(self):
+        # What is not made yet has no groups, and one queue: that of any group.
+        self.state.unused = self.state.going = self.state.unused_wave = NOT_THERE
+        self.state.queues = <Queue *> PyMem_RawCalloc(1, sizeof(Queue))
+        if self.state.queues == NULL:
+            raise MemoryError
+        memset(self.state.queues, 0xFF, sizeof(Queue))
+
     def __init__(self, int n_groups, list daemon_sets not None, list times_ns not None,
                  int64_t from_ns):
         cdef uint32_t n
+        cdef void *grown
         if self.kernels is not None:
             raise TypeError("pods that are made cannot be made again")
         if not 0 < n_groups <= MOST_GROUPS:
             raise ValueError(n_groups)
         self.kernels = []
         self.state.from_ns = from_ns
-        self.state.unused = self.state.going = self.state.unused_wave = NOT_THERE
         self.state.groups = <Group *> PyMem_RawCalloc(n_groups, sizeof(Group))
-        self.state.queues = <Queue *> PyMem_RawCalloc(n_groups + 1, sizeof(Queue))
+        grown = PyMem_RawRealloc(self.state.queues, (n_groups + 1) * sizeof(Queue))
+        if grown != NULL:
+            self.state.queues = <Queue *> grown
         self.state.daemon_sets = <DaemonSet *> PyMem_RawCalloc(
             len(daemon_sets) + 1, sizeof(DaemonSet))
         self.state.sample_times_ns = <int64_t *> PyMem_RawCalloc(
             len(times_ns) + 1, sizeof(int64_t))
         self.state.samples = <int64_t *> PyMem_RawCalloc(
             len(times_ns) + 1, 2 * sizeof(int64_t))
-        if (self.state.groups == NULL or self.state.queues == NULL
+        if (self.state.groups == NULL or grown == NULL
                 or self.state.daemon_sets == NULL or self.state.sample_times_ns == NULL
                 or self.state.samples == NULL):
             raise MemoryError

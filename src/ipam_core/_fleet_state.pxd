@@ -1,6 +1,6 @@
 """The state in C of the pods of a fleet that are of no node of their own.
 
-What is done with it is in `_fleet_pods.pxd`.
+What is done with it is in `_scheduler.pxd`.
 
     sources    a binary heap by (time, workload, order): a wave, a recorded trace, what happens
                to a Deployment, or pods that a workload of one node creates there

@@ -4,7 +4,7 @@ What is done with it is in `_node_checks.pxd` and `_kernel.pxd`.
 
     events    a binary heap by (time, order): what happens to a pod, or a pod to create
     pods      by slot; the slots of pods that are gone are a list, the last one first
-    given     the pods of the whole fleet that a scheduler put on nodes (`_fleet_pods.pxd`)
+    given     the pods of the whole fleet that a scheduler put on nodes (`_scheduler.pxd`)
     ends      when workloads hear of given pods that got an address, for the scheduler to take
     peaks     a ring of (time, most in use since), counts falling, within the release delay
     chance    a SplitMix64 stream of the node's own: the order of nodes does not matter

@@ -5,7 +5,7 @@ Source: the processes of `ipam_core.simulation.fleet.workloads`, which stay the 
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from ipam_core._fleet_pods cimport create, free_room, remove, weigh
+from ipam_core._scheduler cimport create, free_room, remove, weigh
 from ipam_core._fleet_state cimport (
     DEPLOY,
     OWN_PODS,

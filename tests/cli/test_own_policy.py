@@ -124,7 +124,7 @@ def test_a_module_that_does_not_load_says_why(rules, capsys, tmp_path):
     for text, said in (
         ("import nothing_such", "does not load: No module named 'nothing_such'"),
         ("1 / 0", "does not load: ZeroDivisionError: division by zero"),
-        ("def (", "does not load: SyntaxError: "),
+        ("def many(", "does not load: SyntaxError: "),
     ):
         (tmp_path / f"{rules}.py").write_text(text)
         assert run(["simulate", "fleet.json", "--policy", f"{rules}:many"]) == 2

@@ -109,7 +109,7 @@ def test_a_fleet_asks_again_after_10_to_15_s_with_a_new_sandbox(policy, n_served
         return node
 
     monkeypatch.setattr(Agent, "_new_node", watched)
-    result = Fleet(spec, policy=policy, seed=1).run()
+    result = Fleet(spec, policy=policy, seed=1, in_c=False).run()
     tries = check(told)
     assert len(tries) == result.n_pods == 9
     pauses = [later - earlier for times in tries.values() for earlier, later in pairwise(times)]
