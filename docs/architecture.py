@@ -54,7 +54,8 @@ LAYERS = (
     ),
     Layer(
         ("_pod_sources", "_scheduler", "_fleet_state", "_node_checks", "_node_state", "_batch",
-         "_freeable", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits", "_settle", "_rules"),
+         "_freeable", "_assign", "_seats", "_walk", "_pool", "_records", "_slots", "_bits",
+         "_settle", "_rules"),
         "the compiled core: a pool in C, the target rules",
     ),
     Layer(
