@@ -129,7 +129,7 @@ def test_more_than_a_drop_may_have_is_refused_before_it_is_read(client):
 
 def test_a_zone_states_its_bounds():
     zone = Zone(handler=Taken(), most_bytes=64_000_000, most_files=20)
-    assert "At most 64 MB and 20 files." in zone_html(zone, lang="en", folders=False)
+    assert "Files: at most 20, 64 MB in all." in zone_html(zone, lang="en", folders=False)
     html = zone_html(zone, lang="ko", folders=True)
     assert "최대 64 MB, 파일 20개." in html
     assert "webkitdirectory" in html

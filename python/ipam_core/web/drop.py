@@ -51,7 +51,7 @@ _WORDS = {
     "files": ("Choose files", "파일 선택"),
     "folder": ("Choose a folder", "폴더 선택"),
     "most": (
-        "At most {bytes} and {files} files. They stay on this machine, and are not kept.",
+        "Files: at most {files}, {bytes} in all. They stay on this machine, and are not kept.",
         "최대 {bytes}, 파일 {files}개. 파일은 이 컴퓨터를 벗어나지 않으며 보관되지 않습니다.",
     ),
     "reading": ("Reading the files", "파일을 읽는 중"),
