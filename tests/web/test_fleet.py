@@ -67,6 +67,13 @@ def test_a_run_has_the_numbers_of_simulate(results, capsys):
     assert [each["policy"] for each in found["results"]] == ["vpc-cni", "ipam-core"]
 
 
+@pytest.mark.parametrize("policy", ["vpc-cni", "ipam-core"])
+def test_a_search_has_the_numbers_of_tune(results, capsys, policy):
+    found = runs.searched({"small.yaml": SMALL.encode()}, lambda _: None, policy=policy)
+    _, out, _ = called(capsys, "tune", str(results), "--policy", policy, "--json")
+    assert json.loads(out) == json.loads(json.dumps(found["tuning"]))
+
+
 def test_the_curve_of_waits_is_the_share_that_waits_longer():
     assert runs.curve([], 0) == []
     assert runs.curve([0.0, 0.0], 0) == [(0.0, 0.0)]
@@ -278,6 +285,9 @@ def test_a_dropped_fleet_is_played_under_both_policies(opened, results, capsys):
         assert page.locator("#moment-time").inner_text() == "0.0 min"
         page.locator("svg[data-places]").first.hover()
         assert page.locator("#moment-time").inner_text() != "0.0 min"
+        page.locator("[data-run=tune-ipam-core]").click()
+        command = "ipam-core tune small.yaml --policy ipam-core --json"
+        page.locator("pre", has_text=command).wait_for()
         drop(page, ("bad.yaml", "{duration: 1h, nodes: []}"))
         page.locator(".problem", has_text="bad.yaml: nodes is a list").wait_for()
 

@@ -6,13 +6,14 @@ import asyncio
 import json
 from functools import partial
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
 from fastapi import Request  # noqa: TC002  (FastAPI reads the annotation)
 from nicegui import background_tasks, ui
 
 from ipam_core.errors import IpamError
+from ipam_core.policy import IPAM_CORE
 from ipam_core.web import marks
 from ipam_core.web.drop import drop_zone
 from ipam_core.web.fleet import front, view
@@ -32,16 +33,33 @@ if TYPE_CHECKING:
 
     from ipam_core.web.drop import Dropped
 
-LONGEST_S = {"simulate": 120.0, "tune": 600.0}
-"""How long a run may take."""
 MOST_BYTES = 20_000_000
 MOST_FILES = 10
-_RUNS: dict[str, Callable[..., dict[str, Any]]] = {"simulate": played, "tune": searched}
 _SHOWN: dict[str, Callable[..., str]] = {"simulate": view.simulated, "tune": front.tuned}
-_DOING = {"simulate": "simulating", "tune": "searching"}
-_COMMANDS = {
-    "simulate": "ipam-core simulate {} --compare --json",
-    "tune": "ipam-core tune {} --json",
+
+
+class _Run(NamedTuple):
+    """What a button starts: a result of a kind, and the command that prints the same."""
+
+    kind: str
+    do: Callable[..., dict[str, Any]]
+    longest_s: float
+    doing: str
+    command: str
+
+
+_RUNS = {
+    "simulate": _Run(
+        "simulate", played, 120.0, "simulating", "ipam-core simulate {} --compare --json"
+    ),
+    "tune": _Run("tune", searched, 600.0, "searching", "ipam-core tune {} --json"),
+    "tune-ipam-core": _Run(
+        "tune",
+        partial(searched, policy=IPAM_CORE.name),
+        600.0,
+        "searching",
+        "ipam-core tune {} --policy ipam-core --json",
+    ),
 }
 
 
@@ -119,15 +137,16 @@ class _Page:
         self._task = background_tasks.create(self._run(name), name=f"ipam-core {name}")
 
     async def _run(self, name: str) -> None:
-        doing = self._words[_DOING[name]]
+        run = _RUNS[name]
+        doing = self._words[run.doing]
         with self._client:
             self._tell(view.progress(doing, 0.0))
             self._cancel_button.props(remove="disabled")
             try:
                 found = await work(
-                    _RUNS[name],
+                    run.do,
                     dict(self._files),
-                    longest_s=LONGEST_S[name],
+                    longest_s=run.longest_s,
                     on_progress=lambda share: self._tell(view.progress(doing, share)),
                 )
             except IpamError as error:
@@ -135,7 +154,7 @@ class _Page:
             else:
                 self._tell("")
                 file = name_of_fleet(self._files)
-                self._show(name, found, _COMMANDS[name].format(file))
+                self._show(run.kind, found, run.command.format(file))
             self._cancel_button.props("disabled")
 
     def _cancelled(self) -> None:
@@ -152,11 +171,11 @@ class _Page:
     def _tell(self, html: str) -> None:
         self._status.content = html
 
-    def _show(self, name: str, found: Mapping[str, Any], command: str) -> None:
+    def _show(self, kind: str, found: Mapping[str, Any], command: str) -> None:
         self._n_shown += 1
-        content = _SHOWN[name](found, command, self._words)
-        self._results[name].content = f'<div data-shown="{self._n_shown}">{content}</div>'
-        if name == "simulate":
+        content = _SHOWN[kind](found, command, self._words)
+        self._results[kind].content = f'<div data-shown="{self._n_shown}">{content}</div>'
+        if kind == "simulate":
             given = {
                 "number": self._n_shown,
                 "minutes": self._words["minutes"],

@@ -55,13 +55,20 @@ def played(files: Mapping[str, bytes], on_progress: Callable[[float], None]) -> 
     return {**_said(spec), "results": results}
 
 
-def searched(files: Mapping[str, bytes], on_progress: Callable[[float], None]) -> dict[str, Any]:
-    """Search settings for a dropped fleet, as `tune` does. Raises `InputError`."""
+def searched(
+    files: Mapping[str, bytes],
+    on_progress: Callable[[float], None],
+    policy: str = "vpc-cni",
+) -> dict[str, Any]:
+    """Search settings for a dropped fleet, as `tune --policy` does. Raises `InputError`."""
     from ipam_core.cli.tune import with_given  # noqa: PLC0415
+    from ipam_core.policy import IPAM_CORE, VPC_CNI  # noqa: PLC0415
     from ipam_core.tuning import tune  # noqa: PLC0415
 
     spec = with_given(fleet_in(files), "this fleet")
-    return {**_said(spec), "tuning": tune(spec, on_progress=on_progress).to_dict()}
+    rules = {each.name: each for each in (VPC_CNI, IPAM_CORE)}[policy]
+    found = tune(spec, policy=rules, on_progress=on_progress)
+    return {**_said(spec), "tuning": found.to_dict()}
 
 
 def fleet_in(files: Mapping[str, bytes]) -> FleetSpec:

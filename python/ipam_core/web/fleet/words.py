@@ -15,6 +15,7 @@ WORDS = {
     ),
     "simulate": ("Simulate", "시뮬레이션"),
     "tune": ("Search settings", "설정 탐색"),
+    "tune-ipam-core": ("Search settings for ipam-core", "ipam-core의 설정 탐색"),
     "cancel": ("Cancel", "취소"),
     "simulating": ("Simulating", "시뮬레이션하는 중"),
     "searching": ("Searching settings", "설정을 탐색하는 중"),
