@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from support.browser import browser, served_page, visits
 from support.commands import called
 
 pytest.importorskip("nicegui", reason="the extra web is not installed")
@@ -23,26 +22,6 @@ from ipam_core.web.words import words_in
 STUCK = Path(__file__).parents[2] / "examples" / "stuck-node"
 CASES = Path(__file__).parents[1] / "doctor" / "cases"
 SCRIPT = "<script>window.ran=1</script><img src=x onerror=window.ran=1>"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web")
-    with served_page(folder) as address:
-        yield address
-    assert list(folder.iterdir()) == [], "the server writes no file"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture
-def opened(chromium, url):
-    with visits(chromium, url) as opened:
-        yield opened
 
 
 def choose(page, files):

@@ -163,6 +163,7 @@ from ipam_core.web.life.examples import EXAMPLES as NAMES  # noqa: E402
 from ipam_core.web.life.examples import example  # noqa: E402
 from ipam_core.web.life.wire import MOST_WAITING, wire  # noqa: E402
 from ipam_core.web.life.words import WORDS  # noqa: E402
+from ipam_core.web.markup import examples  # noqa: E402
 from ipam_core.web.words import words_in  # noqa: E402
 
 
@@ -217,7 +218,7 @@ def test_markup_is_shown_as_text_and_every_word_is_in_both_languages():
     for words in (words_in("en", WORDS), words_in("ko", WORDS)):
         html = view.player(1, evil, "vpc-cni", words)
         html += view.file(evil, evil, words) + view.choices([evil, evil], 1, words)
-        html += view.examples("stall", "en", words) + view.unmet({"vpc-cni": [evil]}, words)
+        html += examples(NAMES, "stall", "en", words) + view.unmet({"vpc-cni": [evil]}, words)
         assert "<script" not in html
         assert html.count("&lt;script&gt;") == 7
     assert all(english and korean for english, korean in WORDS.values())

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from support.browser import browser, served_page, visits
 from support.commands import called
 
 pytest.importorskip("nicegui", reason="the extra web is not installed")
@@ -233,26 +232,6 @@ def test_work_is_ended_when_nobody_waits_and_bounded():
 
 
 # --- the browser --------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web")
-    with served_page(folder) as address:
-        yield address
-    assert list(folder.iterdir()) == [], "the server writes no file"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture
-def opened(chromium, url):
-    with visits(chromium, url) as opened:
-        yield opened
 
 
 def drop(page, *files):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from support.browser import browser, served_page, visits
 from support.commands import called
 from support.soak import SOAK
 
@@ -17,32 +16,17 @@ FILES = Path(__file__).parent.parent.parent / "python/ipam_core/data/examples/li
 COUNTS = ("running", "waiting", "enis", "total", "assigned", "free", "cooling")
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web")
-    with served_page(folder) as address:
-        yield address
-    assert list(folder.iterdir()) == [], "the server writes no file"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as started:
-        yield started
-
-
 @pytest.fixture
-def opened(chromium, url):
+def opened(opened):
     """Open a link and wait for its time line."""
-    with visits(chromium, url) as visit:
 
-        @contextmanager
-        def opened(link="", **options):
-            with visit(f"life{link}", **options) as page:
-                page.wait_for_selector("#moments [aria-current]")
-                yield page
+    @contextmanager
+    def with_time_line(link="", **options):
+        with opened(f"life{link}", **options) as page:
+            page.wait_for_selector("#moments [aria-current]")
+            yield page
 
-        yield opened
+    return with_time_line
 
 
 _EVERY_MOMENT = """() => {

@@ -5,53 +5,17 @@ import re
 import shlex
 import socket
 import statistics
-from contextlib import contextmanager
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
 
-from support.browser import browser, served_page
 from support.commands import called
 from support.soak import SOAK
 
 pytest.importorskip("nicegui", reason="the extra web is not installed")
 
 STALL = "?instance=m8g.4xlarge&MINIMUM_IP_TARGET=25"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web")
-    with served_page(folder) as address:
-        yield address
-    assert list(folder.iterdir()) == [], "the server writes no file"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture
-def opened(chromium, url):
-    """Open a link; at the end no page has written an error, nor asked another server."""
-    troubles = []
-
-    @contextmanager
-    def opened(link, **options):
-        context = chromium.new_context(**options)
-        page = context.new_page()
-        page.on("console", lambda each: each.type == "error" and troubles.append(each.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda each: each.url.startswith(url) or troubles.append(each.url))
-        page.goto(url + link)
-        yield page
-        context.close()
-
-    yield opened
-    assert [each for each in troubles if not each.startswith(("data:", "ws:"))] == []
 
 
 def searched(page):

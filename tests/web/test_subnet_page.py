@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.browser import browser, served_page, visits
+from support.browser import served_page, visits
 from support.commands import called
 from support.soak import SOAK
 from support.subnet_account import account, eni, instance, node, pod, subnet
@@ -25,26 +25,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "subnet"
 FILES = sorted(EXAMPLE.glob("*.json"))
 SMALL, LARGE = "subnet-0a11ce00000000022", "subnet-0b0b000000000016"
 SCRIPT = "<img src=x onerror=window.ran=1>"
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("web")
-    with served_page(folder, {"AWS_EC2_METADATA_DISABLED": "true"}) as address:
-        yield address
-    assert list(folder.iterdir()) == [], "the server writes no file"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture
-def opened(chromium, url):
-    with visits(chromium, url) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

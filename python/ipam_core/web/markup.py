@@ -26,6 +26,18 @@ def problem(message: object) -> str:
     return f'<p class="problem" role="alert">{text(message)}</p>'
 
 
+def examples(names: Iterable[str], chosen: str, language: str, words: Mapping[str, str]) -> str:
+    """Return links to examples, whose words are `ex_NAME`; `chosen` may be ""."""
+    links = []
+    for name in names:
+        current = ' aria-current="true"' if name == chosen else ""
+        links.append(
+            f'<a class="button" href="?example={name}&amp;lang={language}"{current}>'
+            f"{text(words[f'ex_{name}'])}</a>"
+        )
+    return f'<h2>{words["examples"]}</h2><div class="choices">{"".join(links)}</div>'
+
+
 def copied(name: str, heading: str, content: str, words: Mapping[str, str]) -> str:
     """Return a text with a button that copies it. `name` is the text's id; `heading` is HTML."""
     return (

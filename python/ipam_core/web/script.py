@@ -1,5 +1,8 @@
 """What runs in the browser on every page: the theme, the language's link, copying."""
 
+SEND_FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
+"""The handler of a form's event that sends its fields."""
+
 SCRIPT = """
 const theme = name => {
   if (name === 'light' || name === 'dark') document.documentElement.dataset.theme = name;

@@ -15,6 +15,7 @@ from ipam_core.web.doctor.words import WORDS
 from ipam_core.web.drop import drop_zone
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
+from ipam_core.web.script import SEND_FORM
 from ipam_core.web.words import language_of, words_in
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from ipam_core.diagnosis.inputs.case import Case
     from ipam_core.web.drop import Dropped
-
-_FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
 
 
 def add_page(_app: FastAPI) -> None:
@@ -47,7 +46,7 @@ class _Page:
             ui.add_head_html(f"<style>{shown.STYLE}</style>")
             drop_zone(self._dropped, lang=language, folders=True)
             form = ui.element("form").props(f'aria-label="{words["if_missing"]}"').classes("card")
-            form.on("change", self._changed, js_handler=_FORM)
+            form.on("change", self._changed, js_handler=SEND_FORM)
             form.on("submit", js_handler="event => event.preventDefault()")
             with form:
                 ui.html(shown.fields(self._asked, words), sanitize=False)

@@ -22,7 +22,7 @@ from ipam_core.web.fleet.look import STYLE
 from ipam_core.web.fleet.runs import name_of_fleet, played, read_result, searched
 from ipam_core.web.fleet.words import WORDS
 from ipam_core.web.frame import framed
-from ipam_core.web.markup import problem
+from ipam_core.web.markup import examples, problem
 from ipam_core.web.words import language_of, words_in
 from ipam_core.web.work import work
 
@@ -107,7 +107,7 @@ class _Page:
         }
 
     def _show_examples(self, chosen: str) -> None:
-        self._examples.content = view.examples(chosen, self._lang, self._words)
+        self._examples.content = examples(EXAMPLES, chosen, self._lang, self._words)
 
     async def _dropped(self, files: list[Dropped]) -> None:
         """Show a result that was dropped, or play a fleet. Raises `InputError`."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core.cli._fleet import CAUSES
 from ipam_core.web.fleet import picture
-from ipam_core.web.fleet.examples import EXAMPLES
 from ipam_core.web.markup import text
 
 if TYPE_CHECKING:
@@ -18,18 +17,6 @@ AT_A_MOMENT = ("nodes", "pods", "waiting", "enis", "total", "assigned", "cooling
 _COUNTS = ("pods", "pods_waited", "pods_still_waiting", "pods_not_placed", "nodes_not_joined")
 _ALWAYS = _COUNTS[:3]
 _AVERAGES = ("nodes", "enis", "total", "assigned", "cooling", "idle")
-
-
-def examples(chosen: str, language: str, words: Mapping[str, str]) -> str:
-    """Return links to the examples; `chosen` is "" where something else is shown."""
-    links = []
-    for name in EXAMPLES:
-        current = ' aria-current="true"' if name == chosen else ""
-        links.append(
-            f'<a class="button" href="?example={name}&amp;lang={language}"{current}>'
-            f"{text(words[f'ex_{name}'])}</a>"
-        )
-    return f'<h2>{words["examples"]}</h2><div class="choices">{"".join(links)}</div>'
 
 
 def progress(what: str, share: float) -> str:

@@ -28,7 +28,7 @@ from ipam_core.web.life.examples import EXAMPLES, example
 from ipam_core.web.life.look import STYLE
 from ipam_core.web.life.wire import wire
 from ipam_core.web.life.words import WORDS
-from ipam_core.web.markup import problem
+from ipam_core.web.markup import examples, problem
 from ipam_core.web.words import language_of, words_in
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class _Page:
             with ui.element("section").classes("card"):
                 ui.html(f'<p class="hint">{self._words["drop"]}</p>', sanitize=False)
                 self._examples = ui.html(
-                    view.examples(self._example, self._lang, self._words), sanitize=False
+                    examples(EXAMPLES, self._example, self._lang, self._words), sanitize=False
                 )
                 self._choices = ui.html("", sanitize=False)
             self._status = ui.html("", sanitize=False)
@@ -149,7 +149,7 @@ class _Page:
             raise InputError(f"{file.name}: {error}") from None
         self._file, self._content = file.name, text_of(BytesIO(content))
         self._found, self._is_example = found, False
-        self._examples.content = view.examples("", self._lang, self._words)
+        self._examples.content = examples(EXAMPLES, "", self._lang, self._words)
         background_tasks.create(self._play(0))
 
     async def _chosen(self, event: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam_core.web.life.examples import EXAMPLES
 from ipam_core.web.markup import text, text_lines
 
 if TYPE_CHECKING:
@@ -14,18 +13,6 @@ if TYPE_CHECKING:
 
 POLICIES = ("vpc-cni", "ipam-core")
 _STATES = ("held", "cooling", "free", "unused")
-
-
-def examples(chosen: str, language: str, words: Mapping[str, str]) -> str:
-    """Return links to the examples; `chosen` is "" where something else is shown."""
-    links = []
-    for name in EXAMPLES:
-        current = ' aria-current="true"' if name == chosen else ""
-        links.append(
-            f'<a class="button" href="?example={name}&amp;lang={language}"{current}>'
-            f"{text(words[name])}</a>"
-        )
-    return f'<h2>{words["examples"]}</h2><div class="choices">{"".join(links)}</div>'
 
 
 def player(number: int, heading: str, policy: str, words: Mapping[str, str]) -> str:

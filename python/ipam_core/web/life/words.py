@@ -69,8 +69,8 @@ WORDS = {
     "moments": ("All moments", "모든 시점"),
     "unmet": ("Not as the scenario expects", "시나리오의 예상과 다름"),
     "same": ("The same numbers", "같은 수치를 출력하는 명령"),
-    "stall": ("a node that stops at pod 25", "파드 25개에서 멈추는 노드"),
-    "cooldown": ("pods replaced while addresses cool", "주소가 쿨다운하는 동안 교체되는 파드"),
-    "prefixes": ("prefix mode", "프리픽스 모드"),
-    "subnet-full": ("a full subnet", "가득 찬 서브넷"),
+    "ex_stall": ("a node that stops at pod 25", "파드 25개에서 멈추는 노드"),
+    "ex_cooldown": ("pods replaced while addresses cool", "주소가 쿨다운하는 동안 교체되는 파드"),
+    "ex_prefixes": ("prefix mode", "프리픽스 모드"),
+    "ex_subnet-full": ("a full subnet", "가득 찬 서브넷"),
 }

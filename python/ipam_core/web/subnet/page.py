@@ -13,6 +13,7 @@ from ipam_core.subnet.live import read_live
 from ipam_core.web.drop import drop_zone
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
+from ipam_core.web.script import SEND_FORM
 from ipam_core.web.subnet import shown
 from ipam_core.web.subnet.advice import advice as advice_html
 from ipam_core.web.subnet.asked import Asked, Read
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 128_000_000
 """The most bytes of the files of one drop; those of an account of 50,000 ENIs have 100 MB."""
-_FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
-_SENT = f"event => {{ event.preventDefault(); ({_FORM})(event); }}"
+_SENT = f"event => {{ event.preventDefault(); ({SEND_FORM})(event); }}"
 _NOT_SENT = "event => event.preventDefault()"
 
 
@@ -68,7 +68,7 @@ class _Page:
     def _parts(self) -> None:
         """Make the places of what is shown of a subnet."""
         form = ui.element("form").classes("card").props(f'aria-label="{self._words["options"]}"')
-        form.on("change", self._changed, js_handler=_FORM)
+        form.on("change", self._changed, js_handler=SEND_FORM)
         form.on("submit", js_handler=_NOT_SENT)
         with form:
             self._fields = ui.html("", sanitize=False)

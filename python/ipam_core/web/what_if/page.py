@@ -11,6 +11,7 @@ from nicegui import ui
 from ipam_core.errors import IpamError
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
+from ipam_core.web.script import SEND_FORM
 from ipam_core.web.what_if import found, shown
 from ipam_core.web.what_if.asked import explained, played
 from ipam_core.web.what_if.state import State
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from ipam_core.web.what_if.asked import Played
 
-_FORM = "event => emit(Object.fromEntries(new FormData(event.currentTarget)))"
 _STILL_S = 0.3
 """After this time without a move of a control, findings are searched."""
 _MOST_S = 60.0
@@ -72,7 +72,7 @@ class _Page:
         self._words = words = words_in(state.lang, WORDS)
         with framed("/", state.query, words), ui.element("div").classes("columns"):
             form = ui.element("form").props(f'aria-label="{words["title"]}"')
-            form.on("input", self._moved, js_handler=_FORM)
+            form.on("input", self._moved, js_handler=SEND_FORM)
             form.on("submit", js_handler="event => event.preventDefault()")
             with form:
                 ui.html(shown.controls(state, words), sanitize=False)
