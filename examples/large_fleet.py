@@ -6,9 +6,13 @@ ipam-core simulate large.json --jobs 2
 
 import argparse
 import json
+from ipaddress import IPv4Network
 
 NODES_OF_A_SUBNET = 333
 """A /16 has 65,531 addresses. A node of 100 pods and a warm prefix holds eight or nine /28s."""
+RANGES = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12")
+BLOCKS = [str(block) for cidr in RANGES for block in IPv4Network(cidr).subnets(new_prefix=16)]
+"""What the subnets of a region are taken from, in this order."""
 CALLS = (
     "AssignPrivateIpAddresses",
     "UnassignPrivateIpAddresses",
@@ -28,10 +32,10 @@ def large_fleet(n_regions: int, n_nodes: int, hours: float) -> dict[str, object]
         "duration": f"{hours}h",
         "measure_from": f"{2 * join_s}s",
         "subnets": [
-            {"id": f"{region}-{n}", "cidr": f"10.{n}.0.0/16", "zone": "abc"[n % 3],
+            {"id": f"{region}-{n}", "cidr": block, "zone": "abc"[n % 3],
              "region": f"region-{region}"}
             for region in range(n_regions)
-            for n in range(n_subnets)
+            for n, block in enumerate(BLOCKS[:n_subnets])
         ],
         "nodes": [
             {
@@ -55,4 +59,7 @@ if __name__ == "__main__":
     parser.add_argument("--nodes", type=int, default=10_000, help="of each region")
     parser.add_argument("--hours", type=float, default=24)
     given = parser.parse_args()
+    most = len(BLOCKS) * NODES_OF_A_SUBNET
+    if given.nodes > most:
+        parser.error(f"--nodes {given.nodes}: a region has room for {most}")
     print(json.dumps(large_fleet(given.regions, given.nodes, given.hours), indent=1))
