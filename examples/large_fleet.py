@@ -26,6 +26,7 @@ CALLS = (
 def large_fleet(n_regions: int, n_nodes: int, hours: float) -> dict[str, object]:
     """Return the content of the file."""
     n_subnets = -(-n_nodes // NODES_OF_A_SUBNET)
+    per_s = max(100, n_nodes // 100)
     join_s = min(3600, int(hours * 3600 / 4))
     return {
         "name": "large",
@@ -48,7 +49,7 @@ def large_fleet(n_regions: int, n_nodes: int, hours: float) -> dict[str, object]
             }
             for region in range(n_regions)
         ],
-        "ec2": {"throttling": {api: {"burst": 500, "per_second": 100} for api in CALLS}},
+        "ec2": {"throttling": {api: {"burst": 5 * per_s, "per_second": per_s} for api in CALLS}},
         "workloads": [{"kind": "churn", "pods_per_node": 100, "lifetime": "1h"}],
     }  # fmt: skip
 

@@ -260,14 +260,14 @@ class SimulatedInstance(EffectHandler):
         )
 
     def _describe_subnets(self, _: fx.DescribeSubnets) -> tuple[fx.SubnetDescription, ...]:
+        subnets = self.region.subnets
         return tuple(
             fx.SubnetDescription(
                 subnet_id=subnet_id,
-                available_addresses=subnet.available_addresses,
-                tags=dict(subnet.tags),
+                available_addresses=subnets[subnet_id].available_addresses,
+                tags=dict(subnets[subnet_id].tags),
             )
-            for subnet_id, subnet in self.region.subnets.items()
-            if self.zone_subnets is None or subnet_id in self.zone_subnets
+            for subnet_id in (subnets if self.zone_subnets is None else self.zone_subnets)
         )
 
     # --- metadata ---------------------------------------------------------------
