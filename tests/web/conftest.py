@@ -1,11 +1,11 @@
-"""One server and one browser for the tests of a part of the page."""
+"""One server and one browser for all tests of the page that a process runs."""
 
 import pytest
 
 from support.browser import browser, served_page, visits
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def url(tmp_path_factory):
     """The address of a page that is served from an empty folder, and finds no credentials."""
     folder = tmp_path_factory.mktemp("web")
@@ -14,7 +14,7 @@ def url(tmp_path_factory):
     assert list(folder.iterdir()) == [], "the server writes no file"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium():
     with browser() as started:
         yield started

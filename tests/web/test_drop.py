@@ -1,6 +1,5 @@
 """Files that are dropped on the page, as the server takes them; test_doctor_page.py drops some."""
 
-import asyncio
 import gc
 import json
 
@@ -14,6 +13,7 @@ from httpx import ASGITransport, AsyncClient
 from ipam_core.errors import InputError
 from ipam_core.web.drop import DROPS, MOST_LISTED, Zone, add_drops, zone_html
 from ipam_core.web.guard import MOST_DROPPED, Guard
+from support.loops import run_apart
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ async def sent(client, zone, *files, header=None, body=None):
 
 
 def send(*args, **options):
-    return asyncio.run(sent(*args, **options))
+    return run_apart(sent(*args, **options))
 
 
 def test_files_come_whole_and_in_order_of_their_names(client):
@@ -124,7 +124,7 @@ def test_more_than_a_drop_may_have_is_refused_before_it_is_read(client):
         length = {"content-length": str(MOST_DROPPED + MOST_LISTED + 1)}
         return await client.post(f"{DROPS}x", headers=length, content=b"")
 
-    assert asyncio.run(answer()).status_code == 413
+    assert run_apart(answer()).status_code == 413
 
 
 def test_a_zone_states_its_bounds():

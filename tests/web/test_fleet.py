@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support.commands import called
+from support.loops import run_apart
 
 pytest.importorskip("nicegui", reason="the extra web is not installed")
 
@@ -222,12 +223,12 @@ def test_work_is_ended_when_nobody_waits_and_bounded():
             each.cancel()
         await asyncio.gather(task, *more, return_exceptions=True)
 
-    asyncio.run(cancelled())
+    run_apart(cancelled())
     assert working._n_running == 0
     with pytest.raises(InputError, match="no pod"):
-        asyncio.run(work(refuses, "pod", longest_s=60))
+        run_apart(work(refuses, "pod", longest_s=60))
     with pytest.raises(InputError, match="was killed"):
-        asyncio.run(work(dies, longest_s=60))
+        run_apart(work(dies, longest_s=60))
     assert working._n_running == 0
 
 

@@ -1,6 +1,5 @@
 """The parts of the page without a browser: links, forms, texts, and who is let in."""
 
-import asyncio
 import sys
 
 import pytest
@@ -15,6 +14,7 @@ from ipam_core.web.what_if.forms import addon, helm, kubectl
 from ipam_core.web.what_if.state import State
 from ipam_core.web.what_if.words import WORDS
 from ipam_core.web.words import words_in
+from support.loops import run_apart
 
 STATE = State.from_query(
     "instance=m5.large&WARM_IP_TARGET=10&ENABLE_PREFIX_DELEGATION=true&maxPods=110&lang=ko"
@@ -117,7 +117,7 @@ def asked(token="", *, path="/", query="", kind="http", **headers):
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
-    asyncio.run(Guard(app, token)(scope, None, send))
+    run_apart(Guard(app, token)(scope, None, send))
     return sent[0].get("status", sent[0].get("code")), dict(sent[0].get("headers", ()))
 
 
