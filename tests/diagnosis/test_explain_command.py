@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ipam_core.diagnosis.explain.explanation import CHECKS
-from support.commands import called
+from support.commands import called, show_colours
 
 INCIDENT = ["-e", "MINIMUM_IP_TARGET=25", "-e", "WARM_ENI_TARGET=1"]
 MANIFEST = """
@@ -67,7 +67,7 @@ def test_the_incident_in_80_columns_and_a_status_of_1():
     [
         [],
         ["-e", "WARM_IP_TARGET=1"],
-        ["-e", "ENABLE_PREFIX_DELEGATION=true", "--max-pods", 3714, "--subnet-free", 99999],
+        ["-e", "ENABLE_PREFIX_DELEGATION=true", "--max-pods", 1202, "--subnet-free", 99999],
         ["-e", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true", "-e", "WARM_ENI_TARGET=0"],
         ["-e", "ENABLE_IPv6=true", "-e", "ENABLE_IPv4=false", "-e", "ENABLE_PREFIX_DELEGATION=1"],
         ["-e", "ENABLE_IPv6=true"],
@@ -172,8 +172,7 @@ def test_several_types_are_told_apart(command):
 
 def test_on_a_terminal_it_says_that_it_plays(command, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")
+    show_colours(monkeypatch)
     _, out, err = command("--instance", "t3.small", "--json")
     assert "Simulating" in err
     assert json.loads(out)["healthy"]
@@ -200,28 +199,26 @@ def test_a_type_given_twice_is_told_once(command):
 def test_settings_come_out_of_a_manifest_and_e_wins(command, tmp_path):
     path = tmp_path / "aws-node.yaml"
     path.write_text(MANIFEST)
-    status, out, _ = command("--instance", "m8g.4xlarge", "--manifest", path)
+    status, out, _ = command("--instance", "m5.large", "--manifest", path)
     assert status == 1
     assert ": stalls at pod 26" in out
     assert "set from elsewhere and unknown here" in " ".join(out.split())
-    status, out, _ = command(
-        "--instance", "m8g.4xlarge", "--manifest", path, "-e", "WARM_IP_TARGET=5"
-    )
+    status, out, _ = command("--instance", "m5.large", "--manifest", path, "-e", "WARM_IP_TARGET=5")
     assert status == 0
     assert "unknown here" not in out
     status, out, _ = command(
-        "--instance", "m8g.4xlarge", "--manifest", path, "-e", "MINIMUM_IP_TARGET=30"
+        "--instance", "m5.large", "--manifest", path, "-e", "MINIMUM_IP_TARGET=26"
     )
-    assert "stalls at pod 31" in out
+    assert "stalls at pod 27" in out
 
 
 def test_helm_values_lie_over_the_chart(command, tmp_path):
     # The chart sets WARM_PREFIX_TARGET=1: in prefix mode nothing flaps.
     path = tmp_path / "values.yaml"
     path.write_text("env: {ENABLE_PREFIX_DELEGATION: true}")
-    assert command("--instance", "m8g.4xlarge", "--values", path)[0] == 0
+    assert command("--instance", "m5.large", "--values", path)[0] == 0
     path.write_text("env: {ENABLE_PREFIX_DELEGATION: true, WARM_PREFIX_TARGET: 0}")
-    status, out, _ = command("--instance", "m8g.4xlarge", "--values", path)
+    status, out, _ = command("--instance", "m5.large", "--values", path)
     assert status == 1
     assert "pool-flaps" in out
     assert '{"env": {"WARM_PREFIX_TARGET": "1"}}' in out
@@ -230,7 +227,7 @@ def test_helm_values_lie_over_the_chart(command, tmp_path):
 
 def test_an_addon_is_read_from_the_standard_input(command, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(ADDON)))
-    status, out, _ = command("--instance", "m8g.4xlarge", "--addon", "-", "--json")
+    status, out, _ = command("--instance", "m5.large", "--addon", "-", "--json")
     assert status == 0
     assert json.loads(out)["nodes"][0]["env"]["WARM_IP_TARGET"] == "5"
 

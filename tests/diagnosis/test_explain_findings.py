@@ -6,6 +6,7 @@ import pytest
 
 from ipam_core import IPAM_CORE, VPC_CNI
 from ipam_core.diagnosis.explain.explanation import CHECKS, explain
+from ipam_core.diagnosis.explain.finding import Severity
 from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.instances import InstanceLimits
 
@@ -100,10 +101,19 @@ def found(identifier, explained):
     return [each for each in explained.findings if each.kind.identifier == identifier]
 
 
+COSTS = {check.kind.identifier for check in CHECKS if check.kind.severity is Severity.INFO}
+
+
+def least_of(identifier):
+    """Return the severity down to which findings are searched: costs take the longest."""
+    return Severity.INFO if identifier in COSTS else Severity.WARNING
+
+
 @cache
 def _explained(number):
-    _, instance, env, arguments = (MET + NOT_MET)[number]
-    return explain(instance, env, **arguments)
+    identifier, instance, env, arguments = (MET + NOT_MET)[number]
+    advise = number < len(MET)
+    return explain(instance, env, least=least_of(identifier), advise=advise, **arguments)
 
 
 def explained_of(case):
@@ -151,7 +161,7 @@ def test_a_fix_does_what_is_said_of_it(case):
         return
     fixed = {k: v for k, v in (env | (change.env or {})).items() if v is not None}
     with_fix = {**arguments, **({"max_pods": change.max_pods} if change.max_pods else {})}
-    anew = explain(instance, fixed, **with_fix)
+    anew = explain(instance, fixed, least=least_of(identifier), advise=False, **with_fix)
     assert not found(identifier, anew) or identifier == "cooldown-exhausted"
     if "all" in finding.outcome:
         assert anew.verdict.serves_all
@@ -206,11 +216,13 @@ AWS_TABLE = [
 
 @pytest.mark.parametrize(("instance", "env", "pods", "per_eni"), AWS_TABLE)
 def test_levels_are_those_of_awss_own_table(instance, env, pods, per_eni):
-    assert explain(instance, env).play.up[pods].per_eni == per_eni
+    explained = explain(instance, env, least=Severity.ERROR, advise=False)
+    assert explained.play.up[pods].per_eni == per_eni
 
 
 def test_the_way_back_gives_back():
-    play = explain(M8G, {"WARM_IP_TARGET": "5", "MINIMUM_IP_TARGET": "10"}).play
+    env = {"WARM_IP_TARGET": "5", "MINIMUM_IP_TARGET": "10"}
+    play = explain(M8G, env, least=Severity.ERROR, advise=False).play
     assert [level.pods for level in play.back] == list(range(231, -1, -1))
     assert all(level.total == min(max(level.pods + 5, 10), 232) for level in play.back)
 
@@ -240,7 +252,10 @@ def test_an_unknown_type_is_refused():
 
 def test_the_seed_decides_what_is_left_to_chance():
     first, again, other = (
-        [level.per_eni for level in explain(M8G, seed=seed, policy=VPC_CNI).play.back]
+        [
+            level.per_eni
+            for level in explain(M8G, seed=seed, least=Severity.ERROR, policy=VPC_CNI).play.back
+        ]
         for seed in (1, 1, 2)
     )
     assert first == again

@@ -7,8 +7,10 @@ from multiprocessing import get_context
 
 import pytest
 
+from ipam_core import IPAM_CORE, VPC_CNI, Node
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.explain import play as playing
+from ipam_core.diagnosis.explain import together
 from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.diagnosis.explain.finding import Severity
 from ipam_core.diagnosis.explain.play import NodeCase, Play
@@ -49,7 +51,13 @@ def test_the_one_change_fixes_all_kinds_on_every_type(types, env):
     assert len(found.kinds) > 1
     merged = {k: v for k, v in (env | found.fix.change.env).items() if v is not None}
     for old in before:
-        new = explain(old.case.limits, merged, max_pods=old.case.max_pods)
+        new = explain(
+            old.case.limits,
+            merged,
+            max_pods=old.case.max_pods,
+            least=Severity.WARNING,
+            advise=False,
+        )
         assert new.verdict.served >= old.verdict.served
         assert bad(new) <= bad(old) - set(found.kinds)
 
@@ -60,6 +68,21 @@ def test_one_that_fixes_all_alone_is_enough():
     assert found.kinds == ("minimum-without-warm", "cooldown-exhausted")
     assert found.fix.change.env == {"WARM_IP_TARGET": "10"}
     assert found.left == ()
+
+
+def test_a_change_is_played_once_on_each_type_and_without_its_costs(monkeypatch):
+    """Two kinds of finding often suggest the same change; only errors and warnings make worse."""
+    before = [explain(name, {"WARM_ENI_TARGET": "0"}) for name in (M5, T3)]
+    tried = []
+
+    def noted(limits, env, *, least, **arguments):
+        tried.append((limits.instance_type, *sorted(env.items())))
+        assert least is Severity.WARNING
+        return explain(limits, env, least=least, **arguments)
+
+    monkeypatch.setattr(together, "explain", noted)
+    agree(before)
+    assert sorted(tried) == [(name, ("WARM_ENI_TARGET", "1")) for name in (M5, T3)]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +153,37 @@ def test_a_process_pool_explains():
         assert pool.submit(explain, M5, {}).result().verdict.serves_all
         with pytest.raises(UnknownInstanceTypeError, match=r"nearest: m5\.large"):
             pool.submit(explain, "m5.lrge", {}).result()
+
+
+# --- pool checks that do nothing are left out ---------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [VPC_CNI, IPAM_CORE], ids=lambda policy: policy.name)
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"WARM_ENI_TARGET": "0", "IP_COOLDOWN_PERIOD": "90"},
+        {"WARM_IP_TARGET": "2", "MINIMUM_IP_TARGET": "5"},
+        {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "0"},
+        {"MAX_ENI": "2"},
+    ],
+    ids=str,
+)
+def test_a_play_is_the_same_with_every_pool_check(env, policy, monkeypatch):
+    case = NodeCase(limits=limits(M5), env=env, max_pods=29, policy=policy, subnet_free=25)
+    quick = Play(case)
+    checks = []
+    adjust = Node.adjust
+    monkeypatch.setattr(Node, "adjust", lambda node: checks.append(node) or adjust(node))
+    Play(case).back  # noqa: B018  (played at first use)
+    n_quick = len(checks)
+    monkeypatch.setattr(Node, "would_idle", lambda _: False)
+    monkeypatch.setattr(Node, "idles_until_pods_change", lambda _: False)
+    slow = Play(case)
+    assert (quick.up, quick.back, quick.flap) == (slow.up, slow.back, slow.flap)
+    assert str(quick.top_error) == str(slow.top_error)
+    assert 2 * n_quick < len(checks)  # of both plays
 
 
 # --- only a check -------------------------------------------------------------------------

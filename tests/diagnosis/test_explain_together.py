@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipam_core.diagnosis.explain.explanation import explain
+from ipam_core.diagnosis.explain.finding import Severity
 from ipam_core.diagnosis.explain.together import again, agree, bad, idle_half_full, worse
 from support.commands import called
 
@@ -46,7 +47,13 @@ def test_what_is_advised_makes_no_type_worse(types, env):
     for kind, change in changes(agree(before)).items():
         merged = {k: v for k, v in (env | change).items() if v is not None}
         for old in before:
-            new = explain(old.case.limits, merged, max_pods=old.case.max_pods)
+            new = explain(
+                old.case.limits,
+                merged,
+                max_pods=old.case.max_pods,
+                least=Severity.WARNING,
+                advise=False,
+            )
             assert new.verdict.served >= old.verdict.served, (kind, change)
             assert bad(new) <= bad(old), (kind, change)
 

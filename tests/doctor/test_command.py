@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ipam_core.cli import doctor as command_module
 from ipam_core.cli._app import run
 from ipam_core.diagnosis.doctor.causes.table import as_markdown
-from support.commands import called
+from support.commands import called, show_colours
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in (HERE / "cases").iterdir())
@@ -100,8 +100,7 @@ def test_what_files_hold_does_not_reach_the_terminal_raw(command, tmp_path):
 
 def test_bar_is_drawn_for_large_input_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(command_module, "WORTH_A_BAR", 1)
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
-    monkeypatch.setenv("TERM", "xterm")
+    show_colours(monkeypatch)
     assert run(["doctor", str(EXAMPLE)]) == 1
     drawn = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert re.search(r"reading .*?([\d.]+)/\1 kB", drawn)  # all of it, in the end

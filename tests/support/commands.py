@@ -10,6 +10,15 @@ def called(capsys, *arguments):
     return status, captured.out, captured.err
 
 
+def show_colours(monkeypatch):
+    """Let Rich take the streams for terminals, with a console that later tests do not get."""
+    from ipam_core.cli import _out
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(_out, "_console", _out._console.__wrapped__)
+
+
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from ipam_core.cli import main; main()"

@@ -265,6 +265,18 @@ class PlayedNode:
                 return
             yield self.level(pods, settled=settled, waited=waited)
 
+    def fill(self, n_pods: int) -> bool:
+        """Play up to so many pods for the node alone; return whether all are served."""
+        for pods in range(n_pods + 1):
+            if pods:
+                self.ask()
+            settled = self.settle()
+            if self.waiting:
+                return False
+            if not settled:
+                self.level(pods, settled=False)  # the first time it is watched for a while
+        return True
+
     def back(self) -> Iterator[Level]:
         """Yield the level of each pod fewer."""
         if self.waiting:  # the pod of the stall is removed first
@@ -298,20 +310,21 @@ class PlayedNode:
         for pod in self.waiting:
             world.node.waiting.note_refused(pod)
         n_before = len(world.calls)
-        drive(world.node.adjust(), world.instance, sleep=_no_time)
+        if not world.node.would_idle():
+            drive(world.node.adjust(), world.instance, sleep=_no_time)
         while self.waiting and self._serve(self.waiting[0]):
             self.waiting.pop(0)
-        return Counter(
-            call.api
-            for call in world.calls[n_before:]
-            if call.error is None and call.api in CHANGING_APIS
-        )
+        new = world.calls[n_before:]
+        return Counter(c.api for c in new if c.error is None and c.api in CHANGING_APIS)
 
     def settle(self) -> bool:
         """Check the pool until nothing changes; return False if that never happens."""
         quiet = turns = 0
         grew: bool | None = None
         for _ in range(MOST_LOOKS):
+            if not self.waiting and self.world.node.idles_until_pods_change():
+                self.world.now_ns += sum(int(pause_s * NS) for pause_s in self._pauses_s[quiet:])
+                return True
             n_waiting = len(self.waiting)
             changes = self.look(self._pauses_s[quiet])
             if changes:

@@ -45,9 +45,7 @@ def rolling_update(case: NodeCase, *, surge: int | None = None) -> RollingUpdate
     played = PlayedNode(case)
     n_pods = case.n_pods // 2
     surge = ceil(n_pods * ROLLING_SHARE) if surge is None else surge
-    if played.init_error or surge == 0:
-        return None
-    if sum(1 for _ in played.up(n_pods)) <= n_pods:
+    if played.init_error or surge == 0 or not played.fill(n_pods):
         return None
     longest_s, worst, replaced = 0.0, (0, 0, 0), 0
     while replaced < n_pods:

@@ -10,10 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipam_core._dataclass import dataclass
-from ipam_core.diagnosis.explain.explanation import explain
-from ipam_core.diagnosis.explain.finding import Severity
+from ipam_core.diagnosis.explain.costs import SHORT_WAIT_S
+from ipam_core.diagnosis.explain.explanation import CHECKS, explain
+from ipam_core.diagnosis.explain.finding import Facts, Severity
 from ipam_core.diagnosis.explain.play import Play
+from ipam_core.diagnosis.explain.rolling import rolling_update
 from ipam_core.diagnosis.fixes import Fix, set_env
+from ipam_core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from ipam_core.diagnosis.explain.explanation import Explanation
     from ipam_core.diagnosis.explain.finding import Finding
 
+_CHECK_OF = {check.kind.identifier: check for check in CHECKS}
 LOWER_TARGETS = (10, 5, 3, 2, 1)
 """Values of WARM_IP_TARGET that are tried if a larger one harms a type."""
 
@@ -40,12 +44,13 @@ def agree(explained: Sequence[Explanation]) -> list[Explanation]:
     Findings of one kind get one change of variables: the smallest of those that the types
     suggest that fixes the finding on each type, as played, and makes none worse: as many pods
     served, no new error or warning. If there is none, no change is advised. A variable is
-    called ignored only if it is on every type. Cost: that of `explain` for each change tried
-    and each type.
+    called ignored only if it is on every type. Cost: for each change tried and each type that
+    of `explain` without advice, and of findings of severity info only the kind to be fixed.
     """
     ignored = _ignored_by_all(explained)
     kinds = {finding.kind.identifier for each in explained for finding in each.findings}
-    advice = {kind: _advice(kind, explained) for kind in sorted(kinds)}
+    played = _Played(explained)
+    advice = {kind: _advice(kind, played) for kind in sorted(kinds)}
     return [
         replace(
             each,
@@ -59,10 +64,12 @@ def agree(explained: Sequence[Explanation]) -> list[Explanation]:
     ]
 
 
-def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
+def again(
+    each: Explanation, env: Mapping[str, str | None], *, least: Severity = Severity.INFO
+) -> Explanation:
     """Return the explanation of the same node with variables set, or removed if None.
 
-    No further fix is tried.
+    No further fix is tried, and no finding less severe than `least` is searched.
     """
     case = each.case.with_env(env)
     return explain(
@@ -73,8 +80,30 @@ def again(each: Explanation, env: Mapping[str, str | None]) -> Explanation:
         subnet_free=case.subnet_free,
         policy=case.policy,
         seed=case.seed,
+        least=least,
         advise=False,
     )
+
+
+class _Played:
+    """Explanations of several types, and of the same with a change: each played once.
+
+    A change is compared by its errors and warnings: findings of severity info are not searched.
+    """
+
+    def __init__(self, explained: Sequence[Explanation]) -> None:
+        self.explained = explained
+        self._after: dict[tuple[tuple[str, str | None], ...], list[Explanation]] = {}
+
+    def unless_worse(self, env: Mapping[str, str | None]) -> list[Explanation] | None:
+        """Return the explanation of each type with a change; None if it makes a type worse."""
+        after = self._after.setdefault(tuple(sorted(env.items())), [])
+        for number, before in enumerate(self.explained):
+            if number == len(after):
+                after.append(again(before, env, least=Severity.WARNING))
+            if worse(before, after[number]):
+                return None
+        return after
 
 
 def idle_half_full(play: Play) -> int:
@@ -123,18 +152,13 @@ def one_for_all(explained: Sequence[Explanation]) -> Together | None:
     """
     advised = _advised(explained)
     kinds = list(advised)
-    played: dict[tuple[tuple[str, str | None], ...], list[Explanation]] = {}
+    played = _Played(explained)
     for n_kinds in range(len(kinds), 1, -1):
         wanted = kinds[:n_kinds]
         envs = [advised[kind] for kind in wanted]
         for env in (*envs, _merged(envs)):
-            key = tuple(sorted(env.items()))
-            if key not in played:
-                played[key] = [again(each, env) for each in explained]
-            after = played[key]
-            if any(worse(*pair) for pair in zip(explained, after, strict=True)):
-                continue
-            if all(
+            after = played.unless_worse(env)
+            if after is not None and all(
                 _helps(kind, new)
                 for kind in wanted
                 for old, new in zip(explained, after, strict=True)
@@ -187,12 +211,12 @@ def bad(each: Explanation) -> set[str]:
     }
 
 
-def _advice(kind: str, explained: Sequence[Explanation]) -> tuple[Fix, str] | None:
+def _advice(kind: str, played: _Played) -> tuple[Fix, str] | None:
     """Return the first change that helps every type with the finding, and its result."""
-    with_it = [each for each in explained if _of_kind(each, kind)]
+    with_it = [each for each in played.explained if _of_kind(each, kind)]
     for env in _candidates(kind, with_it):
-        after = [again(each, env) for each in explained]
-        if any(worse(*pair) for pair in zip(explained, after, strict=True)):
+        after = played.unless_worse(env)
+        if after is None:
             continue
         if all(_helps(kind, new) for new in after if new.case.limits in _limits(with_it)):
             return set_env(**env), _outcome(kind, with_it, after)
@@ -222,14 +246,21 @@ def _candidates(kind: str, with_it: Sequence[Explanation]) -> Iterator[dict[str,
 
 def _helps(kind: str, after: Explanation) -> bool:
     """Return whether a kind of finding is gone, or for a rolling update, is fixed well enough."""
-    found = _of_kind(after, kind)
-    if kind != "cooldown-exhausted" or not found:
-        return not found
-    from ipam_core.diagnosis.explain.costs import SHORT_WAIT_S  # noqa: PLC0415  (one place)
-    from ipam_core.diagnosis.explain.rolling import rolling_update  # noqa: PLC0415
-
-    met = rolling_update(after.case)
-    return met is None or met.longest_wait_s <= SHORT_WAIT_S
+    if kind == "cooldown-exhausted":
+        met = rolling_update(after.case)
+        if met is None or met.longest_wait_s <= SHORT_WAIT_S:
+            return True
+    check = _CHECK_OF[kind]
+    if check.kind.severity is not Severity.INFO:
+        return not _of_kind(after, kind)
+    facts = Facts(
+        play=after.play,
+        settings=Settings.from_env(after.case.env),
+        capacity=after.capacity_slots,
+        version=after.version,
+        advise=False,
+    )
+    return next(check(facts), None) is None
 
 
 def _outcome(kind: str, with_it: Sequence[Explanation], after: Sequence[Explanation]) -> str:
