@@ -118,6 +118,16 @@ def test_a_fleets_file_is_served_to_others_with_warnings_and_calls_do_not_hold_u
     assert "0.0.0.0 is not loopback" in warning
 
 
+def test_a_vpc_that_cannot_be_served_is_one_line(tmp_path, capsys):
+    """What the file's other keys are for is said once it is served."""
+    file, state = tmp_path / "fleet.yaml", tmp_path / "state"
+    file.write_text("duration: 10m\nnodes: [{instance_type: m5.large, count: 1}]\n")
+    state.write_text("no state")
+    assert run(["vpc", "serve", str(file), "--host", "0.0.0.0", "--state", str(state)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(state) in line
+
+
 CALL = """
 import http.client, sys
 host, port = sys.argv[1].removeprefix("http://").split(":")

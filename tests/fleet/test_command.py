@@ -112,6 +112,26 @@ def test_options_of_fleets_are_refused_with_a_scenario(capsys):
     assert "--compare is for fleets; this is a scenario" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--scheduler", "nonsense"], "--scheduler 'nonsense': "),
+        (["--tls-ca", "ca.pem", "--jobs", "2"], "--tls-ca, --tls-cert and --tls-key go with"),
+    ],
+)
+def test_what_is_refused_is_one_line_and_no_note_of_what_would_be_played(
+    small, arguments, said, capsys
+):
+    assert run(["simulate", small, *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_a_fleet_of_one_part_says_that_more_processes_do_not_help(small, capsys):
+    assert run(["simulate", small, "--jobs", "2"]) == 0
+    assert capsys.readouterr().err.startswith("ipam-core: the fleet is played as one part: ")
+
+
 def test_a_fleet_is_not_a_scenario_to_check(small, capsys):
     assert run(["check", small]) == 2
     assert "a fleet, not a scenario" in capsys.readouterr().err

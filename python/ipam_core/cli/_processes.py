@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
 
-from ipam_core.errors import InputError, IpamError, MissingExtraError
+from ipam_core._extras import extra
+from ipam_core.errors import InputError, IpamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,10 +114,8 @@ def cluster(
         InputError: no such scheduler, or files that are no certificates.
         IpamError: workers died again and again; other workers do the work of one that dies.
     """
-    try:
+    with extra("dist", "--scheduler"):
         from distributed import Client, KilledWorker, Security
-    except ImportError:
-        raise MissingExtraError("dist", "--scheduler") from None
     given = {"tls_ca_file": ca, "tls_client_cert": cert, "tls_client_key": key}
     files = {name: str(path) for name, path in given.items() if path is not None}
     encrypted = scheduler.startswith("tls://")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from ipam_core.cli._options import (
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
@@ -103,22 +105,25 @@ def simulate(
     return _play_fleet(runs, executor, plot, cloudtrail, as_json=as_json)
 
 
+@contextmanager
 def _executor_for(
     runs: list[tuple[FleetSpec, Policy, int]],
     n_jobs: int,
     scheduler: str | None,
     **certificates: Path | None,
-) -> AbstractContextManager[Executor | None]:
-    """Return what plays the parts of all runs: no more processes than there are parts."""
+) -> Iterator[Executor | None]:
+    """Give what plays the parts of all runs: no more processes than there are parts."""
     from ipam_core.cli._out import print_error
     from ipam_core.cli._processes import executor_of
     from ipam_core.simulation.fleet.independent import parts_of, why_one_part
 
     n_parts = sum(len(parts_of(spec, seed)) for spec, _, seed in runs)
-    if n_parts == 1 and (n_jobs > 1 or scheduler is not None):
-        print_error(f"the fleet is played as one part: {why_one_part(runs[0][0])}")
+    in_vain = n_parts == 1 and (n_jobs > 1 or scheduler is not None)
     n_jobs = min(n_jobs or os.cpu_count() or 1, n_parts)
-    return executor_of(n_jobs, scheduler, **certificates)
+    with executor_of(n_jobs, scheduler, **certificates) as executor:
+        if in_vain:
+            print_error(f"the fleet is played as one part: {why_one_part(runs[0][0])}")
+        yield executor
 
 
 def _play_scenarios(

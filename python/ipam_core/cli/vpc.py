@@ -80,7 +80,6 @@ def serve(
     """
     import asyncio
 
-    from ipam_core.cli._out import print_error
     from ipam_core.cli._warnings import warnings_told
     from ipam_core.endpoint.file import VpcSpec, read_vpc
     from ipam_core.endpoint.served import APIS, open_vpc
@@ -91,12 +90,11 @@ def serve(
     if held and speed != 1:
         raise InputError("--held and --speed exclude each other")
     spec = VpcSpec() if file is None else read_vpc(file, APIS)
-    for key in spec.not_played:
-        print_error(f"{file}: {key} is for simulations and is not served")
+    notes = [f"{file}: {key} is for simulations and is not served" for key in spec.not_played]
     if not is_loopback(host):
-        print_error(f"warning: {host} is not loopback: whoever reaches it can use and change it")
+        notes.append(f"warning: {host} is not loopback: whoever reaches it can use and change it")
     if state is not None and state.exists() and file is not None:
-        print_error(f"{state} is there: the VPC goes on from it, and {file} is not used")
+        notes.append(f"{state} is there: the VPC goes on from it, and {file} is not used")
     served = open_vpc(
         spec,
         speed=speed,
@@ -110,6 +108,7 @@ def serve(
         return asyncio.run(
             _serve(
                 served,
+                notes,
                 as_json=as_json,
                 host=host,
                 port=port,
@@ -121,11 +120,12 @@ def serve(
         )
 
 
-async def _serve(served: Any, *, as_json: bool, **options: Any) -> int:
+async def _serve(served: Any, notes: list[str], *, as_json: bool, **options: Any) -> int:
     """Serve until a signal; save the state then. Return the exit status."""
     import asyncio
     import signal
 
+    from ipam_core.cli._out import print_error
     from ipam_core.endpoint.server import Endpoints
 
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -150,6 +150,8 @@ async def _serve(served: Any, *, as_json: bool, **options: Any) -> int:
     try:
         await endpoints.start()
         begun = True
+        for note in notes:  # not before: of what is refused there is one line
+            print_error(note)
         if as_json:
             _print_addresses(first, as_json=True)
         return await ended
