@@ -59,7 +59,7 @@ LAYERS = (
         "the compiled core: a pool in C, the target rules",
     ),
     Layer(
-        ("errors", "quoting", "urls", "html", "_dataclass", "_lazy", "_extras"),
+        ("errors", "quoting", "urls", "bounded_http", "html", "_dataclass", "_lazy", "_extras"),
         "what can go wrong; foreign text as shown; what is optional",
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from ipam_core.instances import limits
 
 EXTRAS = (
     *("boto3", "botocore", "dask", "distributed", "grpc", "kr8s", "matplotlib", "numpy"),
-    *("pyroute2", "rich", "scipy", "typer", "urllib3", "yaml"),
+    *("pyroute2", "rich", "scipy", "typer", "yaml"),
 )
 STALL = {
     "instance_type": "m5.large",

@@ -11,6 +11,7 @@ import pytest
 
 from ipam_core.agent import aws_host
 from ipam_core.agent.aws_host import AwsHost
+from ipam_core.cloud.imds import Imds
 from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.testing import TestVpc
 from support.agents import (
@@ -236,10 +237,10 @@ def test_a_type_that_the_table_lacks_is_asked_for(host_of, monkeypatch):
 def test_metadata_that_is_down_at_first_is_waited_for(tmp_path, host_of):
     with vpc_with("m5.large") as vpc:
         host = host_of(vpc)
-        imds, host._imds._endpoint = host._imds._endpoint, "http://127.0.0.1:9"
+        imds, host._imds = host._imds, Imds("http://127.0.0.1:9")
         with running(tmp_path, host=host, speed=200, wait=False) as agent:
             assert wait_until(
                 lambda: any("Initialization failure" in line["msg"] for line in log_of(agent))
             )
-            host._imds._endpoint = imds
+            host._imds = imds
             assert agent.ready.wait(20)

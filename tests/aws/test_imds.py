@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 
 import pytest
 
 from ipam_core.cloud.imds import Imds
 from ipam_core.cloud.metadata import Instance
 from ipam_core.effects import AttachedEni
-from ipam_core.errors import CloudError, DeniedError, NotFoundError, UnreachableError
-from support.servers import InstanceMetadata, serving
+from ipam_core.errors import CloudError, DeniedError, InputError, NotFoundError, UnreachableError
+from support.servers import InstanceMetadata, serving, trickling
 
 MACS = "network/interfaces/macs"
 PRIMARY, SECOND, EFA = "0e:49:61:0f:c3:11", "0e:49:61:0f:c3:12", "0e:49:61:0f:c3:13"
@@ -172,6 +174,38 @@ def test_silence_ends_after_the_attempts():
         port = silent.getsockname()[1]
         with pytest.raises(UnreachableError):
             Imds(f"http://127.0.0.1:{port}", attempts=2, timeout_s=0.1).instance()
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_an_answer_in_small_parts_ends_after_the_attempts(headers):
+    """Each part came in time: an agent that started would have waited for ever."""
+    before = time.monotonic()
+    timed_out = pytest.raises(UnreachableError, match="TimeoutError: timed out")
+    with trickling(headers=headers) as url, timed_out:
+        Imds(url, attempts=2, timeout_s=0.2).instance()
+    assert 0.4 <= time.monotonic() - before < 5
+
+
+def test_an_answer_that_is_too_large_is_not_read_on(imds, tree):
+    tree["instance-id"] = "i" * ((1 << 20) + 1)
+    with pytest.raises(CloudError, match="TooLarge: meta-data/instance-id: an answer of more"):
+        imds.instance()
+    del tree["instance-id"]
+    with pytest.raises(NotFoundError):  # the next answer is its own
+        imds.instance()
+
+
+def test_a_connection_that_the_service_closed_is_opened_again_without_a_try(served):
+    reader = Imds(served.url, attempts=1, timeout_s=0.5)
+    served.closing = True
+    for _ in range(3):
+        assert reader.local_ipv4() == ""
+        assert select.select([reader._connection.sock], [], [], 5)[0]  # the end has come
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(InputError, match="instance metadata is http://HOST:PORT, not 'nowhere'"):
+        Imds("nowhere")
 
 
 def test_what_must_be_there_and_is_not(imds, tree):

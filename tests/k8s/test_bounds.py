@@ -5,6 +5,7 @@ import json
 import ssl
 import time
 from contextlib import contextmanager, suppress
+from threading import Event
 
 import pytest
 import trustme
@@ -14,7 +15,7 @@ from ipam_core.k8s import account, connection
 from ipam_core.k8s.account import HOST, PORT, AccountReader
 from ipam_core.k8s.client import PODS
 from support.kube import asked
-from support.servers import serving
+from support.servers import serving, trickle
 
 SLOW_S = 0.4
 """So long a request may take here."""
@@ -27,7 +28,7 @@ class Api:
     def __init__(self):
         self.answers = {"/version": lambda request: request.reply(200, b"{}")}
         self.n_asked = 0
-        self.ending = False
+        self.ending = Event()
 
     def __call__(self, request):
         self.n_asked += 1
@@ -37,34 +38,22 @@ class Api:
                 return
         request.reply(404, b"{}")
 
-    def trickled(self, request, status=200):
-        """Answer one letter after the other, each long before a read would be given up."""
-        request.send_response(status)
-        request.send_header("Content-Length", "1000")
-        request.end_headers()
-        began_s = time.monotonic()
-        while not self.ending and time.monotonic() - began_s < PATIENT_S:
-            try:
-                request.wfile.write(b" ")
-                request.wfile.flush()
-            except OSError:
-                break
-            time.sleep(0.05)
-        request.close_connection = True
+    def trickled(self, request, **how):
+        trickle(request, self.ending, **how)
 
 
 @pytest.fixture
 def api():
     found = Api()
     yield found
-    found.ending = True
+    found.ending.set()
 
 
 @pytest.fixture
 def kubeconfig(api, tmp_path):
     with serving(api) as url:
         yield write_kubeconfig(tmp_path / "kubeconfig", url)
-        api.ending = True
+        api.ending.set()
 
 
 def write_kubeconfig(path, url):
@@ -92,19 +81,56 @@ def ends_soon():
 
 @pytest.mark.parametrize("status", [200, 500])
 def test_an_answer_in_small_parts_is_given_up(api, kubeconfig, status):
-    api.answers["/api/v1/pods"] = lambda request: api.trickled(request, status)
+    api.answers["/api/v1/pods"] = lambda request: api.trickled(request, status=status)
     with ends_soon(), pytest.raises(UnreachableError, match="list pods: Timeout: no answer"):
         asked(kubeconfig, lambda client: client.items(PODS), timeout_s=SLOW_S)
 
 
 def test_a_refusal_of_a_watch_in_small_parts_is_given_up(api, kubeconfig):
-    api.answers["/api/v1/pods"] = lambda request: api.trickled(request, 500)
+    api.answers["/api/v1/pods"] = lambda request: api.trickled(request, status=500)
 
     async def act(client):
         return [change async for change in client.watch(PODS, "1")]
 
     with ends_soon(), pytest.raises(UnreachableError, match="watch pods: Timeout"):
         asked(kubeconfig, act, timeout_s=SLOW_S)
+
+
+@pytest.mark.parametrize("how", ["silent", "small parts"])
+def test_a_watch_that_does_not_begin_is_given_up(api, kubeconfig, how):
+    """Its silence of minutes is for events: a server sends the headers at once."""
+
+    def answer(request):
+        if how == "silent":
+            api.ending.wait(PATIENT_S)
+            request.close_connection = True
+        else:
+            api.trickled(request, headers=True)
+
+    async def act(client):
+        return [change async for change in client.watch(PODS, "1")]
+
+    api.answers["/api/v1/pods"] = answer
+    with ends_soon(), pytest.raises(UnreachableError, match="watch pods: Timeout"):
+        asked(kubeconfig, act, timeout_s=SLOW_S)
+
+
+def test_a_watch_that_began_may_be_silent_for_longer(api, kubeconfig):
+    def answer(request):
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.flush()
+        api.ending.wait(2 * SLOW_S)
+        pod = {"metadata": {"name": "late", "resourceVersion": "2"}}
+        request.wfile.write(json.dumps({"type": "ADDED", "object": pod}).encode() + b"\n")
+        request.close_connection = True
+
+    async def act(client):
+        return [change async for change in client.watch(PODS, "1")]
+
+    api.answers["/api/v1/pods"] = answer
+    (change,) = asked(kubeconfig, act, timeout_s=SLOW_S)
+    assert "late" in str(change)
 
 
 def test_an_answer_that_is_too_long_is_not_read_on(api, kubeconfig, monkeypatch):
@@ -211,11 +237,12 @@ def reader(api, authority, tmp_path):
             )
 
         yield make
-        api.ending = True
+        api.ending.set()
 
 
-def test_the_account_gives_up_an_answer_in_small_parts(api, reader):
-    api.answers["/slow"] = api.trickled
+@pytest.mark.parametrize("headers", [True, False])
+def test_the_account_gives_up_an_answer_in_small_parts(api, reader, headers):
+    api.answers["/slow"] = lambda request: api.trickled(request, headers=headers)
     with ends_soon(), reader(SLOW_S) as server, pytest.raises(UnreachableError, match="Timeout"):
         server.get_json("/slow", call="get slow")
 

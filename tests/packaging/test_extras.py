@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -79,7 +80,6 @@ for call in (
     refused(call, "batch")
 refused(lambda: __import__("ipam_core.plots"), "plot")
 refused(AwsCloud, "aws")
-refused(lambda: __import__("ipam_core.cloud.imds"), "aws")
 open("scenario.yaml", "w").write("instance_type: m5.large\\nsteps: [{op: boot}]\\nexpect: {}\\n")
 refused(lambda: simulate("scenario.yaml"), "yaml")
 """
@@ -141,13 +141,32 @@ def test_a_module_that_an_installed_dependency_needs_is_named(tmp_path, monkeypa
 
 def test_an_own_module_between_is_no_dependency(monkeypatch):
     """`extra` around an import of a module of ours, which imports what is missing."""
-    import sys
-
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "ipam_core.simulation.fleet.parquet", raising=False)
     with pytest.raises(MissingExtraError) as caught, extra("other", "a test"):
         import_module("ipam_core.simulation.fleet.parquet")
     assert (caught.value.extra, caught.value.module) == ("parquet", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("import its_own_dependency", MissingExtraError, "only its module 'its_own_dependency'"),
+        ("raise ImportError('built for another Python')", ImportError, "built for another Python"),
+    ],
+)
+def test_a_dask_that_does_not_load_is_not_said_to_be_missing(
+    code, kind, said, tmp_path, monkeypatch
+):
+    """Whoever has it installed would install it again, and again."""
+    from ipam_core.cli._processes import cluster
+
+    (tmp_path / "distributed.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "distributed", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(kind, match=said) as caught, cluster("tcp://127.0.0.1:9"):
+        pass
+    assert type(caught.value) is kind
 
 
 def test_the_hook_of_pyinstaller_names_what_loads_late():

@@ -1,11 +1,13 @@
 """Lives of pods out of Prometheus: which there are, when they begin and end, and faults."""
 
+import time
+
 import pytest
 
 from ipam_core.errors import DeniedError, InputError, IpamError, UnreachableError
 from ipam_core.recording.prometheus import PodSeries
 from support.prometheus import Pods, has_real_prometheus, real_prometheus, small_prometheus
-from support.servers import serving
+from support.servers import serving, trickling
 
 T0 = 1_770_000_000.0
 """A time on a whole 15 s: what is scraped is at such times here."""
@@ -184,6 +186,35 @@ def test_credentials_are_sent_and_never_shown():
         with pytest.raises(DeniedError) as caught:
             read(url)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "said"),
+    [
+        ({"headers": True}, UnreachableError, "Unreachable: .*: timed out"),
+        ({}, InputError, "--prometheus: no whole answer in 0.1 s, in 30 s alone"),
+        ({"status": 503}, UnreachableError, "503: .*: Service Unavailable"),
+    ],
+    ids=["headers", "body", "refusal"],
+)
+def test_an_answer_in_small_parts_is_given_up(how, kind, said):
+    """Each part came in time, so it was read for ever. A body that is slow may be too large."""
+    before = time.monotonic()
+    with trickling(**how) as url, pytest.raises(kind, match=said):
+        read(url, from_s=T0, until_s=T0 + 30, timeout_s=0.1)
+    assert time.monotonic() - before < 5
+
+
+def test_a_redirect_is_not_followed():
+    """The credentials are for one server."""
+    with small_prometheus(some_pods()) as other:
+        moved = [("Location", f"{other.url}/api/v1/query_range")]
+        with (
+            serving(lambda request: request.reply(302, b"", headers=moved)) as url,
+            pytest.raises(InputError, match="--prometheus: Found"),
+        ):
+            read(url, token="secret")
+        assert other.requests == []
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "prometheus:9090", "http://"])

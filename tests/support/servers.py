@@ -6,10 +6,10 @@ import http.client
 import re
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from urllib.parse import parse_qsl, urlsplit
 
 REQUEST_ID = "7a62c49f-347e-4fc4-9331-6e8eEXAMPLE"
@@ -55,6 +55,34 @@ def serving(handle, *, tls=None):
         finally:
             server.shutdown()
             thread.join()
+
+
+def trickle(request, ending, *, status=200, headers=False):
+    """Answer one letter after the other, each long before a read would be given up.
+
+    They are of the body, or of a header without an end. It ends with the event `ending`.
+    """
+    if headers:
+        request.wfile.write(f"HTTP/1.1 {status} Slow\r\nX-Slow: ".encode())
+    else:
+        request.send_response(status)
+        request.send_header("Content-Length", "100000")
+        request.end_headers()
+    with suppress(OSError):  # the client has given up
+        while not ending.wait(0.05):
+            request.wfile.write(b" ")
+    request.close_connection = True
+
+
+@contextmanager
+def trickling(**how):
+    """Serve such answers alone, as `trickle` takes them; yield the URL."""
+    ending = Event()
+    with serving(lambda request: trickle(request, ending, **how)) as url:
+        try:
+            yield url
+        finally:
+            ending.set()
 
 
 # --- EC2 that fails ---------------------------------------------------------------
@@ -142,7 +170,7 @@ class InstanceMetadata:
     """IMDSv2: serves `tree()`, a mapping of paths below meta-data to texts.
 
     `statuses` are answered before anything else; `tokens` counts the tokens given out,
-    of which only the last is good.
+    of which only the last is good. With `closing` a connection ends after each text, unsaid.
     """
 
     def __init__(self, tree):
@@ -151,6 +179,7 @@ class InstanceMetadata:
         self.tokens = 0
         self.reads = []
         self.half = 0
+        self.closing = False
 
     def __call__(self, request):
         if self.statuses:
@@ -174,6 +203,7 @@ class InstanceMetadata:
     def _read(self, request):
         path = request.path.removeprefix("/latest/meta-data/").rstrip("/")
         self.reads.append(path)
+        request.close_connection |= self.closing
         text = _look_up(self.tree(), path)
         if text is None:
             request.reply(404, b"<html>404 - Not Found</html>")

@@ -44,7 +44,7 @@ class AwsHost:
         session: boto3.Session | None = None,
         attempts: int = SDK_TRIES,
     ) -> None:
-        from ipam_core.cloud.imds import ENDPOINT, Imds  # noqa: PLC0415  (the extra `aws`)
+        from ipam_core.cloud.imds import ENDPOINT, Imds  # noqa: PLC0415  (loads http.client)
 
         # With the blocks of subnets: the network of the host needs them.
         self._imds: Imds = Imds(imds_url or ENDPOINT, subnet_cidrs=True)

@@ -87,7 +87,7 @@ class AwsCloud(EffectHandler):
 
         self.ec2: Ec2 = Ec2(session, **options)
         if metadata is None and not instance_id:
-            from ipam_core.cloud.imds import Imds  # noqa: PLC0415  (needs the extra `aws`)
+            from ipam_core.cloud.imds import Imds  # noqa: PLC0415  (loads http.client)
 
             metadata = Imds()
         self.metadata: Imds | Ec2Metadata | Metadata = metadata or Ec2Metadata(

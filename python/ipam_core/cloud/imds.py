@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+import weakref
+from http.client import HTTPException
+from urllib.parse import urlsplit
 
-from ipam_core._extras import extra
+from ipam_core.bounded_http import LongAnswerError, connection_to, exchange
 from ipam_core.cloud.metadata import Instance
 from ipam_core.effects import AttachedEni
-from ipam_core.errors import (
-    CloudError,
-    DeniedError,
-    NotFoundError,
-    UnreachableError,
-)
-
-with extra("aws", "instance metadata"):
-    import urllib3
+from ipam_core.errors import CloudError, DeniedError, NotFoundError, UnreachableError
+from ipam_core.urls import check_http_url
 
 ENDPOINT = "http://169.254.169.254"
 API = "instance metadata"
 """What its errors name instead of an EC2 call."""
 TOKEN_TTL_S = 21600
 """How long a token is valid: six hours, the longest that may be requested."""
+MOST_BYTES = 1 << 20
+"""The longest answer: the addresses of an ENI have about 1 KB."""
+_BACKOFF_S = 0.1
+_BUSY = (429, 500, 502, 503, 504)
 _MACS = "network/interfaces/macs"
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ class Imds:
     """The instance that this runs on, as its metadata service describes it.
 
     `endpoint` differs under IPv6 (http://[fd00:ec2::254]) and in tests. Each request is tried
-    `attempts` times, `timeout_s` each, with back-off between. An expired token is replaced.
+    `attempts` times, `timeout_s` for each whole answer, with back-off between: none before the
+    second. An expired token is replaced.
     `subnet_cidrs` reads the block of each ENI's subnet too, for the host's network: one
     request more for each ENI. Not to be shared by threads.
     """
@@ -50,22 +52,18 @@ class Imds:
         timeout_s: float = 1.0,
         subnet_cidrs: bool = False,
     ) -> None:
-        retries = urllib3.Retry(
-            total=attempts - 1,
-            backoff_factor=0.1,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=None,
-            raise_on_status=False,
-            redirect=False,
-        )
-        self._endpoint = endpoint.rstrip("/")
-        self._http = urllib3.PoolManager(timeout=timeout_s, retries=retries)
+        check_http_url(endpoint, "the address of instance metadata")
+        self._root = urlsplit(endpoint).path.rstrip("/")
+        self._connection = connection_to(endpoint, timeout_s=timeout_s)
+        weakref.finalize(self, self._connection.close)
+        self._attempts = attempts
+        self._timeout_s = timeout_s
         self._subnet_cidrs = subnet_cidrs
         self._token: str | None = None
 
     def close(self) -> None:
-        """Close the connections; they open again for the next request."""
-        self._http.clear()
+        """Close the connection; it opens again for the next request."""
+        self._connection.close()
 
     def instance(self) -> Instance:
         """Return the facts that do not change."""
@@ -186,11 +184,35 @@ class Imds:
         return _accepted(*self._request("PUT", "api/token", headers), "api/token")
 
     def _request(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+        """Return a status and a text; what may be otherwise the next time is tried again."""
+        for attempt in range(1, self._attempts + 1):
+            if attempt > 2:
+                time.sleep(_BACKOFF_S * 2 ** (attempt - 2))
+            is_last = attempt == self._attempts
+            try:
+                status, body = exchange(
+                    self._connection,
+                    method,
+                    f"{self._root}/latest/{path}",
+                    headers=headers,
+                    deadline_s=time.monotonic() + self._timeout_s,
+                    most_bytes=MOST_BYTES,
+                )
+                if status not in _BUSY or is_last:
+                    break
+            except LongAnswerError as error:
+                raise _logged(CloudError(API, "TooLarge", f"{path}: {error}")) from None
+            except (OSError, HTTPException) as error:
+                if is_last:
+                    raise _logged(_unreachable(error)) from error
         try:
-            reply = self._http.request(method, f"{self._endpoint}/latest/{path}", headers=headers)
-            return reply.status, reply.data.decode()
-        except (urllib3.exceptions.HTTPError, UnicodeDecodeError) as error:
-            raise _logged(UnreachableError(API, type(error).__name__, str(error))) from error
+            return status, body.decode()
+        except UnicodeDecodeError as error:
+            raise _logged(_unreachable(error)) from error
+
+
+def _unreachable(error: Exception) -> UnreachableError:
+    return UnreachableError(API, type(error).__name__, str(error))
 
 
 def _accepted(status: int, text: str, path: str) -> str:

@@ -8,6 +8,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from ipam_core.bounded_http import LongAnswerError, bounded_opener, read_whole, start_of
 from ipam_core.endpoint.address import PREFIX
 from ipam_core.errors import InputError, IpamError
 from ipam_core.quoting import quoted
@@ -16,7 +17,7 @@ from ipam_core.urls import check_http_url
 TIMEOUT_S = 10.0
 _MOST_BYTES = 64 << 20
 # A proxy of the environment is not for a server of one's own.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_opener = bounded_opener(urllib.request.ProxyHandler({}))
 
 
 def ask(
@@ -39,13 +40,15 @@ def ask(
     )
     try:
         with _opener.open(request, timeout=TIMEOUT_S) as reply:
-            found = json.loads(reply.read(_MOST_BYTES))
+            found = json.loads(read_whole(reply, _MOST_BYTES))
     except HTTPError as error:
         with error:
-            raise _refusal(endpoint_url, error.read(_MOST_BYTES)) from None
+            raise _refusal(endpoint_url, start_of(error)) from None
     except (URLError, OSError) as error:
         why = getattr(error, "reason", None) or error
         raise IpamError(f"nothing answers at {endpoint_url}: {why}") from None
+    except LongAnswerError as error:
+        raise IpamError(f"{endpoint_url} is no served VPC: {error}") from None
     except (ValueError, HTTPException):
         raise IpamError(f"{endpoint_url} is no served VPC: its answer is no JSON") from None
     if not isinstance(found, dict):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
+from ipam_core.bounded_http import BoundedTlsConnection, LongAnswerError, exchange
 from ipam_core.errors import UnreachableError
 from ipam_core.k8s.access import SERVICE_ACCOUNT
 from ipam_core.k8s.connection import MOST_BYTES, parsed, refusal_of, too_large
@@ -25,16 +26,6 @@ HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 """The variables that the kubelet gives each container."""
 
 
-class _BoundedSocket(ssl.SSLSocket):
-    """A socket whose reads all end by one time: a time-out of each read is none of the whole."""
-
-    deadline_s = float("inf")
-
-    def recv_into(self, *given: Any, **options: Any) -> int:
-        self.settimeout(_left_s(self.deadline_s))
-        return super().recv_into(*given, **options)
-
-
 @dataclass(slots=True, kw_only=True)
 class AccountReader:
     """Reads objects with the service account in `folder`, on one connection: use it in a `with`.
@@ -45,7 +36,7 @@ class AccountReader:
     folder: Path = SERVICE_ACCOUNT
     timeout_s: float = 30.0
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    _connection: http.client.HTTPSConnection | None = field(default=None, init=False)
+    _connection: BoundedTlsConnection | None = field(default=None, init=False)
     _deadline_s: float = field(default=0.0, init=False)
 
     def __enter__(self) -> Self:
@@ -75,52 +66,28 @@ class AccountReader:
         except (OSError, http.client.HTTPException, ValueError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise UnreachableError(call, "Unreachable", said) from error
-        if len(body) > MOST_BYTES:
-            raise too_large(call, MOST_BYTES)
+        except LongAnswerError as error:
+            raise too_large(call, error.most_bytes) from None
         if status != http.HTTPStatus.OK:
             raise refusal_of(call, status, body)
         return parsed(body, call)
 
     def _ask(self, target: str) -> tuple[int, bytes]:
-        """Return a status and a body; of one that is too large a byte more than is allowed.
-
-        What fails closes the connection: what is left of an answer would be read as the next.
-        """
         token = (self.folder / "token").read_text("ascii").strip()
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        connection = self._connection = self._connection or self._new()
-        is_whole = False
-        try:
-            connection.timeout = _left_s(self._deadline_s)
-            if connection.sock is None:
-                connection.connect()
-            socket: Any = connection.sock
-            socket.deadline_s = self._deadline_s
-            socket.settimeout(_left_s(self._deadline_s))
-            connection.request("GET", target, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read(MOST_BYTES + 1)
-            is_whole = len(body) <= MOST_BYTES and not answer.length
-            if answer.length and len(body) <= MOST_BYTES:
-                raise http.client.IncompleteRead(body, answer.length)
-            return answer.status, body
-        finally:
-            if not is_whole:
-                connection.close()
+        self._connection = self._connection or self._new()
+        return exchange(
+            self._connection,
+            "GET",
+            target,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            deadline_s=self._deadline_s,
+            most_bytes=MOST_BYTES,
+        )
 
-    def _new(self) -> http.client.HTTPSConnection:
+    def _new(self) -> BoundedTlsConnection:
         host = self.variables.get(HOST, "")
         if not host:
             raise ValueError(f"{HOST} is not set")
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
-        context.sslsocket_class = _BoundedSocket
         port = int(self.variables.get(PORT) or 443)
-        return http.client.HTTPSConnection(host, port, context=context)
-
-
-def _left_s(deadline_s: float) -> float:
-    """Return how long it is until then. Raises `TimeoutError`: it is past."""
-    left_s = deadline_s - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError
-    return left_s
+        return BoundedTlsConnection(host, port, timeout=self.timeout_s, context=context)

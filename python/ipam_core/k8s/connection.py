@@ -184,8 +184,9 @@ class Connection:
     ) -> AsyncGenerator[Any, None]:
         """Give an answer whose body is still to be read; what goes wrong on the way is typed.
 
-        With `silence_s` that is the longest time between two parts of it; else the whole answer
-        has to be read within the request's time.
+        With `silence_s` that is the longest time between two parts of its body, and it has to
+        begin within the request's time: a server sends the headers of a watch at once (watch.go
+        of kubernetes/apiserver). Else the whole answer has to be read within that time.
         """
         import httpx  # noqa: PLC0415  (kr8s has loaded it)
 
@@ -195,10 +196,9 @@ class Connection:
         timeout = httpx.Timeout(silence_s or self._timeout_s, connect=CONNECT_S)
         try:
             # httpx' own time is that of one read: an answer in small parts would never end.
-            whole_s = self._timeout_s if silence_s is None else None
             # Statuses are judged here: at a 403 kr8s would read the credentials again, thrice.
             async with (
-                asyncio.timeout(whole_s),
+                asyncio.timeout(self._timeout_s) as bound,
                 self._api.call_api(
                     method,
                     version="",
@@ -209,6 +209,8 @@ class Connection:
                     **given,
                 ) as answer,
             ):
+                if silence_s is not None:
+                    bound.reschedule(None)
                 yield answer
         except IpamError:
             raise

@@ -11,7 +11,7 @@ sample that shows it, by its deletion timestamp at the latest. So a time is righ
 and a pod that no sample shows is not seen.
 
 Range queries, one for each metric and page of time. A page whose answer is too large for
-Prometheus or for `most_bytes` is halved; one that fails is tried again.
+Prometheus, for `most_bytes` or for `timeout_s` is halved; one that fails is tried again.
 
 Source: docs/metrics/workload/pod-metrics.md of kubernetes/kube-state-metrics (there is no
 kube_pod_deleted in it); the HTTP API of prometheus.io.
@@ -27,9 +27,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.bounded_http import LongAnswerError, bounded_opener, read_whole, start_of
 from ipam_core.errors import DeniedError, InputError, IpamError, UnreachableError
 from ipam_core.quoting import quoted
 from ipam_core.recording.pods import PodLife
@@ -38,6 +39,7 @@ from ipam_core.urls import check_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.client import HTTPResponse
 
 STEP_S = 30.0
 PAGE_S = 3600.0
@@ -47,6 +49,7 @@ MOST_BYTES = 128 << 20
 MOST_PODS = 5_000_000
 TRIES = 3
 TIMEOUT_S = 120.0
+"""So long a request may take, its whole answer included."""
 API = "Prometheus"
 """What errors name instead of a call."""
 _BY = "namespace, pod, uid"
@@ -92,6 +95,7 @@ class PodSeries:
         matchers: str = "",
         token: str = "",
         most_bytes: int = MOST_BYTES,
+        timeout_s: float = TIMEOUT_S,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         check_http_url(url, "--prometheus")
@@ -106,10 +110,11 @@ class PodSeries:
         self._step_s = step_s
         self._matchers = matchers
         self._most_bytes = most_bytes
+        self._timeout_s = timeout_s
         self._pause = pause
         self._pods: dict[str, _Pod] = {}
         self._url, self._headers = _split(url, token)
-        self._opener = urllib.request.build_opener(_NoRedirects)
+        self._opener = bounded_opener()
 
     def read(self, on_progress: Callable[[float], None] = lambda _: None) -> None:
         """Read all pages. What was read before an error stays.
@@ -237,22 +242,18 @@ class PodSeries:
         for left in reversed(range(TRIES)):
             self.n_requests += 1
             try:
-                with self._opener.open(request, timeout=TIMEOUT_S) as reply:
-                    content = reply.read(self._most_bytes + 1)
-                    if reply.length and len(content) <= self._most_bytes:
-                        raise IncompleteRead(content, reply.length)
+                with self._opener.open(request, timeout=self._timeout_s) as reply:
+                    content = self._content_of(reply)
                 break
             except urllib.error.HTTPError as error:
                 with error:
-                    said = _error_of(error.read(1 << 16)) or str(error.reason)
+                    said = _error_of(start_of(error)) or str(error.reason)
                     self._refused(error.code, said, last=left == 0)
             except (OSError, HTTPException) as error:
                 why = getattr(error, "reason", None) or error
                 if left == 0:
                     raise UnreachableError(API, "Unreachable", f"{self._url}: {why}") from None
             self._pause(2.0 ** (TRIES - left - 1))
-        if len(content) > self._most_bytes:
-            raise _TooLargeError(f"an answer of more than {self._most_bytes >> 20} MiB")
         try:
             found = json.loads(content)
             data = found["data"]
@@ -261,6 +262,15 @@ class PodSeries:
         if not isinstance(data, dict):
             raise IpamError(f"{self._url} is no Prometheus: {quoted(data)}")
         return data
+
+    def _content_of(self, reply: HTTPResponse) -> bytes:
+        """Return a body. Raises `_TooLargeError`: it has too much, or is too slow for its size."""
+        try:
+            return read_whole(reply, self._most_bytes)
+        except LongAnswerError as error:
+            raise _TooLargeError(str(error)) from None
+        except TimeoutError:
+            raise _TooLargeError(f"no whole answer in {self._timeout_s:g} s") from None
 
     def _refused(self, code: int, said: str, *, last: bool) -> None:
         """Raise what an error status means; return where another try may help."""
@@ -276,13 +286,6 @@ class PodSeries:
             raise InputError(f"--prometheus: {said}")
         if last:
             raise UnreachableError(API, str(code), f"{self._url}: {said}")
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the credentials are for one server."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Return no request: the answer is an error with its status."""
 
 
 def _split(url: str, token: str) -> tuple[str, dict[str, str]]:
