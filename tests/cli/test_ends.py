@@ -244,10 +244,17 @@ def test_a_reader_that_leaves_ends_it_quietly(arguments):
     assert (process.returncode, err) == (141, "")
 
 
-@pytest.mark.parametrize("arguments", [["instances"], ["instances", "--json", "m5.large"]])
-def test_a_full_disk_is_one_line_and_status_2(arguments):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["instances"], ["instances", "--json", "m5.large"], ["explain", "m5.large"], ["--help"]],
+    ids=" ".join,
+)
+def test_a_full_disk_is_one_line_and_status_2(arguments, unbuffered):
+    """Where the output is kept back until the end, too: it was written again after that line."""
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
-        process = start(*arguments, stdout=full)
+        process = start(*arguments, stdout=full, env=environment)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (2, "ipam-core: [Errno 28] No space left on device\n")
 

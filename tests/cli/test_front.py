@@ -46,10 +46,16 @@ def test_the_version_loads_no_command():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_version_that_cannot_be_written_is_a_line_and_status_2():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_version_that_cannot_be_written_is_a_line_and_status_2(unbuffered):
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
-            [PROGRAM, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [PROGRAM, "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )
     assert done.returncode == 2
     assert done.stderr.startswith("ipam-core: ")

@@ -53,12 +53,12 @@ def main() -> None:
 
 def _tell_version() -> bool:
     """Print the version without loading any command; False if the output cannot be written."""
-    from ipam_core.cli._out import finish_output, prepare_streams, print_version
+    from ipam_core.cli._out import prepare_streams, print_version
 
     try:
         prepare_streams()
         print_version()
-        finish_output()
-    except OSError:  # `run` gets it again, and reports it
+        sys.stdout.flush()
+    except OSError:  # the output is left open: `run` gets it again, and reports it
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
@@ -66,8 +67,8 @@ def run(arguments: list[str] | None = None) -> int:
 
     `INTERRUPTED` and `NOT_READ` if the user or the reader of the output ends it.
     """
-    prepare_streams()
     try:
+        prepare_streams()
         result = _command()(args=arguments, prog_name="ipam-core", standalone_mode=False)
         finish_output()
     except typer.TyperException as error:
@@ -81,6 +82,8 @@ def run(arguments: list[str] | None = None) -> int:
         abandon_output()
         return NOT_READ
     except OSError as error:
+        with suppress(OSError):  # what cannot be written now is not tried again at the end
+            finish_output()
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except IpamError as error:
         return _fail(str(error))
