@@ -1,11 +1,13 @@
 """Types of the compiled DataStore (src/ipam_core/_store.pyx holds the docstrings)."""
 
+from array import array
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import final
+from typing import final, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 from ipam_core._manners import Manners
 from ipam_core._values import Assignment as Assignment
@@ -90,12 +92,22 @@ class DataStore(Manners):
     def find_address(self, address: _Address) -> Assignment | None: ...
     def assignments(self) -> Iterator[Assignment]: ...
     def used_addresses(self, eni_id: str) -> list[UsedAddress]: ...
+    @overload  # an array of NumPy has a buffer, too, but gets what it is
     def assign_many(
         self, digests: NDArray[np.uint64], now_ns: int | None = None, *, partial: bool = False
     ) -> NDArray[np.uint64]: ...
+    @overload
+    def assign_many(
+        self, digests: Buffer, now_ns: int | None = None, *, partial: bool = False
+    ) -> array[int]: ...
+    @overload
     def release_many(
         self, digests: NDArray[np.uint64], now_ns: int | None = None, *, partial: bool = False
     ) -> NDArray[np.uint64]: ...
+    @overload
+    def release_many(
+        self, digests: Buffer, now_ns: int | None = None, *, partial: bool = False
+    ) -> array[int]: ...
     def stats(self, now_ns: int | None = None, network_card: int | None = None) -> PoolStats: ...
     def eni_stats(self, eni_id: str, now_ns: int | None = None) -> EniStats: ...
     def next_cool_ns(self, now_ns: int | None = None) -> int | None: ...  # when the first one ends

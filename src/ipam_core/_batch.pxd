@@ -1,7 +1,10 @@
 """Batches: many digests at once, without Python and without the GIL.
 
-`digests` and `addresses` are n rows of two words. An address is its high and its low 64
-bits; a row of ones means that there was none. The caller holds the store.
+A batch is n rows of two words. Each is a digest first, and afterwards the address: its high and
+its low 64 bits; a row of ones means that there was none. The caller holds the store.
+
+Rows that follow each other, and whose addresses are in one cell, change it together: they are
+a run. In its loop nothing is called. `_batch_release.pxd` has the way back.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -20,30 +23,20 @@ from ipam_core._pool cimport (
     Pool,
     pool_address,
     pool_block_at,
-    pool_cool,
-    pool_expire,
     pool_record_for,
     pool_sign,
     pool_take,
-    record_bit,
 )
 from ipam_core._records cimport (
-    UNUSED,
     Record,
-    Records,
-    cooling_add,
-    record_forget,
     records_reserve,
     table_at,
     table_find,
-    table_remove,
-    table_seek,
+    table_room,
     table_seek_tag,
     table_tag,
 )
 from ipam_core._slots cimport (
-    COOLING,
-    FREE,
     HELD,
     NONE,
     PER_CELL,
@@ -51,206 +44,156 @@ from ipam_core._slots cimport (
     EniState,
     slot_base,
     slot_cell,
-    slot_cool,
-    slot_free,
 )
 
 
-cdef inline void batch_say_none(uint64_t *address) noexcept nogil:
-    address[0] = address[1] = <uint64_t> -1
-
-
-cdef inline int batch_assign(Pool *pool, const uint64_t *digests, Py_ssize_t n,
-                             int64_t now_ns, uint64_t *addresses) noexcept nogil:
-    """Assign to each digest, as far as there are addresses. Returns DONE or NO_MEMORY.
-
-    Under `pack` and `first` the next address is in the cell of the one before while that has
-    any. They are taken from the cell together (`taken`) when it has no more or the batch ends.
-    Call `batch_expire` before, so that addresses that have cooled are free.
-    """
-    cdef bint in_runs = pool.placement in (PACK, FIRST)
-    cdef Place place
-    cdef Py_ssize_t row
-    cdef uint32_t tag, position, number
-    cdef uint32_t block = NONE           # of the cell: its records
-    cdef uint64_t high = 0, low = 0      # of the cell: its first address
-    cdef uint16_t free = 0, taken = 0
-    cdef int answer = DONE, offset
-    for row in range(n):
-        if records_reserve(&pool.records) < 0:
-            answer = NO_MEMORY
-            break
-        tag = table_tag(&pool.records, &digests[2 * row])
-        position = table_seek_tag(&pool.records, &digests[2 * row], tag)
-        number = table_at(&pool.records, position)
-        if number != NONE:
-            pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
-            continue
-        if not free:
-            if taken:
-                pool_take(pool, place, taken)
-                taken = 0
-            answer = pool_next(pool, &place)
-            if answer == NO_MEMORY:
-                break
-            if answer == EXHAUSTED:
-                batch_say_none(&addresses[2 * row])
-                answer = DONE
-                continue
-            free = <uint16_t> bit(place.offset % PER_CELL)
-            if in_runs and place.kind != SECONDARY_IP:
-                free = slot_cell(
-                    pool.enis[place.eni], place.kind, place.slot, place.offset).free
-            slot_base(pool.enis[place.eni], place.kind, place.slot, &high, &low)
-            low += place.offset // PER_CELL * PER_CELL
-            block = pool_block_at(pool, place)
-        offset = first_set(free)
-        free &= free - 1
-        taken |= <uint16_t> bit(offset)
-        number = NONE if block == NONE else pool.records.blocks[block][offset]
-        if number == NONE:
-            place.offset = place.offset // PER_CELL * PER_CELL + offset
-            number = pool_record_for(pool, place)
-            block = pool_block_at(pool, place)
-        pool_sign(pool, number, position, tag, &digests[2 * row], now_ns)
-        addresses[2 * row], addresses[2 * row + 1] = high, low + offset
-    if taken:
-        pool_take(pool, place, taken)
-    return answer
+cdef enum: NOTHING = 0xFFFFFFFFFFFFFFFF    # both words of a row without an address
 
 
 cdef struct Run:              # addresses of one cell that change together
     EniState *eni
-    uint64_t cell             # `record_cell` of each of them
+    uint64_t cell             # `record_where` of one of them
     uint64_t high             # the cell's first address
     uint64_t low
     uint32_t offset           # of that in the slot
-    uint16_t addresses        # 0: none
+    uint32_t block            # of the cell, NONE if it has none
+    uint16_t addresses        # that change
+    uint16_t free             # that can be added
     uint8_t kind
     uint8_t slot
 
 
-cdef inline uint64_t record_cell(const Record *record) noexcept nogil:
-    """Return a number of the cell that a record's address is in; no other cell has it."""
-    return (<uint64_t> record.slot << 48 | <uint64_t> record.kind << 40
-            | <uint64_t> record.eni << 32 | record.offset // PER_CELL)
+cdef inline void row_say_none(uint64_t *row) noexcept nogil:
+    row[0] = row[1] = NOTHING
 
 
-cdef inline bint run_takes(Run *run, const Record *record) noexcept nogil:
-    """Add an address to a run; False if it is of another cell: the run must be ended first."""
-    if not run.addresses or run.cell != record_cell(record):
-        return False
-    run.addresses |= record_bit(record)
-    return True
+# --- assigning ------------------------------------------------------------------------------
 
 
-cdef inline void run_begin(Run *run, const Pool *pool, const Record *record) noexcept nogil:
-    """Begin a run with an address; it has none."""
-    run.eni, run.kind, run.slot = pool.enis[record.eni], record.kind, record.slot
-    run.cell = record_cell(record)
-    run.offset = record.offset // PER_CELL * PER_CELL
+cdef inline int run_next(Pool *pool, Run *run) noexcept nogil:
+    """Take a run's addresses from free to held, and begin one where the next address is.
+
+    Returns DONE, EXHAUSTED or NO_MEMORY, which leave a run without addresses.
+    """
+    cdef Place place
+    cdef int answer
+    run_take(pool, run)
+    answer = pool_next(pool, &place)
+    if answer != DONE:
+        return answer
+    run.eni, run.kind, run.slot = pool.enis[place.eni], place.kind, place.slot
+    run.offset = place.offset // PER_CELL * PER_CELL
+    run.block = pool_block_at(pool, place)
+    run.free = <uint16_t> bit(place.offset % PER_CELL)
+    if pool.placement in (PACK, FIRST) and place.kind != SECONDARY_IP:
+        run.free = slot_cell(run.eni, place.kind, place.slot, place.offset).free
     slot_base(run.eni, run.kind, run.slot, &run.high, &run.low)
     run.low += run.offset
-    run.addresses = record_bit(record)
+    run.cell = place.eni
+    return DONE
 
 
-cdef inline void run_cool(Run *run) noexcept nogil:
-    """Take the addresses of a run from held to cooling, and end it."""
+cdef inline void run_take(Pool *pool, Run *run) noexcept nogil:
+    """Take the addresses of a run from free to held, and end it."""
     if run.addresses:
-        slot_cool(run.eni, run.kind, run.slot, run.offset, run.addresses)
-    run.addresses = 0
+        pool_take(pool, Place(<int> run.cell, run.kind, run.slot, run.offset), run.addresses)
+    run.addresses = run.free = 0
 
 
-cdef inline void run_free(Run *run, Pool *pool) noexcept nogil:
-    """Take the addresses of a run from cooling to free, and end it."""
-    if run.addresses:
-        slot_free(run.eni, run.kind, run.slot, run.offset, run.addresses)
-        if not run.eni.excluded:
-            pool.has_free[run.kind] |= bit(run.eni.seat)
-    run.addresses = 0
+cdef inline int row_assign(Pool *pool, Run *run, uint64_t *row, int64_t now_ns) noexcept nogil:
+    """Assign to the digest of a row, out of the run or of a new one. Returns DONE or NO_MEMORY."""
+    cdef uint32_t tag = table_tag(&pool.records, row), position, number
+    cdef Place place
+    cdef int answer, offset
+    if records_reserve(&pool.records) < 0:
+        return NO_MEMORY
+    position = table_seek_tag(&pool.records, row, tag)
+    number = table_at(&pool.records, position)
+    if number != NONE:
+        pool_address(pool, number, &row[0], &row[1])
+        return DONE
+    if not run.free:
+        answer = run_next(pool, run)
+        if answer == EXHAUSTED:
+            row_say_none(row)
+            return DONE
+        if answer != DONE:
+            return answer
+    offset = first_set(run.free)
+    place = Place(<int> run.cell, run.kind, run.slot, run.offset + offset)
+    number = pool_record_for(pool, place)
+    run.block = pool_block_at(pool, place)
+    run.addresses |= <uint16_t> bit(offset)
+    run.free &= run.free - 1
+    pool_sign(pool, number, position, tag, row, now_ns)
+    row[0], row[1] = run.high, run.low + offset
+    return DONE
 
 
-cdef inline void batch_expire(Pool *pool, int64_t now_ns) noexcept nogil:
-    """Do as `pool_expire`, cell by cell where what cools was released in order."""
-    cdef Records *records = &pool.records
-    cdef uint32_t number = records.oldest
-    cdef Record *array = records.array
-    cdef Record *record
-    cdef Run run
-    if records.n_late:
-        pool_expire(pool, now_ns)
-        return
-    run.addresses = 0
-    while number != NONE:
-        record = &array[number]
-        if now_ns - record.released_ns <= pool.cooldown_ns:
-            break
-        record.state = FREE
-        if not run_takes(&run, record):
-            run_free(&run, pool)
-            run_begin(&run, pool, record)
-        number = record.after
-    run_free(&run, pool)
-    records.oldest = number
-    if number == NONE:
-        records.newest = NONE
-    else:
-        records.array[number].before = NONE
+cdef inline Py_ssize_t run_assign(Pool *pool, Run *run, uint64_t *rows, Py_ssize_t n,
+                                  int64_t now_ns) noexcept nogil:
+    """Do as `row_assign` for the rows that find an address with a record in the run.
 
-
-cdef inline void batch_release(Pool *pool, const uint64_t *digests, Py_ssize_t n,
-                               int64_t now_ns, uint64_t *addresses) noexcept nogil:
-    """Release what each digest holds.
-
-    The first word of a row of `addresses` is its entry in the table (`batch_find`).
+    Stops at the first that does not, or may hold one already, and returns how many there were.
     """
-    cdef Records *records = &pool.records
-    cdef uint64_t *table = records.table    # it does not grow here
-    cdef Record *array = records.array
-    cdef uint32_t mask = records.mask, position, number
-    cdef Py_ssize_t row
-    cdef uint64_t entry
+    cdef uint64_t *table = pool.records.table
+    cdef Record *array = pool.records.array
     cdef Record *record
-    cdef Run run
-    run.addresses = 0
-    for row in range(n):
-        entry = addresses[2 * row]
-        if entry == 0:
-            batch_say_none(&addresses[2 * row])
-            continue
-        position = <uint32_t> (entry >> 32) & mask
-        while table[position] != entry and table[position]:
+    cdef const uint32_t *numbers
+    cdef uint64_t high = run.high, low = run.low, entry
+    cdef uint32_t mask = pool.records.mask, position, tag, number
+    cdef uint16_t free = run.free
+    cdef Py_ssize_t row = 0
+    cdef int offset
+    if not free or run.block == NONE:
+        return 0
+    numbers = pool.records.blocks[run.block]
+    n = min(n, table_room(&pool.records))
+    while row < n and free:
+        tag = table_tag(&pool.records, &rows[2 * row])
+        position = tag & mask
+        entry = table[position]
+        while entry and entry >> 32 != tag:
             position = (position + 1) & mask
-        if table[position] == 0:  # a row before released it: there may be one more
-            position = table_seek(records, &digests[2 * row])
-            if table[position] == 0:
-                batch_say_none(&addresses[2 * row])
-                continue
-        number = table_at(records, position)
+            entry = table[position]
+        offset = first_set(free)
+        number = numbers[offset]
+        if entry or number == NONE:
+            break
+        free &= free - 1
         record = &array[number]
-        if record.assignment != NULL:
-            with gil:
-                record_forget(record)
-        table_remove(records, position)
-        if pool.cooldown_ns == 0:
-            pool_address(pool, number, &addresses[2 * row], &addresses[2 * row + 1])
-            pool_cool(pool, number, now_ns)
-            continue
-        if not run_takes(&run, record):
-            run_cool(&run)
-            run_begin(&run, pool, record)
-        addresses[2 * row], addresses[2 * row + 1] = run.high, run.low + record.offset % PER_CELL
-        record.state, record.released_ns = COOLING, now_ns
-        cooling_add(records, number)
-    run_cool(&run)
+        record.state = HELD
+        record.digest[0], record.digest[1] = rows[2 * row], rows[2 * row + 1]
+        record.assigned_ns, record.released_ns = now_ns, 0
+        table[position] = <uint64_t> tag << 32 | (number + 1)
+        rows[2 * row], rows[2 * row + 1] = high, low + offset
+        row += 1
+    pool.records.n_in_table += row
+    run.addresses |= run.free ^ free
+    run.free = free
+    return row
 
 
-cdef inline void batch_find(const Pool *pool, const uint64_t *digests, Py_ssize_t n,
-                            uint64_t *entries) noexcept nogil:
-    """Write the table's entry of each digest's record, 0 for none, into the row's first word."""
-    cdef Py_ssize_t row
-    for row in range(n):
-        entries[2 * row] = pool.records.table[table_seek(&pool.records, &digests[2 * row])]
+cdef inline int batch_assign(Pool *pool, uint64_t *rows, Py_ssize_t n,
+                             int64_t now_ns) noexcept nogil:
+    """Assign to each digest, as far as there are addresses. Returns DONE or NO_MEMORY.
+
+    Under `pack` and `first` the next address is in the cell of the one before while that has
+    any: they are a run. Call `batch_expire` before, so that addresses that have cooled are free.
+    """
+    cdef Py_ssize_t row = 0
+    cdef int answer = DONE
+    cdef Run run
+    run.addresses = run.free = 0
+    while row < n and answer == DONE:
+        answer = row_assign(pool, &run, &rows[2 * row], now_ns)
+        row += 1
+        row += run_assign(pool, &run, &rows[2 * row], n - row, now_ns)
+    run_take(pool, &run)
+    return answer
+
+
+# --- whether there are enough ---------------------------------------------------------------
 
 
 cdef inline int by_words(const void *one, const void *other) noexcept nogil:
@@ -285,25 +228,3 @@ cdef inline int batch_fits(const Pool *pool, const uint64_t *digests,
         n_free += by_words(&new[2 * row - 2], &new[2 * row]) == 0
     PyMem_RawFree(new)
     return DONE if n_new <= n_free else EXHAUSTED
-
-
-cdef inline Py_ssize_t batch_unknown(Pool *pool, const uint64_t *digests, Py_ssize_t n,
-                                     uint64_t *entries) noexcept nogil:
-    """Do as `batch_find`; return the first row that holds nothing or is repeated, n for none.
-
-    If there is none, the records of all rows are marked as seen (UNUSED), and are to be
-    released.
-    """
-    cdef Py_ssize_t row, first = 0
-    cdef uint32_t number
-    while first < n:
-        entries[2 * first] = pool.records.table[table_seek(&pool.records, &digests[2 * first])]
-        number = <uint32_t> entries[2 * first] - 1
-        if number == NONE or pool.records.array[number].state != HELD:
-            break
-        pool.records.array[number].state = UNUSED
-        first += 1
-    if first < n:
-        for row in range(first):
-            pool.records.array[<uint32_t> entries[2 * row] - 1].state = HELD
-    return first

@@ -176,17 +176,52 @@ cdef inline void table_remove(Records *records, uint32_t hole) noexcept nogil:
     records.n_in_table -= 1
 
 
+cdef inline void table_mend(Records *records, uint32_t hole) noexcept nogil:
+    """Move up the entries after a position that was emptied, among others: once for each.
+
+    An entry goes to the first empty position that a probe for it meets, but not before another
+    of its tag, which may be of the same digest.
+    """
+    cdef uint32_t position = hole, place, better
+    cdef uint64_t entry
+    while True:
+        position = (position + 1) & records.mask
+        entry = records.table[position]
+        if entry == 0:
+            return
+        place = <uint32_t> (entry >> 32) & records.mask
+        better = position
+        while place != position:
+            if records.table[place] == 0:
+                if better == position:
+                    better = place
+            elif records.table[place] >> 32 == entry >> 32:
+                better = position
+            place = (place + 1) & records.mask
+        if better != position:
+            records.table[better], records.table[position] = entry, 0
+
+
+cdef inline uint32_t table_room(const Records *records) noexcept nogil:
+    """Return how many more the table takes before it doubles."""
+    return (records.mask >> 1) - records.n_in_table
+
+
 cdef inline int table_double(Records *records) noexcept nogil:
+    """Make room for twice as many; -1 without memory. The records of one digest stay in order."""
     cdef uint32_t size = (records.mask + 1) * 2, position, old
+    cdef uint32_t first = table_seek_end(records, 0)    # no probe passes an empty position
+    cdef uint64_t entry
     cdef uint64_t *table = <uint64_t*> PyMem_RawCalloc(size, sizeof(uint64_t))
     if table == NULL:
         return -1
     for old in range(records.mask + 1):
-        if records.table[old]:
-            position = <uint32_t> (records.table[old] >> 32) & (size - 1)
+        entry = records.table[(first + old) & records.mask]
+        if entry:
+            position = <uint32_t> (entry >> 32) & (size - 1)
             while table[position]:
                 position = (position + 1) & (size - 1)
-            table[position] = records.table[old]
+            table[position] = entry
     PyMem_RawFree(records.table)
     records.table = table
     records.mask = size - 1
@@ -238,7 +273,7 @@ cdef inline int records_reserve(Records *records) noexcept nogil:
         return -1
     if records.unused_block == NONE and blocks_grow(records) < 0:
         return -1
-    if records.n_in_table >= records.mask >> 1 and table_double(records) < 0:
+    if table_room(records) == 0 and table_double(records) < 0:
         return -1
     return 0
 

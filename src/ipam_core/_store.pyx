@@ -297,18 +297,21 @@ given_time=False)\n--\n\n\
         return answer
 
     def assign_many(self, digests not None, now_ns=None, *, bint partial=False):
-        """Assign an address to each of n sandboxes, without the GIL.
+        """Assign an address to each of n sandboxes; many rows without the GIL.
 
-        `digests` is (n, 2) uint64, each row a sandbox's digest (`Sandbox.digest`). Returns (n,
-        2) uint64, each address as its high and low 64 bits. Sandboxes that hold an address
-        keep it. With `partial`, rows without an address are all ones; without,
-        `PoolExhaustedError` is raised if there are not enough, and none is assigned. After a
-        `MemoryError` the rows before it hold their addresses. Cost: constant a row.
+        `digests` is (n, 2) uint64, each row a sandbox's digest (`Sandbox.digest`): an array of
+        NumPy, or without NumPy any other object with a buffer, of such words or of 16 bytes a
+        row. Returns (n, 2) uint64, each address as its high and low 64 bits: an array of NumPy
+        for one, else an `array.array` of 2 n words. Sandboxes that hold an address keep it. With
+        `partial`, rows without an address are all ones; without, `PoolExhaustedError` is raised
+        if there are not enough, and none is assigned. After a `MemoryError` the rows before it
+        hold their addresses. Raises `TypeError` and `ValueError` for anything else than rows.
+        Cost: constant a row.
         """
         return store_assign_many(self, digests, now_ns, partial)
 
     def release_many(self, digests not None, now_ns=None, *, bint partial=False):
-        """Release what each of n sandboxes holds, without the GIL.
+        """Release what each of n sandboxes holds; many rows without the GIL.
 
         `digests` and the result are as in `assign_many`. With `partial`, rows of sandboxes
         that hold nothing are all ones; without, `UnknownSandboxError` names the first of
