@@ -172,7 +172,9 @@ class Decider:
                 peak_in_use=peak_in_use,
                 now_ns=0 if memory is None else memory[0],
                 recent_in_use=() if memory is None else memory[1],
-            ).losing(0, -n_dropped_prefixes, 0)
+            )
+            if n_dropped_prefixes:
+                view = view.losing(0, -n_dropped_prefixes, 0)
             decision = decide(view, self._policy)
             if memory is None:
                 self._kept[counts] = decision

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ipam_core import Sandbox
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from support.node_world import SECOND, World
 
@@ -79,6 +80,17 @@ def test_a_reconcile_that_may_find_something_is_not_slept_through():
     assert due_ns == changed_ns + 60 * SECOND + 1 - PERIOD_NS // 2
     assert not world.node.may_reconcile(due_ns - 1 + PERIOD_NS // 2)
     assert world.node.may_reconcile(due_ns + PERIOD_NS // 2)
+
+
+def test_what_the_checkpoint_must_forget_is_a_reason_to_reconcile():
+    world = idle_world(3)
+    assert not world.node.may_act_at_reconcile()
+    world.node.to_forget.append(("10.0.0.9", Sandbox("gone")))
+    assert world.node.may_act_at_reconcile()
+    world.drive(world.node.reconcile())
+    assert not world.node.may_act_at_reconcile()
+    world.sleep(61)
+    assert world.node.may_act_at_reconcile()
 
 
 def test_a_node_that_never_changed_may_reconcile_at_once():

@@ -50,6 +50,11 @@ def would_idle(node: NodeState) -> bool:
     return True
 
 
+def may_act_at_reconcile(node: NodeState) -> bool:
+    """Return whether a reconcile now may do anything. True may be wrong. Cost: constant."""
+    return bool(node.emptied or node.to_forget) or node.may_reconcile(node.clock_ns())
+
+
 def idles_until_pods_change(node: NodeState) -> bool:
     """Return whether pool checks do nothing, at any time, until a pod comes or goes.
 

@@ -290,6 +290,10 @@ class Node(NodeState):
         """
         return idle.would_idle(self)
 
+    def may_act_at_reconcile(self) -> bool:
+        """Return whether `reconcile` now may do anything. Cost: constant."""
+        return idle.may_act_at_reconcile(self)
+
     def idles_until_pods_change(self) -> bool:
         """Return whether `adjust` does nothing, at any time, until a pod comes or goes.
 

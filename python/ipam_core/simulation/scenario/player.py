@@ -183,12 +183,8 @@ class Player(World):
             self._show("")
         self.pass_time(STEP_NS - STEP_NS // 2)
         if self.node.ready:
-            self._drive(self.node.reconcile())
+            self.reconcile()
         return changed
-
-    def check_pool(self) -> None:
-        """Let the agent check its pool once."""
-        self._drive(self.node.adjust())
 
     def add_pods(self, step: ScenarioStep) -> None:
         """Let pods ask for addresses; those refused wait."""

@@ -36,14 +36,22 @@ class Pod:
     """A pod that asked for an address; `sandbox` is that of its next try, or of its last."""
 
     name: str
-    sandbox: Sandbox
+    made: Sandbox | None = None
     all_cards: bool = False
     n_refused: int = 0
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox, made when it is asked for: many a refused pod's never is."""
+        if self.made is None:
+            again = f"-{self.n_refused + 1}" if self.n_refused else ""
+            self.made = Sandbox(f"{self.name}-sandbox{again}")
+        return self.made
 
     def refused(self) -> None:
         """Use a new sandbox for the next try, as a container runtime does."""
         self.n_refused += 1
-        self.sandbox = Sandbox(f"{self.name}-sandbox-{self.n_refused + 1}")
+        self.made = None
 
 
 class World:
@@ -156,6 +164,17 @@ class World:
         if self.scenario.metadata_lag_s:
             self.pass_time(round(seconds * NS))
 
+    def check_pool(self) -> None:
+        """Let the agent check its pool once; one that does nothing is told apart sooner."""
+        # With a memory an own rule is asked by the check alone.
+        if self.node.memories or not self.node.would_idle():
+            self._drive(self.node.adjust())
+
+    def reconcile(self) -> None:
+        """Let the agent reconcile, if it is due."""
+        if self.node.may_act_at_reconcile():
+            self._drive(self.node.reconcile())
+
     def pass_time(self, time_ns: int) -> None:
         """Let so many nanoseconds pass."""
         self.now_ns += time_ns
@@ -170,12 +189,11 @@ class World:
 
     def add_running(self, name: str, sandbox: Sandbox) -> None:
         """Let a pod run that this player did not place."""
-        self.running.append(Pod(name=name, sandbox=sandbox))
+        self.running.append(Pod(name=name, made=sandbox))
 
     def _new_pod(self) -> Pod:
         self._n_pods += 1
-        name = f"p{self._n_pods}"
-        return Pod(name=name, sandbox=Sandbox(f"{name}-sandbox"))
+        return Pod(name=f"p{self._n_pods}")
 
     def _ask(self, pod: Pod) -> bool:
         """Ask as a container runtime does: it deletes a sandbox that was refused at once."""
@@ -196,8 +214,22 @@ class World:
         return False
 
     def _try_waiting(self) -> None:
-        """Let each waiting pod ask once more; a refused one does not stop the others."""
-        served = [pod for pod in self.waiting if self._ask(pod)]
+        """Let each waiting pod ask once more; a refused one does not stop the others.
+
+        Where one was refused, another with a new sandbox, which holds nothing, is refused at the
+        same moment for the same reason: it need not ask.
+        """
+        served: list[Pod] = []
+        is_empty = False
+        for pod in self.waiting:
+            alike = pod.n_refused > 0 and not pod.all_cards
+            if is_empty and alike:
+                self.node.waiting.note_refused_at(f"default/{pod.name}", self.now_ns)
+                pod.refused()
+            elif self._ask(pod):
+                served.append(pod)
+            else:
+                is_empty = alike
         if served:
             self.running += served
             self.waiting = [pod for pod in self.waiting if pod not in served]
