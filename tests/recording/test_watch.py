@@ -435,6 +435,24 @@ def test_a_killed_one_goes_on(server, kubeconfig, tmp_path):
     assert events == [("a", True), ("b", True), ("a", False)]
 
 
+def test_an_end_before_the_first_list_leaves_no_recording(server, kubeconfig, tmp_path, capsys):
+    path = tmp_path / "pods.csv"
+    arguments = ("record", path, "--kubeconfig", kubeconfig, "--for", "0.5s")
+    server.faults.append(Fault(pattern="/pods", status=500))
+    status, out, err = called(capsys, *arguments, "--json")
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1] == (
+        "ipam-core: the end came before the first list of the pods: nothing is recorded"
+    )
+    assert list(tmp_path.glob("pods.csv*")) == []
+    server.faults.clear()
+    assert called(capsys, *arguments)[0] == 0
+    before = path.read_bytes()
+    server.faults.append(Fault(pattern="/pods", status=500))
+    assert called(capsys, *arguments)[0] == 0  # one that goes on stays
+    assert path.read_bytes() == before
+
+
 def test_what_the_server_refuses_is_one_line(server, kubeconfig, tmp_path, capsys):
     path = tmp_path / "pods.csv"
     arguments = ("record", path, "--kubeconfig", kubeconfig, "--for", "5s")
@@ -443,6 +461,7 @@ def test_what_the_server_refuses_is_one_line(server, kubeconfig, tmp_path, capsy
     assert status == 2
     assert err.startswith("ipam-core: list pods: Forbidden: no pods")
     assert err.count("\n") == 1
+    assert list(tmp_path.glob("pods.csv*")) == []  # a next one begins when it begins
     server.faults.clear()
     # The token expires in the middle: what was seen stays.
     server.faults.append(Fault(pattern="watch=true", status=401))

@@ -106,6 +106,12 @@ async def _record(
                     raise
                 print_error(f"{error}; what was seen until then is written")
                 status = 1
+            finally:
+                if recording.is_new and not listed:  # it would begin before what it knows of
+                    recording.remove()
+            if recording.is_new and not listed:
+                print_error("the end came before the first list of the pods: nothing is recorded")
+                return status or 1
             _tell_end(recording, as_json=as_json)
     return status
 

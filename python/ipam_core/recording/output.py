@@ -98,6 +98,7 @@ class Recording:
 
     `there` are the pods that the CSV has now, by the name in it: their node, and since when
     (Unix time). `since` is what `end` noted: where the source goes on; "" after any other end.
+    `is_new` is True where it began now, and does not go on.
     """
 
     def __init__(self, path: Path, stream: Any, start_s: float, names: Names) -> None:
@@ -107,6 +108,7 @@ class Recording:
         self.since: str = ""
         self.there: dict[str, tuple[str, float]] = {}
         self.n_events: int = 0
+        self.is_new = True
         self._stream = stream
         self._last_ns = 0
 
@@ -140,6 +142,7 @@ class Recording:
                 was = "hashed" if meta[1].salt is not None else "not hashed"
                 raise InputError(f"{path}: its names are {was}; begin another recording")
             found = cls(path, stream, *meta)
+            found.is_new = is_new
             found._read()
             found._take_since()
         except BaseException:
@@ -219,6 +222,11 @@ class Recording:
             with suppress(OSError):  # no part of a line stays, where that is possible
                 self._stream.truncate(end)
             raise
+
+    def remove(self) -> None:
+        """Remove its files: nothing was followed. `close` it."""
+        self.path.unlink(missing_ok=True)
+        meta_path(self.path).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file; another process may go on with it."""
