@@ -41,6 +41,9 @@ from support.kube import asked, with_token
 N_PODS = 23
 
 
+LARGE = {"instance_type": "m5.large", "max_pods": 29}
+
+
 def names(items):
     return [each["metadata"]["name"] for each in items]
 
@@ -113,6 +116,30 @@ def test_fields_and_labels_select(server, kubeconfig, pods):
         return names(await client.items(PODS, on_node)), names(await client.items(PODS, agents))
 
     assert asked(kubeconfig, act) == (pods, ["aws-node-x"])
+
+
+@pytest.mark.parametrize("absent", ["left out", None, False])
+def test_a_boolean_that_is_left_out_is_selected_as_false(server, kubeconfig, absent):
+    """As the API server does; `kubectl get nodes --field-selector` showed no node here."""
+
+    def with_field(document, field, value):
+        document["spec"].pop(field, None)
+        if value != "left out":
+            document["spec"][field] = value
+        return document
+
+    for name, value in (("open", absent), ("cordoned", True)):
+        server.state.put(NODES, with_field(node_document(name, **LARGE), "unschedulable", value))
+        server.state.put(PODS, with_field(pod_document(name), "hostNetwork", value))
+
+    async def act(client):
+        return [
+            names(await client.items(of, Selection(fields=f"{field}{how}")))
+            for of, field in ((NODES, "spec.unschedulable"), (PODS, "spec.hostNetwork"))
+            for how in ("=false", "!=true", "=true", "!=false")
+        ]
+
+    assert asked(kubeconfig, act) == 2 * [["open"], ["open"], ["cordoned"], ["cordoned"]]
 
 
 # --- watches ------------------------------------------------------------------------------------

@@ -33,6 +33,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 ANY_FIELDS = ("metadata.name", "metadata.namespace")
 """Fields that a selector may name, by resource; others allow these."""
+BOOLEAN_FIELDS = frozenset({"spec.hostNetwork", "spec.unschedulable"})
+"""These are "false" where an object leaves them out (pkg/registry/core of kubernetes/kubernetes:
+NodeToSelectableFields in node/strategy.go, ToSelectableFields in pod/strategy.go)."""
 _TERM = re.compile(r"(?P<key>[^=!]+?)\s*(?P<how>==|=|!=)\s*(?P<value>.*)")
 _SET = re.compile(r"(?P<key>\S+)\s+(?P<how>in|notin)\s+\((?P<values>[^)]*)\)")
 

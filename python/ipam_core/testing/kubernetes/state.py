@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipam_core._dataclass import dataclass
 from ipam_core.errors import GoneError, InputError, NotFoundError
-from ipam_core.testing.kubernetes.selectors import ANY_FIELDS, FIELDS
+from ipam_core.testing.kubernetes.selectors import ANY_FIELDS, BOOLEAN_FIELDS, FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -246,8 +246,8 @@ def _text_at(document: Mapping[str, Any], field: str) -> str:
     value: Any = document
     for key in field.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if field in BOOLEAN_FIELDS:
+        return "true" if value is True else "false"
     return value if isinstance(value, str) else ""
 
 
