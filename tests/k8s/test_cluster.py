@@ -94,6 +94,31 @@ def test_equal_nodes_are_one_line_and_the_worst_is_first(server, cluster):
     assert len(lines) <= 24
 
 
+@pytest.mark.parametrize(
+    ("name", "instance_type", "said"),
+    [
+        ("production-platform-" + "7c9f" * 8 + "-node", "m8g.4xlarge", "  stalls at pod 26"),
+        ("n" * 63, "type-" + "x" * 50, "  not judged"),
+    ],
+)
+def test_a_long_name_leaves_room_for_the_state(server, cluster, name, instance_type, said):
+    """The state was broken into pieces of a few letters, of 80 columns."""
+    put(server, group("big", "m8g.4xlarge", pods=25, waiting=1), env=STALL)
+    server.state.put(NODES, node_document(name, instance_type=instance_type, max_pods=234))
+    server.state.put(PODS, agent_pod_document(name, suffix="long"))
+    for number in range(25):
+        pod = pod_document(f"on-long-{number}", node=name, address=f"10.9.0.{number}")
+        server.state.put(PODS, pod)
+    _, out, _ = cluster()
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    (row,) = (line for line in lines if line.startswith(name[:5]))
+    assert " ... " in row
+    assert row.rstrip().endswith(said)
+    assert "-o wide shows names that are cut here." in lines
+    assert name in cluster("-o", "wide")[1]
+
+
 def test_a_cluster_without_a_fault_is_fine(server, cluster, shown):
     put(server, group(count=3), group("big", "m8g.4xlarge", count=2, pods=40))
     status, found = shown()

@@ -1,10 +1,12 @@
 """The subnets below the nodes, from a served VPC."""
 
 import json
+from types import SimpleNamespace
 
 import boto3
 import pytest
 
+from ipam_core.cli._cluster_text import _print_subnets
 from ipam_core.endpoint.server import VpcServer
 from ipam_core.k8s.objects import node_of
 from ipam_core.k8s.subnets import session_near
@@ -116,6 +118,25 @@ def test_instances_of_another_account_are_one_line(server, kubeconfig, vpc, caps
     status, out, _ = called(capsys, "cluster", *where)
     assert status == 0
     assert "subnets: EC2 knows none of 2 instances: another account?" in out
+
+
+def test_large_numbers_of_a_subnet_are_shown_whole(capsys):
+    """Columns that must not be broken were cut to an ellipsis by one that could be."""
+    of_subnet = {"n_free": 65531, "n_free_prefixes": 4095}
+    report = SimpleNamespace(
+        subnet_id=ROOMY,
+        partial=True,
+        subnet=SimpleNamespace(**of_subnet),
+        fragmentation=SimpleNamespace(score=100, band="exhausted"),
+    )
+    fits = {"fits_idle": 65531, "fits_full": 65530, "fits_type": "u7inh-32tb.480xlarge"}
+    _print_subnets([SimpleNamespace(report=report, nodes=99999, is_problem=True, **fits)])
+    heading, row, *rest = capsys.readouterr().out.splitlines()
+    assert heading.split()[:4] == ["Subnet", "Nodes", "Free", "/28s"]
+    said = [ROOMY, "99999", "<=65531", "<=4095", "100", "exhausted", "<=65531/<=65530"]
+    assert row.split() == said
+    assert "".join("".join(rest).split()) == fits["fits_type"]
+    assert max(map(len, [row, *rest])) <= 80
 
 
 def test_the_region_of_the_nodes_is_taken_with_the_profile_that_was_named(tmp_path, monkeypatch):

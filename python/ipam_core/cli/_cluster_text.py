@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipam_core.cli._out import print_empty, print_line, print_table, print_text, start_screen
+from ipam_core.cli._out import (
+    WIDTH,
+    print_empty,
+    print_line,
+    print_table,
+    print_text,
+    start_screen,
+)
 from ipam_core.cli._tables import Table
 from ipam_core.k8s.judging import State, fold
 from ipam_core.k8s.overview import set_variables
+from ipam_core.quoting import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +29,12 @@ MOST_ROWS = 14
 """Groups of nodes on one screen; the rest is counted."""
 MOST_SUBNETS = 8
 MOST_VARIABLES = 6
+LEAST_STATE = 18
+"""Columns of a screen that the state has at least, while a name keeps `LEAST_NAME`."""
+LEAST_NAME = 14
+LONGEST_TYPE = 17
+"""As u-24tb1.112xlarge."""
+_HEADS = ("Type", "Pods", "Most", "ENIs", "Free", "Burst")
 _STYLES = {
     State.STUCK: "bold red",
     State.WAITING: "red",
@@ -101,23 +115,20 @@ def _print_head(overview: Overview) -> None:
 def _print_groups(groups: Sequence[NodeGroup]) -> None:
     table = Table()
     table.text_column("Nodes", no_wrap=True)
-    table.text_column("Type", no_wrap=True)
-    table.number_columns("Pods", "Most", "ENIs", "Free", "Burst")
+    table.text_column(_HEADS[0], no_wrap=True)
+    table.number_columns(*_HEADS[1:])
     table.text_column("State", takes_rest=True)
-    for group in groups[:MOST_ROWS]:
-        first = group.first
-        table.row(
-            _names(group),
-            first.node.instance_type or "?",
-            _span(group.span("pods")),
-            "?" if first.node.max_pods is None else str(first.node.max_pods),
-            _span(group.span("enis")),
-            _span(group.span("free")),
-            _burst(first),
-            _state(group),
-            style=_STYLES[first.state],
-        )
+    shown_groups = groups[:MOST_ROWS]
+    cells = [_group_cells(each) for each in shown_groups]
+    beside = sum(max(map(len, column)) + 2 for column in zip(_HEADS, *cells, strict=True))
+    longest_name = max(WIDTH - LEAST_STATE - 2 - beside, LEAST_NAME)
+    names = list(map(_names, shown_groups))
+    for group, name, each in zip(shown_groups, names, cells, strict=True):
+        shown_name = cut(name, longest_name)
+        table.row(shown_name, *each, _state(group), style=_STYLES[group.first.state])
     print_table(table)
+    if any(len(name) > longest_name for name in names):
+        print_text("-o wide shows names that are cut here.", style="dim")
     left = groups[MOST_ROWS:]
     if left:
         n_nodes = sum(len(each.nodes) for each in left)
@@ -128,6 +139,19 @@ def _print_groups(groups: Sequence[NodeGroup]) -> None:
         print_text(
             "ENIs and free addresses are the model's; --metrics asks the agents.", style="dim"
         )
+
+
+def _group_cells(group: NodeGroup) -> tuple[str, ...]:
+    """Return what is between the name and the state of a group."""
+    node = group.first.node
+    return (
+        cut(node.instance_type or "?", LONGEST_TYPE),
+        _span(group.span("pods")),
+        "?" if node.max_pods is None else str(node.max_pods),
+        _span(group.span("enis")),
+        _span(group.span("free")),
+        _burst(group.first),
+    )
 
 
 def _names(group: NodeGroup) -> str:
@@ -184,8 +208,8 @@ def _print_subnets(subnets: Sequence[SubnetState]) -> None:
     table = Table()
     table.text_column("Subnet", no_wrap=True)
     table.number_columns("Nodes", "Free", "/28s")
-    table.text_column("Score", no_wrap=True)
-    table.text_column("Fit, idle/full", no_wrap=True)
+    table.text_column("Score")
+    table.text_column("Fit, idle/full")
     for each in subnets[:MOST_SUBNETS]:
         at_most = "<=" if each.report.partial else ""
         table.row(
