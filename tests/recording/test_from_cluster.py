@@ -227,6 +227,28 @@ def test_without_a_region_it_is_that_of_the_nodes(here, capsys, monkeypatch):
     assert len(read_simulation(Path("f.yaml")).subnets) == 2
 
 
+def test_the_account_that_is_asked_is_the_one_that_is_named(here, tmp_path, capsys, monkeypatch):
+    """Without the variables: another profile, endpoint and region than those of the process."""
+    _, vpc = here
+    for name in vpc.environ:
+        monkeypatch.delenv(name, raising=False)
+    keys = "aws_access_key_id = AKIAOFTHEPROFILE\naws_secret_access_key = of-the-profile\n"
+    (tmp_path / "config").write_text(f"[profile dev]\nregion = eu-west-2\n{keys}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    arguments = ["fleet", "from-cluster", "f.yaml", "--recording", "pods.csv"]
+    named = ["--endpoint-url", vpc.endpoint_url, "--profile", "dev", "--region", vpc.region]
+    status, out, _ = called(capsys, *arguments, *named)
+    assert status == 0
+    assert "3 nodes in 2 groups, 2 subnets" in out
+    for option, value, said in (
+        ("--endpoint-url", "nowhere", "--endpoint-url is http://HOST:PORT, not 'nowhere'"),
+        ("--profile", "nobody", "nobody"),
+    ):
+        status, out, err = called(capsys, *arguments, option, value)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert said in err
+
+
 def test_without_aws_zones_have_assumed_subnets(here, capsys):
     arguments = ("fleet", "from-cluster", "f.json", "--recording", "pods.csv", "--no-aws", "--json")
     status, out, err = called(capsys, *arguments)

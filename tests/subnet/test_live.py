@@ -19,6 +19,7 @@ from ipam_core.errors import (
 )
 from ipam_core.subnet.live import read_live
 from ipam_core.subnet.report import report_on
+from support.commands import called
 
 
 @pytest.fixture
@@ -117,6 +118,25 @@ def test_a_clusters_subnets_are_its_own_and_its_nodes(served):
     assert wanted == SUBNETS
     report = report_on(inventory, SUBNETS[1])
     assert [each.owner for each in report.owners] == ["nodes' primary ENIs"]
+
+
+def test_the_account_that_is_asked_is_the_one_that_is_named(vpc, tmp_path, monkeypatch, capsys):
+    """Without the variables: a profile, an endpoint and a region as options."""
+    keys = "aws_access_key_id = AKIAOFTHEPROFILE\naws_secret_access_key = of-the-profile\n"
+    (tmp_path / "config").write_text(f"[profile dev]\n{keys}")
+    for name in vpc.environ:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    named = ["--endpoint-url", vpc.endpoint_url, "--profile", "dev", "--region", vpc.region]
+    arguments = ["subnet", "report", "--subnet-id", SUBNETS[0]]
+    assert called(capsys, *arguments, *named, "--json")[0] == 0
+    for option, value in zip(named[::2], named[1::2], strict=True):
+        status, out, err = called(capsys, *arguments, option, value, "file.json")
+        assert (status, out) == (2, "")
+        assert err == f"ipam-core: {option} {value!r} reads from AWS: leave the files out\n"
+    status, _, err = called(capsys, *arguments, "--endpoint-url", "nowhere")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--endpoint-url is http://HOST:PORT, not 'nowhere'" in err
 
 
 def test_no_region_is_the_callers_to_say(aws, monkeypatch):

@@ -46,6 +46,7 @@ TlsKeyOption = Annotated[Path | None, typer.Option(help="The key of that certifi
 AwsOption = Annotated[bool, typer.Option("--aws/--no-aws", help="Read the subnets from AWS.")]
 EndpointUrlOption = Annotated[str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")]
 ProfileOption = Annotated[str | None, typer.Option(help="An AWS profile.")]
+RegionOption = Annotated[str | None, typer.Option(help="The AWS region.")]
 NodesRegionOption = Annotated[str | None, typer.Option(help="Default: that of the nodes.")]
 
 KubeconfigOption = Annotated[
@@ -63,6 +64,14 @@ EniConfigOption = Annotated[
         help="The node's ENIConfig: custom networking.",
     ),
 ]
+
+
+def check_endpoint_url(url: str | None) -> None:
+    """Refuse what is no address of a server, before any call. Raises `InputError`."""
+    from ipam_core.urls import check_http_url
+
+    if url is not None:
+        check_http_url(url, "--endpoint-url")
 
 
 def check_id(option: str, text: str, kind: str) -> None:

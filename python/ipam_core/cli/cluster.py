@@ -19,6 +19,7 @@ from ipam_core.cli._options import (
     KubeconfigOption,
     NodesRegionOption,
     ProfileOption,
+    check_endpoint_url,
 )
 from ipam_core.cli._out import print_json, print_json_line, print_yaml, waiting
 from ipam_core.errors import InputError, IpamError
@@ -74,10 +75,7 @@ def cluster(
     form = "json" if as_json else output
     if form not in FORMS:
         raise InputError(f"--output {output!r}: {', '.join(FORMS)}")
-    if endpoint_url is not None:
-        from ipam_core.urls import check_http_url
-
-        check_http_url(endpoint_url, "--endpoint-url")
+    check_endpoint_url(endpoint_url)
     access = Access.find(kubeconfig=kubeconfig, context=context)
     # A failed call is reported once, in the output.
     logging.getLogger("ipam_core").addHandler(logging.NullHandler())

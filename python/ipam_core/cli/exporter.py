@@ -18,6 +18,7 @@ from ipam_core.cli._options import (
     KubeconfigOption,
     NodesRegionOption,
     ProfileOption,
+    check_endpoint_url,
 )
 from ipam_core.cli._out import INTERRUPTED
 from ipam_core.errors import InputError
@@ -122,10 +123,7 @@ def _reader(
             sessions.append(session)
         return read_subnets(reports, session=sessions[0], endpoint_url=endpoint_url)
 
-    if endpoint_url is not None:
-        from ipam_core.urls import check_http_url
-
-        check_http_url(endpoint_url, "--endpoint-url")
+    check_endpoint_url(endpoint_url)
     return read
 
 

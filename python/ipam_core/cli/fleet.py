@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
+from ipam_core.cli._options import (
+    ContextOption,
+    EndpointUrlOption,
+    JsonOption,
+    KubeconfigOption,
+    NodesRegionOption,
+    ProfileOption,
+    check_endpoint_url,
+)
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +52,9 @@ def from_cluster(
             metavar="DURATION", help="From the start of all nodes until what was recorded."
         ),
     ] = "10m",
+    endpoint_url: EndpointUrlOption = None,
+    profile: ProfileOption = None,
+    region: NodesRegionOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = "",
     as_json: JsonOption = False,
@@ -74,13 +85,14 @@ def from_cluster(
     events_path = output.with_suffix(".csv")
     if events_path.resolve() == recording.resolve():
         raise InputError(f"{events_path} is the recording itself: give the fleet another name")
+    check_endpoint_url(endpoint_url)
     warm_up_s = duration_ns(warm_up, "--warm-up") // NS
     events = read_events(recording, "--recording")
     meta = read_meta(recording)
     access = Access.find(kubeconfig=kubeconfig, context=context)
     with waiting("Reading the cluster"):
         nodes, daemonset = asyncio.run(_read(access))
-        places = _places(nodes) if aws else None
+        places = _places(nodes, profile, region, endpoint_url) if aws else None
     draft = draft_fleet(
         [ClusterNode(node=node, variables=daemonset.environment.variables) for node in nodes],
         events,
@@ -125,14 +137,17 @@ async def _read(access: Access) -> tuple[list[KubeNode], KubeDaemonSet]:
         return [node_of(item) for item in await client.items(NODES)], daemonset
 
 
-def _places(nodes: list[KubeNode]) -> Places:
+def _places(
+    nodes: list[KubeNode], profile: str | None, region: str | None, endpoint_url: str | None
+) -> Places:
     from ipam_core.k8s.subnets import session_near
     from ipam_core.recording.places import read_places
 
     ids = [node.instance_id for node in nodes if node.runs_agent and node.instance_id]
     if not ids:
         raise InputError("no node's providerID names an EC2 instance; --no-aws goes on without")
-    return read_places(ids, session=session_near(nodes))
+    session = session_near(nodes, profile, region)
+    return read_places(ids, session=session, endpoint_url=endpoint_url)
 
 
 def _write(output: Path, events_path: Path, draft: FleetDraft) -> None:

@@ -16,9 +16,13 @@ from ipam_core.cli._given import (
     types_given,
 )
 from ipam_core.cli._options import (
+    EndpointUrlOption,
     EniConfigOption,
     JsonOption,
     PolicyOption,
+    ProfileOption,
+    RegionOption,
+    check_endpoint_url,
     check_id,
     eni_config_of,
     policy_named,
@@ -38,9 +42,6 @@ app: typer.Typer = typer.Typer(
 InstanceOption = Annotated[
     str, typer.Option("--instance-id", metavar="ID", help="The node's EC2 instance: i-...")
 ]
-EndpointOption = Annotated[str | None, typer.Option(metavar="URL", help="Another EC2 endpoint.")]
-ProfileOption = Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")]
-RegionOption = Annotated[str | None, typer.Option(help="The AWS region.")]
 
 
 @app.command()
@@ -59,7 +60,7 @@ def plan(
     env: EnvOption = None,
     eni_config: EniConfigOption = None,
     policy: PolicyOption = "vpc-cni",
-    endpoint_url: EndpointOption = None,
+    endpoint_url: EndpointUrlOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     as_json: JsonOption = False,
@@ -118,7 +119,7 @@ def enis(
     settings: SettingsOption = None,
     manifest: ManifestOption = None,
     env: EnvOption = None,
-    endpoint_url: EndpointOption = None,
+    endpoint_url: EndpointUrlOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     as_json: JsonOption = False,
@@ -168,11 +169,9 @@ def _cloud(
 ) -> AwsCloud:
     from ipam_core.cloud.aws import AwsCloud
     from ipam_core.cloud.ec2 import open_session
-    from ipam_core.urls import check_http_url
 
     check_id("--instance-id", instance_id, "i")
-    if endpoint_url is not None:
-        check_http_url(endpoint_url, "--endpoint-url")
+    check_endpoint_url(endpoint_url)
     given = None if eni_config is None else eni_config_of(eni_config)
     return AwsCloud(
         open_session(profile, region),

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ipam_core.cli._given import LimitsOption, TypesFileOption, needed_type, one_type, variable
-from ipam_core.cli._options import JsonOption, PlotOption, SeedOption
+from ipam_core.cli._options import (
+    EndpointUrlOption,
+    JsonOption,
+    PlotOption,
+    ProfileOption,
+    RegionOption,
+    SeedOption,
+    check_endpoint_url,
+)
 from ipam_core.cli._out import print_json, print_text, progress, progress_of, waiting
 from ipam_core.errors import InputError
 
@@ -65,6 +73,9 @@ def report(
     cluster: Annotated[
         str | None, typer.Option(help="Read the subnets of this EKS cluster from AWS.")
     ] = None,
+    endpoint_url: EndpointUrlOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
     win: Annotated[int, typer.Option(min=0, help="Free /28s that drains should win.")] = 8,
     reserve: Annotated[
         str | None,
@@ -114,13 +125,17 @@ def report(
         from ipam_core.plots.style import check_path
 
         check_path(plot)
+    of_aws = {"--cluster": cluster, "--endpoint-url": endpoint_url, "--profile": profile,
+              "--region": region}  # fmt: skip
     if files:
-        if cluster is not None:
-            raise InputError(f"--cluster {cluster!r} reads from AWS: leave the files out")
+        for option, value in of_aws.items():
+            if value is not None:
+                raise InputError(f"{option} {value!r} reads from AWS: leave the files out")
         inventory = read_inventory(files)
         chosen = inventory.choose(subnet_id or ())
     else:
-        inventory, chosen = _live(subnet_id or [], cluster)
+        check_endpoint_url(endpoint_url)
+        inventory, chosen = _live(subnet_id or [], cluster, profile, region, endpoint_url)
 
     reports = [report_on(inventory, each) for each in chosen]
     advices = []
@@ -293,7 +308,14 @@ def _subnet_of(files: list[Path], subnet_id: str | None) -> Any:
     return report_on(inventory, chosen[0]).subnet
 
 
-def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[str]]:
+def _live(
+    subnet_ids: list[str],
+    cluster: str | None,
+    profile: str | None,
+    region: str | None,
+    endpoint_url: str | None,
+) -> tuple[Inventory, list[str]]:
+    from ipam_core.cloud.ec2 import open_session
     from ipam_core.subnet.live import read_live
 
     if not subnet_ids and cluster is None:
@@ -301,7 +323,12 @@ def _live(subnet_ids: list[str], cluster: str | None) -> tuple[Inventory, list[s
     # A failed call is reported once, by the error.
     logging.getLogger("ipam_core").addHandler(logging.NullHandler())
     with waiting("Reading from AWS"):
-        inventory, wanted = read_live(subnet_ids, cluster=cluster)
+        inventory, wanted = read_live(
+            subnet_ids,
+            cluster=cluster,
+            session=open_session(profile, region),
+            endpoint_url=endpoint_url,
+        )
     # Those of a cluster may be IPv6-only; those asked for by name may not.
     return inventory, inventory.choose(wanted if cluster is None else ())
 
