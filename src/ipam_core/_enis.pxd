@@ -6,7 +6,7 @@ from ipam_core._pool cimport pool_address
 from ipam_core._records cimport Record
 from ipam_core._shared cimport Shared
 from ipam_core._slots cimport EniState
-from ipam_core._values cimport Assignment, Eni
+from ipam_core._values cimport Assignment, Eni, Sandbox, assignment_new
 
 cdef int store_add_eni(Shared store, object eni_id, object device_number, object network_card,
                        bint primary, bint trunk, bint efa, bint excluded, object created_ns,
@@ -23,10 +23,12 @@ cdef int list_held(Shared store, int number, int kind, int slot, list held) exce
 cdef int check_ids(Shared store) except -1
 
 
-cdef inline void describe(Shared store, uint32_t number, Assignment value) noexcept:
-    """Fill in the address and the holder of a record."""
+cdef inline Assignment described(Shared store, uint32_t number, Sandbox sandbox, str pod):
+    """Return a new assignment of a record's address; call `spare_one` before."""
     cdef const Record *record = &store.pool.records.array[number]
     cdef const EniState *eni = store.pool.enis[record.eni]
-    value.eni_id, value.device_number = <str> eni.eni_id, eni.device_number
+    cdef Assignment value = assignment_new(sandbox, pod, eni.eni_id)
+    value.device_number = eni.device_number
     value.assigned_ns, value.c_kind = record.assigned_ns, record.kind
     pool_address(&store.pool, number, &value.c_high, &value.c_low)
+    return value

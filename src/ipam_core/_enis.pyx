@@ -23,7 +23,7 @@ from ipam_core._seats cimport seat_eni, seats_taken
 from ipam_core._shared cimport Shared
 from ipam_core._slots cimport HELD, NONE, N_KINDS, EniState, eni_free, slot_extent
 from ipam_core._text cimport plain_text
-from ipam_core._values cimport Assignment, Eni, sandbox_of
+from ipam_core._values cimport Assignment, Eni, sandbox_of, spare_one
 from ipam_core._walk cimport GROUP, random_below, walk_list, walk_reach, walk_seat
 
 from ipam_core.errors import AddressInUseError, CapacityError, DuplicateError, UnknownEniError
@@ -173,13 +173,10 @@ cdef Eni eni_of(Shared store, int number):
 cdef Assignment assignment_of(Shared store, uint32_t number):
     """Return the current or former assignment of a record; a batch makes none."""
     cdef Record *record = &store.pool.records.array[number]
-    cdef Assignment value
     if record.assignment != NULL:
         return <Assignment> record.assignment
-    value = Assignment.__new__(Assignment)
-    value.sandbox = sandbox_of(record.digest)
-    describe(store, number, value)
-    return value
+    spare_one()
+    return described(store, number, sandbox_of(record.digest), None)
 
 
 cdef int list_held(Shared store, int number, int kind, int slot, list held) except -1:

@@ -228,7 +228,7 @@ cdef _check_table(const Records *records):
     for position in range(records.mask + 1):
         n_in_table += records.table[position] != 0
     _holds(n_in_table == n_held == records.n_in_table, "the table has the held records only")
-    _holds(n_in_table * 2 <= records.mask + 1, "the table is at most half full")
+    _holds(n_in_table * 4 <= records.mask + 1, "the table is at most a quarter full")
 
 
 cdef _check_cooling(const Records *records):

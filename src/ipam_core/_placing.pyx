@@ -37,7 +37,7 @@ from ipam_core._text cimport (
     read_address,
     read_prefix,
 )
-from ipam_core._values cimport Assignment, FreeSlot, Sandbox
+from ipam_core._values cimport Assignment, FreeSlot, Sandbox, spare_one
 
 from ipam_core.errors import AddressInUseError, UnknownAddressError
 
@@ -79,7 +79,6 @@ cdef Assignment store_assign_from(Shared store, object cidr, Sandbox sandbox, ob
     """Assign an address out of a secondary IP's or a prefix's slot."""
     cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns"), offset
     cdef str text = given_text(cidr), name = None if pod is None else plain_text(pod, "pod")
-    cdef Assignment given = Assignment.__new__(Assignment)
     cdef EniState *eni
     cdef Place place
     cdef uint32_t position, tag, number
@@ -96,12 +95,13 @@ cdef Assignment store_assign_from(Shared store, object cidr, Sandbox sandbox, ob
             &place) or place.kind != kind or not pool_counts(&store.pool, kind):
         raise UnknownAddressError(text, "the list of what this store assigns from")
     eni = store.pool.enis[place.eni]
+    spare_one()
     if records_reserve(&store.pool.records) < 0:
         raise MemoryError
     position = table_seek(&store.pool.records, sandbox.c_digest)
     number = table_at(&store.pool.records, position)
     if number != NONE:
-        return own_named(store, number, given, sandbox, name)
+        return own_named(store, number, sandbox, name)
     pool_expire(&store.pool, now)
     if eni.excluded or not eni.groups[kind].has_free & bit(place.slot):
         raise AddressInUseError(text, slot_count(eni, kind, place.slot, HELD),
@@ -112,5 +112,4 @@ cdef Assignment store_assign_from(Shared store, object cidr, Sandbox sandbox, ob
     place.offset = <uint32_t> offset
     tag = table_tag(&store.pool.records, sandbox.c_digest)
     number = pool_hold(&store.pool, place, position, tag, sandbox.c_digest, now)
-    own(store, number, given, sandbox, name)
-    return given
+    return own(store, number, sandbox, name)

@@ -19,9 +19,7 @@ cdef Assignment store_find_address(Shared store, object address)
 cdef list store_assignments(Shared store)
 cdef list store_used_addresses(Shared store, object eni_id)
 cdef int reserve(Shared store, Place place) except -1
-cdef void own(Shared store, uint32_t number, Assignment given, Sandbox sandbox,
-              str pod) noexcept
-cdef Assignment own_named(Shared store, uint32_t number, Assignment given, Sandbox sandbox,
-                          str pod)
+cdef Assignment own(Shared store, uint32_t number, Sandbox sandbox, str pod)
+cdef Assignment own_named(Shared store, uint32_t number, Sandbox sandbox, str pod)
 cdef object refused(Shared store, int answer, int64_t now_ns)
 cdef PoolStats counts_of(Shared store, int64_t now_ns, int card)

@@ -8,7 +8,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint16_t, uint32_t, uint64_t
 from ipam_core._arguments cimport clock_ns, most_ns, time_ns
 from ipam_core._assign cimport pool_assign
 from ipam_core._bits cimport bit, first_set, popcount
-from ipam_core._enis cimport assignment_of, describe, number_of
+from ipam_core._enis cimport assignment_of, described, number_of
 from ipam_core._pool cimport (
     ALREADY,
     DONE,
@@ -56,7 +56,14 @@ from ipam_core._slots cimport (
     window_reach,
 )
 from ipam_core._text cimport given_text, plain_text, read_address
-from ipam_core._values cimport Assignment, PoolStats, Sandbox, UsedAddress
+from ipam_core._values cimport (
+    Assignment,
+    PoolStats,
+    Sandbox,
+    UsedAddress,
+    spare_one,
+    spares,
+)
 
 from ipam_core.errors import (
     AddressInUseError,
@@ -85,22 +92,21 @@ cdef Assignment store_try_assign(Shared store, Sandbox sandbox, object pod, obje
     return give(store, sandbox, pod, time_ns(now_ns, &store.latest_ns, "now_ns"), False)
 
 
-cdef Assignment give(Shared store, Sandbox sandbox, object pod, int64_t now, bint raises):
+cdef inline Assignment give(Shared store, Sandbox sandbox, object pod, int64_t now, bint raises):
     """Assign an address to a sandbox; None if none can be given now, and it is not to raise."""
-    cdef Assignment given
     cdef uint32_t number
     cdef int answer
     if pod is not None and not PyUnicode_CheckExact(pod):
         pod = plain_text(pod, "pod")
     if store.busy:
         store.wait()
-    given = Assignment.__new__(Assignment)
+    if spares.n == 0:
+        spare_one()
     answer = pool_assign(&store.pool, sandbox.c_digest, now, &number)
     if answer == DONE:
-        own(store, number, given, sandbox, <str> pod)
-        return given
+        return own(store, number, sandbox, <str> pod)
     if answer == ALREADY:
-        return own_named(store, number, given, sandbox, <str> pod)
+        return own_named(store, number, sandbox, <str> pod)
     if answer == EXHAUSTED and not raises:
         return None
     raise refused(store, answer, now)
@@ -114,12 +120,12 @@ cdef Assignment store_adopt(Shared store, Sandbox sandbox, object address, objec
     cdef Place place = place_of(store, text)
     cdef uint32_t number = pool_record_at(&store.pool, place)
     cdef uint32_t position, tag, other
-    cdef Assignment given = Assignment.__new__(Assignment)
     reserve(store, place)
+    spare_one()
     position = table_seek(&store.pool.records, sandbox.c_digest)
     other = table_at(&store.pool.records, position)
     if number != NONE and record_is_of(&store.pool.records.array[number], sandbox.c_digest):
-        return own_named(store, number, given, sandbox, name)
+        return own_named(store, number, sandbox, name)
     if other != NONE:
         if not beside:
             raise DuplicateError("assignment of", repr(sandbox))
@@ -130,8 +136,7 @@ cdef Assignment store_adopt(Shared store, Sandbox sandbox, object address, objec
         pool_end_cooling(&store.pool, number)
     tag = table_tag(&store.pool.records, sandbox.c_digest)
     number = pool_hold(&store.pool, place, position, tag, sandbox.c_digest, now)
-    own(store, number, given, sandbox, name)
-    return given
+    return own(store, number, sandbox, name)
 
 
 cdef int store_cool(Shared store, object address, object released_ns) except -1:
@@ -163,7 +168,7 @@ cdef Assignment store_try_release(Shared store, Sandbox sandbox, object now_ns):
     return take_back(store, sandbox, time_ns(now_ns, &store.latest_ns, "now_ns"), False)
 
 
-cdef Assignment take_back(Shared store, Sandbox sandbox, int64_t now, bint raises):
+cdef inline Assignment take_back(Shared store, Sandbox sandbox, int64_t now, bint raises):
     """Release what a sandbox holds; None if it holds nothing, and it is not to raise."""
     cdef Assignment released
     cdef Record *record
@@ -301,17 +306,18 @@ cdef int reserve(Shared store, Place place) except -1:
     return 0
 
 
-cdef void own(Shared store, uint32_t number, Assignment given, Sandbox sandbox,
-              str pod) noexcept:
-    """Fill in the assignment of a record that is newly held; the record keeps it."""
-    given.sandbox, given.pod = sandbox, pod
-    describe(store, number, given)
+cdef Assignment own(Shared store, uint32_t number, Sandbox sandbox, str pod):
+    """Return the assignment of a record that is newly held, which keeps it too.
+
+    It is a new one: call `spare_one` before the record is held, because that may raise.
+    """
+    cdef Assignment given = described(store, number, sandbox, pod)
     Py_INCREF(given)
     store.pool.records.array[number].assignment = <PyObject*> given
+    return given
 
 
-cdef Assignment own_named(Shared store, uint32_t number, Assignment given, Sandbox sandbox,
-                          str pod):
+cdef Assignment own_named(Shared store, uint32_t number, Sandbox sandbox, str pod):
     """Return the assignment of a record; if only the digest was known, it takes these names."""
     cdef Record *record = &store.pool.records.array[number]
     cdef Assignment held
@@ -321,16 +327,16 @@ cdef Assignment own_named(Shared store, uint32_t number, Assignment given, Sandb
             return held
         pod = held.pod if pod is None else pod
         record_forget(record)
-    own(store, number, given, sandbox, pod)
-    return given
+    return own(store, number, sandbox, pod)
 
 
 cdef Assignment known_as(Shared store, uint32_t number, Sandbox sandbox):
     """Return the assignment of a record; after a batch this makes it and names the sandbox."""
-    cdef Assignment value = assignment_of(store, number)
-    if store.pool.records.array[number].assignment == NULL:
-        value.sandbox = sandbox
-    return value
+    cdef PyObject *assignment = store.pool.records.array[number].assignment
+    if assignment != NULL:
+        return <Assignment> assignment
+    spare_one()
+    return described(store, number, sandbox, None)
 
 
 cdef object refused(Shared store, int answer, int64_t now_ns):

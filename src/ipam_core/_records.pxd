@@ -4,10 +4,12 @@ A `Record` is an address that a sandbox holds, or held, or that a restart let co
 at first use, and removed when its slot is emptied; an address that was never used has none.
 Records are in one array and have numbers:
 
-    table    open addressing, linear probing, at most half full: (tag, number + 1) of
+    table    open addressing, linear probing, at most a quarter full: (tag, number + 1) of
              the held records, at home at `tag`, so that a probe rarely reads a record
              that is not the one sought. The tag is 32 bits of the sandbox's digest
-             and the records' own random key: a caller that chooses digests cannot choose tags
+             and the records' own random key: a caller that chooses digests cannot choose tags.
+             Most probes end at their first entry: how many more there are is what a processor
+             guesses wrongly, and each time it loses as much as 60 instructions take
     oldest   the cooling records, linked by `before` and `after` in order of release
     late     those that came when a later release was linked: a heap by time of release
     unused   the records that are of no address, linked by `after`
@@ -204,7 +206,7 @@ cdef inline void table_mend(Records *records, uint32_t hole) noexcept nogil:
 
 cdef inline uint32_t table_room(const Records *records) noexcept nogil:
     """Return how many more the table takes before it doubles."""
-    return (records.mask >> 1) - records.n_in_table
+    return (records.mask >> 2) - records.n_in_table
 
 
 cdef inline int table_double(Records *records) noexcept nogil:

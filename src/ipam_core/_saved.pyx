@@ -37,7 +37,7 @@ from ipam_core._slots cimport (
     slot_extent,
     slot_size,
 )
-from ipam_core._values cimport Assignment, Sandbox
+from ipam_core._values cimport Assignment, Sandbox, spare_one
 
 from ipam_core._snapshot import sandbox_named, seal
 
@@ -194,11 +194,12 @@ cdef int load_use(Shared store, Place place, int state, int64_t assigned_ns,
         raise ValueError(f"state {state} of an address")
     reserve(store, place)
     if state == HELD:
+        spare_one()
         position = table_seek_end(
             &store.pool.records, table_seek(&store.pool.records, sandbox.c_digest))
         tag = table_tag(&store.pool.records, sandbox.c_digest)
         number = pool_hold(&store.pool, place, position, tag, sandbox.c_digest, assigned_ns)
-        own(store, number, Assignment.__new__(Assignment), sandbox, pod)
+        own(store, number, sandbox, pod)
     else:
         number = pool_record_for(&store.pool, place)
         pool_take(&store.pool, place, <uint16_t> bit(place.offset % PER_CELL))

@@ -1,5 +1,7 @@
 """The values that a DataStore takes and returns."""
 
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
 
 
@@ -20,6 +22,39 @@ cdef class Assignment:
     cdef uint64_t c_high, c_low
 
     cdef tuple key(self)
+
+
+cdef enum: N_SPARES = 64
+
+cdef struct Spares:           # memory of assignments that were dropped, to be filled in again
+    int n
+    void *memory[N_SPARES]
+
+cdef Spares spares
+cdef int spare_one() except -1
+
+cdef extern from *:
+    """
+    #define ipam_begun(memory, type) ((void *) PyObject_Init((PyObject *) (memory), type))
+    /* Set the objects of an assignment that has none yet: nothing is released. */
+    #define ipam_own(self, of, name, on) \\
+        ((self)->sandbox = (void *) (of), (self)->pod = (void *) (name), \\
+         (self)->eni_id = (void *) (on))
+    """
+    Assignment ipam_begun(void *memory, PyTypeObject *type)
+    void ipam_own(Assignment self, PyObject *of, PyObject *name, PyObject *on)
+
+
+cdef inline Assignment assignment_new(Sandbox sandbox, str pod, PyObject *eni_id):
+    """Return a new assignment with its objects, in spare memory: call `spare_one` before."""
+    cdef Assignment made
+    spares.n -= 1
+    made = ipam_begun(spares.memory[spares.n], <PyTypeObject*> Assignment)
+    Py_INCREF(sandbox)
+    Py_INCREF(pod)
+    Py_INCREF(<object> eni_id)
+    ipam_own(made, <PyObject*> sandbox, <PyObject*> pod, eni_id)
+    return made
 
 
 cdef class PoolStats:

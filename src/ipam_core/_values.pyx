@@ -7,6 +7,8 @@ store is being read.
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyObject_Free
+from cpython.object cimport PyTypeObject
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -105,7 +107,6 @@ cdef Sandbox sandbox_of(const uint64_t *digest):
 
 @cython.final
 @cython.no_gc
-@cython.freelist(64)
 cdef class Assignment:
     """One address held by one sandbox; its texts are made when asked for."""
 
@@ -137,6 +138,25 @@ cdef class Assignment:
 
     def __repr__(self):
         return f"Assignment({self.address} to {self.sandbox!r} on {self.eni_id})"
+
+
+cdef void keep_spare(void *memory) noexcept:
+    """Keep the memory of an assignment whose objects are released, or free it."""
+    if spares.n < N_SPARES:
+        spares.memory[spares.n] = memory
+        spares.n += 1
+    else:
+        PyObject_Free(memory)
+
+
+(<PyTypeObject*> Assignment).tp_free = keep_spare
+
+
+cdef int spare_one() except -1:
+    """Let there be the memory for an assignment: one is made, and dropped."""
+    if spares.n == 0:
+        Assignment.__new__(Assignment)
+    return 0
 
 
 def assignment_from(Sandbox sandbox not None, str pod, str eni_id, int device_number,

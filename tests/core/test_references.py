@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from ipam_core import DataStore, Sandbox
+from ipam_core import Assignment, DataStore, Sandbox
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
 
 
@@ -70,3 +70,30 @@ def test_an_assignment_of_a_batch_is_made_at_its_release_and_owned_by_nobody_els
     assert sys.getrefcount(named) == ONE + 1
     store.release(pods[1], 4)
     assert sys.getrefcount(named) == ONE
+
+
+def test_the_memory_of_dropped_assignments_is_filled_in_again_with_nothing_of_theirs():
+    """More than are kept, so that some memory is given back to Python, and some is kept."""
+    store = DataStore("prefix", cooldown_s=0, given_time=True)
+    store.add_eni("eni-1", device_number=0)
+    for number in range(8):
+        store.add_prefix("eni-1", f"10.0.0.{16 * number}/28")
+    count_of_type = sys.getrefcount(Assignment)
+    for turn in range(3):
+        pods = [Sandbox(f"pod-{turn}-{number}") for number in range(128)]
+        names = [f"default/web-{turn}-{number}" for number in range(128)]
+        counts = [sys.getrefcount(name) for name in names]
+        held = [store.assign(pod, name, turn + 1) for pod, name in zip(pods, names, strict=True)]
+        for pod, name, given in zip(pods, names, held, strict=True):
+            assert given is store.find(pod)
+            assert (given.sandbox, given.pod) == (pod, name)
+            assert (given.eni_id, given.device_number, given.assigned_ns) == ("eni-1", 0, turn + 1)
+        assert len({given.address for given in held}) == 128
+        kept = store.release(pods[0], turn + 2)
+        for pod in pods[1:]:
+            store.release(pod, turn + 2)
+        del given, held
+        assert (kept.sandbox, kept.pod) == (pods[0], names[0])  # no other's memory
+        del kept, name
+        assert [sys.getrefcount(name) for name in names] == counts
+    assert sys.getrefcount(Assignment) == count_of_type
