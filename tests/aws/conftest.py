@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import boto3
 import pytest
@@ -74,7 +75,11 @@ class World:
         return {eni["NetworkInterfaceId"]: eni for eni in found}
 
     def primary(self):
-        """Return the primary ENI's id."""
+        """Return the primary ENI's id, which stays the same."""
+        return self._primary
+
+    @cached_property
+    def _primary(self):
         (found,) = [
             eni_id
             for eni_id, eni in self.enis().items()

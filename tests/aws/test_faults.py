@@ -216,7 +216,7 @@ def full_node(world, cloud, clock):
     node = Node(limits("m5.xlarge"), WARM_5, clock_ns=clock)
     drive(node.start(), cloud, sleep=clock.sleep)
     for number in range(14):
-        if node.decide().low and len(node.store.addresses(world.primary())) < node.slots:
+        if node.store.stats(clock()).assignable == 0:
             drive(node.adjust(), cloud, sleep=clock.sleep)
         node.add_pod(Sandbox(f"c{number}"))
     assert set(world.enis()) == {world.primary()}

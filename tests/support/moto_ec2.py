@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import contextmanager
+from functools import cache
 from unittest import mock
 
+from moto import backends
+from moto.core import responses
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import elastic_network_interfaces as models
 from moto.ec2.responses import EC2Response
@@ -43,12 +46,24 @@ def serve():
         ),
         mock.patch.object(models, "random_private_ip", _Addresses()),
         mock.patch.object(EC2Response, "call_action", _count_changes),
+        # For each request moto lists its modules' folders and the members of a class: half its time.
+        mock.patch.object(backends, "list_of_moto_modules", cache(_modules)),
+        mock.patch.object(
+            responses, "method_names_from_class", cache(responses.method_names_from_class)
+        ),
     ):
         server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         server.start()
         host, port = server.get_host_and_port()
         yield f"http://{host}:{port}"
         server.stop()
+
+
+def _modules():
+    return list(_list_of_modules())
+
+
+_list_of_modules = backends.list_of_moto_modules
 
 
 class _Addresses:
