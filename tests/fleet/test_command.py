@@ -112,6 +112,31 @@ def test_options_of_fleets_are_refused_with_a_scenario(capsys):
     assert "--compare is for fleets; this is a scenario" in capsys.readouterr().err
 
 
+def test_a_call_is_recorded_in_the_region_of_its_node(tmp_path, capsys):
+    """Whoever looked for the calls of one region found those of all, in us-east-1."""
+    file, trail = tmp_path / "two.yaml", tmp_path / "trail.json"
+    file.write_text(
+        "duration: 5m\nsubnets:\n"
+        "  - {id: subnet-a, cidr: 10.0.0.0/24, region: eu-west-1}\n"
+        "  - {id: subnet-b, cidr: 10.1.0.0/24, region: ap-south-1}\n"
+        "  - {id: subnet-c, cidr: 10.2.0.0/24}\n"
+        "nodes:\n"
+        "  - {name: a, instance_type: m5.large, count: 1, subnets: [subnet-a]}\n"
+        "  - {name: b, instance_type: m5.large, count: 2, subnets: [subnet-b]}\n"
+        "  - {name: c, instance_type: m5.large, count: 1, subnets: [subnet-c]}\n"
+    )
+    assert run(["simulate", str(file), "--cloudtrail", str(trail), "--jobs", "1"]) == 0
+    capsys.readouterr()
+    nodes = {}
+    for record in json.loads(trail.read_text())["Records"]:
+        nodes.setdefault(record["awsRegion"], set()).add(record["userIdentity"]["arn"])
+    assert {region: len(found) for region, found in nodes.items()} == {
+        "eu-west-1": 1,
+        "ap-south-1": 2,
+        "us-east-1": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

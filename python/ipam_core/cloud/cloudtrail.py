@@ -23,7 +23,10 @@ _SERVER_CODES = frozenset({"InternalError", "InternalFailure", "ServiceUnavailab
 
 
 def trail(calls: Iterable[Call], *, region: str = "us-east-1") -> dict[str, Any]:
-    """Return calls in the form of a CloudTrail file, in order."""
+    """Return calls in the form of a CloudTrail file, in order.
+
+    `region` is that of calls of a region without a name.
+    """
     return {"Records": [event(call, number, region=region) for number, call in enumerate(calls, 1)]}
 
 
@@ -40,7 +43,7 @@ def event(call: Call, number: int, *, region: str = "us-east-1") -> dict[str, An
         "eventTime": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "eventSource": "ec2.amazonaws.com",
         "eventName": call.api,
-        "awsRegion": region,
+        "awsRegion": call.region or region,
         "userAgent": "amazon-vpc-cni-k8s",
         "requestParameters": _request(call),
         "responseElements": None if call.error else _response(call),

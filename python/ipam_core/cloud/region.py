@@ -80,7 +80,7 @@ class SimulatedEni:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One EC2 call of a node, with its result."""
+    """One EC2 call of a node, with its result; `region` is "" where it has no name."""
 
     api: str
     instance_id: str
@@ -88,6 +88,7 @@ class Call:
     time_ns: int = 0
     reply: Any = None
     error: CloudError | None = None
+    region: str = ""
 
     @property
     def count(self) -> int | None:
@@ -132,7 +133,7 @@ class Fault:
 
 
 class SimulatedRegion:
-    """EC2 of one account and region. `subnets` are by id.
+    """EC2 of one account and region, which may have a `name`. `subnets` are by id.
 
     `clock_ns` gives virtual nanoseconds since `EPOCH`: it dates tags, lets metadata lag and
     opens and closes faults. `throttle` is EC2's request throttling, None for none; `seed`
@@ -149,7 +150,9 @@ class SimulatedRegion:
         throttle: Throttle | None = None,
         seed: int = 0,
         first_eni: int = 0,
+        name: str = "",
     ) -> None:
+        self.name = name
         self.subnets = subnets
         self.cluster = cluster
         self.clock_ns = clock_ns

@@ -118,6 +118,7 @@ class SimulatedInstance(EffectHandler):
                     time_ns=self.region.clock_ns(),
                     reply=reply,
                     error=error,
+                    region=self.region.name,
                 )
             )
 

@@ -69,6 +69,7 @@ class Machines:
             throttle=None if spec.throttling is None else Throttle(spec.throttling),
             seed=derived_seed(seed, number),
             first_eni=self._first_id + (number << 32),
+            name=name,
         )
         region.faults = [
             Fault(
