@@ -59,6 +59,19 @@ def test_every_type_is_counted_in_rows_of_80_columns(command):
     assert len(lines) < 200  # folded: not a row for each type
 
 
+def test_many_types_that_are_simulated_one_by_one_are_not_without_a_hint(command, monkeypatch):
+    monkeypatch.setattr("ipam_core.cli.explain.MANY_TYPES", 2)
+    few = ("--max-pods", "3", "--format", "json")
+    status, out, err = command("m5.large", "m5.xlarge", *few)
+    assert (status, len(json.loads(out)["nodes"])) == (0, 2)
+    assert err == (
+        "ipam-core: 2 types are simulated one by one, for their findings; --all gives a verdict "
+        "for each in seconds\n"
+    )
+    assert command("m5.large", *few)[2] == ""
+    assert command("m5.large", "m5.xlarge", *few, "--subnet-free", "100")[2] == ""  # not by --all
+
+
 def test_each_type_is_there_as_json_with_its_states(command):
     status, out, _ = command("--all", *STALLS, "--json")
     told = json.loads(out)

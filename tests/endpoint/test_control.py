@@ -48,7 +48,10 @@ def test_the_clock_is_moved_held_and_run(server):
         ({"move": "1s", "hold": True}, "one of move, hold and speed"),
         ({"move": "-1s"}, "a duration such as"),
         ({"move": True}, "a duration such as"),
-        ({"speed": 0}, "a speed is above 0"),
+        *(
+            ({"speed": speed}, "time: speed is above 0 and at most 1000000, not ")
+            for speed in (0, -1, 1_000_001, True, "2", None, [1])
+        ),
         ({"hold": 1}, "true or false"),
         ({"jump": "1s"}, "unknown key 'jump'"),
     ],

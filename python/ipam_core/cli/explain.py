@@ -24,7 +24,7 @@ from ipam_core.cli._given import (
     variable,
 )
 from ipam_core.cli._options import JsonOption, OwnPolicyOption, SeedOption, policy_named
-from ipam_core.cli._out import print_json, print_xml, waiting
+from ipam_core.cli._out import print_error, print_json, print_xml, waiting
 from ipam_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("text", "json", "junit", "sarif")
 _SEVERITIES = ("error", "warning")
+MANY_TYPES = 30
+"""Of so many types `--all` is mentioned: one takes up to a second."""
 
 
 def explain(
@@ -158,6 +160,11 @@ def explain(
         return _compare(chosen, given, then, play, fail_on, output)
     from ipam_core.diagnosis.explain.together import agree
 
+    if len(chosen) >= MANY_TYPES and subnet_free is None:
+        print_error(
+            f"{len(chosen)} types are simulated one by one, for their findings; --all gives a "
+            "verdict for each in seconds"
+        )
     with waiting("Simulating the node"):  # thousands of pods take seconds
         explained = agree([play(given, each) for each in chosen])
     _print(explained, given, nodes, fail_on, output)

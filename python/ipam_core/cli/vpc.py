@@ -48,7 +48,7 @@ def serve(
         bool, typer.Option("--imds-v1/--no-imds-v1", help="Answer metadata without a token.")
     ] = True,
     speed: Annotated[
-        float, typer.Option(help="Seconds of the VPC's clock that pass in one.")
+        float, typer.Option(help="Seconds of the VPC's clock that pass in one, up to 1000000.")
     ] = 1.0,
     held: Annotated[
         bool, typer.Option("--held", help="Let the clock stand until `vpc time` moves it.")
@@ -202,7 +202,7 @@ def time(
     ] = None,
     hold: Annotated[bool, typer.Option("--hold", help="Let the clock stand.")] = False,
     speed: Annotated[
-        float | None, typer.Option(help="Let so many seconds pass in one; 1 as time does.")
+        float | None, typer.Option(help="Let so many seconds pass in one, up to 1000000.")
     ] = None,
     endpoint_url: EndpointOption = None,
     as_json: JsonOption = False,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipam_core.cloud.region import EPOCH, wall_time_of
 from ipam_core.errors import InputError
+from ipam_core.quoting import quoted
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class VpcClock:
         start_ns: int | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        _check_speed(speed)
+        check_speed(speed)
         if start_ns is None:
             start_ns = 0 if held else _time_of_day_ns()
         self._monotonic_ns = monotonic_ns
@@ -91,7 +92,7 @@ class VpcClock:
 
     def run(self, speed: float) -> None:
         """Let so many of its seconds pass in one, from now on. Raises `InputError`."""
-        _check_speed(speed)
+        check_speed(speed)
         now_ns = self.now_ns()
         self._held, self._speed = False, speed
         self._set(now_ns)
@@ -116,9 +117,12 @@ class VpcClock:
             self._changed = None
 
 
-def _check_speed(speed: float) -> None:
-    if not 0 < speed <= FASTEST:
-        raise InputError(f"a speed is above 0 and at most {FASTEST:g}, not {speed:g}")
+def check_speed(speed: Any, where: str = "a speed") -> float:
+    """Return a speed. Raises `InputError`: no number, 0 or less, or above `FASTEST`."""
+    is_number = isinstance(speed, int | float) and not isinstance(speed, bool)
+    if not is_number or not 0 < speed <= FASTEST:
+        raise InputError(f"{where} is above 0 and at most {FASTEST:.0f}, not {quoted(speed)}")
+    return float(speed)
 
 
 def _time_of_day_ns() -> int:

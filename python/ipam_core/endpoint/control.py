@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ipam_core.documents import load_json
 from ipam_core.endpoint.address import PREFIX
+from ipam_core.endpoint.clock import check_speed
 from ipam_core.endpoint.listen import Answer
 from ipam_core.endpoint.served import APIS
 from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 from ipam_core.simulation.fleet.parts import ec2_of, fault_of
-from ipam_core.simulation.validation import boolean, duration_ns, fields, mapping, number
+from ipam_core.simulation.validation import boolean, duration_ns, fields, mapping
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Control:
         }
 
     def _set_time(self, given: dict[str, Any]) -> dict[str, Any]:
-        checks: Checks = {"move": duration_ns, "hold": boolean, "speed": number}
+        checks: Checks = {"move": duration_ns, "hold": boolean, "speed": check_speed}
         found = fields(given, "time", checks)
         if len(found) != 1:
             raise InputError("time takes one of move, hold and speed")
