@@ -165,7 +165,7 @@ class World:
             self.pass_time(round(seconds * NS))
 
     def check_pool(self) -> None:
-        """Let the agent check its pool once; one that does nothing is told apart sooner."""
+        """Let the agent check its pool once; one that does nothing is recognised sooner."""
         # With a memory an own rule is asked by the check alone.
         if self.node.memories or not self.node.would_idle():
             self._drive(self.node.adjust())
