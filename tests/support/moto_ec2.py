@@ -46,7 +46,7 @@ def serve():
         ),
         mock.patch.object(models, "random_private_ip", _Addresses()),
         mock.patch.object(EC2Response, "call_action", _count_changes),
-        # For each request moto lists its modules' folders and the members of a class: half its time.
+        # At each request moto lists its modules' folders and a class's members: half its time.
         mock.patch.object(backends, "list_of_moto_modules", cache(_modules)),
         mock.patch.object(
             responses, "method_names_from_class", cache(responses.method_names_from_class)
