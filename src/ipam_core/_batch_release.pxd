@@ -89,8 +89,8 @@ cdef inline Py_ssize_t batch_find(Pool *pool, uint64_t *rows, Py_ssize_t n, bint
     cdef Record *record
     cdef uint32_t mask = pool.records.mask, position, tag
     cdef uint64_t entry, high, low
+    cdef size_t assignments = 0
     cdef Py_ssize_t row, found
-    cdef bint any_owned = False
     for row in range(n):
         high, low = rows[2 * row], rows[2 * row + 1]
         tag = table_tag(&pool.records, &rows[2 * row])
@@ -106,7 +106,7 @@ cdef inline Py_ssize_t batch_find(Pool *pool, uint64_t *rows, Py_ssize_t n, bint
             position = (position + 1) & mask
         if entry and record.state == HELD:
             record.state = COOLING
-            any_owned |= record.assignment != NULL
+            assignments |= <size_t> record.assignment
             rows[2 * row], rows[2 * row + 1] = position, <uint32_t> entry - 1
         elif partial:
             row_say_none(&rows[2 * row])
@@ -114,7 +114,7 @@ cdef inline Py_ssize_t batch_find(Pool *pool, uint64_t *rows, Py_ssize_t n, bint
             for found in range(row):
                 array[rows[2 * found + 1]].state = HELD
             return row
-    owned[0] = any_owned
+    owned[0] = assignments != 0
     return n
 
 
@@ -122,35 +122,54 @@ cdef inline void batch_release(Pool *pool, uint64_t *rows, Py_ssize_t n, int64_t
                                bint owned) noexcept nogil:
     """Release what `batch_find` found. Takes the GIL if a record owns an assignment."""
     cdef Records *records = &pool.records
-    cdef uint64_t *table = records.table
     cdef Record *array = records.array
-    cdef Py_ssize_t row, n_found = 0
+    cdef Py_ssize_t row
     cdef uint32_t number
     if owned:
         with gil:
             for row in range(n):
-                if rows[2 * row] != NOTHING:
+                if rows[2 * row + 1] != NOTHING:
                     record_forget(&array[rows[2 * row + 1]])
-    for row in range(n):
-        if rows[2 * row] != NOTHING:
-            table[rows[2 * row]] = 0
-            n_found += 1
-    records.n_in_table -= n_found
+    batch_remove(records, rows, n)
     row = 0
     if pool.cooldown_ns and (records.newest == NONE
                              or array[records.newest].released_ns <= now_ns):
         while row < n:
-            if rows[2 * row] == NOTHING:
+            if rows[2 * row + 1] == NOTHING:
+                row_say_none(&rows[2 * row])
                 row += 1
             else:
                 row += run_release(pool, &rows[2 * row], n - row, now_ns)
         return
     for row in range(n):
-        if rows[2 * row] != NOTHING:
-            table_mend(records, <uint32_t> rows[2 * row])
+        if rows[2 * row + 1] == NOTHING:
+            row_say_none(&rows[2 * row])
+        else:
             number = <uint32_t> rows[2 * row + 1]
             pool_address(pool, number, &rows[2 * row], &rows[2 * row + 1])
             pool_cool(pool, number, now_ns)
+
+
+cdef inline void batch_remove(Records *records, uint64_t *rows, Py_ssize_t n) noexcept nogil:
+    """Remove the entries that `batch_find` found. The rows keep the numbers of the records alone.
+
+    All positions are emptied before an entry moves. The first words of the rows become the list of
+    those with an entry behind them.
+    """
+    cdef uint64_t *table = records.table
+    cdef uint32_t mask = records.mask
+    cdef Py_ssize_t row, n_found = 0, n_followed = 0
+    cdef uint64_t position
+    for row in range(n):
+        if rows[2 * row + 1] != NOTHING:
+            position = rows[2 * row]
+            table[position] = 0
+            n_found += 1
+            rows[2 * n_followed] = position
+            n_followed += table[(position + 1) & mask] != 0
+    records.n_in_table -= n_found
+    for row in range(n_followed):
+        table_mend(records, <uint32_t> rows[2 * row])
 
 
 cdef inline Py_ssize_t run_release(Pool *pool, uint64_t *rows, Py_ssize_t n,
@@ -170,13 +189,12 @@ cdef inline Py_ssize_t run_release(Pool *pool, uint64_t *rows, Py_ssize_t n,
     cdef Run run
     run_begin(&run, pool, &array[rows[1]])
     high, low = run.high, run.low
-    while row < n and rows[2 * row] != NOTHING:
+    while row < n and rows[2 * row + 1] != NOTHING:
         number = <uint32_t> rows[2 * row + 1]
         record = &array[number]
         where = record_where(record)
         if (where ^ run.cell) >= PER_CELL:
             break
-        table_mend(records, <uint32_t> rows[2 * row])
         rows[2 * row], rows[2 * row + 1] = high, low + where % PER_CELL
         addresses |= <uint16_t> bit(where % PER_CELL)
         record.released_ns = now_ns

@@ -47,7 +47,16 @@ cdef extern from *:
         assert(word != 0);
         return 63 - __builtin_clzll(word);
     }
+    #if defined(__x86_64__) && !defined(__POPCNT__)    /* the compiler would call a function */
+    static inline int ipam_popcount(uint64_t word) {
+        word -= word >> 1 & 0x5555555555555555;
+        word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+        word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+        return (int) (word * 0x0101010101010101 >> 56);
+    }
+    #else
     static inline int ipam_popcount(uint64_t word) { return __builtin_popcountll(word); }
+    #endif
     static inline uint64_t ipam_mix(uint64_t one, uint64_t other) {
         unsigned __int128 product = (unsigned __int128) one * other;
         return (uint64_t) product ^ (uint64_t) (product >> 64);
