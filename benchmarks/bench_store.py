@@ -238,6 +238,35 @@ def test_batch_against_the_floor_in_c(benchmark, c_floor):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("entry", ["bytes", "NumPy"])
+def test_ten_pods_at_once(benchmark, entry):
+    """Ten pairs in two calls, against ten pairs one by one: a batch pays from so few pods on."""
+    store = Store(2116, sandboxes(1000)).store
+    pods, clock = sandboxes(10, "ten"), later()
+    batch = b"".join(pod.digest for pod in pods)
+    if entry == "NumPy":
+        batch = np.frombuffer(batch, np.uint64).reshape(-1, 2)
+
+    def together(times):
+        assign, release = store.assign_many, store.release_many
+        for now_ns in times:
+            assign(batch, now_ns)
+            release(batch, now_ns)
+
+    def one_by_one(times):
+        assign, release = store.assign, store.release
+        for now_ns in times:
+            for pod in pods:
+                assign(pod, None, now_ns)
+            for pod in pods:
+                release(pod, now_ns)
+
+    side_by_side(
+        benchmark, f"ten pods at once, {entry}", together, one_by_one,
+        lambda: [next(clock) for _ in range(100)], per_call=1000, rounds=50 if SHORT else 500,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("pods", [110, 1000])
 def test_scan_and_rewrite(benchmark, pods, tmp_path):
     subject = ScanAndRewrite(pods * 11 // 10 + 16, sandboxes(pods), tmp_path / "ipam.json")

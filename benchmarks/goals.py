@@ -23,6 +23,8 @@ START = {"--version": 4.1, "--help": 6.9, "explain": 12.1}
 """120, 200 and 350 ms where `python -c pass` takes 29."""
 BATCH = 2.0
 """A pair of a batch against the same in C without cooldown, prefixes and checks."""
+TEN = {"bytes": 0.5, "NumPy": 1.0}
+"""Ten pairs in two calls against ten pairs one by one, by what the batch is given as."""
 MODES = {"prefixes": (29, 110, 232, 737, 1000, 3712, 11000), "secondary IPs": (29, 1000, 3712)}
 LARGEST = {"prefixes": 11000, "secondary IPs": 3712}
 """Pods; 64 ENIs hold no more secondary IPs."""
@@ -71,6 +73,8 @@ def goals(run: Run) -> list[Goal]:
         name = f"pair, {mode}, {LARGEST[mode]} pods against 29"
         found.append(Goal(name, LARGE_AGAINST_SMALL, _figure(name)))
     found.append(Goal("batch, 1000 pods", BATCH, _figure("batch, 1000 pods")))
+    for entry, most in TEN.items():
+        found.append(Goal(name := f"ten pods at once, {entry}", most, _figure(name)))
     for group in sorted(run.times):
         if group.startswith("find a free /28"):
             found.append(Goal(group, BLOCK, _ratio(group)))

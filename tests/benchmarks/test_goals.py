@@ -97,7 +97,7 @@ def bytes_of(pods, size):
 
 
 def test_the_check_fails_where_a_goal_is_missed_or_was_not_measured(written, capsys):
-    whole = [everything(0.9), bytes_of(110, 100), bytes_of(11000, 105)]
+    whole = [everything(0.4), bytes_of(110, 100), bytes_of(11000, 105)]
     assert report([str(written(*whole)), "--check"]) == 0
     assert "pair, prefixes, 29 pods" in capsys.readouterr().out
     assert report([str(written(*whole, of_pair(1.5))), "--check"]) == 1
