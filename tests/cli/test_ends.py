@@ -85,6 +85,22 @@ def working(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > 1.5
 
 
+def test_an_interrupted_simulation_on_processes_ends_at_once_without_a_result(tmp_path):
+    file = tmp_path / "fleet.yaml"
+    regions = ("eu-west-1", "us-east-1")
+    subnets = [f"{{id: {name}, cidr: 10.{n}.0.0/16, region: {name}}}"
+               for n, name in enumerate(regions)]  # fmt: skip
+    nodes = [f"{{name: {name}, instance_type: m5.large, count: 400, subnets: [{name}]}}"
+             for name in regions]  # fmt: skip
+    file.write_text(
+        f"duration: 60d\nsubnets: [{', '.join(subnets)}]\nnodes: [{', '.join(nodes)}]\n"
+        "workloads: [{kind: churn, pods_per_node: 10, lifetime: 5m}]\n"
+    )
+    process = start("simulate", file, "--jobs", 2)
+    wait_for(lambda: any(map(working, children(process.pid))), "no processes at work")
+    is_ended_at_once(process, to_all=True)
+
+
 @pytest.mark.parametrize("to_all", [True, False], ids=["from a terminal", "to the parent alone"])
 def test_an_interrupted_search_on_processes_ends_at_once_without_a_result(tmp_path, to_all):
     file = tmp_path / "fleet.yaml"

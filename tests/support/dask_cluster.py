@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def cluster_of(folder: Path, *tls: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Start a scheduler and two workers; give the scheduler's address, and the workers."""
+def cluster_of(
+    folder: Path, *tls: str, n_workers: int = 2
+) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Start a scheduler and workers; give the scheduler's address, and it and the workers."""
     file = folder / "scheduler.json"
     started = []
 
@@ -36,10 +38,10 @@ def cluster_of(folder: Path, *tls: str) -> Iterator[tuple[str, list[subprocess.P
                 break
             time.sleep(0.1)
         address = json.loads(file.read_text())["address"]
-        for _ in range(2):
+        for _ in range(n_workers):
             start("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny",
                   "--local-directory", str(folder))  # fmt: skip
-        yield address, started[1:]
+        yield address, started
     finally:
         for process in reversed(started):
             process.kill()  # a worker that is asked to stop takes half a minute

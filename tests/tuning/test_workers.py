@@ -1,12 +1,15 @@
 """Work whose worker dies is done again: on processes, and on a real Dask cluster."""
 
 import os
+import re
 import signal
+import time
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from ipam_core.cli import _processes
 from ipam_core.cli._processes import KILLED, cluster, processes
 from ipam_core.errors import IpamError
 from ipam_core.simulation.executing import MOST_DEATHS, completed
@@ -130,13 +133,35 @@ def test_a_dask_worker_that_is_killed_in_the_middle_changes_nothing(spec, tmp_pa
 
     def kill_one(_):
         if not killed:
-            killed.append(workers[0].pid)
-            workers[0].kill()
+            killed.append(worker.pid)
+            worker.kill()
 
-    with cluster_of(tmp_path) as (address, workers), cluster(address) as executor:
+    with cluster_of(tmp_path) as (address, (_, worker, _)), cluster(address) as executor:
         found = sweep(spec, GRID, seeds=range(3), executor=executor, on_progress=kill_one)
-        assert workers[0].wait(10) == -signal.SIGKILL
+        assert worker.wait(10) == -signal.SIGKILL
         result = simulate_fleet(spec, executor=executor)
     assert killed
     assert found == sweep(spec, GRID, seeds=range(3))
     assert result == simulate_fleet(spec)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_work_that_waits_for_a_worker_says_so_once_and_ends_with_its_scheduler(
+    tmp_path, capsys, caplog, monkeypatch
+):
+    """With all workers gone a command was silent, as one that works; without a scheduler it
+    ended with a traceback.
+    """
+    monkeypatch.setattr(_processes, "_LOOK_S", 0.1)
+    monkeypatch.setattr(_processes, "_NO_WORKER_S", 0.3)
+    with cluster_of(tmp_path, n_workers=0) as (address, (scheduler,)):
+        gone = pytest.raises(IpamError, match=re.escape(f"--scheduler {address!r}: it is gone"))
+        with gone, cluster(address) as executor:
+            waiting = executor.submit(str, 1)
+            time.sleep(1.5)
+            assert capsys.readouterr().err == (
+                f"ipam-core: --scheduler {address!r}: no worker for 0.3 s; the work waits for one\n"
+            )
+            scheduler.kill()
+            waiting.result(60)
+    assert [each for each in caplog.records if each.name == "distributed.client"] == []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import active_children
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from ipam_core._extras import extra
+from ipam_core.cli._out import print_error
 from ipam_core.errors import InputError, IpamError
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ _REACHED_WITHIN_S = 10
 KILLED = "processes were killed again and again, perhaps because memory ran out"
 _CLOSED_WITHIN_S = 2
 """How long the client waits for a cluster's answer when it disconnects."""
+_LOOK_S = 2.0
+"""How often a cluster is asked for its workers."""
+_NO_WORKER_S = 10.0
+"""After so long without a worker it is said that there is none."""
 
 
 class _Processes(Executor):
@@ -112,10 +119,13 @@ def cluster(
     Raises:
         MissingExtraError: the extra `dist` is not installed.
         InputError: no such scheduler, or files that are no certificates.
-        IpamError: workers died again and again; other workers do the work of one that dies.
+        IpamError: workers died again and again (other workers do the work of one that dies),
+            or the scheduler is gone.
     """
     with extra("dist", "--scheduler"):
         from distributed import Client, KilledWorker, Security
+    # It logs the traceback of a lost connection; here that is one line.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     given = {"tls_ca_file": ca, "tls_client_cert": cert, "tls_client_key": key}
     files = {name: str(path) for name, path in given.items() if path is not None}
     encrypted = scheduler.startswith("tls://")
@@ -128,11 +138,40 @@ def cluster(
         raise InputError(f"--scheduler {scheduler!r}: {error}") from error
     executor = client.get_executor()  # type: ignore[no-untyped-call]
     try:
-        yield executor
+        with _workers_watched(client, scheduler):
+            yield executor
     except KilledWorker:
         raise IpamError(KILLED) from None
+    except CancelledError:
+        raise IpamError(f"--scheduler {scheduler!r}: it is gone, and its work with it") from None
     except BaseException:
         executor.shutdown(wait=False)  # cancels unfinished work
         raise
     finally:
         client.close(timeout=_CLOSED_WITHIN_S)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _workers_watched(client: Any, scheduler: str) -> Iterator[None]:
+    """Say once if a cluster has no worker for long: its work waits for one, without a word."""
+    ended = Event()
+
+    def watch() -> None:
+        left_s = _NO_WORKER_S
+        while left_s > 0:
+            if ended.wait(_LOOK_S):
+                return
+            with suppress(OSError, TimeoutError):  # no answer: then the work says so
+                workers = client.sync(client.scheduler.ncores, callback_timeout=_LOOK_S)
+                left_s = _NO_WORKER_S if workers else left_s - _LOOK_S
+        print_error(
+            f"--scheduler {scheduler!r}: no worker for {_NO_WORKER_S:g} s; the work waits for one"
+        )
+
+    watching = Thread(target=watch, name="workers watched", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watching.join(_LOOK_S)
