@@ -14,8 +14,9 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
+from ipam_core.cloud.imds import Imds
 from ipam_core.endpoint.server import VpcServer
 
 NODE = {
@@ -87,32 +88,21 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
-def metadata(url: str, path: str) -> str:
-    """Read instance metadata."""
-    ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "600"}
-    with urlopen(Request(f"{url}/latest/api/token", method="PUT", headers=ttl)) as reply:
-        token = reply.read().decode()
-    headers = {"X-aws-ec2-metadata-token": token}
-    with urlopen(Request(f"{url}/latest/meta-data/{path}", headers=headers)) as reply:
-        return reply.read().decode()
-
-
 def make_links(url: str) -> None:
     """Give the node a link for each ENI, as the hardware does."""
+    metadata = Imds(url)
     made: set[str] = set()
     while True:
-        for each in metadata(url, "network/interfaces/macs/").split():
-            mac = each.rstrip("/")
-            if mac in made:
+        for eni in metadata.attached_enis():
+            if eni.mac in made:
                 continue
-            made.add(mac)
-            name = f"eth{metadata(url, f'network/interfaces/macs/{mac}/device-number').strip()}"
-            ip("link", "add", name, "address", mac, "type", "veth", "peer", f"{name}-peer")
+            made.add(eni.mac)
+            name = f"eth{eni.device_number}"
+            ip("link", "add", name, "address", eni.mac, "type", "veth", "peer", f"{name}-peer")
             ip("link", "set", f"{name}-peer", "up")
             if name == "eth0":
-                address = metadata(url, f"network/interfaces/macs/{mac}/local-ipv4s").split()[0]
                 ip("link", "set", name, "up")
-                ip("address", "add", f"{address}/16", "dev", name)
+                ip("address", "add", f"{eni.primary_address}/16", "dev", name)
                 ip("route", "add", "default", "via", "10.0.0.1", "dev", name)
         time.sleep(0.2)
 
@@ -178,7 +168,7 @@ def inside(agent: str, folder: Path, n_pods: int) -> None:
 def total() -> int:
     """Return how many addresses the agent has."""
     try:
-        with urlopen("http://127.0.0.1:61679/v1/enis") as reply:
+        with urlopen("http://127.0.0.1:61679/v1/enis", timeout=10) as reply:
             return json.load(reply)["0"]["TotalIPs"]
     except OSError:
         return 0

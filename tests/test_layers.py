@@ -1,23 +1,20 @@
 """The architecture that docs/architecture.md describes is the one that the code has."""
 
 import ast
-import importlib.util
 import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from support.loading import loaded
+
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def architecture():
-    path = ROOT / "docs" / "architecture.py"
-    spec = importlib.util.spec_from_file_location("architecture", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "docs" / "architecture.py")
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,13 @@ import time
 import pytest
 
 from ipam_core._store import Sandbox
-from ipam_core.agent.agent import Agent
-from ipam_core.agent.clock import Clock
 from ipam_core.agent.cluster_pods import ClusterPods
 from ipam_core.agent.simulated_host import SimulatedHost
 from ipam_core.agent.surroundings import ClusterPod
 from ipam_core.effects import CheckpointEntry, ForgetAssignments, ReadCheckpoint
 from ipam_core.errors import UnreachableError
 from ipam_core.instances import limits
-from support.agents import add_request, client_of, config_in, running
+from support.agents import add_request, client_of, running
 
 
 class Cluster:
@@ -64,12 +62,10 @@ def test_an_agent_without_a_checkpoint_gives_no_running_pods_address_away(tmp_pa
     with running(tmp_path, host=host, variables=variables) as agent, client_of(agent) as client:
         given = client.add_network(add_request("c0", "web-1")).IPAllocationMetadata[0].IPv4Addr
     cluster = Cluster(pod("web-1", given))
-    config = config_in(tmp_path, variables=variables)
     with (
-        Agent(config, host, clock=Clock(50.0), cluster=cluster) as agent,
+        running(tmp_path, host=host, variables=variables, cluster=cluster) as agent,
         client_of(agent) as client,
     ):
-        assert agent.ready.wait(30)
         store = agent.loop.node.store
         assert [(held.address, held.pod) for held in store.assignments()] == [(given, "shop/web-1")]
         others = set()

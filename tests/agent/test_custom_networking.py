@@ -1,12 +1,9 @@
 """Without Kubernetes an option says where the ENIs of custom networking go."""
 
-from ipam_core.agent.agent import Agent
-from ipam_core.agent.aws_host import AwsHost
-from ipam_core.agent.clock import Clock
 from ipam_core.cli._app import run
 from ipam_core.effects import EniConfig
 from ipam_core.testing import TestVpc
-from support.agents import add_request, client_of, config_in, wait_until
+from support.agents import add_request, client_of, host_on, running, wait_until
 
 SPEC = {
     "subnets": [
@@ -28,34 +25,23 @@ SPEC = {
 def test_enis_for_pods_are_made_in_the_subnet_that_is_given(tmp_path):
     variables = {"AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "true", "WARM_IP_TARGET": "3"}
     with TestVpc(SPEC, held=False, speed=60.0) as vpc:
-        (imds_url,) = vpc.imds_urls.values()
-        surroundings = AwsHost(
-            endpoint_url=vpc.endpoint_url,
-            imds_url=imds_url,
-            session=vpc.session,
-            attempts=1,
-            eni_config=EniConfig(subnet_id="subnet-0bbbbbbbbbbbbbbbb"),
-        )
-        config = config_in(tmp_path, variables=variables)
-        try:
-            with (
-                Agent(config, surroundings, clock=Clock(60.0)) as agent,
-                client_of(agent) as client,
-            ):
-                assert agent.ready.wait(30)
-                got = []
+        eni_config = EniConfig(subnet_id="subnet-0bbbbbbbbbbbbbbbb")
+        with (
+            host_on(vpc, eni_config=eni_config) as host,
+            running(tmp_path, host=host, variables=variables, speed=60.0) as agent,
+            client_of(agent) as client,
+        ):
+            got = []
 
-                def served():
-                    reply = client.add_network(add_request("c0"))
-                    got[:] = [each.IPv4Addr for each in reply.IPAllocationMetadata]
-                    return bool(got)
+            def served():
+                reply = client.add_network(add_request("c0"))
+                got[:] = [each.IPv4Addr for each in reply.IPAllocationMetadata]
+                return bool(got)
 
-                assert wait_until(served)
-                assert got[0].startswith("100.64.")
-                pods = [e for e in agent.loop.node.store.enis() if not e.primary]
-                assert {eni.subnet_id for eni in pods} == {"subnet-0bbbbbbbbbbbbbbbb"}
-        finally:
-            surroundings.close()
+            assert wait_until(served)
+            assert got[0].startswith("100.64.")
+            pods = [e for e in agent.loop.node.store.enis() if not e.primary]
+            assert {eni.subnet_id for eni in pods} == {"subnet-0bbbbbbbbbbbbbbbb"}
 
 
 def test_what_is_no_subnet_is_refused_in_one_line(capsys):

@@ -6,11 +6,11 @@ The VPC's clock runs as much faster as the agent's, so an hour of theirs takes s
 import random
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from ipam_core.agent import aws_host
-from ipam_core.agent.aws_host import AwsHost
 from ipam_core.cloud.imds import Imds
 from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.testing import TestVpc
@@ -19,6 +19,7 @@ from support.agents import (
     client_of,
     del_request,
     enis_of,
+    host_on,
     log_of,
     metrics_of,
     running,
@@ -53,23 +54,8 @@ def vpc_with(instance_type, **ec2):
 @pytest.fixture
 def host_of():
     """Return a function that gives the host of a VPC's instance."""
-    hosts = []
-
-    def host(vpc):
-        (imds_url,) = vpc.imds_urls.values()
-        hosts.append(
-            AwsHost(
-                endpoint_url=vpc.endpoint_url,
-                imds_url=imds_url,
-                session=vpc.session,
-                attempts=1,
-            )
-        )
-        return hosts[-1]
-
-    yield host
-    for each in hosts:
-        each.close()
+    with ExitStack() as stack:
+        yield lambda vpc: stack.enter_context(host_on(vpc))
 
 
 def held_in_ec2(vpc):

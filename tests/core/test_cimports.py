@@ -1,8 +1,9 @@
 """The compiled core is layered as docs/core.md says, and docs/architecture.py knows its parts."""
 
-import importlib.util
 import re
 from pathlib import Path
+
+from support.loading import loaded
 
 ROOT = Path(__file__).parent.parent.parent
 CORE = ROOT / "src" / "ipam_core"
@@ -25,9 +26,7 @@ def test_every_part_cimports_only_from_those_above_it_on_the_page():
 
 
 def test_the_picture_of_the_layers_has_every_part():
-    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
-    architecture = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(architecture)
+    architecture = loaded(ROOT / "docs" / "architecture.py")
     drawn = {name for layer in architecture.LAYERS for name in layer.names}
     assert PARTS - drawn == set()
 

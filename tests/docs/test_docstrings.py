@@ -1,18 +1,14 @@
 """Every public name says what a caller must know; the list of those that do not is empty."""
 
-import importlib.util
-
 import pytest
 
 from support.installed import ROOT
+from support.loading import loaded
 
 
 @pytest.fixture(scope="module")
 def docstrings():
-    spec = importlib.util.spec_from_file_location("docstrings", ROOT / "tools" / "docstrings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "tools" / "docstrings.py")
 
 
 def test_no_public_name_lacks_anything(docstrings):

@@ -1,7 +1,6 @@
 """The examples of the documents do what they show, and what they name exists."""
 
 import doctest
-import importlib.util
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ from typer.main import get_command
 
 from ipam_core.cli._app import app, run
 from ipam_core.diagnosis.explain.explanation import CHECKS
+from support.loading import loaded
 from support.sessions import blocks, steps, tidy, words
 from support.soak import SOAK
 
@@ -186,9 +186,7 @@ def test_every_page_and_every_command_is_on_the_site(capsys):
 
 
 def test_every_picture_that_a_page_shows_is_drawn_when_the_site_is_built():
-    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
-    pictures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pictures)
+    pictures = loaded(DOCS / "pictures.py")
     shown = {
         place
         for page in PAGES_OF_ALL

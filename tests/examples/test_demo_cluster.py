@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from ipam_core.endpoint.server import VpcServer
 from ipam_core.k8s.client import NODES
 from ipam_core.testing.kubernetes import KubernetesServer
+from support.loading import loaded
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "examples" / "demo_cluster.py"
@@ -19,10 +19,7 @@ PAGE = (ROOT / "docs" / "cluster.md").read_text("utf-8")
 
 
 def demo():
-    spec = spec_from_file_location("demo_cluster", PATH)
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(PATH)
 
 
 def test_both_servers_have_the_same_40_nodes_of_four_types():

@@ -1,18 +1,16 @@
 """What holds for every fleet: idle looks may be skipped, and the world is whole at the end."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipam_core.cloud.cloudtrail import trail
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.workload_specs import Trace
-from support.fleets import S, fleet, fleets
+from support.fleets import S, as_bytes, fleet, fleets
 from support.soak import examples
 
 GROWING = replace(VPC_CNI, name="growing", grow_when_exhausted=True)
@@ -23,10 +21,6 @@ SEEDS = st.integers(0, 2**32)
 
 def events_left(engine):
     return [*engine._queue, *(event for events in engine._later.values() for event in events)]
-
-
-def as_bytes(result):
-    return json.dumps([result.to_dict(), trail(result.calls)]).encode()
 
 
 @settings(max_examples=examples(settings.default.max_examples // 3), deadline=None)

@@ -1,6 +1,5 @@
 """Files of pod events that are read while they are played: the same bytes, in bounded memory."""
 
-import json
 import os
 import pickle
 import subprocess
@@ -25,15 +24,11 @@ from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.pod_events import format_events, read_events
 from ipam_core.simulation.fleet.spec import Autoscale
 from ipam_core.simulation.fleet.workload_specs import DaemonSet, Trace
-from support.fleets import S, fleet
+from support.fleets import S, as_bytes, fleet
 from support.soak import SOAK, examples
 
 MS = 10**6
 HEADER = "time,node,pod,action\n"
-
-
-def as_bytes(result):
-    return json.dumps([result.to_dict(), list(result.still_waiting_s)])
 
 
 @st.composite
@@ -237,7 +232,7 @@ PLAYED = """
 import resource, sys, time
 from pathlib import Path
 from dataclasses import replace
-from support.fleets import S, fleet
+from support.fleets import S, as_bytes, fleet
 from ipam_core.simulation.fleet.event_file import EventFile
 from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.workload_specs import Trace

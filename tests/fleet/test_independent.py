@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from ipam_core import simulate
 from ipam_core.cli._app import run
-from ipam_core.cloud.cloudtrail import trail
 from ipam_core.cloud.latency import Latency
 from ipam_core.cloud.throttling import Bucket
 from ipam_core.errors import InputError
@@ -31,14 +30,10 @@ from ipam_core.simulation.fleet.workload_specs import (
     Trace,
 )
 from ipam_core.simulation.scenario.spec import EC2_APIS
-from support.fleets import WORKLOADS, S, fleet, fleets
+from support.fleets import WORKLOADS, S, as_bytes, fleet, fleets
 from support.soak import examples
 
 NAMES = ("nodes", "more", "most")
-
-
-def as_bytes(result):
-    return json.dumps([result.to_dict(), list(result.still_waiting_s), trail(result.calls)])
 
 
 def in_regions(spec, *regions):

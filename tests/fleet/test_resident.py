@@ -1,13 +1,11 @@
 """Nodes that are played in C against the engine, byte by byte, and what C counts."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipam_core.cloud.cloudtrail import trail
 from ipam_core.errors import InputError
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet import placing, resident
@@ -23,7 +21,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     Trace,
 )
 from ipam_core.simulation.validation import Share
-from support.fleets import SETTINGS, S, fleet, fleets, times
+from support.fleets import SETTINGS, S, as_bytes, fleet, fleets, times
 from support.soak import examples
 
 POLICIES = (
@@ -79,12 +77,6 @@ STAYING = st.one_of(
     ),
     st.builds(DaemonSet, at_ns=st.sampled_from([0, 100 * S])),
 )
-
-
-def as_bytes(result):
-    if isinstance(result, InputError):
-        return str(result)
-    return json.dumps([result.to_dict(), list(result.still_waiting_s), trail(result.calls)])
 
 
 @st.composite

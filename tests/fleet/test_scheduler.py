@@ -1,13 +1,11 @@
 """The scheduler against a slow one that shares no code with it, and sums against walks."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipam_core.cloud.cloudtrail import trail
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.engine import Engine
 from ipam_core.simulation.fleet import fleet as fleet_module
@@ -16,7 +14,7 @@ from ipam_core.simulation.fleet.members import FleetNode, NodeGroup, Pod, PodOwn
 from ipam_core.simulation.fleet.scheduler import Scheduler
 from ipam_core.simulation.fleet.spec import Autoscale
 from ipam_core.simulation.fleet.workload_specs import Arrivals, DaemonSet
-from support.fleets import S, fleet, fleets
+from support.fleets import S, as_bytes, fleet, fleets
 from support.slow_scheduler import SlowScheduler
 from support.soak import examples
 
@@ -153,10 +151,6 @@ def test_entries_out_of_date_do_not_pile_up():
         sides.remove(0)
     assert not pods
     assert len(scheduler._heaps["a"]) < 80
-
-
-def as_bytes(result):
-    return json.dumps([result.to_dict(), list(result.still_waiting_s), trail(result.calls)])
 
 
 def two_groups(spec, most):

@@ -1,9 +1,11 @@
 """What CI installs has one version, written down."""
 
-import importlib.util
 import re
 
+import pytest
+
 from support.installed import ROOT
+from support.loading import loaded
 
 WRITTEN = dict(
     re.findall(r"^([a-z0-9-]+)==(\S+)$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
@@ -11,9 +13,7 @@ WRITTEN = dict(
 
 
 def test_everything_that_is_declared_is_pinned_to_what_it_allows():
-    spec = importlib.util.spec_from_file_location("constraints", ROOT / "tools" / "constraints.py")
-    constraints = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(constraints)
+    constraints = loaded(ROOT / "tools" / "constraints.py")
     declared = [constraints.Requirement(each) for each in constraints.declared()]
     missing, wrong = [], []
     for one in declared:
@@ -30,3 +30,12 @@ def test_everything_that_is_declared_is_pinned_to_what_it_allows():
     assert not WRITTEN.keys() & {"pip", "setuptools"}  # grpcio-tools needs newer ones
     some = constraints.pinned(["pytest>=8"])
     assert {"pytest", "pluggy", "packaging"} <= set(some)
+
+
+def test_the_build_reads_its_settings_without_a_warning(capsys, monkeypatch):
+    """Whoever builds it with `pip install -v` read that a table of ours is deprecated."""
+    settings = pytest.importorskip("scikit_build_core.settings.skbuild_read_settings")
+    monkeypatch.chdir(ROOT)
+    settings.SettingsReader.from_file("pyproject.toml").validate_may_exit()
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")

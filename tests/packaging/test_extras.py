@@ -6,8 +6,6 @@ import re
 import sys
 import tomllib
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
 
 import pytest
 
@@ -16,6 +14,7 @@ from ipam_core import _pyinstaller
 from ipam_core._extras import extra
 from ipam_core.errors import MissingExtraError
 from support.installed import ROOT
+from support.loading import loaded
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
@@ -172,10 +171,7 @@ def test_a_dask_that_does_not_load_is_not_said_to_be_missing(
 def test_the_hook_of_pyinstaller_names_what_loads_late():
     hooks = pytest.importorskip("PyInstaller.utils.hooks")
     (folder,) = _pyinstaller.hook_dirs()
-    spec = spec_from_file_location("hook", f"{folder}/hook-ipam_core.py")
-    hook = module_from_spec(spec)
-    assert isinstance(hook, ModuleType)
-    spec.loader.exec_module(hook)
+    hook = loaded(f"{folder}/hook-ipam_core.py")
     homes = {f"ipam_core.{home}" for home in ipam_core._HOMES}
     assert homes <= set(hook.hiddenimports)
     assert {"ipam_core", "ipam_core.checkpoint.wal"} <= set(hook.hiddenimports)

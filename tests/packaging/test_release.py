@@ -1,6 +1,5 @@
 """A release and its changelog agree."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 import ipam_core
 from support.installed import ROOT
+from support.loading import loaded
 
 GOOD = """# Changelog
 
@@ -26,10 +26,7 @@ GOOD = """# Changelog
 
 @pytest.fixture(scope="module")
 def release():
-    spec = importlib.util.spec_from_file_location("release", ROOT / "tools" / "release.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "tools" / "release.py")
 
 
 def test_the_changelog_has_the_version_of_the_package(release):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -10,16 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from support.loading import loaded
+
 ROOT = Path(__file__).parent.parent.parent
 HOUR_NS = 3600 * 10**9
 
 
 @pytest.fixture
 def transpile():
-    spec = importlib.util.spec_from_file_location("transpile", ROOT / "tools" / "transpile.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "tools" / "transpile.py")
 
 
 @pytest.fixture

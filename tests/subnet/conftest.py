@@ -1,17 +1,15 @@
 """The example's generator, and inventories made with it."""
 
-import importlib.util
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support.commands import called
+from support.loading import loaded
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "subnet"
-_spec = importlib.util.spec_from_file_location("subnet_example", EXAMPLES / "generate.py")
-generate = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(generate)
+generate = loaded(EXAMPLES / "generate.py")
 
 
 @pytest.fixture

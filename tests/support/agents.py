@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ipam_core.agent.agent import Agent
+from ipam_core.agent.aws_host import AwsHost
 from ipam_core.agent.clock import Clock
 from ipam_core.agent.config import AgentConfig
 from ipam_core.agent.protocol import rpc_pb2
@@ -46,16 +47,33 @@ def running(
     host=None,
     wait: bool = True,
     cluster=None,
+    network=None,
     **more,
 ):
-    """Give an agent that answers pods; a minute of its time passes in 60 / `speed` seconds."""
+    """Give an agent that answers pods; a minute of its time passes in 60 / `speed` seconds.
+
+    `network` is what sets up the host's network, where anything does.
+    """
     host = host or SimulatedHost(limits(instance_type), seed=1)
     config = config_in(folder, variables=variables, **more)
-    agent = Agent(config, host, clock=Clock(speed), cluster=cluster)
+    agent = Agent(config, host, clock=Clock(speed), cluster=cluster, host=network)
     with agent:
         if wait:
             assert agent.ready.wait(READY_S), (folder / "ipamd.log").read_text()
         yield agent
+
+
+@contextmanager
+def host_on(vpc, **more):
+    """Give the host of a served VPC's only instance, as an agent on EC2 has it."""
+    (imds_url,) = vpc.imds_urls.values()
+    host = AwsHost(
+        endpoint_url=vpc.endpoint_url, imds_url=imds_url, session=vpc.session, attempts=1, **more
+    )
+    try:
+        yield host
+    finally:
+        host.close()
 
 
 def client_of(agent: Agent) -> Client:

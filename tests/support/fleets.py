@@ -1,7 +1,10 @@
-"""Small fleets for tests, and a Hypothesis strategy for any."""
+"""Small fleets for tests, a Hypothesis strategy for any, and all of a result as bytes."""
+
+import json
 
 from hypothesis import strategies as st
 
+from ipam_core.cloud.cloudtrail import trail
 from ipam_core.cloud.throttling import Bucket
 from ipam_core.simulation.fleet.spec import (
     Autoscale,
@@ -26,6 +29,13 @@ SETTINGS = (
     {"ENABLE_PREFIX_DELEGATION": "true", "WARM_IP_TARGET": "5"},
     {"ENABLE_SUBNET_DISCOVERY": "false", "WARM_IP_TARGET": "3"},
 )
+
+
+def as_bytes(result):
+    """Return all that a result says, its calls too; of a refusal, an error, its text."""
+    if isinstance(result, Exception):
+        return str(result)
+    return json.dumps([result.to_dict(), list(result.still_waiting_s), trail(result.calls)])
 
 
 def fleet(*workloads, minutes=10, count=2, instance_type="m5.large", cidr="10.0.0.0/20", **more):

@@ -58,7 +58,6 @@ def _tell_version() -> bool:
     try:
         prepare_streams()
         print_version()
-        sys.stdout.flush()
     except OSError:  # the output is left open: `run` gets it again, and reports it
         return False
     return True

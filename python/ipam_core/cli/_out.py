@@ -218,10 +218,11 @@ def print_metrics(text: str) -> None:
 
 
 def print_version() -> None:
-    """Print the program's name and version."""
+    """Print the program's name and version, at once. Raises `OSError`: nobody can read it."""
     from ipam_core import __version__
 
     print_line(f"ipam-core {__version__}")
+    sys.stdout.flush()
 
 
 def print_xml(root: Element) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ipam_core.simulation.scenario.timeline import count_text, is_endless
 from ipam_core.variables import shown_variables
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ SHORT_NAMES = {
     "DeleteNetworkInterface": "Delete",
 }
 """The table's names of EC2 calls: the full names do not fit."""
-_ENDLESS = 1 << 32
-"""From this number on the addresses are IPv6's: the number is not printed or drawn."""
 _ROWS = ("pods", *SHORT_NAMES.values())
 """The possible rows of marks under a picture."""
 
@@ -44,18 +43,7 @@ def timeline_table(moments: Sequence[Moment]) -> Table:
         table.row(
             f"{moment.time_s:.1f}".removesuffix(".0"),
             _lines(moment),
-            *(
-                str(count) if count < _ENDLESS else f"{count:.2g}"
-                for count in (
-                    moment.running,
-                    moment.waiting,
-                    moment.enis,
-                    moment.total,
-                    moment.assigned,
-                    moment.free,
-                    moment.cooling,
-                )
-            ),
+            *map(count_text, moment.counts),
             style="red" if moment.waiting else "",
         )
     return table
@@ -84,7 +72,7 @@ def plot_result(result: Result, path: Path) -> None:
         "total": [moment.total for moment in moments],
         "pods": [moment.running + moment.waiting for moment in moments],
     }
-    if max(series["total"]) >= _ENDLESS:
+    if is_endless(max(series["total"])):
         del series["free"], series["total"]
     plot_timeline(
         [moment.time_s for moment in moments],

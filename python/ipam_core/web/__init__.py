@@ -6,6 +6,7 @@ frame.py     what they share: header, links to each other, language, theme; how 
 look.py      the style; script.py: the theme switch, links, copying
 markup.py    foreign texts as HTML that shows them
 work.py      what takes over a second, in a process of its own
+form.py      fields as the browser sends them
 drop.py      files that a person drops on the page
 words.py     the frame's words, and how words are kept in English and Korean
 marks.py     the style of what several parts draw, such as the states of addresses

@@ -1,17 +1,17 @@
 """The frame of every part: header, links to the other parts, language, theme.
 
-A part is a sub-package with its words.py and a page.py, whose `add_page(app)` adds a page::
+A part is a sub-package with its words.py and a page.py, whose `add_page()` adds a page::
 
-    def add_page(app: FastAPI) -> None:
+    def add_page() -> None:
         @ui.page("/doctor")
         def doctor(request: Request) -> None:
             words = words_in(language_of(request.url.query), WORDS)
             with framed("/doctor", request.url.query, words):
                 ui.html(...)
 
-`app` is for routes next to the page. To add a part: its link in `PARTS` here, its page in
-parts.py. `words` has its own `title` and `lead`, and those of the frame. The language is
-`lang` in the query of every link, kept by those of the frame; the theme is kept in the browser.
+To add a part: its link in `PARTS` here, its page in parts.py. `words` has its own `title` and
+`lead`, and those of the frame. The language is `lang` in the query of every link, kept by those of
+the frame; the theme is kept in the browser.
 Classes of look.py: `card` for a section, `columns` for controls next to what they show, `scroll`
 for a region that scrolls, `button`, `hint`, `tag`, `verdict`. An element with `data-copy="ID"`
 copies the text of the element ID (`markup.copied`).

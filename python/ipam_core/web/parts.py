@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add_pages(app: FastAPI) -> None:
     """Add the page of each part to an application."""
     for part in (what_if, life, fleet, subnet, doctor):
-        part.add_page(app)
+        part.add_page()
     ui.run_with(
         app, title="ipam_core", dark=None, tailwind=False, show_welcome_message=False,
         reconnect_timeout=10.0,

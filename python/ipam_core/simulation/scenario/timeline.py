@@ -42,6 +42,22 @@ class Moment:
     cooling: int
     calls: tuple[str, ...]
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Its counts in the order of the columns of a timeline: pods, then the pool's."""
+        pool = self.enis, self.total, self.assigned, self.free, self.cooling
+        return self.running, self.waiting, *pool
+
+
+def is_endless(count: int) -> bool:
+    """Return whether a count is that of the addresses of an IPv6 prefix, and is none to draw."""
+    return count >= 1 << 32
+
+
+def count_text(count: int) -> str:
+    """Return a count as a timeline shows it: of IPv6 addresses its first two digits."""
+    return f"{count:.2g}" if is_endless(count) else str(count)
+
 
 @dataclass(slots=True, kw_only=True)
 class Result:

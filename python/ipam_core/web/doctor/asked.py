@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ipam_core import instances
 from ipam_core._dataclass import dataclass
@@ -12,8 +12,6 @@ from ipam_core.errors import InputError
 from ipam_core.quoting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ipam_core.diagnosis.doctor.diagnosis import Diagnosis
     from ipam_core.diagnosis.inputs.case import Case
 
@@ -28,12 +26,6 @@ class Asked:
     instance: str = ""
     max_pods: str = ""
     node: str = ""
-
-    @classmethod
-    def from_form(cls, given: Mapping[str, object]) -> Self:
-        """Return what the fields hold; names that are no field are left out."""
-        names = ("instance", "max_pods", "node")
-        return cls(**{name: str(given.get(name, "")).strip() for name in names})
 
     def diagnose(self, case: Case) -> Diagnosis:
         """Return the diagnosis of a case, which is left as it is.

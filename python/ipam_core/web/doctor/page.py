@@ -13,19 +13,18 @@ from ipam_core.web.doctor import shown
 from ipam_core.web.doctor.asked import Asked
 from ipam_core.web.doctor.words import WORDS
 from ipam_core.web.drop import drop_zone
+from ipam_core.web.form import form_of
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
 from ipam_core.web.script import SEND_FORM
 from ipam_core.web.words import language_of, words_in
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ipam_core.diagnosis.inputs.case import Case
     from ipam_core.web.drop import Dropped
 
 
-def add_page(_app: FastAPI) -> None:
+def add_page() -> None:
     """Add the part to an application."""
 
     @ui.page("/doctor")
@@ -59,7 +58,7 @@ class _Page:
         await self._diagnose()
 
     async def _changed(self, event: Any) -> None:
-        self._asked = Asked.from_form(event.args if isinstance(event.args, dict) else {})
+        self._asked = form_of(Asked, event.args)
         if self._case is None:
             return
         try:

@@ -29,8 +29,6 @@ from ipam_core.web.work import work
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fastapi import FastAPI
-
     from ipam_core.web.drop import Dropped
 
 MOST_BYTES = 20_000_000
@@ -191,7 +189,7 @@ def _script() -> str:
     return (resources.files("ipam_core.web.fleet") / "fleet.js").read_text("utf-8")
 
 
-def add_page(_app: FastAPI) -> None:
+def add_page() -> None:
     """Add this part. Every browser's page has its own state."""
 
     @ui.page("/fleet")

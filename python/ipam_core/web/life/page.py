@@ -32,8 +32,6 @@ from ipam_core.web.markup import examples, problem
 from ipam_core.web.words import language_of, words_in
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ipam_core.simulation.scenario.checking import Mismatch
     from ipam_core.simulation.scenario.spec import Scenario
     from ipam_core.web.drop import Dropped
@@ -89,7 +87,7 @@ def _script() -> str:
 _CHOSEN = "event => { if (event.target.id === 'one-of') emit(+event.target.value) }"
 
 
-def add_page(_app: FastAPI) -> None:
+def add_page() -> None:
     """Add this part. Every browser's page has its own state."""
 
     @ui.page("/life")

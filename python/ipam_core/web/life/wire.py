@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ipam_core.simulation.scenario.timeline import count_text, is_endless
+
 if TYPE_CHECKING:
     from ipam_core.simulation.scenario.frames import Film, FilmedAddress, FilmedEni, Frame
 
-ENDLESS = 1 << 32
-"""From this number on the addresses are IPv6's: the number is a text, as in the table."""
 MOST_WAITING = 50
 """Pods that wait, by name; of the others only their number is known."""
 
@@ -54,19 +54,10 @@ class _Wire:
     def _frame(self, frame: Frame) -> dict[str, Any]:
         moment = frame.moment
         self._n_calls += len(moment.calls)
-        counts = (
-            moment.running,
-            moment.waiting,
-            moment.enis,
-            moment.total,
-            moment.assigned,
-            moment.free,
-            moment.cooling,
-        )
         return {
             "t": moment.time_s,
             "what": moment.what,
-            "n": [count if count < ENDLESS else f"{count:.2g}" for count in counts],
+            "n": [count_text(each) if is_endless(each) else each for each in moment.counts],
             "calls": [self._text(call) for call in moment.calls],
             "sum": self._n_calls,
             "rule": _number(self._rules, (frame.growth, frame.shrinking)),

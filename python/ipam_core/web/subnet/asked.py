@@ -13,8 +13,6 @@ from ipam_core.subnet.advice import advise, usual_instance_type
 from ipam_core.subnet.report import report_on
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ipam_core.subnet.advice import Advice
     from ipam_core.subnet.inventory import Inventory
     from ipam_core.subnet.report import SubnetReport
@@ -31,12 +29,6 @@ class Asked:
     subnet: str = ""
     win: str = "8"
     instance: str = ""
-
-    @classmethod
-    def from_form(cls, given: Mapping[str, object]) -> Self:
-        """Return what the fields hold; names that are no field are left out."""
-        names = ("subnet", "win", "instance")
-        return cls(**{name: str(given.get(name, "")).strip() for name in names})
 
     def wanted(self) -> int:
         """Return how many /28s drains should win. Raises `InputError`."""

@@ -11,6 +11,7 @@ from ipam_core.errors import InputError, IpamError
 from ipam_core.subnet.inventory import inventory_of
 from ipam_core.subnet.live import read_live
 from ipam_core.web.drop import drop_zone
+from ipam_core.web.form import form_of
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
 from ipam_core.web.script import SEND_FORM
@@ -24,8 +25,6 @@ from ipam_core.web.subnet.words import WORDS
 from ipam_core.web.words import language_of, words_in
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ipam_core.web.drop import Dropped
 
 MOST_BYTES = 128_000_000
@@ -34,7 +33,7 @@ _SENT = f"event => {{ event.preventDefault(); ({SEND_FORM})(event); }}"
 _NOT_SENT = "event => event.preventDefault()"
 
 
-def add_page(_app: FastAPI) -> None:
+def add_page() -> None:
     """Add the part to an application."""
 
     @ui.page("/subnet")
@@ -111,7 +110,7 @@ class _Page:
 
     async def _changed(self, event: Any) -> None:
         before = self._asked
-        self._asked = Asked.from_form(event.args if isinstance(event.args, dict) else {})
+        self._asked = form_of(Asked, event.args)
         if self._read is not None and self._asked.subnet != before.subnet:
             self._show_report()
         await self._advise()

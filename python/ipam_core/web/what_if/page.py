@@ -19,8 +19,6 @@ from ipam_core.web.what_if.words import WORDS
 from ipam_core.web.words import words_in
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ipam_core.web.what_if.asked import Played
 
 _STILL_S = 0.3
@@ -29,7 +27,7 @@ _MOST_S = 60.0
 """The longest time in which a page is built: several types of thousands of pods."""
 
 
-def add_page(_app: FastAPI) -> None:
+def add_page() -> None:
     """Add the page to an application. Every browser's page has its own state, in its link."""
 
     @ui.page("/", response_timeout=_MOST_S)
