@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # A fifth of the processor's time went into garbage collections, most of which found nothing:
 # what tests make goes with its last reference. Python's default is 700 objects, 10 and 10.
 gc.set_threshold(50_000, 20, 50)
+
+# jsonschema imports this where it is there, and compiles 40 grammars for 1.3 s: no schema of ours
+# has a format that it checks.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def pytest_collection_finish():
