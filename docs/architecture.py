@@ -55,7 +55,7 @@ LAYERS = (
     Layer(
         ("_pod_sources", "_scheduler", "_fleet_state", "_node_checks", "_node_state",
          "_batch_release", "_batch", "_freeable", "_assign", "_seats", "_walk", "_pool",
-         "_records", "_slots", "_bits", "_settle", "_rules"),
+         "_records", "_slot_memory", "_slots", "_bits", "_settle", "_rules"),
         "the compiled core: a pool in C, the target rules",
     ),
     Layer(

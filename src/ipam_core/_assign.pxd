@@ -83,8 +83,9 @@ cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
     """Choose the address to assign next by the placement.
 
     Of the kinds of the mode, prefixes come first, on any ENI, so that in mode `mixed` the
-    secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY.
+    secondary IPs drain. Returns DONE, EXHAUSTED or NO_MEMORY, which changes nothing.
     """
+    cdef uint64_t random = pool.random
     cdef EniState *eni
     cdef int64_t offset
     cdef int kind = N_KINDS - 1
@@ -94,19 +95,22 @@ cdef inline int pool_next(Pool *pool, Place *place) noexcept nogil:
         return EXHAUSTED
     place.kind = kind
     if pool.placement == ARBITRARY:
-        place.eni = pool.seats[walk_first(pool.has_free[kind], pool.reach, &pool.random)]
+        place.eni = pool.seats[walk_first(pool.has_free[kind], pool.reach, &random)]
         eni = pool.enis[place.eni]
-        place.slot = walk_first(eni.groups[kind].has_free, eni.reach, &pool.random)
+        place.slot = walk_first(eni.groups[kind].has_free, eni.reach, &random)
     else:
         place.eni = pool.seats[pool_roomiest(pool, kind) if pool.placement == SPREAD
                                else first_set(pool.has_free[kind])]
         eni = pool.enis[place.eni]
         place.slot = first_set(
-            eni.levels.level[first_set(eni.levels.levels)]
+            eni.prefixes.levels.level[first_set(eni.prefixes.levels.levels)]
             if kind == PREFIX and pool.placement == PACK else eni.groups[kind].has_free)
     offset = slot_pick(pool.enis[place.eni], kind, place.slot, pool.placement == ARBITRARY)
+    if offset < 0:
+        return NO_MEMORY
     place.offset = <uint32_t> offset
-    return DONE if offset >= 0 else NO_MEMORY
+    pool.random = random
+    return DONE
 
 
 cdef inline int pool_assign(Pool *pool, const uint64_t *digest, int64_t now_ns,

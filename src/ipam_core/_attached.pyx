@@ -9,6 +9,7 @@ from ipam_core._ipv4 cimport c_parse_address
 from ipam_core._pool cimport ARBITRARY, pool_empty_slot, pool_expire, pool_ranked, pool_refresh
 from ipam_core._seats cimport seat_slot
 from ipam_core._shared cimport Shared
+from ipam_core._slot_memory cimport slot_attach, slot_reserve
 from ipam_core._slots cimport (
     COOLING,
     HELD,
@@ -20,11 +21,9 @@ from ipam_core._slots cimport (
     SECONDARY_IP,
     EniState,
     eni_n_slots,
-    slot_attach,
     slot_base,
     slot_count,
     slot_find,
-    slot_reserve,
 )
 from ipam_core._text cimport address_text, given_text, plain_text, prefix_text, read_prefix
 from ipam_core._walk cimport walk_list
@@ -71,7 +70,7 @@ cdef int attach(Shared store, str eni_id, int kind, uint64_t high, uint64_t low,
             raise MemoryError
     elif eni.groups[kind].attached & bit(slot):
         raise DuplicateError("slot", str(slot))
-    if slot_reserve(eni, kind, slot) < 0:
+    elif slot_reserve(eni, kind, slot) < 0:
         raise MemoryError
     slot_attach(eni, kind, slot, high, low)
     pool_refresh(&store.pool, eni, kind)
@@ -94,7 +93,7 @@ cdef bint is_taken(Shared store, int kind, uint64_t high, uint64_t low) noexcept
             return True
         slots = eni.groups[SECONDARY_IP].attached
         while slots:
-            if eni.secondary_ips[first_set(slots)].address - <uint32_t> low < size:
+            if eni.secondary_ips[first_set(slots)] - <uint32_t> low < size:
                 return True
             slots &= slots - 1
     return False

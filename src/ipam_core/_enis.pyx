@@ -21,7 +21,8 @@ from ipam_core._pool cimport (
 from ipam_core._records cimport Record
 from ipam_core._seats cimport seat_eni, seats_taken
 from ipam_core._shared cimport Shared
-from ipam_core._slots cimport HELD, NONE, N_KINDS, EniState, eni_free, slot_extent
+from ipam_core._slot_memory cimport eni_free
+from ipam_core._slots cimport HELD, NONE, N_KINDS, EniState, slot_extent
 from ipam_core._text cimport plain_text
 from ipam_core._values cimport Assignment, Eni, sandbox_of, spare_one
 from ipam_core._walk cimport GROUP, random_below, walk_list, walk_reach, walk_seat

@@ -161,6 +161,9 @@ cdef list _slot_states(const Pool *pool, int rank, int kind, int slot, dict stat
     used = []
     for offset in range(extent):
         state = states.get((pool.order[rank], kind, slot, offset))
+        _holds(state is not None or pool_record_at(
+            pool, Place(pool.order[rank], kind, slot, offset)) == NONE,
+            "an address that was never used has no record")
         found.append(FREE if state is None else state)
         used.append(state is not None)
     if kind == SECONDARY_IP:
@@ -204,16 +207,16 @@ cdef _check_set(const BitSet *numbers, int size):
 cdef _check_levels(const EniState *eni):
     """Each /28 is in the level of its free addresses; those without are in none."""
     cdef int slot, level
-    if eni.levels == NULL:
+    if eni.prefixes == NULL:
         _holds(eni.groups[PREFIX].attached == 0, "an ENI with prefixes has levels")
         return
     expected = [0] * (PER_CELL + 1)
     for slot in range(64):
-        if eni.groups[PREFIX].attached & bit(slot) and eni.cells[slot].free:
-            expected[popcount(eni.cells[slot].free)] |= bit(slot)
+        if eni.groups[PREFIX].attached & bit(slot) and eni.prefixes.cells[slot].free:
+            expected[popcount(eni.prefixes.cells[slot].free)] |= bit(slot)
     for level in range(PER_CELL + 1):
-        _holds(eni.levels.level[level] == expected[level], "prefixes of a level")
-        _holds(eni.levels.levels >> level & 1 == (expected[level] != 0), "levels in use")
+        _holds(eni.prefixes.levels.level[level] == expected[level], "prefixes of a level")
+        _holds(eni.prefixes.levels.levels >> level & 1 == (expected[level] != 0), "levels in use")
 
 
 cdef _check_table(const Records *records):

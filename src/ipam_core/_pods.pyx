@@ -51,6 +51,7 @@ from ipam_core._slots cimport (
     SECONDARY_IP,
     EniState,
     Group,
+    numbers_reserve,
     slot_extent,
     slot_size,
     window_reach,
@@ -294,12 +295,16 @@ cdef Place place_of(Shared store, str address) except *:
 
 
 cdef int reserve(Shared store, Place place) except -1:
-    """Make room for a record of an address, and for the address in its window."""
+    """Make room for a record of an address, for its number, and for the address in its window."""
+    cdef EniState *eni = store.pool.enis[place.eni]
     if place.kind == IPV6_PREFIX:
         if place.offset >= N_CELLS * PER_CELL:
             raise CapacityError("addresses given out of an IPv6 prefix",
                                 N_CELLS * PER_CELL)
-        if window_reach(&store.pool.enis[place.eni].windows[place.slot], place.offset) < 0:
+        if window_reach(&eni.windows[place.slot], place.offset) < 0:
+            raise MemoryError
+    elif place.kind == SECONDARY_IP and eni.numbers == NULL:
+        if numbers_reserve(eni, eni.capacity[SECONDARY_IP]) < 0:
             raise MemoryError
     if records_reserve(&store.pool.records) < 0:
         raise MemoryError

@@ -31,6 +31,7 @@ from ipam_core._records cimport (
     table_remove,
     table_seek_record,
 )
+from ipam_core._slot_memory cimport slot_detach
 from ipam_core._slots cimport (
     COOLING,
     FREE,
@@ -46,7 +47,6 @@ from ipam_core._slots cimport (
     slot_base,
     slot_cell,
     slot_cool,
-    slot_detach,
     slot_extent,
     slot_find,
     slot_free,
@@ -187,8 +187,10 @@ cdef inline bint pool_locate(const Pool *pool, int family, uint64_t high, uint64
 cdef inline uint32_t pool_record_at(const Pool *pool, Place place) noexcept nogil:
     """Return the record of an address, NONE if it has none."""
     cdef uint32_t block
+    cdef const uint32_t *numbers
     if place.kind == SECONDARY_IP:
-        return pool.enis[place.eni].secondary_ips[place.slot].record
+        numbers = pool.enis[place.eni].numbers
+        return NONE if numbers == NULL else numbers[place.slot]
     block = pool_block_at(pool, place)
     return NONE if block == NONE else pool.records.blocks[block][place.offset % PER_CELL]
 
@@ -209,7 +211,7 @@ cdef inline uint32_t pool_record_for(Pool *pool, Place place) noexcept nogil:
         return number
     number = record_new(&pool.records)
     if place.kind == SECONDARY_IP:
-        eni.secondary_ips[place.slot].record = number
+        eni.numbers[place.slot] = number
     else:
         cell = slot_cell(eni, place.kind, place.slot, place.offset)
         if cell.block == NONE:

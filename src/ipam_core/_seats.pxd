@@ -4,11 +4,12 @@ Only under placement `arbitrary`. An ENI's seat is its bit in `Pool.has_free`; t
 an address or prefix is its slot. A map that grows gives every entry a new seat.
 """
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from ipam_core._bits cimport bit, first_set, last_set, popcount
 from ipam_core._pool cimport ARBITRARY, Pool, pool_ranked, pool_seated
+from ipam_core._slot_memory cimport prefixes_size, slot_reserve
 from ipam_core._slots cimport (
     IPV6_PREFIX,
     NONE,
@@ -18,7 +19,7 @@ from ipam_core._slots cimport (
     Cell,
     EniState,
     Group,
-    SecondaryIp,
+    Prefixes,
 )
 from ipam_core._walk cimport walk_reach, walk_seat
 
@@ -49,22 +50,26 @@ cdef inline void seat_eni(Pool *pool, EniState *eni) noexcept nogil:
 
 
 cdef inline int seat_slot(Pool *pool, EniState *eni, int kind) noexcept nogil:
-    """Return the slot for a new address or prefix; -1 if there is no memory.
+    """Return the slot for a new address or prefix, and reserve it.
 
-    Without a map it is the lowest that is empty.
+    Returns -1 if there is no memory; nothing has changed then. Without a map it is the lowest
+    that is empty.
     """
-    cdef uint64_t taken = eni.groups[kind].attached
-    cdef int reach
+    cdef uint64_t taken = eni.groups[kind].attached, random = pool.random
+    cdef int reach, slot
     if pool.placement != ARBITRARY:
-        return first_set(~taken)
-    if kind != IPV6_PREFIX:
-        taken = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
-        reach = walk_reach(eni.reach, popcount(taken) + 1)
-        if reach != eni.reach:
-            if seats_renew(pool, eni, reach) < 0:
-                return -1
+        slot = first_set(~taken)
+    else:
+        if kind != IPV6_PREFIX:
             taken = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
-    return walk_seat(taken, eni.reach, &pool.random)
+            reach = walk_reach(eni.reach, popcount(taken) + 1)
+            if reach != eni.reach:
+                return seats_renew(pool, eni, reach, kind)
+        slot = walk_seat(taken, eni.reach, &random)
+    if slot_reserve(eni, kind, slot) < 0:
+        return -1
+    pool.random = random
+    return slot
 
 
 cdef inline uint64_t seats_moved(uint64_t slots, const uint8_t *seat_of) noexcept nogil:
@@ -76,58 +81,74 @@ cdef inline uint64_t seats_moved(uint64_t slots, const uint8_t *seat_of) noexcep
     return moved
 
 
-cdef inline int seats_renew(Pool *pool, EniState *eni, int reach) noexcept nogil:
-    """Give every secondary IP and /28 of an ENI a new slot; -1 if there is no memory."""
+cdef inline int seats_renew(Pool *pool, EniState *eni, int reach, int kind) noexcept nogil:
+    """Give every secondary IP and /28 of an ENI a new slot; return one for a new one of a kind.
+
+    Returns -1 if there is no memory; nothing has changed then.
+    """
     cdef uint64_t left = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
     cdef uint64_t taken = 0, random = pool.random
     cdef uint8_t seat_of[64]
-    cdef SecondaryIp *secondary_ips = NULL
-    cdef Cell *cells = NULL
+    cdef uint32_t *secondary_ips = NULL
+    cdef uint32_t *numbers = NULL
+    cdef Prefixes *prefixes = NULL
     cdef Group *group
-    cdef int kind, slot, level, n_seats
+    cdef bint has_ips = eni.secondary_ips != NULL or kind == SECONDARY_IP
+    cdef bint has_prefixes = eni.prefixes != NULL or kind == PREFIX
+    cdef int slot, level, n_seats, new
     while left:
         slot = first_set(left)
         left &= left - 1
         seat_of[slot] = walk_seat(taken, reach, &random)
         taken |= bit(seat_of[slot])
-    n_seats = last_set(taken) + 1
-    if eni.capacity[SECONDARY_IP]:
-        secondary_ips = <SecondaryIp*> PyMem_RawMalloc(n_seats * sizeof(SecondaryIp))
-    if eni.capacity[PREFIX]:
-        cells = <Cell*> PyMem_RawMalloc(n_seats * sizeof(Cell))
-    if ((eni.capacity[SECONDARY_IP] and secondary_ips == NULL)
-            or (eni.capacity[PREFIX] and cells == NULL)):
+    new = walk_seat(taken, reach, &random)
+    n_seats = last_set(taken | bit(new)) + 1
+    if has_ips:
+        secondary_ips = <uint32_t*> PyMem_RawMalloc(n_seats * sizeof(uint32_t))
+    if eni.numbers != NULL:
+        numbers = <uint32_t*> PyMem_RawMalloc(n_seats * sizeof(uint32_t))
+    if has_prefixes:
+        prefixes = <Prefixes*> PyMem_RawCalloc(1, prefixes_size(n_seats))
+    if ((has_ips and secondary_ips == NULL) or (has_prefixes and prefixes == NULL)
+            or (eni.numbers != NULL and numbers == NULL)):
         PyMem_RawFree(secondary_ips)
-        PyMem_RawFree(cells)
+        PyMem_RawFree(numbers)
+        PyMem_RawFree(prefixes)
         return -1
     left = eni.groups[SECONDARY_IP].attached
     while left:
         slot = first_set(left)
         left &= left - 1
         secondary_ips[seat_of[slot]] = eni.secondary_ips[slot]
-        if eni.secondary_ips[slot].record != NONE:
-            pool.records.array[eni.secondary_ips[slot].record].slot = seat_of[slot]
+        if numbers != NULL:
+            numbers[seat_of[slot]] = eni.numbers[slot]
+            if eni.numbers[slot] != NONE:
+                pool.records.array[eni.numbers[slot]].slot = seat_of[slot]
     left = eni.groups[PREFIX].attached
     while left:
         slot = first_set(left)
         left &= left - 1
-        cells[seat_of[slot]] = eni.cells[slot]
-        seats_tell(pool, &eni.cells[slot], seat_of[slot])
+        prefixes.cells[seat_of[slot]] = eni.prefixes.cells[slot]
+        seats_tell(pool, &eni.prefixes.cells[slot], seat_of[slot])
+    if eni.prefixes != NULL:
+        for level in range(PER_CELL + 1):
+            prefixes.levels.level[level] = seats_moved(
+                eni.prefixes.levels.level[level], seat_of)
+        prefixes.levels.levels = eni.prefixes.levels.levels
     PyMem_RawFree(eni.secondary_ips)
-    PyMem_RawFree(eni.cells)
-    eni.secondary_ips, eni.cells = secondary_ips, cells
+    PyMem_RawFree(eni.numbers)
+    PyMem_RawFree(eni.prefixes)
+    eni.secondary_ips, eni.numbers, eni.prefixes = secondary_ips, numbers, prefixes
+    eni.capacity[SECONDARY_IP] = n_seats if has_ips else 0
+    eni.capacity[PREFIX] = n_seats if has_prefixes else 0
     for kind in range(IPV6_PREFIX):
-        eni.capacity[kind] = n_seats if eni.capacity[kind] else 0
         group = &eni.groups[kind]
         group.attached = seats_moved(group.attached, seat_of)
         group.has_free = seats_moved(group.has_free, seat_of)
         group.idle = seats_moved(group.idle, seat_of)
-    if eni.levels != NULL:
-        for level in range(PER_CELL + 1):
-            eni.levels.level[level] = seats_moved(eni.levels.level[level], seat_of)
     pool.random = random
     eni.reach = reach
-    return 0
+    return new
 
 
 cdef inline void seats_tell(Pool *pool, const Cell *cell, int slot) noexcept nogil:

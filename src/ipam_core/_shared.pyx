@@ -20,7 +20,8 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from ipam_core._arguments cimport MOST_SECONDS, checked_int
 from ipam_core._pool cimport ARBITRARY, FIRST, N_ENIS, PACK, SPREAD, pool_ranked
 from ipam_core._records cimport records_close, records_init
-from ipam_core._slots cimport IPV6_PREFIX, N_SLOTS, PREFIX, SECONDARY_IP, eni_free
+from ipam_core._slot_memory cimport eni_free
+from ipam_core._slots cimport IPV6_PREFIX, N_SLOTS, PREFIX, SECONDARY_IP
 from ipam_core._walk cimport GROUP
 
 import os

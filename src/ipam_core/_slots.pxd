@@ -20,14 +20,14 @@ find-first-set give the fullest with room, and a third its lowest address:
 
 A /80 has 2^48 addresses, of which the first 65,536 are given, by a window of cells that
 doubles when it is full: `has_free` has the cells with a free address, `reuse` those
-with one that was used before. Nothing else is allocated for a free address; a
-secondary IP is 8 bytes and a /28 is 16.
+with one that was used before. Nothing else is allocated for a free address: a secondary
+IP is 4 bytes, and 4 more once one of its ENI's was used; a /28 is 16.
 
 An address goes through a cycle: free, held (`slot_take`), cooling (`slot_cool`), free
 (`slot_free`). These three keep every word and count; all other changes use them.
 """
 
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
+from cpython.mem cimport PyMem_RawRealloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -49,11 +49,6 @@ cdef enum:
 cdef enum: NONE = 0xFFFFFFFF    # no record, no block
 
 
-cdef struct SecondaryIp:
-    uint32_t address
-    uint32_t record
-
-
 cdef struct Cell:
     uint32_t base             # of a /28; of a window's cell: its number
     uint32_t block            # of record numbers, once an address was used
@@ -66,6 +61,11 @@ cdef struct Cell:
 cdef struct Levels:
     uint64_t level[PER_CELL + 1]
     uint32_t levels
+
+
+cdef struct Prefixes:         # of an ENI; no more cells than its capacity have memory
+    Levels levels
+    Cell cells[64]
 
 
 cdef struct Window:
@@ -89,9 +89,9 @@ cdef struct Group:            # an ENI's slots of one kind
 
 cdef struct EniState:
     Group groups[N_KINDS]
-    SecondaryIp *secondary_ips
-    Cell *cells
-    Levels *levels            # of `cells`
+    uint32_t *secondary_ips   # their addresses
+    uint32_t *numbers         # of their records; NULL until one has a record
+    Prefixes *prefixes
     Window *windows
     PyObject *eni_id          # owned
     PyObject *subnet_id       # owned
@@ -118,19 +118,6 @@ cdef inline int32_t slot_room(int kind) noexcept nogil:
     return N_CELLS * PER_CELL if kind == IPV6_PREFIX else <int32_t> slot_size(kind)
 
 
-cdef inline void eni_free(EniState *eni) noexcept nogil:
-    """Free an ENI's memory, except the two objects."""
-    cdef int slot
-    for slot in range(eni.capacity[IPV6_PREFIX]):
-        if eni.groups[IPV6_PREFIX].attached & bit(slot):
-            PyMem_RawFree(eni.windows[slot].cells)
-    PyMem_RawFree(eni.secondary_ips)
-    PyMem_RawFree(eni.cells)
-    PyMem_RawFree(eni.levels)
-    PyMem_RawFree(eni.windows)
-    PyMem_RawFree(eni)
-
-
 cdef inline int eni_n_slots(const EniState *eni) noexcept nogil:
     """Return how many slots of an ENI are in use, of any kind."""
     cdef int kind, n = 0
@@ -139,32 +126,14 @@ cdef inline int eni_n_slots(const EniState *eni) noexcept nogil:
     return n
 
 
-cdef inline int slot_reserve(EniState *eni, int kind, int slot) noexcept nogil:
-    """Make the array of a kind reach a slot; -1 if there is no memory."""
-    cdef int capacity = slot // 2 * 2 + 2    # little more than is used: most are full
-    cdef void *grown
-    if slot < eni.capacity[kind]:
-        return 0
-    if kind == SECONDARY_IP:
-        grown = PyMem_RawRealloc(eni.secondary_ips, capacity * sizeof(SecondaryIp))
-        if grown != NULL:
-            eni.secondary_ips = <SecondaryIp*> grown
-    elif kind == PREFIX:
-        if eni.levels == NULL:
-            eni.levels = <Levels*> PyMem_RawCalloc(1, sizeof(Levels))
-            if eni.levels == NULL:
-                return -1
-        grown = PyMem_RawRealloc(eni.cells, capacity * sizeof(Cell))
-        if grown != NULL:
-            eni.cells = <Cell*> grown
-    else:
-        capacity = slot + 1
-        grown = PyMem_RawRealloc(eni.windows, capacity * sizeof(Window))
-        if grown != NULL:
-            eni.windows = <Window*> grown
+cdef inline int numbers_reserve(EniState *eni, int capacity) noexcept nogil:
+    """Make room for the numbers of so many secondary IPs' records; -1 if there is no memory."""
+    cdef void *grown = PyMem_RawRealloc(eni.numbers, capacity * sizeof(uint32_t))
     if grown == NULL:
         return -1
-    eni.capacity[kind] = capacity
+    if eni.numbers == NULL:
+        memset(grown, 0xFF, capacity * sizeof(uint32_t))
+    eni.numbers = <uint32_t*> grown
     return 0
 
 
@@ -190,41 +159,12 @@ cdef inline void level_move(Levels *levels, int slot, int before, int after) noe
         levels.levels |= <uint32_t> bit(after)
 
 
-cdef inline void slot_attach(EniState *eni, int kind, int slot, uint64_t high,
-                             uint64_t low) noexcept nogil:
-    """Put an address or prefix into an unused slot that `slot_reserve` made room for."""
-    if kind == SECONDARY_IP:
-        eni.secondary_ips[slot].address = <uint32_t> low
-        eni.secondary_ips[slot].record = NONE
-    elif kind == PREFIX:
-        cell_init(&eni.cells[slot], <uint32_t> low)
-        level_move(eni.levels, slot, 0, PER_CELL)
-    else:
-        memset(&eni.windows[slot], 0, sizeof(Window))
-        eni.windows[slot].high = high
-        eni.windows[slot].low = low
-    eni.groups[kind].attached |= bit(slot)
-    eni.groups[kind].has_free |= bit(slot)
-    eni.groups[kind].idle |= bit(slot)
-
-
-cdef inline void slot_detach(EniState *eni, int kind, int slot) noexcept nogil:
-    """Empty a slot whose addresses are all free."""
-    if kind == PREFIX:
-        level_move(eni.levels, slot, PER_CELL, 0)
-    elif kind == IPV6_PREFIX:
-        PyMem_RawFree(eni.windows[slot].cells)
-    eni.groups[kind].attached &= ~bit(slot)
-    eni.groups[kind].has_free &= ~bit(slot)
-    eni.groups[kind].idle &= ~bit(slot)
-
-
 cdef inline void slot_base(const EniState *eni, int kind, int slot, uint64_t *high,
                            uint64_t *low) noexcept nogil:
     """Get the address of a secondary IP, the first of a prefix; IPv4 in the low 32 bits."""
     high[0] = eni.windows[slot].high if kind == IPV6_PREFIX else 0
-    low[0] = (eni.secondary_ips[slot].address if kind == SECONDARY_IP else
-              eni.cells[slot].base if kind == PREFIX else eni.windows[slot].low)
+    low[0] = (eni.secondary_ips[slot] if kind == SECONDARY_IP else
+              eni.prefixes.cells[slot].base if kind == PREFIX else eni.windows[slot].low)
 
 
 cdef inline int slot_find(const EniState *eni, int kind, uint64_t high,
@@ -238,8 +178,8 @@ cdef inline int slot_find(const EniState *eni, int kind, uint64_t high,
         if kind == IPV6_PREFIX:
             if eni.windows[slot].high == high and eni.windows[slot].low == low:
                 return slot
-        elif low == (eni.secondary_ips[slot].address if kind == SECONDARY_IP
-                     else eni.cells[slot].base):
+        elif low == (eni.secondary_ips[slot] if kind == SECONDARY_IP
+                     else eni.prefixes.cells[slot].base):
             return slot
     return -1
 
@@ -267,7 +207,7 @@ cdef inline Cell *slot_cell(const EniState *eni, int kind, int slot,
                             uint32_t offset) noexcept nogil:
     """Return the cell of an address; NULL beyond a window, and for a secondary IP."""
     if kind == PREFIX:
-        return &eni.cells[slot]
+        return &eni.prefixes.cells[slot]
     if kind == IPV6_PREFIX and <int32_t> (offset // PER_CELL) < eni.windows[slot].n_cells:
         return &eni.windows[slot].cells[offset // PER_CELL]
     return NULL
@@ -290,9 +230,9 @@ cdef inline int slot_count(const EniState *eni, int kind, int slot, int state) n
         if state == COOLING:
             bits = not bits and not eni.groups[SECONDARY_IP].has_free & bit(slot)
     else:
-        bits = eni.cells[slot].held
+        bits = eni.prefixes.cells[slot].held
         if state == COOLING:
-            bits = ~(bits | eni.cells[slot].free)
+            bits = ~(bits | eni.prefixes.cells[slot].free)
     return popcount(bits)
 
 
@@ -320,7 +260,7 @@ cdef inline void slot_take(EniState *eni, int kind, int slot, uint32_t offset,
         cell.used |= addresses
         cell.n_free -= n
         if kind == PREFIX:
-            level_move(eni.levels, slot, cell.n_free + n, cell.n_free)
+            level_move(&eni.prefixes.levels, slot, cell.n_free + n, cell.n_free)
             has_free = cell.n_free != 0
         else:
             window = &eni.windows[slot]
@@ -367,7 +307,7 @@ cdef inline void slot_free(EniState *eni, int kind, int slot, uint32_t offset,
         cell.free |= addresses
         cell.n_free += n
         if kind == PREFIX:
-            level_move(eni.levels, slot, cell.n_free - n, cell.n_free)
+            level_move(&eni.prefixes.levels, slot, cell.n_free - n, cell.n_free)
         else:
             eni.windows[slot].n_cooling -= n
             window_refresh(&eni.windows[slot], cell)
@@ -379,15 +319,15 @@ cdef inline int64_t slot_pick(EniState *eni, int kind, int slot, bint reuse) noe
     """Return the offset of the lowest free address of a slot that has one.
 
     With `reuse`, of those that were used before if there are any (pool-rules section 3).
-    Returns -1 if a window must grow and there is no memory.
+    Returns -1 if a window must grow, or there are no numbers yet, and there is no memory.
     """
     cdef Cell *cell
     cdef Window *window
     cdef uint16_t free
     if kind == SECONDARY_IP:
-        return 0
+        return 0 if eni.numbers != NULL else numbers_reserve(eni, eni.capacity[SECONDARY_IP])
     if kind == PREFIX:
-        cell = &eni.cells[slot]
+        cell = &eni.prefixes.cells[slot]
     else:
         window = &eni.windows[slot]
         if not window.has_free.top and window_reach(window, window.n_cells * PER_CELL) < 0:
