@@ -2,6 +2,7 @@
 
 explanation.py  `explain`: the answer and its parts
 play.py         the node played
+giving_up.py    how a search ends that nobody waits for
 rolling.py      a rolling update on it
 together.py     one advice for several instance types
 survey.py       `survey`: the verdict alone, for any number of types

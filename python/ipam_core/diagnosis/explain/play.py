@@ -17,6 +17,7 @@ from ipam_core._dataclass import dataclass
 from ipam_core._store import Sandbox
 from ipam_core.cloud import drive
 from ipam_core.cloud.simulated import CHANGING_APIS, count_calls
+from ipam_core.diagnosis.explain.giving_up import check_wanted
 from ipam_core.errors import PoolExhaustedError
 from ipam_core.instances import HOST_NETWORK_PODS
 from ipam_core.node.timers import LOOK_INTERVAL_S
@@ -319,6 +320,7 @@ class PlayedNode:
 
     def settle(self) -> bool:
         """Check the pool until nothing changes; return False if that never happens."""
+        check_wanted()
         quiet = turns = 0
         grew: bool | None = None
         for _ in range(MOST_LOOKS):

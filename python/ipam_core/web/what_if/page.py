@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request  # noqa: TC002  (FastAPI reads the annotation)
 from nicegui import ui
 
+from ipam_core.diagnosis.explain.giving_up import given_up_if
 from ipam_core.errors import IpamError
 from ipam_core.web.frame import framed
 from ipam_core.web.markup import problem
@@ -19,6 +20,8 @@ from ipam_core.web.what_if.words import WORDS
 from ipam_core.web.words import words_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ipam_core.web.what_if.asked import Played
 
 _STILL_S = 0.3
@@ -44,6 +47,7 @@ def add_page() -> None:
             except IpamError as error:
                 wrong = error
         page = _Page(state)
+        ui.context.client.on_delete(page.leave)
         if wrong is not None:
             page.refuse(wrong)
         else:
@@ -51,11 +55,12 @@ def add_page() -> None:
             ui.timer(0, page.search, once=True)
 
 
-def _found(state: State) -> tuple[str, str]:
-    """Return what is found as HTML, and the tables with the way back."""
+def _found(state: State, is_stale: Callable[[], bool]) -> tuple[str, str]:
+    """Return what is found as HTML, and the tables with the way back. Raises `GivenUpError`."""
     words = words_in(state.lang, WORDS)
-    nodes, together = explained(state.alone())
-    before = None if state.before is None else explained(state.before.alone())[0]
+    with given_up_if(is_stale):
+        nodes, together = explained(state.alone())
+        before = None if state.before is None else explained(state.before.alone())[0]
     changed = found.compared(before, nodes, state, words)
     rows = shown.tables([each.play for each in nodes], words, back=True)
     return changed + found.findings(nodes, together, state, words), rows
@@ -100,6 +105,10 @@ class _Page:
             self.show(nodes)
             await self.search()
 
+    def leave(self) -> None:
+        """End what is searched: the browser has gone, and has not come back."""
+        self._asked += 1
+
     def show(self, nodes: tuple[Played, ...]) -> None:
         """Show what is known at once: the nodes as played. What was found before is greyed."""
         state, words = self._state, self._words
@@ -112,14 +121,14 @@ class _Page:
         self._found.props('inert aria-busy="true"')
 
     async def search(self) -> None:
-        """Show what is found, unless a control is moved again."""
+        """Show what is found. It ends soon if a control is moved again, or the page is left."""
         asked, state = self._asked, self._state
         if asked:
             await asyncio.sleep(_STILL_S)
         if asked != self._asked:
             return
         try:
-            content, rows = await asyncio.to_thread(_found, state)
+            content, rows = await asyncio.to_thread(_found, state, lambda: asked != self._asked)
         except IpamError as error:
             if asked == self._asked:
                 self.refuse(error)
