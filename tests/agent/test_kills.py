@@ -22,7 +22,7 @@ from ipam_core.agent.protocol.client import UNKNOWN_POD, Client
 from ipam_core.testing import TestVpc
 from support.agents import add_request, del_request
 
-N_KILLS = int(os.environ.get("IPAM_CORE_KILLS") or (50 if os.environ.get("IPAM_CORE_SOAK") else 3))
+N_KILLS = int(os.environ.get("IPAM_CORE_KILLS") or (50 if os.environ.get("IPAM_CORE_SOAK") else 2))
 N_CALLERS = 4
 VPC = {
     "subnets": [{"id": "subnet-0a", "cidr": "10.0.0.0/22"}],
