@@ -116,9 +116,11 @@ class KubernetesServer:
     def kubeconfig(self, *, token: str | None = None) -> dict[str, Any]:
         """Return a kubeconfig for it, with one context called "mock"."""
         user = {"token": self.token if token is None else token}
-        cluster = {"server": self.url}
+        cluster: dict[str, Any] = {"server": self.url}
         if self.certificate:
             cluster["certificate-authority-data"] = b64encode(self.certificate).decode()
+        else:  # else httpx reads all authorities that the machine trusts: 25 ms a connection
+            cluster["insecure-skip-tls-verify"] = True
         return {
             "apiVersion": "v1",
             "kind": "Config",
