@@ -1,9 +1,9 @@
 """How the cost of a simulation grows with its work: 1, 10 and 100 times as much of each kind.
 
-Of each workload kind, of an autoscaler, of pods that are refused or wait, and of a long time,
-under both policies. The report prints the exponent of the last step: 1 is as much again for
-as much more work, 2 is the square. Nothing here is throttled: EC2 admits an account so many
-calls a second, so that a larger fleet is refused more.
+Of each workload kind, of a rollout, of an autoscaler, of pods that are refused or wait, and of a
+long time, under both policies. The report prints the exponent of the last step: 1 is as much
+again for as much more work, 2 is the square. Nothing here is throttled: EC2 admits an account so
+many calls a second, so that a larger fleet is refused more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ import pytest
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.pod_event import PodEvent
-from ipam_core.simulation.fleet.spec import Autoscale, FleetSpec, GroupSpec, SubnetSpec
+from ipam_core.simulation.fleet.spec import (
+    Autoscale,
+    FleetSpec,
+    GroupSpec,
+    RolloutSpec,
+    SubnetSpec,
+)
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
     Churn,
@@ -31,7 +37,7 @@ NODES, PODS = 4, 60
 SCALES = (1, 10) if os.environ.get("BENCH_SHORT") else (1, 10, 100)
 
 
-def fleet(*workloads, nodes=NODES, minutes=15, **group):
+def fleet(*workloads, nodes=NODES, minutes=15, rollouts=(), **group):
     subnets = tuple(SubnetSpec(subnet_id=f"s{n}", cidr=f"10.{n}.0.0/16") for n in range(4))
     return FleetSpec(
         name="growth",
@@ -48,6 +54,7 @@ def fleet(*workloads, nodes=NODES, minutes=15, **group):
             ),
         ),
         workloads=workloads,
+        rollouts=rollouts,
         throttling=None,
     )
 
@@ -95,6 +102,14 @@ def csv(scale):
     return fleet(Trace(events=(*comes, *goes)), nodes=NODES * scale)
 
 
+def rollout(scale):
+    """Every agent restarts with other settings, a tenth of them at a time, while pods churn."""
+    spec = RolloutSpec(at_ns=300 * S, env={"WARM_IP_TARGET": "5"})
+    return fleet(
+        Churn(pods_per_node=10, lifetime_ns=300 * S), nodes=NODES * scale, rollouts=(spec,)
+    )
+
+
 def autoscaled_burst(scale):
     scaling = Autoscale(most=NODES * scale, empty_ns=120 * S, consolidate_ns=60 * S)
     return fleet(
@@ -125,8 +140,8 @@ def days(scale):
     return fleet(Churn(pods_per_node=10, lifetime_ns=3600 * S), nodes=1, minutes=1440 * scale)
 
 
-KINDS = (burst, ramp, cron_jobs, churn, daemon_set, rolling_update, csv, autoscaled_burst,
-         refused, waiting, days)  # fmt: skip
+KINDS = (burst, ramp, cron_jobs, churn, daemon_set, rolling_update, csv, rollout,
+         autoscaled_burst, refused, waiting, days)  # fmt: skip
 
 
 @pytest.mark.benchmark(timer=time.process_time)

@@ -282,8 +282,8 @@ cdef class FleetPods:
         if collect(&self.state) < 0:
             raise MemoryError
 
-    def place(self, int64_t until_ns):
-        """Let pods come and go up to a time, exclusive.
+    def place(self, int64_t until_ns, *, bint with_workloads=False):
+        """Let pods come and go up to a time, exclusive; `with_workloads`: what these do at it, too.
 
         Returns the number of a trace whose events are asked for before that (`feed`), else
         None. Raises `LookupError` with the number of a name, and the time, if there is no such
@@ -292,7 +292,7 @@ cdef class FleetPods:
         cdef int answer
         cdef Source first
         with nogil:
-            answer = place(&self.state, until_ns)
+            answer = place(&self.state, until_ns, with_workloads)
         if answer < 0:
             raise MemoryError
         if answer == 0:

@@ -104,13 +104,11 @@ cdef inline int refuse(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nog
 cdef inline int ask(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nogil:
     """Let a pod ask for an address, and again later where it gets none; -1: no memory."""
     cdef SimulatedPod *pod = &node.pods[slot]
-    cdef uint64_t digest[2]
     cdef uint32_t record
     cdef int answer
     if not node.is_ready:
         return refuse(node, slot, now_ns)
-    digest[0], digest[1] = scrambled(node.key + pod.number), pod.number
-    answer = pool_assign(node.pool, digest, now_ns, &record)
+    answer = pool_assign(node.pool, pod.digest, now_ns, &record)
     if answer == NO_MEMORY:
         return -1
     if answer == EXHAUSTED:
@@ -144,6 +142,7 @@ cdef inline SimulatedPod *add(Kernel *node, uint64_t number, int64_t asked_ns) n
     pod = &node.pods[slot]
     memset(pod, 0, sizeof(SimulatedPod))
     pod.number, pod.asked_ns, pod.life_ns, pod.given = number, asked_ns, NEVER_NS, NOT_THERE
+    pod.digest[0], pod.digest[1] = scrambled(node.key + number), number
     node.n_alive += 1
     node.n_waiting += 1
     node.n_pod_events += 1
@@ -197,13 +196,11 @@ cdef inline void leave(Kernel *node, SimulatedPod *pod) noexcept nogil:
 cdef inline int release(Kernel *node, uint32_t slot, int64_t now_ns) noexcept nogil:
     """Release what a pod held, later where the agent does not answer yet; -1: no memory."""
     cdef SimulatedPod *pod = &node.pods[slot]
-    cdef uint64_t digest[2]
     cdef uint32_t record
     if not node.is_ready:
         return push_for(node, slot, next_try_ns(node, now_ns), RELEASE)
     if pod.served:
-        digest[0], digest[1] = scrambled(node.key + pod.number), pod.number
-        pool_release(node.pool, digest, now_ns, &record)    # a reconcile may have taken it
+        pool_release(node.pool, pod.digest, now_ns, &record)    # a reconcile may have taken it
     return 0
 
 
@@ -254,7 +251,8 @@ cdef inline int play(Kernel *node) noexcept nogil:
     if not pod.gone:
         return (end if pod.served else ask)(node, event.pod, event.time_ns)
     if event.kind == FORGET:
-        node.n_counted -= 1
+        node.n_counted -= pod.counted    # unless its agent was restarted since
+        pod.counted = False
     elif event.kind == RELEASE and release(node, event.pod, event.time_ns) < 0:
         return -1
     give_up(node, event.pod)
@@ -280,11 +278,28 @@ cdef inline void sample(Kernel *node, int64_t until_ns) noexcept nogil:
         node.next_sample += 1
 
 
-cdef inline int advance(Kernel *node, int64_t until_ns) noexcept nogil:
+cdef inline bint may_hold(const SimulatedPod *pod) noexcept nogil:
+    """Return whether a pod has an address, or is gone and the agent was not told of it yet."""
+    return pod.served and (not pod.gone or pod.n_events)
+
+
+cdef inline void stop(Kernel *node) noexcept nogil:
+    """Let the agent end: it answers no pod, and forgets all that it does not read again."""
+    cdef uint32_t slot
+    for slot in range(node.n_pods):
+        node.pods[slot].counted = False
+    node.n_counted = node.first_peak = node.n_peaks = 0
+    node.is_ready = node.is_settled = False
+    node.next = NOTHING
+    node.pool = NULL
+
+
+cdef inline int advance(Kernel *node, int64_t until_ns, uint64_t until_order) noexcept nogil:
     """Play all that happens before a time, or before the agent needs Python.
 
-    Returns 0 at the time; 1 where `next` is to be done by Python at `next_ns`; -1 where there is
-    no memory.
+    At that time itself a pool check is made if the order is above 0, and then what comes before
+    this order. Returns 0 at the time; 1 where `next` is to be done by Python at `next_ns`; -1
+    where there is no memory.
     """
     cdef int64_t event_ns, next_ns, chance_ns
     cdef int answer
@@ -295,7 +310,7 @@ cdef inline int advance(Kernel *node, int64_t until_ns) noexcept nogil:
             next_ns = min(next_ns, node.next_ns)
         sample(node, next_ns)
         if node.next != NOTHING and node.next_ns <= event_ns:
-            if node.next_ns >= until_ns:
+            if node.next_ns > until_ns or (node.next_ns == until_ns and not until_order):
                 return 0
             if node.next == RECONCILE:
                 return 1
@@ -311,7 +326,8 @@ cdef inline int advance(Kernel *node, int64_t until_ns) noexcept nogil:
                 else:
                     node.next, node.next_ns = RECONCILE, chance_ns
         else:
-            if event_ns >= until_ns:
+            if event_ns > until_ns or (
+                    event_ns == until_ns and node.events[0].order >= until_order):
                 return 0
             if play(node) < 0:
                 return -1

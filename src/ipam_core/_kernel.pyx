@@ -5,7 +5,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from ipam_core._kernel cimport advance
+from ipam_core._kernel cimport advance, may_hold, stop
 from ipam_core._node_checks cimport note_in_use, peak_in_use
 from ipam_core._node_state cimport (
     CHECK,
@@ -22,6 +22,7 @@ from ipam_core._node_state cimport (
     THROTTLED,
     THROTTLED_STEP,
     Kernel,
+    SimulatedPod,
     Workload,
     order_at,
     push,
@@ -32,8 +33,11 @@ from ipam_core._node_state cimport (
 )
 from ipam_core._rules cimport rules_of
 from ipam_core._store cimport DataStore
+from ipam_core._values cimport Sandbox, sandbox_of
 
 NEXT_CHECK, NEXT_RECONCILE = CHECK, RECONCILE
+CHECKS_ONLY = 1
+"""The order of `advance_all` with which nothing is played at the time but pool checks."""
 RUNS_NOTHING, RUNS_THROTTLED, RUNS = NO_STEP, THROTTLED_STEP, STEP_UNDER_WAY
 FAILED_NOT, FAILED_SUBNET_FULL, FAILED_THROTTLED = NO_FAILURE, SUBNET_FULL, THROTTLED
 
@@ -123,6 +127,39 @@ cdef class NodeKernel:
         self.samples = samples
         self.due_ns = INT64_MAX
 
+    def stop(self):
+        """Note that the agent ends: until the next `start` no pod gets or loses an address."""
+        stop(&self.node)
+        self.store = None
+
+    def name_sandboxes(self):
+        """Name the sandboxes of pods that may hold an address, as a checkpoint has them.
+
+        Until then only their digests are known. Returns the new sandboxes by the old ones.
+        """
+        cdef SimulatedPod *pod
+        cdef Sandbox sandbox, before
+        cdef uint32_t slot
+        named = {}
+        for slot in range(self.node.n_pods):
+            pod = &self.node.pods[slot]
+            if may_hold(pod):
+                before, sandbox = sandbox_of(pod.digest), Sandbox(f"{pod.number:x}")
+                pod.digest[0], pod.digest[1] = sandbox.c_digest[0], sandbox.c_digest[1]
+                named[before] = sandbox
+        return named
+
+    def has(self, Sandbox sandbox not None):
+        """Return whether a pod has this sandbox, which may hold an address. Cost: O(pods)."""
+        cdef SimulatedPod *pod
+        cdef uint32_t slot
+        for slot in range(self.node.n_pods):
+            pod = &self.node.pods[slot]
+            if (may_hold(pod) and pod.digest[0] == sandbox.c_digest[0]
+                    and pod.digest[1] == sandbox.c_digest[1]):
+                return True
+        return False
+
     def start(self, DataStore store not None, settings, policy, *, int64_t slots,
               int64_t max_pods, bint prefix_mode, bint falls_back, bint changes_pool):
         """Note that the agent answers pods now, out of its only store.
@@ -130,7 +167,7 @@ cdef class NodeKernel:
         The store is nobody else's while the node is played.
         """
         if self.store is not None:
-            raise TypeError("a kernel that has started cannot start again")
+            raise TypeError("a kernel that has started cannot start again before it stops")
         rules_of(&self.node.rules, settings, policy, slots, max_pods, prefix_mode)
         self.node.release_delay_ns = round(policy.release_delay_s * 1_000_000_000)
         self.node.falls_back, self.node.changes_pool = falls_back, changes_pool
@@ -240,30 +277,39 @@ cdef class NodeKernel:
                        if not (self.node.pods[slot].served or self.node.pods[slot].gone)])
 
 
-def advance_all(list kernels not None, int64_t until_ns):
+def order_after(uint32_t n_workloads):
+    """Return the order of `advance_all` after what so many workloads do, and before pods go."""
+    return order_at(n_workloads, 0)
+
+
+def advance_all(list kernels not None, int64_t until_ns, uint64_t order=0):
     """Play nodes up to a time, exclusive, without the GIL.
 
+    With an `order` they are also played at that time: pool checks, and what comes before it.
     Returns the places of those that need Python.
 
-    Each goes no further than its `due_ns`. What they need is `next`, and the time of it.
+    Each goes no further than its `due_ns`, exclusive. What they need is `next`, and the time of
+    it.
     """
     cdef Py_ssize_t n_kernels = len(kernels), n, n_held = 0
     cdef Kernel **nodes = <Kernel **> PyMem_RawMalloc((n_kernels + 1) * sizeof(Kernel *))
     cdef int64_t *limits = <int64_t *> PyMem_RawMalloc((n_kernels + 1) * sizeof(int64_t))
+    cdef uint64_t *orders = <uint64_t *> PyMem_RawMalloc((n_kernels + 1) * sizeof(uint64_t))
     cdef int *answers = <int *> PyMem_RawMalloc((n_kernels + 1) * sizeof(int))
     cdef NodeKernel kernel
     try:
-        if nodes == NULL or limits == NULL or answers == NULL:
+        if nodes == NULL or limits == NULL or orders == NULL or answers == NULL:
             raise MemoryError
         for kernel in kernels:
             if kernel.store is not None:
                 kernel.store.hold()
             nodes[n_held] = &kernel.node
             limits[n_held] = min(until_ns, kernel.due_ns)
+            orders[n_held] = order if until_ns < kernel.due_ns else 0
             n_held += 1
         with nogil:
             for n in range(n_kernels):
-                answers[n] = advance(nodes[n], limits[n])
+                answers[n] = advance(nodes[n], limits[n], orders[n])
         for n in range(n_kernels):
             if answers[n] < 0:
                 raise MemoryError
@@ -275,6 +321,7 @@ def advance_all(list kernels not None, int64_t until_ns):
                 kernel.store.let_go()
         PyMem_RawFree(nodes)
         PyMem_RawFree(limits)
+        PyMem_RawFree(orders)
         PyMem_RawFree(answers)
 
 

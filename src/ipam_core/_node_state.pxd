@@ -12,7 +12,7 @@ What is done with it is in `_node_checks.pxd` and `_kernel.pxd`.
 
 from cpython.mem cimport PyMem_RawRealloc
 from libc.math cimport log
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from ipam_core._pool cimport Pool
 from ipam_core._rules cimport Rules
@@ -65,15 +65,16 @@ cdef struct Event:
 
 cdef struct SimulatedPod:
     uint64_t number
+    uint64_t digest[2]        # of its sandbox
     int64_t asked_ns          # for the first time
     int64_t refused_ns        # for the last time
     int64_t life_ns           # from when it has its address; never: it stays
     uint32_t workload         # or the next slot in the list of those that are gone
     uint32_t given            # its place, of a given pod
     uint32_t n_events         # of it, in the heap
-    bint served
-    bint gone
-    bint counted              # as waiting, by the agent
+    uint8_t served
+    uint8_t gone
+    uint8_t counted           # as waiting, by the agent
 
 
 cdef struct GivenPod:
@@ -125,7 +126,7 @@ cdef struct Kernel:
     uint64_t n_created
     uint32_t n_to_create
     # the agent
-    bint is_ready             # since its start was done
+    bint is_ready             # while it answers pods
     int next                  # as `Next`
     int64_t next_ns
     bint changes_pool

@@ -257,8 +257,8 @@ cdef inline void sample_pods(Fleet *fleet, int64_t until_ns) noexcept nogil:
         fleet.next_sample += 1
 
 
-cdef inline int place(Fleet *fleet, int64_t until_ns) noexcept nogil:
-    """Let pods come and go that do so before a time.
+cdef inline int place(Fleet *fleet, int64_t until_ns, bint with_sources) noexcept nogil:
+    """Let pods come and go that do so before a time, and what workloads do at it if so wanted.
 
     Returns 0 at the time; 1 where the first source's node is not there; 2 where the first source
     is a trace whose next event is not known; -1 where there is no memory.
@@ -270,7 +270,8 @@ cdef inline int place(Fleet *fleet, int64_t until_ns) noexcept nogil:
     while True:
         time_ns = next_ns(fleet)
         sample_pods(fleet, min(time_ns, until_ns))
-        if time_ns >= until_ns:
+        if time_ns >= until_ns and not (
+                with_sources and fleet.n_sources and fleet.sources[0].time_ns == until_ns):
             return 0
         if fleet.n_sources and fleet.sources[0].time_ns == time_ns:
             source = fleet.sources[0]

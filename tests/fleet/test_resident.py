@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipam_core.cloud.latency import Latency
 from ipam_core.errors import InputError
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.simulation.fleet import placing, resident
@@ -20,6 +21,7 @@ from ipam_core.simulation.fleet.workload_specs import (
     RollingUpdate,
     Trace,
 )
+from ipam_core.simulation.scenario.spec import EC2_APIS
 from ipam_core.simulation.validation import Share
 from support.fleets import SETTINGS, S, as_bytes, fleet, fleets, times
 from support.soak import examples
@@ -79,6 +81,25 @@ STAYING = st.one_of(
 )
 
 
+ROLLOUTS = st.builds(
+    RolloutSpec,
+    at_ns=times(400),
+    env=st.sampled_from(
+        [
+            {},
+            {"WARM_IP_TARGET": "3"},
+            {"WARM_IP_TARGET": None, "IP_COOLDOWN_PERIOD": "5"},
+            {"ENABLE_PREFIX_DELEGATION": "true"},
+            {"ENABLE_PREFIX_DELEGATION": None},
+        ]
+    ),
+    group=st.sampled_from([None, "nodes", "more"]),
+    max_unavailable=st.sampled_from([Share(1), Share(2), Share(50, percent=True)]),
+    down_ns=st.sampled_from([0, 1, 5 * S, 7 * S, 40 * S]),
+)
+NO_LATENCY = dict.fromkeys(EC2_APIS, Latency(0, 0))
+
+
 @st.composite
 def staying_fleets(draw):
     """Return any fleet whose pods stay: two groups, their subnets full, throttled, failing."""
@@ -101,7 +122,8 @@ def staying_fleets(draw):
         spec,
         groups=(group, more),
         workloads=tuple(workloads),
-        rollouts=(),
+        rollouts=tuple(draw(st.lists(ROLLOUTS, max_size=3))),
+        latencies=draw(st.sampled_from([spec.latencies, spec.latencies, NO_LATENCY])),
         measure_from_ns=draw(st.sampled_from([0, 100 * S])),
     )
 
@@ -158,10 +180,12 @@ def test_fleets_that_others_change_are_left_to_the_engine():
     assert pods_stay(fleet(churn, rolling))
     assert not pods_stay(fleet(churn, replace(rolling, ready_after_ns=S - 1)))
     assert not pods_stay(fleet(churn, autoscale=Autoscale(most=3)))
-    assert not pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env={}),)))
+    assert pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env={}),)))
     assert not pods_stay(fleet(churn, tag="0"))
     for variable in ("ENABLE_IPv6", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC"):
         assert not pods_stay(fleet(churn, env={variable: "true"})), variable
+        rollout = RolloutSpec(at_ns=S, env={variable: "true"})
+        assert not pods_stay(fleet(churn, rollouts=(rollout,))), variable
 
 
 def test_waits_are_sorted_and_the_fleet_serves_as_in_c_when_it_is_full():

@@ -13,8 +13,9 @@ members.py     its nodes and pods; region.py: its regions at the start
 independent.py the parts that do not touch each other; merging.py: played apart, and put together
 rollout.py     new settings, rolled out over the nodes
 agent.py       a node's agent in virtual time, and the pool checks left out
-resident.py    fleets whose nodes nothing changes from outside, played in C without Python;
-               resident_agent.py: an agent there; placing.py: the pods that are put on nodes
+resident.py    fleets whose pods stay where they are put, played in C without Python;
+               resident_agent.py: an agent there; placing.py: the pods that are put on nodes;
+               held.py: nodes whose agents are to be restarted
 result.py      the result of a run
 
 May import: simulation, cloud, and below.

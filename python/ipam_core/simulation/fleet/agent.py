@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ipam_core._store import PoolStats, Sandbox
     from ipam_core.cloud.simulated import SimulatedInstance
-    from ipam_core.effects import Step
+    from ipam_core.effects import CheckpointEntry, Step
     from ipam_core.instances import InstanceLimits
     from ipam_core.policy import Policy
     from ipam_core.settings import Settings
@@ -195,12 +195,15 @@ class Agent:
 
     def restart(self, settings: Settings, down_ns: int) -> None:
         """End the agent and start it again with other settings, `down_ns` later."""
-        kept = checkpoint_of(self.node, self._engine.now_ns + down_ns)
+        kept = self._checkpoint(self._engine.now_ns + down_ns)
         self.stop()
         self.settings = settings
         self.instance.checkpoint = kept
         self.node = self._new_node()
         self._in(down_ns, self._begin)
+
+    def _checkpoint(self, at_ns: int) -> list[CheckpointEntry]:
+        return checkpoint_of(self.node, at_ns)
 
     def _new_node(self) -> Node:
         engine = self._engine

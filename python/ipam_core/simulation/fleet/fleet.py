@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ipam_core.policy import Policy
-    from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec
+    from ipam_core.simulation.fleet.spec import FleetSpec, GroupSpec, RolloutSpec
 
 N_SAMPLES = 240
 """How often the fleet is sampled for the series of a result."""
@@ -80,9 +80,7 @@ class Fleet:
         if self._stays and skip_idle and in_c and not policy.in_python:
             self._residents = Residents(spec, seed, self.engine, self._times_ns)
         self._chance = random.Random(f"{seed}/kubelet")
-        self._n_pods = 0
-        self._n_alive = 0
-        self._n_served = 0
+        self._n_pods = self._n_alive = self._n_served = 0
         self._retrying: Counter[str] = Counter()  # nodes that found no address, by group
         self._by_name: dict[str, FleetNode] = {}
         self._changed: list[Agent] = []  # whose pools must be counted again
@@ -100,7 +98,9 @@ class Fleet:
         for number, workload in enumerate(spec.workloads):
             if self._residents is None or not self._residents.takes(number, workload):
                 begin(workload, self, number)
-        roll_out = partial(self._rollouts.begin, self.nodes)
+        roll_out: Callable[[RolloutSpec], None] = partial(self._rollouts.begin, self.nodes)
+        if self._residents is not None:
+            roll_out = partial(self._residents.roll_out, roll_out)
         for rollout in spec.rollouts:
             self.engine.at(rollout.at_ns, RANK_WORKLOAD, len(spec.workloads), roll_out, rollout)
         for group in spec.groups:

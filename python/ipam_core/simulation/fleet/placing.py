@@ -108,8 +108,8 @@ class Placing:
         if name in self._names:
             self.pods.name(self._names[name], number)
 
-    def place(self, until_ns: int) -> None:
-        """Let pods come and go up to a time, exclusive.
+    def place(self, until_ns: int, *, with_workloads: bool = False) -> None:
+        """Let pods come and go up to a time, exclusive; `with_workloads`: what these do at it, too.
 
         All nodes have been played up to the last such time, or to now if that is later.
         Raises `InputError` if a pod is recorded on a node that is not there.
@@ -117,7 +117,7 @@ class Placing:
         self.pods.collect()
         while True:
             try:
-                number = self.pods.place(until_ns)
+                number = self.pods.place(until_ns, with_workloads=with_workloads)
             except LookupError as missing:
                 number, at_ns = missing.args
                 name = next(name for name, its in self._names.items() if its == number)

@@ -1,10 +1,10 @@
-"""Fleets whose nodes nothing changes from outside: played node by node, in C.
+"""Fleets whose pods stay where they are put: played node by node, in C.
 
-Where no pod is moved and no node is removed or restarted, one node touches another only through
-EC2, and through the scheduler, which looks at the pods that nodes have and not at what happens
-to them. Then each node is a `NodeKernel`: its pods and its pool checks run ahead, without
-Python, to the end of a slice of time, or until a check may call EC2. That check, and the steps
-that follow it, are those of `Agent`, in the order of the engine, on the same store.
+Where no pod is moved and no node is removed, one node touches another only through EC2, through
+a rollout (`held`), and through the scheduler, which looks at the pods that nodes have and not at
+what happens to them. Then each node is a `NodeKernel`: its pods and its pool checks run ahead,
+without Python, to the end of a slice of time, or until a check may call EC2. That check, and the
+steps that follow it, are those of `Agent`, in the order of the engine, on the same store.
 
 Pods that belong to no node are put on them by C too, up to the end of a slice before nodes are
 played up to it (`placing`).
@@ -18,9 +18,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ipam_core._fleet_pods import MOST_GROUPS
-from ipam_core._kernel import Samples, advance_all, refusals_of
+from ipam_core._kernel import CHECKS_ONLY, Samples, advance_all, order_after, refusals_of
 from ipam_core.settings import Settings
 from ipam_core.simulation.fleet.agent import NO_NODE, REFUSAL_CAUSES
+from ipam_core.simulation.fleet.held import Held
 from ipam_core.simulation.fleet.placing import Placing
 from ipam_core.simulation.fleet.resident_agent import ResidentAgent
 from ipam_core.simulation.fleet.workload_specs import (
@@ -33,13 +34,13 @@ from ipam_core.simulation.fleet.workload_specs import (
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ipam_core._kernel import NodeKernel
     from ipam_core.simulation.engine import Engine
     from ipam_core.simulation.fleet.members import FleetNode, NodeGroup
     from ipam_core.simulation.fleet.result import Recorder
-    from ipam_core.simulation.fleet.spec import FleetSpec
+    from ipam_core.simulation.fleet.spec import FleetSpec, RolloutSpec
     from ipam_core.simulation.fleet.workload_specs import Workload
 
 SAMPLES_AHEAD = 10
@@ -52,22 +53,31 @@ LEAST_AHEAD_NS = NS
 
 
 def pods_stay(spec: FleetSpec) -> bool:
-    """Return whether pods stay where they are put, and nodes are changed by nothing outside.
+    """Return whether pods stay where they are put, on nodes that C can play.
 
-    Not so where a workload hears of a pod at once, or an autoscaler or a rollout acts; nor where
-    ENIs may be excluded, of several network cards, of a trunk, or of IPv6.
+    Not so where a workload hears of a pod at once, or an autoscaler acts; nor where ENIs may be
+    excluded, of several network cards, of a trunk, or of IPv6. Agents may be restarted.
     """
     return (
         all(map(_stay, spec.workloads))
-        and not spec.rollouts
         and not any(group.autoscale for group in spec.groups)
         and len(spec.groups) <= MOST_GROUPS
         and not any(subnet.tag for subnet in spec.subnets)
         and not any(
             settings.enable_ipv6 or settings.enable_multi_nic or settings.enable_pod_eni
-            for settings in (Settings.from_env(group.env) for group in spec.groups)
+            for settings in _all_settings(spec)
         )
     )
+
+
+def _all_settings(spec: FleetSpec) -> Iterable[Settings]:
+    """Yield settings that turn on whatever any node's may turn on at some time."""
+    for group in spec.groups:
+        yield Settings.from_env(group.env)
+        for rollout in spec.rollouts:
+            if rollout.group in (None, group.name):
+                env = {name: value for name, value in rollout.env.items() if value is not None}
+                yield Settings.from_env({**group.env, **env})
 
 
 def _stay(workload: Workload) -> bool:
@@ -95,13 +105,17 @@ class Residents:
     def __init__(self, spec: FleetSpec, seed: int, engine: Engine, times_ns: Sequence[int]) -> None:
         self.seed: int = seed
         self.from_ns: int = spec.measure_from_ns
-        self.until_ns: int = 0
         self._engine = engine
         self._times_ns = times_ns
         self._placing = Placing(spec, times_ns)
         self._agents: list[ResidentAgent] = []
-        self._starting: list[tuple[str, ResidentAgent]] = []
+        self._groups: list[str] = []
+        self._starting: dict[int, ResidentAgent] = {}
         self._n_to_start = sum(group.count for group in spec.groups)
+        self._n_workloads = len(spec.workloads)
+        self._rollouts_ns = sorted(rollout.at_ns for rollout in spec.rollouts)
+        self._held = Held()
+        self._until_ns = 0  # how far nodes may run ahead, exclusive but for pool checks
         self._placed_ns = 0
         self._stop_ns = -1
         self._n_threads = min(n_processors(), MOST_THREADS)
@@ -122,8 +136,9 @@ class Residents:
         lane = len(self._agents) % self._n_threads
         agent = ResidentAgent(*arguments, horizon=self, samples=self._samples[group][lane], **more)
         self._agents.append(agent)
+        self._groups.append(group)
         self._lanes[lane].append(agent)
-        self._starting.append((group, agent))
+        self._starting[agent.number] = agent
         return agent
 
     def add_node(self, node: FleetNode) -> None:
@@ -154,31 +169,49 @@ class Residents:
         while True:
             if self._stop_ns <= self._engine.now_ns:
                 self._run_ahead(max(ahead_ns, until_ns) + 1)
-            self._engine.run(min(self._stop_ns, until_ns))
+            self._run_engine(min(self._stop_ns, until_ns))
             if self._placed_ns > until_ns:
+                self._held.play_all(until_ns + 1)
                 return
+
+    def _run_engine(self, until_ns: int) -> None:
+        """Play the engine's events up to a time, that moment included, and the nodes held back."""
+        engine = self._engine
+        while self._held:
+            next_ns = engine.next_ns()
+            stop_ns = until_ns if next_ns is None else min(next_ns, until_ns)
+            self._held.play(stop_ns)
+            engine.run(stop_ns)
+            if stop_ns == until_ns:
+                return
+        engine.run(until_ns)
 
     def _run_ahead(self, most_ns: int) -> None:
         """Place pods and let nodes run ahead as far as may be, or up to a time, exclusive.
 
         All that is before now has been played. Where pods are put does not depend on what
         happens on nodes from now on until a workload hears of it, unless a node joins: none does
-        before the next event.
+        before the next event. When a rollout begins, nodes are where it finds them.
         """
         placing, now_ns = self._placing, self._engine.now_ns
+        self._held.play_all(self._placed_ns)
         if placing.shortest_ns is not None:
             most_ns = min(most_ns, now_ns + placing.shortest_ns)
         placed_ns = until_ns = most_ns
+        if self._rollouts_ns and self._rollouts_ns[0] < most_ns:
+            placed_ns = until_ns = self._rollouts_ns[0]
+        joins = False
         if self._n_to_start and placing.has_pods:
             next_ns = self._engine.next_ns()
             if next_ns is not None:
-                placed_ns = min(most_ns, next_ns)
+                joins = next_ns < placed_ns
+                placed_ns = min(placed_ns, next_ns)
         placing.place(placed_ns)
         self._placed_ns, self._stop_ns = placed_ns, placed_ns - (placed_ns == most_ns)
-        if placed_ns < most_ns:
-            until_ns = min(most_ns, placing.pods.next_ns)
-        if until_ns > self.until_ns:
-            before_ns, self.until_ns = self.until_ns, until_ns
+        if joins:
+            until_ns = min(until_ns, placing.pods.next_ns)
+        if until_ns > self._until_ns:
+            before_ns, self._until_ns = self._until_ns, until_ns
             self._advance_nodes(until_ns - before_ns)
 
     def _advance_nodes(self, by_ns: int) -> None:
@@ -193,8 +226,45 @@ class Residents:
             agent.needed()
 
     def _advance(self, agents: list[ResidentAgent]) -> list[ResidentAgent]:
+        if self._held:
+            agents = [agent for agent in agents if not agent.n_restarts]
         kernels = [agent.kernel for agent in agents]
-        return [agents[place] for place in advance_all(kernels, self.until_ns)]
+        return [agents[place] for place in advance_all(kernels, self._until_ns, CHECKS_ONLY)]
+
+    def go_on(self, agent: ResidentAgent) -> None:
+        """Play an agent's node as far as it may be."""
+        until_ns = self._held.until_ns if agent.n_restarts else self._until_ns
+        if advance_all([agent.kernel], until_ns, CHECKS_ONLY):
+            agent.needed()
+        elif agent.n_restarts:
+            self._held.note(agent)
+
+    # --- rollouts ---------------------------------------------------------------
+
+    def roll_out(self, begin: Callable[[RolloutSpec], None], rollout: RolloutSpec) -> None:
+        """Have a rollout begin now, after what workloads do at this moment."""
+        now_ns = self._engine.now_ns
+        self._rollouts_ns.pop(0)
+        self._held.play_all(now_ns)
+        self._placing.place(now_ns, with_workloads=True)
+        advance_all(self.kernels(), now_ns, order_after(self._n_workloads))
+        for agent, group in zip(self._agents, self._groups, strict=True):
+            if rollout.group in (None, group):
+                agent.n_restarts += 1
+                self._held.add(agent)
+        begin(rollout)
+
+    def catch_up(self, agent: ResidentAgent) -> None:
+        """Play an agent's node up to now, if it was held back."""
+        if agent.n_restarts:
+            advance_all([agent.kernel], self._engine.now_ns, CHECKS_ONLY)
+
+    def restarts(self, agent: ResidentAgent) -> None:
+        """Note that an agent restarts now."""
+        self._starting[agent.number] = agent
+        agent.n_restarts -= 1
+        if not agent.n_restarts:
+            self._held.remove(agent)
 
     # --- what was counted -------------------------------------------------------
 
@@ -208,12 +278,16 @@ class Residents:
             (members.enis, members.total, members.assigned, members.cooling, members.pods,
              members.waiting) = sums[:6]  # fmt: skip
             n_refusals += sums[6]
-        self._starting = [each for each in self._starting if not each[1].kernel.is_ready]
-        for name, agent in self._starting:  # it may hold addresses already
-            members = groups[name]
+        self._starting = {
+            place: agent for place, agent in self._starting.items() if not agent.kernel.is_ready
+        }
+        for place, agent in self._starting.items():  # it may hold addresses already
+            members = groups[self._groups[place]]
             for pool in agent.stats():
                 members.enis += pool.enis
                 members.total += pool.total
+                members.assigned += pool.assigned
+                members.cooling += pool.cooling
         n_placed = sum(members.pods for members in groups.values())
         n_served = n_placed - sum(members.waiting for members in groups.values())
         return n_placed + n_unplaced, n_served, n_refusals

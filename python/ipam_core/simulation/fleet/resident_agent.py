@@ -16,7 +16,6 @@ from ipam_core._kernel import (
     RUNS_THROTTLED,
     NodeKernel,
     Samples,
-    advance_all,
 )
 from ipam_core.errors import SubnetFullError, ThrottledError
 from ipam_core.node.idle import PERIOD_NS
@@ -24,12 +23,14 @@ from ipam_core.node.timers import Timers
 from ipam_core.simulation.engine import RANK_LOOP
 from ipam_core.simulation.fleet.agent import Agent
 from ipam_core.simulation.processes import StepProcess
+from ipam_core.simulation.scenario.restarts import checkpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam_core.effects import Step
+    from ipam_core.effects import CheckpointEntry, Step
     from ipam_core.errors import IpamError
+    from ipam_core.settings import Settings
     from ipam_core.simulation.engine import Engine
     from ipam_core.simulation.processes import ApiClient
 
@@ -42,8 +43,15 @@ class Horizon(Protocol):
     seed: int
     from_ns: int
     """What is before is not counted."""
-    until_ns: int
-    """How far nodes may run ahead, exclusive."""
+
+    def go_on(self, agent: ResidentAgent) -> None:
+        """Play an agent's node as far as it may be."""
+
+    def catch_up(self, agent: ResidentAgent) -> None:
+        """Play an agent's node up to now, if it was held back."""
+
+    def restarts(self, agent: ResidentAgent) -> None:
+        """Note that an agent restarts now."""
 
     def note_pods(self, number: int, workload: int, at_ns: int, n_pods: int) -> None:
         """Note that pods of a node's own take room on it from a time on."""
@@ -52,11 +60,12 @@ class Horizon(Protocol):
 class _OwnEngine:
     """The engine as the steps of one node see it: the node hears when a reply is due."""
 
-    __slots__ = ("_agent", "_engine")
+    __slots__ = ("_agent", "_engine", "_start")
 
-    def __init__(self, agent: ResidentAgent, engine: Engine) -> None:
+    def __init__(self, agent: ResidentAgent, engine: Engine, start: int) -> None:
         self._agent = agent
         self._engine = engine
+        self._start = start
 
     @property
     def now_ns(self) -> int:
@@ -70,8 +79,9 @@ class _OwnEngine:
         callback: Callable[[Any], None],
         argument: Any = None,
     ) -> None:
-        self._agent.due_ns = time_ns
-        self._engine.at(time_ns, rank, number, self._agent.replied, (callback, argument))
+        self._agent.expect(self._start, time_ns)
+        given = (self._start, callback, argument)
+        self._engine.at(time_ns, rank, number, self._agent.replied, given)
 
 
 class _Peaks(Timers):
@@ -119,6 +129,8 @@ class ResidentAgent(Agent):
         self._horizon = horizon
         self.due_ns: int = _NEVER_NS
         """When the reply to the step under way is due."""
+        self.n_restarts: int = 0
+        """Rollouts under way that are to restart it, at a time that is not known yet."""
         super().__init__(client, *arguments, **more)
         self.kernel: NodeKernel = NodeKernel(
             horizon.seed,
@@ -127,8 +139,41 @@ class ResidentAgent(Agent):
             from_ns=horizon.from_ns,
             now_ns=self._engine.now_ns,
         )
-        self._own_client = copy(client)
-        self._own_client.engine = _OwnEngine(self, client.engine)  # type: ignore[assignment]
+        self._own_client = self._client_of_start()
+
+    def _client_of_start(self) -> ApiClient:
+        """Return the client of steps until the next restart: later replies are not waited for."""
+        client = copy(self._client)
+        client.engine = _OwnEngine(self, self._engine, self._n_starts)  # type: ignore[assignment]
+        return client
+
+    # --- restarts ---------------------------------------------------------------
+
+    def restart(self, settings: Settings, down_ns: int) -> None:
+        """End the agent and start it again with other settings, `down_ns` later."""
+        self._horizon.catch_up(self)
+        super().restart(settings, down_ns)
+        self._own_client = self._client_of_start()
+        self.due_ns = self._engine.now_ns + down_ns
+        self._horizon.restarts(self)
+        self._go_ahead()
+
+    def stop(self) -> None:
+        """End the agent; it does not start again."""
+        super().stop()
+        self.kernel.stop()
+
+    def _checkpoint(self, at_ns: int) -> list[CheckpointEntry]:
+        self._forget_unattached()
+        return checkpoint_of(self.node, at_ns, self.kernel.name_sandboxes())
+
+    def _forget_unattached(self) -> None:
+        """Forget what was kept for pods that have gone since: the kernel does not tell."""
+        node = self.node
+        for address, holder in list(node.unattached.items()):
+            if not self.kernel.has(holder.sandbox):
+                node.unattached.forget([address])
+                node.to_forget.append((address, holder.sandbox))
 
     # --- steps ------------------------------------------------------------------
 
@@ -137,14 +182,27 @@ class ResidentAgent(Agent):
         self._run = run
         run.begin()
 
-    def replied(self, given: tuple[Callable[[Any], None], Any]) -> None:
+    def expect(self, start: int, time_ns: int) -> None:
+        """Note when a reply is due, to a step that began after so many starts."""
+        if start == self._n_starts:
+            self.due_ns = time_ns
+
+    def replied(self, given: tuple[int, Callable[[Any], None], Any]) -> None:
         """Go on with a step whose reply is here, then with the node."""
-        callback, argument = given
+        start, callback, argument = given
+        if start != self._n_starts:
+            callback(argument)  # EC2 does what it was asked; nobody waits for it
+            return
+        self._horizon.catch_up(self)
+        self._forget_unattached()
         self.due_ns = _NEVER_NS
         callback(argument)
         self._go_ahead()
 
     def _begin(self, start: int) -> None:
+        if start != self._n_starts:
+            return
+        self._horizon.catch_up(self)
         self.due_ns = _NEVER_NS
         super()._begin(start)
         self._go_ahead()
@@ -197,8 +255,7 @@ class ResidentAgent(Agent):
         self.kernel.due_ns = self.due_ns
         if self.kernel.is_ready:
             self._tell()
-        if advance_all([self.kernel], self._horizon.until_ns):
-            self.needed()
+        self._horizon.go_on(self)
 
     def _tell(self) -> None:
         """Let the kernel know what Python changed."""
@@ -225,10 +282,13 @@ class ResidentAgent(Agent):
         """Have the next check or reconcile made by Python, at its time."""
         _kind, at_ns = self.kernel.next
         self.kernel.due_ns = at_ns
-        self._engine.at(at_ns, RANK_LOOP, self.number, self._take_over)
+        self._engine.at(at_ns, RANK_LOOP, self.number, self._take_over, self._n_starts)
 
-    def _take_over(self, _: None) -> None:
+    def _take_over(self, start: int) -> None:
+        if start != self._n_starts:
+            return
         kind, _at_ns = self.kernel.next
+        self._forget_unattached()
         self.node.timers.changed_ns = self.kernel.changed_ns
         self.kernel.set_next(0, 0)
         (self._look if kind == NEXT_CHECK else self._reconcile)(self._n_starts)

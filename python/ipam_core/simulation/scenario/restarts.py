@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ipam_core.effects import CheckpointEntry
 from ipam_core.units import NS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ipam_core._store import Sandbox
     from ipam_core.node import Node
 
 
-def checkpoint_of(node: Node, now_ns: int) -> list[CheckpointEntry]:
+def checkpoint_of(
+    node: Node, now_ns: int, named: Mapping[Sandbox, Sandbox] = MappingProxyType({})
+) -> list[CheckpointEntry]:
     """Return a node's assignments and cooldowns, with their ages at `now_ns`.
 
-    Unattached addresses are included: they are still held.
+    Unattached addresses are included: they are still held. `named` are the sandboxes with names
+    of those of which the store knows only the digest.
     """
     used = [
         _entry(
-            used.sandbox,
+            named.get(used.sandbox, used.sandbox) if used.sandbox else None,
             used.address,
             used.pod,
             (now_ns - used.assigned_ns) / NS,
