@@ -1,6 +1,9 @@
 """The host's network as the kernel has it, in namespaces that the test makes."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from pyroute2.netns import setns
 
 from ipam_core.cloud.host import HostNetwork, HostSettings, Recorder
 from ipam_core.cloud.host.netlink import NetlinkHost
@@ -42,7 +45,21 @@ def netns():
 
 
 def perform(netns, *effects):
-    network = HostNetwork(None, NetlinkHost(netns), SETTINGS)
+    """Perform effects in a namespace, as an agent there does.
+
+    With its name alone each socket would take a process: a copy of all that the tests loaded.
+    """
+
+    def in_there():
+        setns(netns)  # of this thread alone
+        perform_on(NetlinkHost(), *effects)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(in_there).result()
+
+
+def perform_on(host, *effects):
+    network = HostNetwork(None, host, SETTINGS)
     for effect in effects:
         network.perform(effect)
 
@@ -56,7 +73,7 @@ def rules(netns):
 
 
 def test_an_eni_gets_its_link_its_address_and_a_table_of_its_own(netns):
-    perform(netns, *STEPS)
+    perform_on(NetlinkHost(netns), *STEPS)
     (link,) = ip_json("address", "show", "dev", "eth1", netns=netns)
     held = [(each["local"], each["prefixlen"]) for each in link["addr_info"]
             if each["family"] == "inet"]  # fmt: skip

@@ -45,9 +45,11 @@ def namespace():
 
 def add_link(netns, name, mac):
     """Give a namespace a link with a MAC address, as attaching an ENI does."""
-    ip("link", "add", name, "address", mac, "mtu", "1500", "type", "veth",
-       "peer", "name", f"{name}-peer", netns=netns)  # fmt: skip
-    ip("link", "set", f"{name}-peer", "up", netns=netns)
+    commands = (
+        f"link add {name} address {mac} mtu 1500 type veth peer name {name}-peer",
+        f"link set {name}-peer up",
+    )
+    ip("-batch", "-", netns=netns, text="\n".join(commands) + "\n")
 
 
 def state(netns):
