@@ -32,6 +32,8 @@ S = 10**9
 SHORT = bool(os.environ.get("BENCH_SHORT"))
 PODS = 100
 NODES = (1, 10, 100) if SHORT else (1, 10, 100, 1000, 10_000)
+EVENTS = 100_000 if SHORT else 200_000
+"""The pod events of a steady workload, at least."""
 FLOOR_EVENTS = 20_000 if SHORT else 200_000
 STARTED = 60
 """The sample up to which a fleet is played before it is measured: its nodes have started."""
@@ -63,7 +65,9 @@ def fleet(*workloads, nodes, minutes, count=None, rollouts=(), **group):
 
 
 def churn(nodes, life_s=3600):
-    minutes = 60 if SHORT or nodes > 100 else 24 * 60
+    """Play so many pod events that the samples and the looks of idle nodes weigh little."""
+    an_hour = 2 * PODS * nodes * 3600 / life_s
+    minutes = max(60 if SHORT or nodes > 100 else 24 * 60, round(80 * EVENTS / an_hour))
     return fleet(Churn(pods_per_node=PODS, lifetime_ns=life_s * S), nodes=nodes, minutes=minutes)
 
 

@@ -17,7 +17,8 @@ from ipam_core import (
     adrive,
     drive,
 )
-from ipam_core.checkpoint.group_commit import GroupCommit, Work
+from ipam_core.checkpoint.group_commit import GroupCommit
+from ipam_core.checkpoint.work import Work
 from ipam_core.effects import ReadUnschedulable, Sleep
 from ipam_core.errors import (
     CheckpointWriteError,
@@ -71,7 +72,7 @@ def test_the_loop_goes_on_and_those_who_come_during_a_write_share_the_next():
         tasks = [asyncio.create_task(commits.arun(Change("first", done)))]
         await until(lambda: gate.groups)
         tasks += [asyncio.create_task(commits.arun(Change(n, done))) for n in range(50)]
-        await until(lambda: commits._queue.qsize() == 50)
+        await until(lambda: len(commits._waiting) == 50)
         assert done == []
         gate.open.set()
         assert await asyncio.gather(*tasks) == ["first", *range(50)]

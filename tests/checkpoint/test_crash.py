@@ -28,7 +28,7 @@ def live_and_be_killed(path, chance, seed):
     opened or restored; the others within 0.15 s of their work.
     """
     durability = chance.choice(["full", "normal", "off"])
-    command = [sys.executable, WORKER, str(path), durability, str(seed), chance.choice("1148")]
+    command = [sys.executable, WORKER, str(path), durability, str(seed), chance.choice("0148")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
     lines = []

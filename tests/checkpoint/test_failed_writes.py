@@ -268,7 +268,7 @@ def together(checkpoint, entries):
     def start():
         for place, thread in enumerate(threads):
             thread.start()
-            while checkpoint._commits._queue.qsize() <= place:
+            while len(checkpoint._commits._waiting) <= place:
                 pass
 
     checkpoint._commits.exclusively(start)

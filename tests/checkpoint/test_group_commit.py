@@ -56,7 +56,7 @@ def test_those_who_come_during_a_write_share_the_next():
     threads = in_threads(lambda: submit("first"))
     wait_until(lambda: gate.groups)
     threads += in_threads(*[lambda n=n: submit(n) for n in range(7)])
-    wait_until(lambda: commits._queue.qsize() == 7)
+    wait_until(lambda: len(commits._waiting) == 7)
     assert done == []
     gate.open.set()
     for thread in threads:
@@ -81,7 +81,7 @@ def test_all_of_a_group_hear_of_its_failure_and_the_next_goes_on():
     threads = in_threads(lambda: submit("first"))
     wait_until(lambda: gate.groups)
     threads += in_threads(*[lambda n=n: submit(n) for n in range(3)])
-    wait_until(lambda: commits._queue.qsize() == 3)
+    wait_until(lambda: len(commits._waiting) == 3)
     gate.errors = [OSError("second write"), OSError("first write")]
     gate.open.set()
     for thread in threads:
@@ -209,7 +209,7 @@ def test_changes_of_one_sandbox_follow_each_other_though_they_come_together(tmp_
             actions = (durable.release, durable.assign, durable.release, durable.assign)
             for place, action in enumerate(actions):
                 threads.extend(in_threads(lambda action=action: action(sandbox(1))))
-                wait_until(lambda place=place: checkpoint._commits._queue.qsize() > place)
+                wait_until(lambda place=place: len(checkpoint._commits._waiting) > place)
 
         checkpoint._commits.exclusively(come_together)
         for thread in threads:

@@ -143,6 +143,16 @@ def test_interrupted_caller(tmp_path, kind, name, moment):
     assert at_each_moment(attempt, moment) > 10
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_interrupted_caller_that_writes_itself(tmp_path, kind, name, moment, monkeypatch):
+    """A thread other than the main one writes for itself. A debugger may interrupt it."""
+    monkeypatch.setattr(group_commit, "PATIENCE_S", 0.02)
+    attempt = attempt_on(tmp_path, kind, CALLS[name])
+    stride = 5 if kind is Life else 11
+    assert in_thread(lambda: at_each_moment(attempt, moment, stride=stride), hangs_s=600) > 10
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize(("kind", "name"), CASES)

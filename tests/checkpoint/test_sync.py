@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import pytest
 
@@ -17,8 +18,18 @@ SYNCS = {"fsync", "fdatasync"}
 WRITES = {"write", "pwrite64", "pwritev", "writev"}
 
 
+class Call(NamedTuple):
+    """A system call: its file, the first bytes that it wrote, and its result."""
+
+    name: str
+    file: str
+    rest: str
+    result: int
+    thread: str
+
+
 def traced(tmp_path, durability, n_threads=1):
-    """Return the calls of a worker as (name, file, first bytes, result), in order."""
+    """Return the calls of a worker in the order in which they ended."""
     log = strace(
         tmp_path,
         [f"trace={','.join(sorted(SYNCS | WRITES | {'rename'}))}"],
@@ -34,24 +45,26 @@ def traced(tmp_path, durability, n_threads=1):
         if match := re.match(r"<\.\.\. \w+ resumed>", text.strip()):
             text = pending.pop(thread) + text.strip()[match.end() :]
         if match := CALL.match(text.strip()):
-            found.append((match["name"], match["file"], match["rest"], int(match["result"])))
+            found.append(Call(*match.group("name", "file", "rest"), int(match["result"]), thread))
     return found
 
 
 def acknowledgements(calls):
-    """Yield what was called between each intent and its acknowledgement."""
-    since = []
-    for name, file, rest, result in calls:
-        if name == "write" and '"? ' in rest:
-            since = []
-        elif name == "write" and re.search(r'"! (assign|release)', rest):
-            yield since
-            since = []
-        since.append((name, file, result))
+    """Yield what was called between each intent of a thread and its acknowledgement."""
+    since = {}  # by thread
+    for call in calls:
+        if call.name == "write" and '"? ' in call.rest:
+            since[call.thread] = []
+        elif call.name == "write" and re.search(r'"! (assign|release)', call.rest):
+            yield since.pop(call.thread)
+        for others in since.values():
+            others.append((call.name, call.file, call.result))
 
 
-def test_full_syncs_after_the_last_write_and_before_each_acknowledgement(tmp_path):
-    calls = traced(tmp_path, "full")
+@pytest.mark.parametrize("n_threads", [0, 1])
+def test_full_syncs_after_the_last_write_and_before_each_acknowledgement(tmp_path, n_threads):
+    """Of the main thread, for which the writer writes, and of a thread that writes for itself."""
+    calls = traced(tmp_path, "full", n_threads)
     n_acknowledged = 0
     for since in acknowledgements(calls):
         n_acknowledged += 1
@@ -78,7 +91,7 @@ def test_full_syncs_once_a_change_and_writes_one_page(tmp_path):
 
 
 def test_new_file_and_its_name_are_synced_before_anything_is_acknowledged(tmp_path):
-    calls = [(name, file) for name, file, *_ in traced(tmp_path, "full")]
+    calls = [(call.name, call.file) for call in traced(tmp_path, "full")]
     new = str(tmp_path / "ipam.db.new")
     renamed = calls.index(("rename", new))
     assert max(place for place, call in enumerate(calls) if call[1] == new) == renamed
@@ -94,9 +107,13 @@ def test_the_others_sync_no_change(tmp_path, durability):
     assert not any(name in SYNCS for since in gaps for name, _, _ in since)
 
 
-def test_threads_share_syncs(tmp_path):
+def test_threads_share_syncs_and_are_acknowledged_after_them(tmp_path):
     calls = traced(tmp_path, "full", n_threads=8)
-    n_acknowledged = sum(bool(re.search(r'"! (assign|release)', rest)) for *_, rest, _ in calls)
-    n_syncs = sum(name in SYNCS and file.endswith("-wal") for name, file, _, _ in calls)
-    assert n_acknowledged == 8 * N_CHANGES
-    assert n_syncs < n_acknowledged / 2
+    gaps = list(acknowledgements(calls))
+    assert len(gaps) == 8 * N_CHANGES
+    n_syncs = sum(call.name in SYNCS and call.file.endswith("-wal") for call in calls)
+    assert n_syncs < len(gaps) / 2
+    for since in gaps:
+        to_log = [name for name, file, _ in since if file.endswith("ipam.db-wal")]
+        first_write = next(place for place, name in enumerate(to_log) if name in WRITES)
+        assert SYNCS & set(to_log[first_write:]), "acknowledged before the sync"

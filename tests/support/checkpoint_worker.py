@@ -3,7 +3,8 @@
     python tests/support/checkpoint_worker.py PATH DURABILITY SEED N_THREADS [N_CHANGES]
 
 It writes "? assign N" before it asks for a change and "! assign N ADDRESS" once that is
-acknowledged, each with one write of its own. A new file gets a store of 64 addresses.
+acknowledged, each with one write of its own. A new file gets a store of 64 addresses. With 0
+threads it is the main thread that does so.
 """
 
 from __future__ import annotations
@@ -61,19 +62,19 @@ def main(path, durability, seed, n_threads, n_changes=-1):
         checkpoint.save_layout(new_store())
     durable = DurableStore(restore(checkpoint).store, checkpoint)
     tell("ready")
-    n_threads = int(n_threads)
-    threads = [
-        threading.Thread(
-            target=run,
-            args=(
-                durable,
-                range(thread, N_SANDBOXES, n_threads),
-                random.Random(f"{seed} {thread}"),
-                int(n_changes),
-            ),
+    works = [
+        (
+            durable,
+            range(thread, N_SANDBOXES, int(n_threads) or 1),
+            random.Random(f"{seed} {thread}"),
+            int(n_changes),
         )
-        for thread in range(n_threads)
+        for thread in range(int(n_threads) or 1)
     ]
+    threads = [threading.Thread(target=run, args=work) for work in works]
+    if n_threads == "0":
+        run(*works[0])
+        threads = []
     for thread in threads:
         thread.start()
     for thread in threads:

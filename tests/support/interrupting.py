@@ -104,7 +104,7 @@ def at_each_moment(attempt, moment, *, in_writer=False, stride=1):
         threading.settrace(None)
 
 
-def in_thread(action):
+def in_thread(action, hangs_s=HANGS_S):
     """Return what an action returns in a thread of its own; fail if it hangs."""
     outcome = []
 
@@ -116,7 +116,7 @@ def in_thread(action):
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(HANGS_S)
+    thread.join(hangs_s)
     assert outcome, "hangs"
     result, error = outcome[0]
     if error is not None:

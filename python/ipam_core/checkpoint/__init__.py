@@ -7,7 +7,8 @@ wal.py          damage in SQLite's log
 files.py        private files, and a lock: one process a checkpoint
 database.py     the file: opening, writing, replacing it when it was deleted
 rows.py         the rows of one commit, and their values before it
-group_commit.py one thread that writes the changes of all, many in one sync
+work.py         the work of a caller, and how much of it is done
+group_commit.py one thread at a time writes the changes of all, many in one sync
 checkpoint.py   `Checkpoint`: what is recorded and read
 layout.py       a store's ENIs and prefixes as text
 restore.py      `restore`: what a restart takes over

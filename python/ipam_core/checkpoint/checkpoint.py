@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ipam_core._store import Assignment, DataStore
-    from ipam_core.checkpoint.group_commit import T, Work
     from ipam_core.checkpoint.rows import Change
+    from ipam_core.checkpoint.work import T, Work
     from ipam_core.node.unattached import Holder
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ipam_core._lazy import RenamedAttribute, warn_renamed
 from ipam_core.checkpoint import rows
-from ipam_core.checkpoint.group_commit import Work
+from ipam_core.checkpoint.work import Work
 from ipam_core.errors import PoolExhaustedError, UnknownSandboxError
 from ipam_core.node.unattached import Holder, UnattachedAssignments, unassign
 from ipam_core.node.waiting import Waiting

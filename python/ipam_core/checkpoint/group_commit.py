@@ -1,16 +1,24 @@
-"""Group commit: one thread writes the changes of all others, many with one sync.
+"""Group commit: one thread at a time writes the changes of all, many with one sync.
 
-    callers ---- put ----> queue ----> the writer: prepare, write, complete ----> wake
+    callers ---- append ----> waiting ----> whose turn it is: prepare, write, complete ----> wake
 
-A caller puts its work into the queue with one call that cannot be interrupted, and waits. The
-writer takes all that is in the queue and completes it: the change in memory, the commit, and
-what follows the commit. An interrupt (KeyboardInterrupt, SystemExit of a signal handler) is
-raised by Python in the caller's thread, so it finds no change half done: the caller waits for
-the end of the change and then raises the interrupt. Callers hold no lock, so an interrupt
-leaves none behind.
+A caller appends its work to what waits, with one call that cannot be interrupted. If nobody
+writes, it takes the turn and writes itself: where a sync is fast, waking another thread and being
+woken by it takes longer than all else. If another thread writes, it waits. Who has the turn takes
+all that waits and completes it: the change in memory, the commit, and what follows the commit.
+What came meanwhile is written by the writer, a daemon thread. While its groups have several
+members (`_crowded`), all callers leave their work to it: groups are larger then.
 
-The writer is a daemon thread. Normally nothing interrupts it. If it is interrupted, it
-continues from its stage (`stage`); if it has ended, a caller starts another.
+The main thread never takes the turn: the writer writes for it. Python runs signal handlers in the
+main thread, between any two of its lines. So an interrupt (KeyboardInterrupt, SystemExit of a
+signal handler) finds no change half done: the caller waits for the end of the change and then
+raises the interrupt; and a handler may make changes itself. An event loop never writes either: a
+sync would block it.
+
+The turn is an entry of a dict, taken and given back with one call each: no interrupt can come
+between taking it and knowing it. Who is interrupted (by a debugger, or by the lack of memory)
+continues from the stage that was reached (`stage`). If a thread ended and left the turn, who
+waits takes it from there; if the writer ended, who waits starts another.
 """
 
 from __future__ import annotations
@@ -21,20 +29,17 @@ import threading
 import weakref
 from collections import deque
 from contextlib import suppress
-from enum import IntEnum
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic
 
+from ipam_core.checkpoint.work import Action, Change, Request, Stage, T, Work, Write
 from ipam_core.errors import CheckpointWriteError, ForkedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Change = TypeVar("Change")
-T = TypeVar("T")
-
 PATIENCE_S = 1.0
-"""The time that a caller waits before it checks whether the writer is alive."""
+"""The time that a caller waits before it checks whether somebody writes."""
 
 TRIES = 3
 """The number of unexpected exceptions after which the writer still continues."""
@@ -43,77 +48,12 @@ _EVERYBODYS = (OSError, CheckpointWriteError)
 """Errors of a write that concern a group; any other is the fault of one member."""
 
 
-class Work(Generic[Change, T]):
-    """The work of a caller for the writer, in three parts; each may be called again."""
-
-    def may_join(self) -> bool:
-        """Return whether it may be written with the current group; else it begins the next."""
-        return True
-
-    def prepare(self) -> Sequence[Change]:
-        """Return the changes to write. An error that it raises is the caller's answer."""
-        return ()
-
-    def complete(self) -> T | None:
-        """Make the change in memory that was written to disk; return the caller's answer."""
-        return None
-
-    def undo(self) -> None:
-        """Undo what `prepare` did, if anything: nothing was written."""
-
-
-class _Write(Work[Change, None]):
-    def __init__(self, changes: Sequence[Change]) -> None:
-        self._changes = changes
-
-    def prepare(self) -> Sequence[Change]:
-        return self._changes
-
-
-class _Action(Work[Any, T]):
-    """A call that needs the file alone."""
-
-    def __init__(self, action: Callable[[], T]) -> None:
-        self._action = action
-
-    def complete(self) -> T:
-        return self._action()
-
-
-class _Stage(IntEnum):
-    NEW = 0
-    PREPARED = 1
-    WRITTEN = 2
-    FAILED = 3
-    DONE = 4
-
-
-class _Request(Generic[Change, T]):
-    __slots__ = ("answered", "changes", "commits", "error", "result", "stage", "woken", "work")
-
-    def __init__(
-        self,
-        commits: GroupCommit[Change],
-        work: Work[Change, T],
-        answered: Callable[[], object] | None = None,
-    ) -> None:
-        self.answered: Callable[[], object] | None = answered
-        """Called by the writer when it is done, perhaps more than once."""
-        self.commits: GroupCommit[Change] = commits
-        self.work: Work[Change, T] = work
-        self.stage: _Stage = _Stage.NEW
-        self.changes: Sequence[Change] = ()
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        self.woken: threading.Lock = threading.Lock()  # released when it is done
-        self.woken.acquire()
-
-
 class GroupCommit(Generic[Change]):
     """Writes changes of many threads, each group of them with one call of `write`.
 
     Groups are written in order, one at a time, and in a group changes are in order of arrival.
-    A forked child gets `ForkedError`: it has no writer.
+    `write` is called by the writer, or by a caller that is not the main thread. A forked child gets
+    `ForkedError`: it has no writer.
     """
 
     def __init__(
@@ -122,11 +62,18 @@ class GroupCommit(Generic[Change]):
         self._write = write
         self._what = what
         self._pid = os.getpid()
-        self._queue: SimpleQueue[_Request[Change, Any] | None] = SimpleQueue()
+        self._waiting: deque[Request[Change, Any]] = deque()
+        """What is in no group yet, in order of arrival; perhaps some of it twice."""
+        self._group: list[Request[Change, Any]] = []
+        self._turn: dict[int, threading.Thread] = {}
+        """Under 0 the thread that writes; empty where none does."""
+        self._ended: dict[threading.Thread, threading.Thread] = {}
+        """Threads that ended in their turn, each with the one that took it from there."""
+        self._crowded = False
+        """Whether the last group had several members."""
+        self._queue: SimpleQueue[GroupCommit[Change] | None] = SimpleQueue()
+        """Calls for the writer: something waits, and nobody writes."""
         self._writers: dict[int, threading.Thread] = {}
-        self._come: deque[_Request[Change, Any]] = deque()
-        """Taken from the queue, and not in a group yet."""
-        self._group: list[_Request[Change, Any]] = []
         self._start()
 
     def submit(self, *changes: Change) -> None:
@@ -135,11 +82,11 @@ class GroupCommit(Generic[Change]):
         Raises what `write` raised for that group, each caller a copy of its own.
         """
         if changes:
-            self.run(_Write(changes))
+            self.run(Write(changes))
 
     def exclusively(self, action: Callable[[], T]) -> T:
         """Return what `action` returns, called while no group is being written."""
-        result: T = self.run(_Action(action))
+        result: T = self.run(Action(action))
         return result
 
     def run(self, work: Work[Change, T]) -> Any:
@@ -148,10 +95,10 @@ class GroupCommit(Generic[Change]):
         An interrupt is raised when the work has ended; the work is always completed.
         """
         self._check_caller()
-        request = _Request(self, work)
+        request = Request(work)
         try:
-            self._queue.put(request)
-            self._wait_for(request)
+            self._waiting.append(request)
+            self._attend_to(request)
         except BaseException:
             self._outlast(request)
             raise
@@ -163,7 +110,7 @@ class GroupCommit(Generic[Change]):
         return request.result
 
     async def arun(self, work: Work[Change, T]) -> Any:
-        """Do as `run`, without blocking the event loop; the writer shares syncs as ever.
+        """Do as `run`, without blocking the event loop: another thread writes.
 
         A task that is cancelled meanwhile is cancelled when the work has ended; the work is
         always completed.
@@ -178,16 +125,17 @@ class GroupCommit(Generic[Change]):
             with suppress(RuntimeError):  # the loop was closed: nobody waits
                 loop.call_soon_threadsafe(done.set)
 
-        request = _Request(self, work, answered)
-        self._queue.put(request)
+        request = Request(work, answered)
+        self._waiting.append(request)
+        self._call_writer()
         cancelled: asyncio.CancelledError | None = None
-        while request.stage is not _Stage.DONE:
+        while request.stage is not Stage.DONE:
             try:
                 # Not by wait_for: Python 3.11's loses a cancellation that comes with the end.
                 async with asyncio.timeout(PATIENCE_S):
                     await done.wait()
             except TimeoutError:
-                self._revive(request)
+                self._revive()
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
@@ -204,35 +152,54 @@ class GroupCommit(Generic[Change]):
     def _check_caller(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedError(self._what, self._pid)
-        if threading.current_thread() is self._writer():
+        if self._has_turn():
             raise RuntimeError(f"{self._what}: called by its own writer")
 
-    def _wait_for(self, request: _Request[Change, Any]) -> None:
-        while request.stage is not _Stage.DONE:
+    def _attend_to(self, request: Request[Change, Any]) -> None:
+        """Write what waits, or wait until another thread has; return when a request is done."""
+        if self._crowded or threading.current_thread() is threading.main_thread():
+            self._call_writer()
+        else:
+            self.work_off(request)
+        while request.stage is not Stage.DONE:
             if not request.woken.acquire(timeout=PATIENCE_S):
-                self._revive(request)
+                self._revive()
 
-    def _outlast(self, request: _Request[Change, Any]) -> None:
-        """Continue to wait through further interrupts: the last of them is raised at the end."""
+    def _call_writer(self) -> None:
+        """Call the writer, unless a thread writes: it sees what waits when it is done."""
+        if 0 not in self._turn:
+            self._queue.put(self)
+
+    def _outlast(self, request: Request[Change, Any]) -> None:
+        """Continue through further interrupts: the last of them is raised at the end."""
         latest: BaseException | None = None
-        self._queue.put(request)  # the first wait may not have done so
-        while request.stage is not _Stage.DONE:
+        self._waiting.append(request)  # the interrupt may have come before
+        while True:
             try:
-                self._wait_for(request)
+                if self._has_turn():
+                    self.work_off(request)
+                self._attend_to(request)
+                break
             except BaseException as interrupt:
                 latest = interrupt
         if latest is not None:
             raise latest
 
+    def _has_turn(self) -> bool:
+        return self._turn.get(0) is threading.current_thread()
+
     def _writer(self) -> threading.Thread | None:
         return self._writers.get(len(self._writers) - 1)
 
-    def _revive(self, request: _Request[Change, Any]) -> None:
-        """Check that a writer is alive, and that it has this request."""
+    def _revive(self) -> None:
+        """Check that a writer is alive, and that who has the turn is; call the writer."""
+        has, me = self._turn.get(0), threading.current_thread()
+        if has is not None and not has.is_alive() and self._ended.setdefault(has, me) is me:
+            self._turn.pop(0, None)  # nobody else does: it is the turn of `has`
         writer = self._writer()
         if writer is None or not writer.is_alive():
             self._start()
-            self._queue.put(request)
+        self._call_writer()
 
     def _start(self) -> None:
         """Start a writer; if several are started in place of one, only one continues."""
@@ -244,73 +211,94 @@ class GroupCommit(Generic[Change]):
             daemon=True,
         ).start()
 
-    # --- the writer's side ----------------------------------------------------------
+    # --- the side of whoever writes -------------------------------------------------
 
-    def work_off(self, request: _Request[Change, Any]) -> None:
-        """Complete a request, and all that arrived meanwhile, group by group."""
-        self._come.append(request)
-        n_tries = 0
-        while self._come or self._group:
+    def work_off(self, own: Request[Change, Any] | None = None) -> None:
+        """Take the turn, and complete all that waits, group by group; no more if it is taken.
+
+        A caller stops when its `own` request is done, and calls the writer if more waits. What
+        interrupted it is raised then; the writer ignores it.
+        """
+        me = threading.current_thread()
+        interrupt: BaseException | None = None
+        while self._turn.setdefault(0, me) is me:
+            try:
+                interrupt = self._use_turn(own) or interrupt
+            finally:
+                self._turn.pop(0, None)
+            if not self._waiting:  # what comes from here on finds no turn taken
+                break
+            if _is_done(own):
+                self._call_writer()
+                break
+        if own is not None and interrupt is not None:
+            raise interrupt
+
+    def _use_turn(self, own: Request[Change, Any] | None) -> BaseException | None:
+        """Complete what waits; return what interrupted this last."""
+        n_tries, interrupt = 0, None
+        while self._group or (self._waiting and not _is_done(own)):
             try:
                 self._gather()
+                self._crowded = len(self._group) > 1
                 self._commit()
             except BaseException as stray:  # of no caller: continue the interrupted work
+                interrupt = stray
                 n_tries += 1
                 if n_tries == TRIES:
                     self._give_up(stray)
             else:
                 n_tries = 0
+        return interrupt
 
     def _gather(self) -> None:
         """Prepare the members of the next group; an interrupted one is first."""
         if self._group:
             return
-        with suppress(Empty):
-            while (came := self._queue.get_nowait()) is not None:
-                self._come.append(came)
-        while self._come:
-            request = self._come[0]
-            if request.stage is _Stage.NEW:  # else it is in the queue twice
-                alone = isinstance(request.work, _Action)
+        while self._waiting:
+            request = self._waiting[0]
+            alone = False
+            if request.stage is Stage.NEW:  # else it waits twice
+                alone = isinstance(request.work, Action)
                 if self._group and (alone or not request.work.may_join()):
                     return
                 self._group.append(request)
                 self._prepare(request)
-                if alone:
-                    return
-            self._come.popleft()
+            self._waiting.popleft()
+            if alone:
+                return
 
-    def _prepare(self, request: _Request[Change, Any]) -> None:
+    def _prepare(self, request: Request[Change, Any]) -> None:
         try:
             request.changes = request.work.prepare()
-            request.stage = _Stage.PREPARED
+            request.stage = Stage.PREPARED
         except Exception as error:
             request.error = error
-            request.stage = _Stage.FAILED
+            request.stage = Stage.FAILED
 
     def _commit(self) -> None:
         """Write the group, and answer its members."""
         for request in self._group:  # interrupted before it was prepared
-            if request.stage is _Stage.NEW:
+            if request.stage is Stage.NEW:
                 self._prepare(request)
-        prepared = [r for r in self._group if r.stage is _Stage.PREPARED]
+        prepared = [r for r in self._group if r.stage is Stage.PREPARED]
         if prepared:
             self._write_all(prepared)
         for request in self._group:
-            if request.stage is _Stage.WRITTEN:
+            if request.stage is Stage.WRITTEN:
                 try:
                     request.result = request.work.complete()
                 except Exception as error:
                     request.error = error
-            elif request.stage is _Stage.FAILED:
+            elif request.stage is Stage.FAILED:
                 request.work.undo()
-            request.stage = _Stage.DONE
+            request.stage = Stage.DONE
         self._answer()
 
-    def _write_all(self, requests: Sequence[_Request[Change, Any]]) -> None:
+    def _write_all(self, requests: Sequence[Request[Change, Any]]) -> None:
         """Write what these requests change; a faulty one does not harm the others."""
         try:
-            if not isinstance(requests[0].work, _Action):
+            if not isinstance(requests[0].work, Action):
                 self._write([change for request in requests for change in request.changes])
         except Exception as error:
             if len(requests) > 1 and not isinstance(error, _EVERYBODYS):
@@ -319,10 +307,10 @@ class GroupCommit(Generic[Change]):
                 return
             for request in requests:
                 request.error = _copy_of(error)
-                request.stage = _Stage.FAILED
+                request.stage = Stage.FAILED
         else:
             for request in requests:
-                request.stage = _Stage.WRITTEN
+                request.stage = Stage.WRITTEN
 
     def _answer(self) -> None:
         for request in self._group:
@@ -335,23 +323,27 @@ class GroupCommit(Generic[Change]):
     def _give_up(self, stray: BaseException) -> None:
         """Raise in the callers an exception that repeats."""
         for request in self._group:
-            if request.stage < _Stage.WRITTEN:
+            if request.stage < Stage.WRITTEN:
                 request.work.undo()
-            if request.stage is not _Stage.DONE:
+            if request.stage is not Stage.DONE:
                 request.error = _copy_of(stray)
-                request.stage = _Stage.DONE
+                request.stage = Stage.DONE
         self._answer()
 
 
+def _is_done(own: Request[Any, Any] | None) -> bool:
+    return own is not None and own.stage is Stage.DONE
+
+
 def _serve(
-    queue: SimpleQueue[_Request[Any, Any] | None], writers: dict[int, threading.Thread], number: int
+    queue: SimpleQueue[GroupCommit[Any] | None], writers: dict[int, threading.Thread], number: int
 ) -> None:
-    """Serve a queue until it holds `None`, which is put when the `GroupCommit` is deleted."""
+    """Serve calls until one is `None`, which is put when the `GroupCommit` is deleted."""
     if writers.setdefault(number, threading.current_thread()) is not threading.current_thread():
         return
-    while (request := queue.get()) is not None:
-        request.commits.work_off(request)
-        del request
+    while (commits := queue.get()) is not None:
+        commits.work_off()
+        del commits
 
 
 def _copy_of(error: BaseException) -> BaseException:

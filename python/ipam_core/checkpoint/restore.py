@@ -11,7 +11,7 @@ from ipam_core._lazy import RenamedAttribute
 from ipam_core._store import DataStore
 from ipam_core.checkpoint.checkpoint import age_ns, monotonic_ns
 from ipam_core.checkpoint.entry import split_latest
-from ipam_core.checkpoint.group_commit import Work
+from ipam_core.checkpoint.work import Work
 from ipam_core.errors import AddressInUseError, CheckpointError, IpamError, UnknownAddressError
 from ipam_core.node.unattached import Holder, UnattachedAssignments
 from ipam_core.policy import IPAM_CORE
