@@ -198,7 +198,13 @@ def in_pool(pool, call):
     return lambda *arguments: pool.submit(call, *arguments).result()
 
 
-@pytest.mark.parametrize("timer", [time.perf_counter, time.process_time])
+@pytest.mark.parametrize(
+    "timer",
+    [
+        pytest.param(timer, marks=pytest.mark.benchmark(timer=timer))
+        for timer in (time.perf_counter, time.process_time)
+    ],
+)
 def test_threads(benchmark, directory, timer):
     """The same number of changes, made by one thread and shared out among eight, in turn.
 

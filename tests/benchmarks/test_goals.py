@@ -88,7 +88,7 @@ def test_noise_falls_with_the_root_of_the_rounds():
 
 def everything(value):
     """Return a benchmark whose figures are all that is not derived from times."""
-    names = [goal.name for goal in goals(Run()) if "durable change" not in goal.name]
+    names = [goal.name for goal in goals(Run()) if "bytes of a durable change" not in goal.name]
     return bench(figures={name: [value, 0.0] for name in names})
 
 
@@ -97,7 +97,7 @@ def bytes_of(pods, size):
 
 
 def test_the_check_fails_where_a_goal_is_missed_or_was_not_measured(written, capsys):
-    whole = [everything(0.4), bytes_of(110, 100), bytes_of(11000, 105)]
+    whole = [everything(0.4), bytes_of(110, 4400), bytes_of(11000, 6200)]
     assert report([str(written(*whole)), "--check"]) == 0
     assert "pair, prefixes, 29 pods" in capsys.readouterr().out
     assert report([str(written(*whole, of_pair(1.5))), "--check"]) == 1
@@ -105,7 +105,16 @@ def test_the_check_fails_where_a_goal_is_missed_or_was_not_measured(written, cap
     assert report([str(written(*whole, of_pair(1.5)))]) == 0  # told, not judged
     assert report([str(written(*whole[:2])), "--check"]) == 1
     assert "not measured" in capsys.readouterr().out
-    assert report([str(written(*whole[:2], bytes_of(11000, 200))), "--check"]) == 1
+    assert report([str(written(*whole[:2], bytes_of(11000, 9000))), "--check"]) == 1
+
+
+def test_threads_of_an_older_run_are_two_subjects(written):
+    group = "durable change, 8 threads against 1, tmpfs"
+    path = written(
+        bench(group, 3e-3, 0.0, 100, subject="8 threads", per_call=1),
+        bench(group, 2e-3, 0.0, 100, subject="floor", per_call=1),
+    )
+    assert verdict_of(path, group).figure.value == pytest.approx(1.5)
 
 
 def test_each_goal_has_a_name_of_its_own():

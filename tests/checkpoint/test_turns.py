@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 
 import pytest
 
@@ -72,16 +73,90 @@ def test_what_came_while_a_thread_wrote_is_left_to_the_writer(commits, written):
     assert written == [(me, ["mine"]), (commits._writer(), ["first", "second"])]
 
 
-def test_a_crowd_leaves_its_work_to_the_writer_until_one_comes_alone(commits, written):
+class Patient(GroupCommit):
+    """Each write seems to take long, so that the writer waits for a crowd as long."""
+
+    @property
+    def _write_s(self):
+        return 20
+
+    @_write_s.setter
+    def _write_s(self, _):
+        pass
+
+
+def test_the_writer_waits_until_all_of_a_crowd_want_something(written, monkeypatch):
+    """Those that were answered last, and who waited then."""
+    monkeypatch.setattr(group_commit, "CROWD_S", 20)
+    monkeypatch.setattr(group_commit, "PATIENCE_S", 100)
+
+    def write(changes):
+        written.append((threading.current_thread(), set(changes)))
+        if set(changes) == {1, 2}:
+            put_waiting(commits, "late")
+
+    commits = Patient(write)
     put_waiting(commits, "other")
     me = in_thread(lambda: (commits.submit("mine"), threading.current_thread())[1])
-    in_thread(lambda: commits.submit("next"))
-    alone = in_thread(lambda: (commits.submit("alone"), threading.current_thread())[1])
+    for changes in ((1, 2), (3, 4)):
+        threads = [threading.Thread(target=commits.submit, args=(n,)) for n in changes]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.02)  # enough for a group that does not wait
+        for thread in threads:
+            thread.join(15)
     assert written == [
-        (me, ["other", "mine"]),
-        (commits._writer(), ["next"]),
-        (alone, ["alone"]),
+        (me, {"other", "mine"}),
+        (commits._writer(), {1, 2}),
+        (commits._writer(), {"late", 3, 4}),
     ]
+    commits._queue.put(None)  # it would wait for 20 s more
+
+
+def test_a_crowd_that_does_not_come_again_is_forgotten(commits, written):
+    put_waiting(commits, "other")
+    me = in_thread(lambda: (commits.submit("mine"), threading.current_thread())[1])
+    until = time.monotonic() + 20
+    while commits._crowd > 1:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    alone = in_thread(lambda: (commits.submit("alone"), threading.current_thread())[1])
+    assert written == [(me, ["other", "mine"]), (alone, ["alone"])]
+
+
+def test_one_of_a_crowd_does_not_wait_for_the_others_longer_than_a_write(commits, written):
+    """Nobody calls the writer then: it looks by itself."""
+    commits._crowd = 8
+    put_waiting(commits, "first")
+    commits._queue.put(commits)
+    in_thread(lambda: commits.submit("second"))
+    commits._crowd = 8
+    commits._queue.put(commits)
+    commits.submit("third")
+    assert sorted(change for _, group in written for change in group) == [
+        "first", "second", "third",
+    ]  # fmt: skip
+
+
+def test_what_waits_twice_keeps_nobody_busy(commits, written):
+    """As after an interrupt. It makes no group, and after none there is no crowd."""
+    turns, use_turn = [], commits._use_turn
+
+    def count(own):
+        turns.append(own)
+        return use_turn(own)
+
+    commits._use_turn = count
+    (request,) = put_waiting(commits, "once")
+    commits._waiting.append(request)
+    commits._queue.put(commits)
+    assert request.woken.acquire(timeout=20)
+    commits._waiting.append(request)
+    commits._queue.put(commits)
+    time.sleep(0.05)
+    assert len(turns) < 10
+    commits.submit("next")
+    assert [changes for _, changes in written] == [["once"], ["next"]]
 
 
 def test_a_thread_that_ended_in_its_turn_is_followed(commits, written, monkeypatch):
@@ -132,9 +207,11 @@ def test_a_signal_handler_may_ask_while_the_main_thread_waits(commits, written):
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupted_writer_in_a_crowd_leaves_nobody_waiting(moment):
     """Its own request may be done, and those of others in the same group not yet."""
+    kept = []
 
     def attempt(interrupter):
         commits = GroupCommit(lambda changes: None)
+        kept.append(commits)  # no finalizer of one before runs, and is interrupted
         others = put_waiting(commits, "first", "second")
         raised = False
         try:

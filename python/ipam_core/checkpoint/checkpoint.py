@@ -28,8 +28,8 @@ class Checkpoint:
 
     Every method that changes something returns when the change is as durable as
     `durability` says, and raises `CheckpointWriteError`, with nothing changed, when it
-    cannot be. Threads that write at the same time share a sync: one thread writes for
-    all. An interrupt (KeyboardInterrupt, SystemExit of a signal handler) in a call is
+    cannot be. Threads that write at the same time share a sync: one thread at a time writes,
+    for all. An interrupt (KeyboardInterrupt, SystemExit of a signal handler) in a call is
     raised when the change is durable, or refused; never half-way, and in no other thread.
 
     If a failed write left something in the file, the next commit restores the earlier rows

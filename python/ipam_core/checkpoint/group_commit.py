@@ -6,8 +6,11 @@ A caller appends its work to what waits, with one call that cannot be interrupte
 writes, it takes the turn and writes itself: where a sync is fast, waking another thread and being
 woken by it takes longer than all else. If another thread writes, it waits. Who has the turn takes
 all that waits and completes it: the change in memory, the commit, and what follows the commit.
-What came meanwhile is written by the writer, a daemon thread. While its groups have several
-members (`_crowded`), all callers leave their work to it: groups are larger then.
+
+What came meanwhile is written by the writer, a daemon thread. Then there is a crowd: those that
+were answered last, and those that waited then. They leave their work to the writer, and it waits
+until all of them want something again, no longer than its last write took. So all share the next
+sync, and they do not compete with the writer for the GIL. If nobody comes, the crowd is over.
 
 The main thread never takes the turn: the writer writes for it. Python runs signal handlers in the
 main thread, between any two of its lines. So an interrupt (KeyboardInterrupt, SystemExit of a
@@ -26,10 +29,11 @@ from __future__ import annotations
 import copy
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic
 
 from ipam_core.checkpoint.work import Action, Change, Request, Stage, T, Work, Write
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 1.0
 """The time that a caller waits before it checks whether somebody writes."""
+
+CROWD_S = 0.001
+"""The longest time that the writer waits for callers that were busy before."""
 
 TRIES = 3
 """The number of unexpected exceptions after which the writer still continues."""
@@ -69,8 +76,10 @@ class GroupCommit(Generic[Change]):
         """Under 0 the thread that writes; empty where none does."""
         self._ended: dict[threading.Thread, threading.Thread] = {}
         """Threads that ended in their turn, each with the one that took it from there."""
-        self._crowded = False
-        """Whether the last group had several members."""
+        self._crowd = 1
+        """The number of callers that may soon want something; 1: there is no crowd."""
+        self._write_s = 0.0
+        """The time that the last write took."""
         self._queue: SimpleQueue[GroupCommit[Change] | None] = SimpleQueue()
         """Calls for the writer: something waits, and nobody writes."""
         self._writers: dict[int, threading.Thread] = {}
@@ -157,7 +166,7 @@ class GroupCommit(Generic[Change]):
 
     def _attend_to(self, request: Request[Change, Any]) -> None:
         """Write what waits, or wait until another thread has; return when a request is done."""
-        if self._crowded or threading.current_thread() is threading.main_thread():
+        if self._crowd > 1 or threading.current_thread() is threading.main_thread():
             self._call_writer()
         else:
             self.work_off(request)
@@ -166,8 +175,12 @@ class GroupCommit(Generic[Change]):
                 self._revive()
 
     def _call_writer(self) -> None:
-        """Call the writer, unless a thread writes: it sees what waits when it is done."""
-        if 0 not in self._turn:
+        """Call the writer, unless it looks by itself: when a thread writes, or in a crowd.
+
+        Whoever has the turn, or waits for a crowd, looks at what waits after it has changed what
+        is read here.
+        """
+        if 0 not in self._turn and (self._crowd == 1 or len(self._waiting) >= self._crowd):
             self._queue.put(self)
 
     def _outlast(self, request: Request[Change, Any]) -> None:
@@ -199,7 +212,7 @@ class GroupCommit(Generic[Change]):
         writer = self._writer()
         if writer is None or not writer.is_alive():
             self._start()
-        self._call_writer()
+        self._queue.put(self)
 
     def _start(self) -> None:
         """Start a writer; if several are started in place of one, only one continues."""
@@ -216,31 +229,45 @@ class GroupCommit(Generic[Change]):
     def work_off(self, own: Request[Change, Any] | None = None) -> None:
         """Take the turn, and complete all that waits, group by group; no more if it is taken.
 
-        A caller stops when its `own` request is done, and calls the writer if more waits. What
-        interrupted it is raised then; the writer ignores it.
+        A caller stops when its `own` request is done, and calls the writer if there is a crowd.
+        What interrupted it is raised then; the writer ignores it.
         """
         me = threading.current_thread()
         interrupt: BaseException | None = None
-        while self._turn.setdefault(0, me) is me:
+        while True:
+            if own is None and self._crowd > 1:
+                self._wait_for_crowd()
+            if self._turn.setdefault(0, me) is not me:
+                break
             try:
                 interrupt = self._use_turn(own) or interrupt
             finally:
                 self._turn.pop(0, None)
-            if not self._waiting:  # what comes from here on finds no turn taken
-                break
             if _is_done(own):
-                self._call_writer()
+                if self._waiting or self._crowd > 1:  # who comes from here on relies on the writer
+                    self._queue.put(self)
+                break
+            if not self._waiting and self._crowd == 1:  # who comes from here on finds no turn taken
                 break
         if own is not None and interrupt is not None:
             raise interrupt
 
+    def _wait_for_crowd(self) -> None:
+        """Wait until all of the crowd want something, no longer than a write takes."""
+        end_s = time.monotonic() + min(self._write_s, CROWD_S)
+        while len(self._waiting) < self._crowd and (left_s := end_s - time.monotonic()) > 0:
+            with suppress(Empty):
+                if self._queue.get(timeout=left_s) is None:  # the end, for `_serve`
+                    self._queue.put(None)
+                    break
+        self._crowd = 1
+
     def _use_turn(self, own: Request[Change, Any] | None) -> BaseException | None:
-        """Complete what waits; return what interrupted this last."""
+        """Complete a group, or groups up to `own`; return what interrupted this last."""
         n_tries, interrupt = 0, None
         while self._group or (self._waiting and not _is_done(own)):
             try:
                 self._gather()
-                self._crowded = len(self._group) > 1
                 self._commit()
             except BaseException as stray:  # of no caller: continue the interrupted work
                 interrupt = stray
@@ -249,6 +276,8 @@ class GroupCommit(Generic[Change]):
                     self._give_up(stray)
             else:
                 n_tries = 0
+                if self._crowd > 1 and own is None:
+                    break
         return interrupt
 
     def _gather(self) -> None:
@@ -283,7 +312,9 @@ class GroupCommit(Generic[Change]):
                 self._prepare(request)
         prepared = [r for r in self._group if r.stage is Stage.PREPARED]
         if prepared:
+            start_s = time.monotonic()
             self._write_all(prepared)
+            self._write_s = time.monotonic() - start_s
         for request in self._group:
             if request.stage is Stage.WRITTEN:
                 try:
@@ -313,6 +344,7 @@ class GroupCommit(Generic[Change]):
                 request.stage = Stage.WRITTEN
 
     def _answer(self) -> None:
+        self._crowd = max(len(self._group) + len(self._waiting), 1)
         for request in self._group:
             with suppress(RuntimeError):  # released before the interrupt
                 request.woken.release()
