@@ -162,7 +162,7 @@ cdef inline Py_ssize_t run_assign(Pool *pool, Run *run, uint64_t *rows, Py_ssize
             break
         free &= free - 1
         record = &array[number]
-        record.state = HELD
+        record.state, record.assignment = HELD, NULL
         record.digest[0], record.digest[1] = rows[2 * row], rows[2 * row + 1]
         record.assigned_ns, record.released_ns = now_ns, 0
         table[position] = <uint64_t> tag << 32 | (number + 1)

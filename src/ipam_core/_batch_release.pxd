@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from ipam_core._batch cimport NOTHING, Run, row_say_none
 from ipam_core._bits cimport bit
 from ipam_core._pool cimport Pool, pool_address, pool_cool, pool_expire
-from ipam_core._records cimport Record, Records, record_forget, table_mend, table_tag
+from ipam_core._records cimport Record, Records, record_forget, table_tag
 from ipam_core._slots cimport (
     COOLING,
     FREE,
@@ -170,6 +170,32 @@ cdef inline void batch_remove(Records *records, uint64_t *rows, Py_ssize_t n) no
     records.n_in_table -= n_found
     for row in range(n_followed):
         table_mend(records, <uint32_t> rows[2 * row])
+
+
+cdef inline void table_mend(Records *records, uint32_t hole) noexcept nogil:
+    """Move up the entries after a position that was emptied, among others: once for each.
+
+    An entry goes to the first empty position that a probe for it meets, but not before another
+    of its tag, which may be of the same digest.
+    """
+    cdef uint32_t position = hole, place, better
+    cdef uint64_t entry
+    while True:
+        position = (position + 1) & records.mask
+        entry = records.table[position]
+        if entry == 0:
+            return
+        place = <uint32_t> (entry >> 32) & records.mask
+        better = position
+        while place != position:
+            if records.table[place] == 0:
+                if better == position:
+                    better = place
+            elif records.table[place] >> 32 == entry >> 32:
+                better = position
+            place = (place + 1) & records.mask
+        if better != position:
+            records.table[better], records.table[position] = entry, 0
 
 
 cdef inline Py_ssize_t run_release(Pool *pool, uint64_t *rows, Py_ssize_t n,

@@ -174,7 +174,7 @@ cdef Eni eni_of(Shared store, int number):
 cdef Assignment assignment_of(Shared store, uint32_t number):
     """Return the current or former assignment of a record; a batch makes none."""
     cdef Record *record = &store.pool.records.array[number]
-    if record.assignment != NULL:
+    if record.state == HELD and record.assignment != NULL:
         return <Assignment> record.assignment
     spare_one()
     return described(store, number, sandbox_of(record.digest), None)

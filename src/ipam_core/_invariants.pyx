@@ -92,11 +92,8 @@ cdef dict _check_records(const Pool *pool):
     for number in range(pool.records.n_records):
         record = &pool.records.array[number]
         if record.state == UNUSED:
-            _holds(record.assignment == NULL, "an unused record owns nothing")
             continue
         _holds(record.state in (FREE, HELD, COOLING), "a record has a state")
-        _holds(record.state == HELD or record.assignment == NULL,
-               "only a held record owns an assignment")
         eni = pool.enis[record.eni]
         _holds(eni != NULL and eni.groups[record.kind].attached & bit(record.slot) != 0
                and record.offset < slot_extent(eni, record.kind, record.slot),

@@ -184,8 +184,7 @@ cdef inline Assignment take_back(Shared store, Sandbox sandbox, int64_t now, bin
         return None
     record = &store.pool.records.array[number]
     if record.assignment != NULL:
-        released = handed_over(record.assignment)  # the record owns it no more
-        record.assignment = NULL
+        released = handed_over(record.assignment)  # the record, held no more, owns it no more
     else:
         released = known_as(store, number, sandbox)
     table_remove(&store.pool.records, position)

@@ -26,6 +26,7 @@ from ipam_core._records cimport (
     cooling_oldest,
     cooling_remove,
     record_drop,
+    record_forget,
     record_new,
     table_insert,
     table_remove,
@@ -245,7 +246,7 @@ cdef inline void pool_sign(Pool *pool, uint32_t number, uint32_t position, uint3
                            const uint64_t *digest, int64_t now_ns) noexcept nogil:
     """Record the holder of an address that was taken, and insert it into the table."""
     cdef Record *record = &pool.records.array[number]
-    record.state = HELD
+    record.state, record.assignment = HELD, NULL
     record.digest[0], record.digest[1] = digest[0], digest[1]
     record.assigned_ns, record.released_ns = now_ns, 0
     table_insert(&pool.records, position, tag, number)
@@ -311,6 +312,7 @@ cdef inline void pool_forget(Pool *pool, uint32_t number) noexcept:
     """Give back the record of an address in any state. Needs the GIL."""
     cdef Record *record = &pool.records.array[number]
     if record.state == HELD:
+        record_forget(record)
         table_remove(&pool.records, table_seek_record(&pool.records, number))
         pool_drop(pool, number, 0)
     if record.state == COOLING:

@@ -35,18 +35,29 @@ cdef enum:
 cdef enum: LATE = 0xFFFFFFFE    # `after` of a record in the heap; `before` is its place there
 
 
-cdef struct Record:
-    uint64_t digest[2]        # of the sandbox that holds it, or held it last
-    PyObject *assignment      # owned while held; NULL where only the digest is known
-    int64_t assigned_ns
-    int64_t released_ns       # 0: never
-    uint32_t before
-    uint32_t after
-    uint32_t offset           # of the address in its slot
-    uint8_t eni
-    uint8_t kind
-    uint8_t slot
-    uint8_t state
+# While a record is held, its place in a list is where its assignment is: C's unions without a name.
+cdef extern from *:
+    """
+    typedef struct {
+        uint64_t digest[2];
+        union { PyObject *assignment; struct { uint32_t before, after; }; };
+        int64_t assigned_ns, released_ns;
+        uint32_t offset;
+        uint8_t eni, kind, slot, state;
+    } ipam_record;
+    """
+    ctypedef struct Record "ipam_record":
+        uint64_t digest[2]        # of the sandbox that holds it, or held it last
+        PyObject *assignment      # owned while held, and only then; NULL: only the digest is known
+        uint32_t before           # while it cools, or is of no address
+        uint32_t after
+        int64_t assigned_ns
+        int64_t released_ns       # 0: never
+        uint32_t offset           # of the address in its slot
+        uint8_t eni
+        uint8_t kind
+        uint8_t slot
+        uint8_t state
 
 
 cdef struct Records:
@@ -78,7 +89,7 @@ cdef inline int records_init(Records *records, const uint64_t *key) noexcept nog
 
 
 cdef inline void record_forget(Record *record) noexcept:
-    """Release the assignment of a record. Needs the GIL."""
+    """Release the assignment of a record that is held. Needs the GIL."""
     Py_XDECREF(record.assignment)
     record.assignment = NULL
 
@@ -92,7 +103,8 @@ cdef inline bint record_is_of(const Record *record, const uint64_t *digest) noex
 cdef inline void records_close(Records *records) noexcept:
     cdef uint32_t number
     for number in range(records.n_records):
-        record_forget(&records.array[number])
+        if records.array[number].state == HELD:
+            record_forget(&records.array[number])
     PyMem_RawFree(records.array)
     PyMem_RawFree(records.late)
     PyMem_RawFree(records.table)
@@ -176,32 +188,6 @@ cdef inline void table_remove(Records *records, uint32_t hole) noexcept nogil:
             hole = position
     records.table[hole] = 0
     records.n_in_table -= 1
-
-
-cdef inline void table_mend(Records *records, uint32_t hole) noexcept nogil:
-    """Move up the entries after a position that was emptied, among others: once for each.
-
-    An entry goes to the first empty position that a probe for it meets, but not before another
-    of its tag, which may be of the same digest.
-    """
-    cdef uint32_t position = hole, place, better
-    cdef uint64_t entry
-    while True:
-        position = (position + 1) & records.mask
-        entry = records.table[position]
-        if entry == 0:
-            return
-        place = <uint32_t> (entry >> 32) & records.mask
-        better = position
-        while place != position:
-            if records.table[place] == 0:
-                if better == position:
-                    better = place
-            elif records.table[place] >> 32 == entry >> 32:
-                better = position
-            place = (place + 1) & records.mask
-        if better != position:
-            records.table[better], records.table[position] = entry, 0
 
 
 cdef inline uint32_t table_room(const Records *records) noexcept nogil:
@@ -288,10 +274,9 @@ cdef inline uint32_t record_new(Records *records) noexcept nogil:
     return number
 
 
-cdef inline void record_drop(Records *records, uint32_t number) noexcept:
-    """Give back a record that is neither held nor cooling. Needs the GIL."""
+cdef inline void record_drop(Records *records, uint32_t number) noexcept nogil:
+    """Give back a record that is neither held nor cooling."""
     cdef Record *record = &records.array[number]
-    record_forget(record)
     memset(record, 0, sizeof(Record))
     record.state = UNUSED
     record.after = records.unused
