@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from support import aws_models
 
-settings.register_profile("ci", deadline=None, print_blob=True)
+settings.register_profile("ci", deadline=None, max_examples=40, print_blob=True)
 settings.register_profile(
     "soak",
     deadline=None,

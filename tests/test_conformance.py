@@ -1,14 +1,13 @@
 """Every conformance case is met, and each would fail with any other expected value.
 
 The cases were recorded from the real agent (aws/amazon-vpc-cni-k8s v1.23.1); CI plays
-each under a few seeds of what the agent leaves to chance, and the 240 lives of random2.json
-under five; `make soak` under fifty and two hundred.
+each under two seeds of what the agent leaves to chance; `make soak` under fifty, and the 240
+lives of random2.json under two hundred.
 """
 
 from __future__ import annotations
 
 import copy
-import os
 from math import sqrt
 from pathlib import Path
 
@@ -17,11 +16,12 @@ import pytest
 from ipam_core.simulation.files import read_scenarios
 from ipam_core.simulation.scenario.checking import compare
 from ipam_core.simulation.scenario.player import Player, play
+from support.soak import examples
 
 CASES = Path(__file__).parent / "conformance"
-SEEDS = 50 if os.environ.get("IPAM_CORE_SOAK") else 3
-SEEDS_OF_LIVES = 200 if os.environ.get("IPAM_CORE_SOAK") else 3
-EVERY = 1 if os.environ.get("IPAM_CORE_SOAK") else 4
+SEEDS = examples(2, 50)
+SEEDS_OF_LIVES = examples(2, 200)
+EVERY = examples(12, 1)
 """Of so many lives of random2.json one has each of its values changed."""
 PER_TEST = 12
 RARE = {"custom-20012": (0.75**13, "ec2.UnassignPrivateIpAddresses: expected 3, met 2")}

@@ -16,7 +16,7 @@ from ipam_core import instances, pool
 from ipam_core.diagnosis.explain.play import NodeCase, Play, capacity_slots
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from ipam_core.settings import Settings
-from support.soak import SOAK
+from support.soak import SOAK, examples
 
 NAMES = instances.names()
 KINDS = {
@@ -109,7 +109,7 @@ def compare(case):
         assert climbed.capacity_slots == capacity_slots(case), (case, climbed)
 
 
-@pytest.mark.parametrize("seed", range(400 if SOAK else 12))
+@pytest.mark.parametrize("seed", range(examples(6, 400)))
 def test_every_kind_of_type_with_random_settings_as_played(seed):
     chance = random.Random(seed)
     for name in chance.sample(sorted(KINDS.values()), len(KINDS) if SOAK else 40):

@@ -16,8 +16,9 @@ from ipam_core.checkpoint import restore
 from support import checkpoint_worker
 from support.checkpoint_worker import sandbox
 from support.checkpointing import open_checkpoint
+from support.soak import examples
 
-N_KILLS = 1000 if os.environ.get("IPAM_CORE_SOAK") else 16
+N_KILLS = examples(10, 1000)
 WORKER = checkpoint_worker.__file__
 
 

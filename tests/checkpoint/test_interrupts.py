@@ -140,7 +140,8 @@ def attempt_on(path, kind, call):
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_interrupted_caller(tmp_path, kind, name, moment):
     attempt = attempt_on(tmp_path, kind, CALLS[name])
-    assert at_each_moment(attempt, moment) > 10
+    stride = 1 if name in ("assign", "release") else 2  # the others have most lines in common
+    assert at_each_moment(attempt, moment, stride=stride) > 10
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -160,8 +161,11 @@ def test_whatever_cuts_off_the_writer_nobody_notices(tmp_path, kind, name, momen
     """No signal handler runs there; a debugger or the lack of memory may all the same."""
     monkeypatch.setattr(group_commit, "PATIENCE_S", 0.02)
     attempt = attempt_on(tmp_path, kind, CALLS[name])
-    stride = 2 if kind is Life else 5  # the writer's lines are the same for one card and for four
-    assert at_each_moment(attempt, moment, in_writer=True, stride=stride) > 10
+    # The writer's lines are the same for all calls, which share the moments.
+    stride = 4 if kind is Life else 9
+    first = 1 + CASES.index((kind, name)) % stride
+    moments = at_each_moment(attempt, moment, in_writer=True, stride=stride, first=first)
+    assert moments > 10
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A batch does what as many single calls would do, whatever is in between."""
 
 import array
-import os
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from ipam_core import DataStore, Sandbox
 from ipam_core.batches import texts_of
 from ipam_core.errors import PoolExhaustedError
+from support.soak import examples
 
 SECOND = 1_000_000_000
 NOBODY = 2**64 - 1
@@ -66,7 +66,7 @@ def listed(store, eni):
             yield from (f"{first}{offset:x}" for offset in range(1, 17))
 
 
-@settings(max_examples=1500 if os.environ.get("IPAM_CORE_SOAK") else 60)
+@settings(max_examples=examples(30, 1500))
 @given(
     mode=st.sampled_from(MODES),
     placement=st.sampled_from(["pack", "pack", "first", "spread", "arbitrary"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 
 import numpy as np
 from hypothesis import settings
@@ -12,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ipam_core import errors
 from ipam_core._store import DataStore, Sandbox
+from support.soak import examples
 from support.store_model import OWN_KINDS, Model, Refused
 
 SECOND = 1_000_000_000
@@ -402,5 +402,4 @@ def text_of(high, low):
 
 
 TestStoreAndModel = StoreAndModel.TestCase
-if not os.environ.get("IPAM_CORE_SOAK"):
-    TestStoreAndModel.settings = settings(max_examples=60)
+TestStoreAndModel.settings = settings(max_examples=examples(40, settings.default.max_examples))

@@ -7,7 +7,6 @@ Averages are compared within four standard errors of the runs made: a right one 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import statistics
 from collections import Counter
@@ -18,8 +17,9 @@ import pytest
 from ipam_core import DataStore, Sandbox
 from ipam_core._snapshot import seal, unseal
 from ipam_core.errors import PoolExhaustedError, SnapshotError
+from support.soak import examples
 
-N_RUNS = 20_000 if os.environ.get("IPAM_CORE_SOAK") else 2000
+N_RUNS = examples(2000, 20_000)
 N_MEASURED = 1000
 """How often the agent was run, at least, for each of its averages."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import sqlite3
 import time
 import zlib
@@ -41,11 +40,12 @@ from support.file_readers import (
     TRAIL,
 )
 from support.mutation import change, edited, edits, mutated, mutations, places
+from support.soak import examples
 
 LONGEST_S = 20
 """Far more than any of these documents takes, and far less than what runs away."""
 fuzz = settings(
-    max_examples=10_000 if os.environ.get("IPAM_CORE_SOAK") else 48,
+    max_examples=examples(32, 10_000),
     suppress_health_check=list(HealthCheck),
     deadline=None,
 )

@@ -6,13 +6,13 @@ runs and ours; and apart from what an even shuffle would give.
 
 from __future__ import annotations
 
-import os
 from math import sqrt
 
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
+from support.soak import examples
 
-N_RUNS = 3000 if os.environ.get("IPAM_CORE_SOAK") else 300
+N_RUNS = examples(300, 3000)
 N_MEASURED = 1000
 """How often the agent was run, at least."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from functools import cache
 
@@ -14,8 +13,9 @@ from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
 from support.policy_replay import RULES, with_rule
 from support.random_scenarios import CheckedPlayer, random_scenario
+from support.soak import examples
 
-N_SCENARIOS = 2000 if os.environ.get("IPAM_CORE_SOAK") else 30
+N_SCENARIOS = examples(12, 2000)
 """For each policy, and of its own."""
 PREFIX = {"ENABLE_PREFIX_DELEGATION": "true"}
 SETTINGS = [

@@ -1,11 +1,10 @@
 """Nothing is lost whatever fails, is lost on the way or is done twice.
 
-60 scenarios under both policies in CI, 5,000 in `make soak`.
+30 scenarios under both policies in CI, 5,000 in `make soak`.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import replace
 
@@ -14,8 +13,9 @@ import pytest
 from ipam_core import effects as fx
 from ipam_core.policy import IPAM_CORE, VPC_CNI
 from support.faulty_scenarios import HOWS, goes_wrong
+from support.soak import examples
 
-N_SCENARIOS = 5_000 if os.environ.get("IPAM_CORE_SOAK") else 60
+N_SCENARIOS = examples(30, 5_000)
 PER_TEST = 30
 NOT_MET = {
     "Sleep",

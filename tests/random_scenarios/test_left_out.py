@@ -13,7 +13,7 @@ from ipam_core.simulation.scenario.player import Player
 from ipam_core.simulation.scenario.world import Pod
 from support.policy_replay import with_rule
 from support.random_scenarios import random_scenario
-from support.soak import SOAK
+from support.soak import examples
 
 
 class Thorough(Player):
@@ -50,7 +50,7 @@ def outcome(player):
 
 @pytest.mark.parametrize("policy", [VPC_CNI, IPAM_CORE, with_rule("release_delay_s")])
 def test_all_is_as_if_nothing_were_left_out(policy):
-    for seed in range(500 if SOAK else 15):
+    for seed in range(examples(15, 500)):
         scenario = scenario_of(random_scenario(seed))
         quick, slow = (
             outcome(kind(scenario, policy=policy, seed=seed)) for kind in (Player, Thorough)

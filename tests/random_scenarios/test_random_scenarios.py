@@ -1,17 +1,16 @@
 """Whatever happens to a node, every invariant holds at its end.
 
-500 scenarios in CI, 10,000 in `make soak`.
+150 scenarios in CI, 10,000 in `make soak`.
 """
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from support.random_scenarios import random_scenario, told, verdict
+from support.soak import examples
 
-N_SCENARIOS = 10_000 if os.environ.get("IPAM_CORE_SOAK") else 300
+N_SCENARIOS = examples(150, 10_000)
 PER_TEST = 50
 
 

@@ -79,13 +79,14 @@ class Interrupter:
         return self._trace
 
 
-def at_each_moment(attempt, moment, *, in_writer=False, stride=1):
+def at_each_moment(attempt, moment, *, in_writer=False, stride=1, first=1):
     """Call `attempt(interrupter)` with an interrupt at its first moment, its second, to its last.
 
-    Or at every `stride`th, but for `make soak`. Returns how many there were. A failure says
-    where the interrupt was.
+    Or at every `stride`th from the `first` on, but for `make soak`. Returns how many there
+    were. A failure says where the interrupt was.
     """
     interrupter = Interrupter(moment, in_writer=in_writer)
+    interrupter.number = 1 if SOAK else first
     if in_writer:
         threading.settrace(interrupter._trace)  # of the threads that are started from now on
     try:

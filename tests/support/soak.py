@@ -6,5 +6,5 @@ SOAK = bool(os.environ.get("IPAM_CORE_SOAK"))
 
 
 def examples(quick: int, soak: int = 2000) -> int:
-    """Return how many examples Hypothesis plays where one of them takes long."""
+    """Return how many examples, scenarios or seeds a test plays: quickly, or in a soak."""
     return soak if SOAK else quick
