@@ -42,8 +42,8 @@ bench: $(VENV)/.ready
 		|| (cat bench.log; exit 1)
 	$(BIN)/python benchmarks/report.py bench.json --memory $(if $(CHECK),--check)
 
-# The core built with checks and sanitizers, in an environment of its own: any
-# finding ends the run, and so does a sanitizer that is not there.
+# The core built with checks and sanitizers, in an environment of its own with what its tests
+# need alone: any finding ends the run, and so does a sanitizer that is not there.
 SANITIZE := .venv-sanitize
 ASAN := $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 sanitize:
@@ -51,14 +51,14 @@ sanitize:
 		{ echo "no sanitizer libraries with $(CC)"; exit 1; }
 	$(PYTHON) -m venv $(SANITIZE)
 	$(SANITIZE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(SANITIZE)/bin/python -m pip install --quiet --group build --group test
+	$(SANITIZE)/bin/python -m pip install --quiet --group build --group core
 	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 		$(SANITIZE)/bin/python -m pip install --quiet --no-build-isolation --force-reinstall \
 		--no-deps --config-settings cmake.build-type=Debug --config-settings build-dir=build/sanitize .
-	$(SANITIZE)/bin/python -m pip install --quiet numpy
 	LD_PRELOAD="$(ASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
-		UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZE)/bin/python -m pytest tests/core tests/subnet/test_subnet.py \
-		tests/subnet/test_hostile.py -q -p no:cacheprovider
+		UBSAN_OPTIONS=print_stacktrace=1 HYPOTHESIS_PROFILE=sanitize $(SANITIZE)/bin/python -m pytest \
+		tests/core tests/subnet/test_subnet.py tests/subnet/test_hostile.py -q \
+		-p no:cacheprovider --numprocesses auto --dist worksteal
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

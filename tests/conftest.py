@@ -1,4 +1,8 @@
-"""Hypothesis profiles: `ci` by default, `soak` for `make soak` (HYPOTHESIS_PROFILE=soak)."""
+"""Hypothesis profiles, chosen by HYPOTHESIS_PROFILE: `ci` by default, for `make soak` `soak`.
+
+`sanitize` is for the core as it is built for `make sanitize`, where an example takes five times
+as long: it looks for what any example shows.
+"""
 
 import gc
 import os
@@ -10,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from support import aws_models
 
 settings.register_profile("ci", deadline=None, max_examples=40, print_blob=True)
+settings.register_profile("sanitize", deadline=None, max_examples=15, print_blob=True)
 settings.register_profile(
     "soak",
     deadline=None,

@@ -58,7 +58,7 @@ class BoundedConnection(HTTPConnection):
         self, host: str, port: int | None = None, timeout: float = 30.0, *more: Any, **options: Any
     ) -> None:
         super().__init__(host, port, timeout, *more, **options)
-        self.deadline_s = time.monotonic() + timeout
+        self.deadline_s: float = time.monotonic() + timeout
 
     def connect(self) -> None:
         """Connect, and leave the rest of the time to what comes next: a TLS handshake."""

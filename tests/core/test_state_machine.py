@@ -5,13 +5,11 @@ from __future__ import annotations
 import ipaddress
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ipam_core import errors
 from ipam_core._store import DataStore, Sandbox
-from support.soak import examples
 from support.store_model import OWN_KINDS, Model, Refused
 
 SECOND = 1_000_000_000
@@ -402,4 +400,3 @@ def text_of(high, low):
 
 
 TestStoreAndModel = StoreAndModel.TestCase
-TestStoreAndModel.settings = settings(max_examples=examples(40, settings.default.max_examples))

@@ -48,13 +48,16 @@ def calls_of(steps, env, policy=IPAM_CORE, **more):
 
 @cache
 def calls_at_rest(n_pods, policy, **env):
-    """Return the EC2 calls of half an hour in which no pod comes or goes, by API."""
+    """Return the EC2 calls of a time in which no pod comes or goes, by API.
+
+    It is 20 minutes, and half an hour in a soak; the longest delay of a rule is 5 minutes.
+    """
     steps = [
         {"op": "boot"},
         *([{"op": "add_pods", "n": n_pods}] if n_pods else []),
-        {"op": "run", "seconds": 900},
+        {"op": "run", "seconds": examples(600, 900)},
         {"op": "mark"},
-        {"op": "run", "seconds": 1800},
+        {"op": "run", "seconds": examples(1200, 1800)},
     ]
     return calls_of(steps, env, policy)
 

@@ -69,20 +69,22 @@ def test_settings_that_explain_warns_of_today_are_a_problem_found(few, capsys):
 
 
 def test_limits_that_nothing_holds_are_a_problem_found(few, capsys):
-    assert run(["tune", few, "--jobs", "1", "--max-idle", "0", "--max-wait-p99", "0"]) == 1
+    assert run(["tune", few, "--jobs", "1", "--seeds", "1", "--no-prefixes",
+                "--max-idle", "0", "--max-wait-p99", "0"]) == 1  # fmt: skip
     said = capsys.readouterr().out
     assert "No settings are within the limits." in said
     assert "Today: " in said
 
 
 def test_settings_that_stall_today_are_a_problem_found(few, capsys):
-    assert run(["tune", few, "--jobs", "1", "-e", "WARM_IP_TARGET=0", "-e",
-                "MINIMUM_IP_TARGET=4"]) == 1  # fmt: skip
+    assert run(["tune", few, "--jobs", "1", "--seeds", "1", "--no-prefixes",
+                "-e", "WARM_IP_TARGET=0", "-e", "MINIMUM_IP_TARGET=4"]) == 1  # fmt: skip
     assert "Today's settings stall: m5.large: stalls at pod 5" in capsys.readouterr().out
 
 
 def test_a_picture_shows_the_front(few, tmp_path, capsys):
-    assert run(["tune", few, "--jobs", "2", "--plot", str(tmp_path / "front.svg")]) == 0
+    assert run(["tune", few, "--jobs", "2", "--seeds", "1", "--no-prefixes",
+                "--plot", str(tmp_path / "front.svg")]) == 0  # fmt: skip
     assert "recommended" in (tmp_path / "front.svg").read_text()
     capsys.readouterr()
 
@@ -151,7 +153,7 @@ def test_a_cluster_with_tls_takes_only_who_has_its_certificate(few, tmp_path, ca
     given = ("--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key)
     with cluster_of(tmp_path, *given) as (address, _):
         assert address.startswith("tls://")
-        call = ["tune", few, "--json", "--no-prefixes", "--scheduler", address]
+        call = ["tune", few, "--json", "--no-prefixes", "--seeds", "1", "--scheduler", address]
         assert run([*call, "--tls-ca", ca, "--tls-cert", cert, "--tls-key", key]) == 0
         assert json.loads(capsys.readouterr().out)["recommended"]
         assert run(call) == 2  # without a certificate
