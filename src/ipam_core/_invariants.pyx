@@ -59,9 +59,10 @@ cdef int check_invariants(const Pool *pool) except -1:
     return 0
 
 
-def _holds(truth, invariant):
+cdef inline int _holds(bint truth, str invariant) except -1:
     if not truth:
         raise AssertionError(invariant)
+    return 0
 
 
 cdef _check_ranks(const Pool *pool):
