@@ -221,8 +221,8 @@ class StoreAndModel(RuleBasedStateMachine):
         if done:
             assert done[1].address == done[0]
 
-    @rule(batch=st.lists(sandboxes, max_size=20), partial=st.booleans())
-    def assign_many(self, batch, partial):
+    @rule(batch=st.lists(sandboxes, max_size=20), partial=st.booleans(), by_numpy=st.booleans())
+    def assign_many(self, batch, partial, by_numpy):
         new = {sandbox for sandbox in batch if self.model.holder_of(sandbox) is None}
         free = sum(
             self.model.n_free(cidr, self.now)
@@ -232,7 +232,7 @@ class StoreAndModel(RuleBasedStateMachine):
         )
         before = self.store.snapshot()
         try:
-            given = self.store.assign_many(rows(batch), self.now, partial=partial)
+            given = self.store.assign_many(rows(batch, by_numpy), self.now, partial=partial)
         except errors.PoolExhaustedError:
             assert not partial
             assert len(new) > free
@@ -240,7 +240,7 @@ class StoreAndModel(RuleBasedStateMachine):
             assert DataStore.restore(before).stats(self.now) == self.store.stats(self.now)
             return
         assert partial or len(new) <= free
-        for sandbox, (high, low) in zip(batch, given, strict=True):
+        for sandbox, (high, low) in zip(batch, pairs(given), strict=True):
             held = self.model.holder_of(sandbox)
             if low == NOBODY and high == NOBODY:
                 assert held is None
@@ -253,20 +253,20 @@ class StoreAndModel(RuleBasedStateMachine):
                 assert address in self.model.allowed(self.now)
                 self.model.take(sandbox, address, None, self.now, is_named=False)
 
-    @rule(batch=st.lists(sandboxes, max_size=20), partial=st.booleans())
-    def release_many(self, batch, partial):
+    @rule(batch=st.lists(sandboxes, max_size=20), partial=st.booleans(), by_numpy=st.booleans())
+    def release_many(self, batch, partial, by_numpy):
         known = [sandbox for sandbox in batch if self.model.holder_of(sandbox)]
         all_known = len(set(known)) == len(batch)
         before = self.store.snapshot()
         try:
-            freed = self.store.release_many(rows(batch), self.now, partial=partial)
+            freed = self.store.release_many(rows(batch, by_numpy), self.now, partial=partial)
         except errors.UnknownSandboxError:
             assert not partial
             assert not all_known
             assert self.store.snapshot() == before
             return
         assert partial or all_known
-        for sandbox, (high, low) in zip(batch, freed, strict=True):
+        for sandbox, (high, low) in zip(batch, pairs(freed), strict=True):
             if low == NOBODY and high == NOBODY:
                 assert self.model.holder_of(sandbox) is None
             else:
@@ -389,10 +389,15 @@ class StoreAndModel(RuleBasedStateMachine):
         }
 
 
-def rows(batch):
-    """Return a batch of sandboxes as their digests."""
+def rows(batch, by_numpy):
+    """Return a batch of sandboxes as their digests: an array of NumPy, or bytes."""
     joined = b"".join(sandbox.digest for sandbox in batch)
-    return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2)
+    return np.frombuffer(joined, dtype=np.uint64).reshape(-1, 2) if by_numpy else joined
+
+
+def pairs(addresses):
+    """Return the high and the low word of each row of either result."""
+    return np.asarray(addresses).reshape(-1, 2)
 
 
 def text_of(high, low):
