@@ -122,7 +122,7 @@ def test_maxpods_to_set_counts_the_pods_of_the_host_network():
 
 def test_a_target_is_stopped_by_maxpods_at_exactly_as_many_addresses():
     explained = explain(M8G, {"WARM_IP_TARGET": "60"}, max_pods=29)
-    assert "holds 29 addresses on 1 ENIs; it stops at maxPods 29" in why(
+    assert "holds 29 addresses on 1 ENI; it stops at maxPods 29" in why(
         "target-out-of-reach", explained
     )
 

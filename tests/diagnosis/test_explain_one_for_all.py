@@ -108,6 +108,20 @@ def test_one_command_and_its_price_are_printed_last(capsys):
     assert "3,600 on 300 nodes" in last
 
 
+def test_the_price_of_each_change_is_in_the_text_of_one_node_and_in_json(capsys):
+    """JSON had it for the one change for all alone."""
+    stalls = ["explain", M8G, "-e", "MINIMUM_IP_TARGET=25", "--nodes", "1"]
+    assert run(stalls) == 1
+    assert "10 idle addresses on a half-full m8g.4xlarge; 10 on 1 node\n" in capsys.readouterr().out
+    run([*stalls, "--json"])
+    assert json.loads(capsys.readouterr().out)["prices"] == [
+        {
+            "env": {"WARM_IP_TARGET": "10"},
+            "idle_half_full": [{"instance_type": M8G, "before": 0, "after": 10}],
+        }
+    ]
+
+
 def test_json_has_the_one_change_and_null_where_there_is_none(capsys):
     run(["explain", M8G, M5, "-e", "MINIMUM_IP_TARGET=25", "--json"])
     together = json.loads(capsys.readouterr().out)["together"]

@@ -36,7 +36,7 @@ def test_the_example_from_a_shell(examples):
     for told in (
         "fragmentation 81 high",
         "fragmentation 95 high",
-        "50000 addresses used, 15531 free: agrees with AvailableIpAddressCount",
+        "50,000 addresses used, 15,531 free: agrees with AvailableIpAddressCount",
         "nodes' primary ENIs",
         "orphaned",
         "aws ec2 create-subnet-cidr-reservation --subnet-id " + SMALL,
@@ -209,7 +209,7 @@ def test_one_bad_eni_among_thousands_is_told(command, examples, tmp_path):
     )
     assert status == 1
     assert "Skipped eni-astray: 10.9.0.9 is not on subnet 10.1.0.0/16" in out
-    assert "50000 addresses used" in out
+    assert "50,000 addresses used" in out
 
 
 def test_no_permission_is_one_line_and_status_2(command, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from concurrent.futures import Future
 from contextlib import nullcontext
@@ -113,6 +114,9 @@ def test_max_pods_is_taken_and_said(empty, run_subnet):
     out = run_subnet("report", empty, "--instance", "m5.large")[1]
     assert "maxPods with prefixes: 110, AWS's max-pods calculator for 2 vCPUs" in out
     assert "maxPods with secondary IPs: 29" in out
+    rows = [line for line in out.splitlines() if re.match("(secondary IPs|prefixes) ", line)]
+    assert len(rows) == 4
+    assert all(re.search(r" \d ENIs?, \d+ (IP|/28)s? ", row) for row in rows), "in one line each"
 
 
 def test_pods_that_no_mode_of_the_type_serves_are_refused(empty, run_subnet):

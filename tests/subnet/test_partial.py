@@ -125,6 +125,18 @@ def test_the_text_says_at_most(tmp_path, run_subnet):
     assert "create-subnet-cidr-reservation" not in out
 
 
+def test_of_many_subnets_leaked_addresses_that_are_not_known_are_none_counted(tmp_path, run_subnet):
+    """No list of ENIs is no subnet without leaks."""
+    subnets = [
+        subnet(SubnetId=f"subnet-{n}", CidrBlock=f"10.0.{n}.0/24", AvailableIpAddressCount=count)
+        for n, count in ((1, 25), (2, 251))
+    ]
+    _, out, _ = run_subnet("report", write(tmp_path, "a.json", account(subnets=subnets)))
+    first, second = (line.split() for line in out.splitlines() if line.startswith("subnet-")
+                     and "fragmentation" not in line)  # fmt: skip
+    assert (first[4], second[4]) == ("?", "0")
+
+
 def test_a_subnet_that_is_reserved_wholly_takes_no_eni(tmp_path, run_subnet):
     """Prevents 14 free /28s without a word on why no node fits."""
     reserved = account(subnets=[subnet()], enis=[]) | {

@@ -16,6 +16,7 @@ from ipam_core.cli._tables import Table
 from ipam_core.k8s.judging import State, fold
 from ipam_core.k8s.overview import set_variables
 from ipam_core.quoting import cut
+from ipam_core.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,12 +85,12 @@ def print_wide(overview: Overview, *, again: bool = False) -> None:
 
 def _print_head(overview: Overview) -> None:
     reading = overview.reading
-    pods = f"{_n(overview.n_pods, 'pod')} in need of an address"
+    pods = f"{counted(overview.n_pods, 'pod')} in need of an address"
     at_least = "" if reading.pods_read else "at least "
-    parts = [f"{_n(len(overview.nodes), 'node')}, {at_least}{pods}"]
+    parts = [f"{counted(len(overview.nodes), 'node')}, {at_least}{pods}"]
     if overview.n_waiting:
         parts.append(f"{overview.n_waiting} without one")
-    parts += [f"{_n(count, f'{what} node')} without aws-node" for what, count in
+    parts += [f"{counted(count, f'{what} node')} without aws-node" for what, count in
               sorted(overview.others.items())]  # fmt: skip
     print_text(", ".join(parts), style="bold")
     daemonset = reading.daemonset
@@ -104,7 +105,7 @@ def _print_head(overview: Overview) -> None:
     for name, where in daemonset.environment.unknown.items():
         print_text(f"{name} is kept elsewhere, and taken as unset: {where}", style="yellow")
     others = [
-        f"{_n(count, 'node')} with {version}"
+        f"{counted(count, 'node')} with {version}"
         for version, count in overview.versions.most_common()
         if version != daemonset.version
     ]
@@ -133,7 +134,7 @@ def _print_groups(groups: Sequence[NodeGroup]) -> None:
     if left:
         n_nodes = sum(len(each.nodes) for each in left)
         worst = left[0].first.state.words
-        print_text(f"and {_n(n_nodes, 'node')} more, at worst {worst}: -o wide shows each")
+        print_text(f"and {counted(n_nodes, 'node')} more, at worst {worst}: -o wide shows each")
     if not any(report.pool is not None and report.pool.told for each in groups
                for report in each.nodes):  # fmt: skip
         print_text(
@@ -224,7 +225,7 @@ def _print_subnets(subnets: Sequence[SubnetState]) -> None:
         )  # fmt: skip
     print_table(table)
     if len(subnets) > MOST_SUBNETS:
-        print_text(f"and {_n(len(subnets) - MOST_SUBNETS, 'subnet')} more: -o wide shows each")
+        print_text(f"and {counted(len(subnets) - MOST_SUBNETS, 'subnet')} more: -o wide shows each")
 
 
 def _score(state: SubnetState) -> str:
@@ -284,7 +285,3 @@ def _print_lines(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for row in (heads, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print_line("  ".join(cells).rstrip())
-
-
-def _n(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -35,6 +35,22 @@ def plain_together(
     }
 
 
+def plain_prices(explained: Sequence[Explanation]) -> list[dict[str, Any]]:
+    """Return what each change of variables that a finding suggests costs, each change once."""
+    from ipam_core.diagnosis.explain.together import prices
+
+    envs: list[dict[str, str | None]] = []
+    for each in explained:
+        for finding in each.findings:
+            env = finding.fix.change.env if finding.fix and finding.fix.change else None
+            if env and env not in envs:
+                envs.append(env)
+    return [
+        {"env": env, "idle_half_full": [asdict(price) for price in prices(explained, env)]}
+        for env in envs
+    ]
+
+
 def junit(
     explained: Sequence[Explanation], kinds: Iterable[Kind], fails: Callable[[str], bool]
 ) -> Element:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ipam_core.cli._out import print_empty, print_table, print_text
+from ipam_core.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,10 +99,10 @@ def _tell_node(explained: Explanation) -> None:
     if verdict.serves_all:
         limit = "no limit" if verdict.burst is None else str(verdict.burst)
         print_text(f"Burst limit: {limit} (so many pods may start at once and none waits)")
-    slots = f"{limits.max_enis} ENIs x {limits.slots} slots"
+    slots = f"{counted(limits.max_enis, 'ENI')} x {counted(limits.slots, 'slot')}"
     if explained.play.mode == "ipv6":
         slots = "IPv6: the /80 of an ENI serves all its pods"
-    pods = "1 pod needs" if case.n_pods == 1 else f"{case.n_pods} pods need"
+    pods = f"{counted(case.n_pods, 'pod')} {'needs' if case.n_pods == 1 else 'need'}"
     print_text(
         f"{slots}; {pods} an address (maxPods {case.max_pods})"
         + (f", policy {case.policy.name}" if case.policy.name != "vpc-cni" else ""),
@@ -158,8 +159,9 @@ def _tell_price(explained: Sequence[Explanation], env: dict[str, str | None], n_
     most = max(prices(explained, env), key=lambda price: price.after)
     before = f" (today {most.before})" if most.before else ""
     print_text(
-        f"price: {most.after} idle addresses on a half-full {most.instance_type}{before}; "
-        f"{most.after * n_nodes:,} on {n_nodes} nodes",
+        f"price: {counted(most.after, 'idle address')} on a half-full {most.instance_type}"
+        f"{before}; "
+        f"{most.after * n_nodes:,} on {counted(n_nodes, 'node')}",
         indent="  ",
     )
 

@@ -10,6 +10,7 @@ from ipam_core.cli._tables import Table
 from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.blockmap import MARKS, rows
 from ipam_core.subnet.orphans import delete_command
+from ipam_core.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +59,19 @@ def print_overview(reports: Sequence[SubnetReport], advices: Sequence[Advice]) -
             report.subnet.cidr,
             f"{at_most}{report.subnet.n_free}",
             f"{at_most}{report.subnet.n_free_prefixes}",
-            str(advice.deletion.addresses if advice.deletion else 0),
+            _leaked(advice),
             _score(report),
             style=_BANDS[report.fragmentation.band],
         )
     print_table(table)
     print_empty()
+
+
+def _leaked(advice: Advice) -> str:
+    """Return how many addresses leaked ENIs hold; "?" where the input does not say."""
+    if advice.withheld:
+        return "?"
+    return str(advice.deletion.addresses if advice.deletion else 0)
 
 
 def print_report(report: SubnetReport, advice: Advice) -> None:
@@ -74,10 +82,11 @@ def print_report(report: SubnetReport, advice: Advice) -> None:
         (_score(report), _BANDS[report.fragmentation.band]),
     )
     print_text(
-        f"{_n(report.n_used, 'address')} used, {report.subnet.n_free} free: {report.agreement}"
+        f"{counted(report.n_used, 'address')} used, {report.subnet.n_free:,} free: "
+        f"{report.agreement}"
     )
     print_text(
-        f"{_n(report.subnet.n_free_prefixes, 'free /28')} for prefix mode, "
+        f"{counted(report.subnet.n_free_prefixes, 'free /28')} for prefix mode, "
         f"the longest run of free blocks {report.fragmentation.longest_free_run}"
     )
     if report.partial:
@@ -124,12 +133,6 @@ def _score(report: SubnetReport) -> str:
     return f"{'-' if found.score is None else found.score} {found.band}"
 
 
-def _n(count: int, what: str) -> str:
-    if count == 1:
-        return f"1 {what}"
-    return f"{count} {what}{'es' if what.endswith('s') else 's'}"
-
-
 def _print_map(report: SubnetReport) -> None:
     states = report.subnet.block_states().tolist()
     free = report.subnet.free_counts().tolist()
@@ -166,14 +169,14 @@ def _print_owners(report: SubnetReport) -> None:
 def _print_deletion(deletion: Deletion) -> None:
     orphans = deletion.orphans
     print_text(
-        f"Delete {_n(len(orphans), 'leaked ENI')}: frees {_n(deletion.addresses, 'address')} and "
-        f"{_n(deletion.won, '/28')}:",
+        f"Delete {counted(len(orphans), 'leaked ENI')}: frees "
+        f"{counted(deletion.addresses, 'address')} and {counted(deletion.won, '/28')}:",
         style="bold",
     )
     for each in orphans[:_MOST_ENIS_SHOWN]:
         held = (
-            _n(len(each.addresses), "address"),
-            _n(len(each.prefixes), "/28") if each.prefixes else "",
+            counted(len(each.addresses), "address"),
+            counted(len(each.prefixes), "/28") if each.prefixes else "",
             f"made for {each.instance}" if each.instance else "",
             f"created {each.created}" if each.created else "",
         )
@@ -195,10 +198,10 @@ def _print_drains(report: SubnetReport, plan: DrainPlan) -> None:
         return
     if not plan.wanted:
         return
-    pods = _n(plan.pods, "pod") if plan.pods_known else f"at most {_n(plan.pods, 'pod')}"
+    pods = counted(plan.pods, "pod") if plan.pods_known else f"at most {counted(plan.pods, 'pod')}"
     print_text(
-        f"To get {_n(plan.won, 'free /28')}, drain and end {len(plan.nodes)} of "
-        f"{_n(len(report.nodes), 'node')} ({pods} evicted):",
+        f"To get {counted(plan.won, 'free /28')}, drain and end {len(plan.nodes)} of "
+        f"{counted(len(report.nodes), 'node')} ({pods} evicted):",
         style="bold",
     )
     if plan.won < plan.wanted:
@@ -232,11 +235,16 @@ def _print_reservation(plan: ReservationPlan) -> None:
         )
         return
     print_text(f"A prefix reservation costs least at {plan.cidr}:", style="bold")
+    held = (
+        f"{counted(plan.held, 'single address')} {'holds' if plan.held == 1 else 'hold'} "
+        f"the others ({plan.held_by_nodes} of nodes, freed by a drain); "
+        if plan.held
+        else ""
+    )
     print_text(
-        f"{plan.whole_now} of its {_n(plan.n_blocks, '/28')} are free at once; "
-        f"{plan.held} single addresses hold the others ({plan.held_by_nodes} of nodes, "
-        "freed by a drain); "
-        f"{plan.withdrawn} free addresses can then be used for /28s only.",
+        f"{plan.whole_now} of its {counted(plan.n_blocks, '/28')} "
+        f"{'is' if plan.whole_now == 1 else 'are'} free at once; "
+        f"{held}{counted(plan.withdrawn, 'free address')} can then be used for /28s only.",
         indent="  ",
     )
     print_text(" ".join(plan.command), indent="  ", whole=True)
@@ -268,12 +276,12 @@ def _print_fits(advice: Advice) -> None:
         )
     table = Table()
     table.text_column("Mode")
-    table.number_columns("maxPods", "Pods")
+    table.number_columns("Pods")
     table.text_column("Each draws")
     table.number_columns(*shown)
     for at, fit in enumerate(advice.fits):
         counts = ("-" if each[at] is None else str(each[at]) for each in shown.values())
-        table.row(fit.mode, str(fit.max_pods), str(fit.pods), _draw(fit), *counts)
+        table.row(fit.mode, str(fit.pods), _draw(fit), *counts)
     print_table(table)
     rules = {fit.mode: fit for fit in advice.fits}
     for mode, fit in rules.items():
@@ -281,11 +289,11 @@ def _print_fits(advice: Advice) -> None:
     for fit in advice.fits:
         if fit.note:
             print_text(
-                f"{fit.mode}, {_n(fit.pods, 'pod')}: {fit.note}", indent="  ", style="yellow"
+                f"{fit.mode}, {counted(fit.pods, 'pod')}: {fit.note}", indent="  ", style="yellow"
             )
 
 
 def _draw(fit: Fit) -> str:
     draw = fit.draw
-    more = _n(draw.prefixes, "/28") if draw.prefixes else _n(draw.addresses, "IP")
-    return f"{_n(draw.enis, 'ENI')}, {more}"
+    more = counted(draw.prefixes, "/28") if draw.prefixes else counted(draw.addresses, "IP")
+    return f"{counted(draw.enis, 'ENI')}, {more}"

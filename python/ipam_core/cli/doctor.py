@@ -14,6 +14,7 @@ from ipam_core.cli._given import LimitsOption, TypesFileOption, one_type
 from ipam_core.cli._options import ContextOption, JsonOption, KubeconfigOption
 from ipam_core.cli._out import print_text, progress_of
 from ipam_core.ipamd.messages import POD_EVENT_REASON
+from ipam_core.units import counted
 
 if TYPE_CHECKING:
     from ipam_core.diagnosis.doctor.diagnosis import Diagnosis
@@ -228,7 +229,7 @@ def _print_evidence(evidence: tuple[Evidence, ...]) -> None:
         if each not in unsaid:
             print_text(f"{each.place}  {_short(each.value)}", indent="  ")
     if unsaid:
-        print_text(f"{unsaid[0].file}  the same of {_count(len(unsaid), 'more pod')}", indent="  ")
+        print_text(f"{unsaid[0].file}  the same of {counted(len(unsaid), 'more pod')}", indent="  ")
 
 
 def _tell_causes(heading: str, findings: tuple[Finding, ...]) -> None:
@@ -260,7 +261,7 @@ def _node_line(diagnosis: Diagnosis) -> str:
 
 def _counts(pool: Pool) -> str:
     return (
-        f"{_count(pool.total, 'address', 'es')}: {pool.assigned} assigned, "
+        f"{counted(pool.total, 'address')}: {pool.assigned} assigned, "
         f"{pool.cooling} cooling, {max(pool.assignable, 0)} to give"
     )
 
@@ -277,21 +278,17 @@ def _prognosis_lines(prognosis: Prognosis, option: int | None) -> list[str]:
 
 def _outcome(outcome: Outcome, waiting: int) -> str:
     if outcome.served_after_s is None:
-        what = f"after 10 min {_count(outcome.waiting, 'pod')} of {waiting} waiting"
+        what = f"after 10 min {counted(outcome.waiting, 'pod')} of {waiting} waiting"
     elif outcome.served_after_s == 0:
-        what = f"{_count(waiting, 'pod')} served at once"
+        what = f"{counted(waiting, 'pod')} served at once"
     else:
-        what = f"{_count(waiting, 'pod')} served within {outcome.served_after_s:.3g} s"
+        what = f"{counted(waiting, 'pod')} served within {outcome.served_after_s:.3g} s"
     shown = list(outcome.requests[:3])
     if len(outcome.requests) > len(shown):
         shown.append(f"{len(outcome.requests) - len(shown)} more")
     calls = ", ".join(shown) or "no EC2 call"
-    held = f"{_count(outcome.total, 'address', 'es')} on {_count(outcome.enis, 'ENI')}"
+    held = f"{counted(outcome.total, 'address')} on {counted(outcome.enis, 'ENI')}"
     return f"{what}; {held}; {calls}"
-
-
-def _count(n: int, what: str, plural: str = "s") -> str:
-    return f"{n} {what}{'' if n == 1 else plural}"
 
 
 def _short(value: str) -> str:

@@ -178,7 +178,7 @@ def _print(
     fail_on: str,
     output: str,
 ) -> None:
-    from ipam_core.cli._explain_machine import junit, plain_together, sarif
+    from ipam_core.cli._explain_machine import junit, plain_prices, plain_together, sarif
     from ipam_core.cli._explain_text import print_explained, print_together
     from ipam_core.diagnosis.explain.explanation import CHECKS
     from ipam_core.diagnosis.explain.together import one_for_all
@@ -190,6 +190,7 @@ def _print(
                 "healthy": all(each.healthy for each in explained),
                 "read": list(given.read),
                 "nodes": [each.to_dict() for each in explained],
+                "prices": plain_prices(explained),
                 "together": plain_together(one_for_all(explained), explained),
             }
         )

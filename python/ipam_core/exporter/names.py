@@ -57,7 +57,9 @@ NODE_BURST = Name("node_burst_pods", "Pods that may start at once without a wait
 NODE_MAX_PODS = Name("node_max_pods", "The kubelet's maxPods", _NODE)
 NODE_PODS = Name("node_pods", "Pods that need an address", _NODE)
 NODE_WAITING = Name("node_pods_waiting", "Pods that wait for an address", _NODE)
-NODE_WAIT = Name("node_longest_wait_seconds", "How long a pod has waited for an address", _NODE)
+NODE_WAIT = Name(
+    "node_longest_wait_seconds", "How long the longest waiting pod has had no address", _NODE
+)
 UNSCHEDULED = Name("pods_unscheduled", "Pods without a node", ())
 UP = Name("exporter_up", "Whether the last read of a source was complete", ("source",))
 READ_AT = Name(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ipam_core import instances
 from ipam_core._dataclass import dataclass
 from ipam_core.errors import InputError, UnknownInstanceTypeError
-from ipam_core.units import NS
+from ipam_core.units import NS, counted
 from ipam_core.variables import ADDRESS_VARIABLES
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ def _subnets(
         return assumed, nodes
     known = [each for each in nodes if each.node.instance_id in places.of]
     if not known:
-        raise InputError(f"EC2 knows none of the cluster's {_n(len(nodes), 'node')}")
+        raise InputError(f"EC2 knows none of the cluster's {counted(len(nodes), 'node')}")
     if len(known) < len(nodes):
-        notes.append(f"{_n(len(nodes) - len(known), 'node')} left out: EC2 does not know them")
+        notes.append(f"{counted(len(nodes) - len(known), 'node')} left out: EC2 does not know them")
     return [_subnet(each) for each in places.subnets], known
 
 
@@ -216,7 +216,8 @@ def _placed(
     if gone:
         moved = sum(event.add and event.node in gone for event in events)
         notes.append(
-            f"the scheduler places {_n(moved, 'pod')}: recorded on {_n(len(gone), 'node')} that "
+            f"the scheduler places {counted(moved, 'pod')}: recorded on "
+            f"{counted(len(gone), 'node')} that "
             f"{'is' if len(gone) == 1 else 'are'} no longer there"
         )
     return [
@@ -227,7 +228,3 @@ def _placed(
         )
         for event in events
     ]
-
-
-def _n(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"

@@ -16,6 +16,7 @@ from ipam_core.instances import ADDRESSES_PER_PREFIX
 from ipam_core.subnet.interfaces import Interface, SkippedInterface, interface_of, take
 from ipam_core.subnet.orphans import orphan_of
 from ipam_core.subnet.owners import ORPHAN
+from ipam_core.units import counted
 
 with extra("batch", "the report of a subnet"):
     import numpy as np
@@ -189,11 +190,11 @@ class SubnetReport:
         if self.partial:
             found.append("the files do not show all that is in use")
         if probable := self.probable_nodes & set(self.nodes):
-            found.append(f"{_n(len(probable), 'instance')} may be no node")
+            found.append(f"{counted(len(probable), 'instance')} may be no node")
         if unknown := set(self.nodes) - self.listed_nodes:
-            found.append(f"the pods of {_n(len(unknown), 'node')} are not listed")
+            found.append(f"the pods of {counted(len(unknown), 'node')} are not listed")
         if loose := sum(each.is_branch and not each.node for each in self.interfaces):
-            found.append(f"{_n(loose, 'branch ENI')} name no trunk of a node here")
+            found.append(f"{counted(loose, 'branch ENI')} name no trunk of a node here")
         return found
 
     @cached_property
@@ -313,7 +314,3 @@ def report_on(inventory: Inventory, subnet_id: str) -> SubnetReport:
         listed_nodes=frozenset(inventory.listed_nodes()),
         missing=inventory.missing(subnet_id),
     )
-
-
-def _n(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ipam_core.diagnosis.explain.finding import UPSTREAM, Found, Severity, finds
 from ipam_core.diagnosis.fixes import SPARE, set_env
 from ipam_core.manifests import CHART_ENV
+from ipam_core.units import counted
 from ipam_core.variables import LAST_WITHOUT_BRAKE, SINCE
 
 if TYPE_CHECKING:
@@ -134,12 +135,8 @@ def _target_out_of_reach(facts: Facts) -> Iterator[Found]:
         if held.total >= facts.case.max_pods
         else f"its {facts.capacity} slots are filled"
     )
-    yield Found(
-        why=(
-            *wish.growth_rule()[:-1],
-            f"with no pod the node holds {held.total} addresses on {held.enis} ENIs; {limit}",
-        )
-    )
+    holds = f"{counted(held.total, 'address')} on {counted(held.enis, 'ENI')}"
+    yield Found(why=(*wish.growth_rule()[:-1], f"with no pod the node holds {holds}; {limit}"))
 
 
 @finds(
