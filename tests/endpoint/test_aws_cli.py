@@ -147,8 +147,8 @@ def test_the_documented_outputs_are_read():
 # --- the commands themselves --------------------------------------------------------------
 
 
-def test_the_command_serves_and_the_command_line_of_aws_asks(tmp_path):
-    """The first steps of docs/vpc.md, each in a process of its own."""
+def test_the_command_serves_and_the_command_line_of_aws_asks(tmp_path, aws):
+    """The first steps of docs/vpc.md: both are started as people start them."""
     serve = [sys.executable, "-m", "ipam_core", "vpc", "serve", str(EXAMPLE)]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -159,23 +159,21 @@ def test_the_command_serves_and_the_command_line_of_aws_asks(tmp_path):
                 "AWS_DEFAULT_REGION": "us-east-1",
             }
 
-            def aws(*words):
-                return subprocess.run(
-                    [sys.executable, "-m", "awscli", "ec2", *words, "--endpoint-url", url],
-                    env=environment(variables, tmp_path),
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-
             eni = first_eni(url)
-            assign = ["assign-private-ip-addresses", "--network-interface-id", eni]
-            done = aws(*assign, "--ipv4-prefix-count", "2")
+            assign = f"ec2 assign-private-ip-addresses --network-interface-id {eni} "
+            assign += f"--endpoint-url {url} --ipv4-prefix-count "
+            done = subprocess.run(
+                [sys.executable, "-m", "awscli", *assign.split(), "2"],
+                env=environment(variables, tmp_path),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             assert (done.returncode, done.stderr) == (0, "")
             assert len(json.loads(done.stdout)["AssignedIpv4Prefixes"]) == 2
-            refused = aws(*assign, "--ipv4-prefix-count", "7")
-            assert refused.returncode > 0
-            assert refused.stderr.strip() == (
+            refused = aws(f"{assign} 7")
+            assert refused.status > 0
+            assert refused.err.strip() == (
                 "An error occurred (InsufficientCidrBlocks) when calling the "
                 "AssignPrivateIpAddresses operation: The specified subnet does not have enough "
                 "free cidr blocks to satisfy the request."
