@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support import aws_models
+from support.python import end_server
 
 settings.register_profile("ci", deadline=None, max_examples=40, print_blob=True)
 settings.register_profile("sanitize", deadline=None, max_examples=15, print_blob=True)
@@ -38,6 +39,11 @@ def pytest_collection_finish():
     """Keep modules and tests out of garbage collections: a full one took 0.1 s, and many are."""
     aws_models.share()
     _keep_out_of_collections()
+
+
+def pytest_unconfigure():
+    """End the process whose forks were started."""
+    end_server()
 
 
 @pytest.fixture
