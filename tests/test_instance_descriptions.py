@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from ipam_core.cli._app import run
 from ipam_core.errors import InputError
 from ipam_core.instance_descriptions import read_descriptions
 from ipam_core.instances import as_text, parse_limits
+from support import python
 
 ROOT = Path(__file__).parent.parent
 
@@ -160,13 +159,7 @@ def test_what_is_known_is_shown_beside_what_is_not(capsys):
 
 
 def refresh(tmp_path, *arguments):
-    return subprocess.run(
-        [sys.executable, ROOT / "tools" / "refresh_instances.py", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    return python.run(ROOT / "tools" / "refresh_instances.py", *arguments, cwd=tmp_path)
 
 
 def test_the_script_says_what_changes_and_writes_the_table(tmp_path):

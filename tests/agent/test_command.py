@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -22,6 +21,7 @@ from ipam_core.cli._app import run
 from ipam_core.cloud.host import HostSettings
 from ipam_core.errors import InputError
 from ipam_core.variables import ADDRESS_VARIABLES, OTHER_VARIABLES
+from support import python
 from support.agents import add_request, log_of, running
 
 ROOT = Path(__file__).parent.parent.parent
@@ -179,21 +179,18 @@ def test_what_the_agent_acts_on_is_what_it_reports():
 
 def agent_process(folder, *words):
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
-    command = [sys.executable, "-m", "ipam_core", "agent", *words]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    command = ("-m", "ipam_core", "agent", *words)
+    return python.Process(*command, env=environ, stdout=subprocess.PIPE, text=True)
 
 
 def test_settings_that_no_start_accepts_end_it_with_one_line(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "ipam_core", "agent", "--simulate", "t2.medium"]
-        + [f"-e{name}" for name in ("ENABLE_IPv6=true", "ENABLE_IPv4=false", "MAX_ENI=2")]
-        + ["-eENABLE_PREFIX_DELEGATION=true", "--introspection", "127.0.0.1:0"]
-        + ["--metrics", "127.0.0.1:0"],
+    done = python.run(
+        *("-m", "ipam_core", "agent", "--simulate", "t2.medium"),
+        *(f"-e{name}" for name in ("ENABLE_IPv6=true", "ENABLE_IPv4=false", "MAX_ENI=2")),
+        *("-eENABLE_PREFIX_DELEGATION=true", "--introspection", "127.0.0.1:0"),
+        *("--metrics", "127.0.0.1:0"),
         env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
         timeout=60,
-        check=False,
     )
     assert done.returncode == 1
     assert "neither nitro nor bare metal" in done.stderr

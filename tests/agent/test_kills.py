@@ -20,6 +20,7 @@ import grpc
 
 from ipam_core.agent.protocol.client import UNKNOWN_POD, Client
 from ipam_core.testing import TestVpc
+from support import python
 from support.agents import add_request, del_request
 
 N_KILLS = int(os.environ.get("IPAM_CORE_KILLS") or (50 if os.environ.get("IPAM_CORE_SOAK") else 2))
@@ -35,17 +36,15 @@ SETTINGS = ("-e", "WARM_IP_TARGET=12", "-e", "IP_COOLDOWN_PERIOD=0")
 
 
 class Process:
-    """An agent in a process of its own."""
+    """An agent in a process of its own; `kind` starts it."""
 
-    def __init__(self, folder, *options, environ=None):
+    def __init__(self, folder, *options, environ=None, kind=python.Process):
         self.socket = folder / "ipamd.sock"
-        command = [sys.executable, "-m", "ipam_core", "agent", "--json", *options]
+        command = ["-m", "ipam_core", "agent", "--json", *options]
         command += ["--socket", str(self.socket), "--log", str(folder / "ipamd.log")]
         command += ["--checkpoint", str(folder / "checkpoint.db")]
         command += ["--introspection", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **(environ or {})}, stdout=subprocess.PIPE
-        )
+        self.process = kind(*command, env={**os.environ, **(environ or {})}, stdout=subprocess.PIPE)
 
     def places(self):
         """Return where it is asked, once it says so."""
@@ -239,13 +238,18 @@ def test_a_killed_agents_socket_is_replaced_and_a_live_ones_is_not(tmp_path):
     second.process.stdout.close()
     agent.kill()
     assert agent.socket.exists()
-    third = Process(tmp_path, "--simulate", "m5.large")
+    third = Process(tmp_path, "--simulate", "m5.large", kind=interpreter)
     third.places()
     threads, maps = signals_held_by(third.process.pid)
     assert third.end() == 0
     assert len(threads) > 5
     assert all(threads)
     assert "numpy" not in maps
+
+
+def interpreter(*arguments, **options):
+    """Start an interpreter that has loaded nothing."""
+    return subprocess.Popen([sys.executable, *arguments], **options)
 
 
 def signals_held_by(pid):

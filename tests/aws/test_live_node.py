@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from ipam_core.tags import NODE_TAG
+from support.python import Process
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "live_node.py"
 
@@ -25,8 +25,8 @@ class Agent:
         assert text.count("stopped.wait(5)") == 1
         quick = checkpoint.with_name("live_node.py")
         quick.write_text(text.replace("stopped.wait(5)", "stopped.wait(0.2)"))
-        self.process = subprocess.Popen(
-            [sys.executable, quick, *map(str, arguments)],
+        self.process = Process(
+            *(quick, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

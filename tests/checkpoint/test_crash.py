@@ -16,6 +16,7 @@ from ipam_core.checkpoint import restore
 from support import checkpoint_worker
 from support.checkpoint_worker import sandbox
 from support.checkpointing import open_checkpoint
+from support.python import Process
 from support.soak import examples
 
 N_KILLS = examples(10, 1000)
@@ -29,9 +30,9 @@ def live_and_be_killed(path, chance, seed):
     opened or restored; the others within 0.15 s of their work.
     """
     durability = chance.choice(["full", "normal", "off"])
-    command = [sys.executable, WORKER, str(path), durability, str(seed), chance.choice("0148")]
+    command = (WORKER, path, durability, seed, chance.choice("0148"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    worker = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+    worker = Process(*command, stdout=subprocess.PIPE, env=environment, text=True)
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(worker.stdout))
     reader.start()

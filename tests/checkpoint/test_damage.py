@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 import sqlite3
-import subprocess
 import sys
 
 import pytest
@@ -16,6 +15,7 @@ from ipam_core.checkpoint.entry import with_checksum
 from ipam_core.checkpoint.salvage import salvage
 from ipam_core.errors import CheckpointDamagedError, CheckpointError, CheckpointVersionError
 from support.checkpointing import open_checkpoint, sandbox
+from support.python import run
 from support.soak import SOAK, examples
 
 
@@ -127,8 +127,7 @@ os._exit(9)
 """
     module = path.with_name("checkpoint_of_30.py")
     shutil.copyfile(__file__, module)
-    code = [sys.executable, "-c", script, str(path), durability, str(path.parent)]
-    ended = subprocess.run([*code, *sys.path], check=False)
+    ended = run("-c", script, path, durability, path.parent, *sys.path)
     assert ended.returncode == 9
     return path.with_name(path.name + "-wal")
 

@@ -20,6 +20,7 @@ from ipam_core.errors import (
     CheckpointWriteError,
 )
 from support.checkpointing import Clocks, open_checkpoint, sandbox, small_store, state, strace
+from support.python import run
 
 PRELUDE = """
 import os, resource, sys, threading
@@ -38,14 +39,7 @@ def child(tmp_path, code, *arguments):
     """Run code in a process of its own on `tmp_path/ipam.db`; return what it printed."""
     script = PRELUDE + textwrap.dedent(code)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    ended = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "ipam.db"), *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=120,
-    )
+    ended = run("-c", script, tmp_path / "ipam.db", *arguments, env=environment, timeout=120)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()
 
@@ -92,6 +86,7 @@ def test_disk_full_undoes_the_change_and_all_is_well_when_there_is_room(tmp_path
         durable.release(sandbox(1))
         for assignment in durable.store.assignments():
             print(assignment.sandbox.container_id, assignment.address)
+        sys.stdout.flush()
         os._exit(0)  # no close: what is in the file is what the commits put there
         """,
     )

@@ -6,7 +6,6 @@ import fcntl
 import os
 import sqlite3
 import stat
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -17,6 +16,7 @@ from ipam_core.checkpoint import DurableStore
 from ipam_core.checkpoint.files import LockFile
 from ipam_core.errors import CheckpointBusyError, CheckpointError
 from ipam_core.ipamd import checkpoint_file
+from support import python
 from support.checkpointing import open_checkpoint, sandbox, small_store
 from support.forking import in_a_child
 
@@ -121,8 +121,7 @@ def test_new_file_never_follows_a_link(path):
 
 def test_busy_lock_names_a_process_only_if_it_lives(path, monkeypatch):
     monkeypatch.setattr("ipam_core.checkpoint.files.FORK_S", 0.05)
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                           check=True, capture_output=True, text=True)  # fmt: skip
+    ended = python.run("-c", "import os; print(os.getpid())", check=True)
     pid = int(ended.stdout)
     lock = path.with_name("ipam.db.lock")
     for content, told in (
@@ -261,10 +260,8 @@ os.kill(os.getpid(), 9)
 
 def run(script, path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.run(
-        [sys.executable, "-c", script, path],
-        check=False, env=environment, stdout=subprocess.PIPE, text=True, timeout=60,
-    )  # fmt: skip
+    options = {"capture_output": False, "stdout": python.PIPE}  # a child keeps what it inherits
+    return python.run("-c", script, path, env=environment, timeout=60, **options)
 
 
 def test_child_that_ends_does_not_take_the_log_with_it(path):

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from support.commands import INTERRUPTIBLE
+from support.python import Process
 
 ROOT = Path(__file__).parents[2]
 
 
 def start(*arguments, **streams):
-    return subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, *map(str, arguments)],
+    return Process(
+        *("-c", INTERRUPTIBLE, *arguments),
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
         cwd=ROOT,
         text=True,

@@ -2,15 +2,14 @@
 
 import io
 import json
-import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from ipam_core.diagnosis.explain.explanation import CHECKS
 from support.commands import called, show_colours
+from support.python import run
 
 INCIDENT = ["-e", "MINIMUM_IP_TARGET=25", "-e", "WARM_ENI_TARGET=1"]
 MANIFEST = """
@@ -35,18 +34,7 @@ def command(capsys):
 
 
 def test_the_incident_in_80_columns_and_a_status_of_1():
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ipam-core",
-            "explain",
-            "--instance",
-            "m8g.4xlarge",
-            *INCIDENT,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run("-m", "ipam_core", "explain", "--instance", "m8g.4xlarge", *INCIDENT)
     assert done.returncode == 1
     assert not done.stderr
     lines = done.stdout.splitlines()

@@ -12,6 +12,7 @@ import pytest
 
 from ipam_core.cli._app import run
 from ipam_core.endpoint.server import VpcServer
+from support.python import Process
 from support.vpc import http_request, query
 
 pytest.importorskip("boto3")
@@ -22,8 +23,8 @@ class Served:
     """`ipam-core vpc serve` in a process of its own."""
 
     def __init__(self, *arguments):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "vpc", "serve", *map(str, arguments)],
+        self.process = Process(
+            *("-c", MAIN, "vpc", "serve", *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -104,7 +105,7 @@ def test_a_fleets_file_is_served_to_others_with_warnings_and_calls_do_not_hold_u
     with Served(file, "--host", "0.0.0.0", "--imds", "shared") as served:
         url = served.line().split()[-1]
         assert url.startswith("http://0.0.0.0:")
-        with subprocess.Popen([sys.executable, "-c", CALL, url]) as caller:
+        with Process("-c", CALL, url) as caller:
             time.sleep(0.5)
             before = time.monotonic()
             status, _, err = served.end(signal.SIGTERM)
@@ -175,8 +176,7 @@ def test_what_cannot_be_served_is_one_line_and_status_2(
 def test_nobody_reads_what_it_prints():
     reader, writer = os.pipe()
     os.close(reader)
-    process = subprocess.Popen([sys.executable, "-c", MAIN, "vpc", "serve"], stdout=writer,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = Process("-c", MAIN, "vpc", "serve", stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (141, "")

@@ -27,6 +27,7 @@ from ipam_core.testing import TestVpc as Vpc
 from ipam_core.testing.kubernetes import Fault, KubernetesServer, MockCluster, MockNodes
 from support.commands import called
 from support.kube import asked
+from support.python import Process
 
 PROGRAM = Path(sys.executable).parent / "ipam-core"
 SUBNET = "subnet-0aaaaaaaaaaaaaaaa"
@@ -220,8 +221,8 @@ def test_bad_input_is_one_line(arguments, said, capsys):
 
 def test_it_serves_what_changes_until_a_signal(here):
     server, _ = here
-    process = subprocess.Popen(
-        [PROGRAM, "exporter", "--listen", "127.0.0.1:0", "--nodes-every", "1s"],
+    process = Process(
+        *(PROGRAM, "exporter", "--listen", "127.0.0.1:0", "--nodes-every", "1s"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

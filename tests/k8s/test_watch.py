@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import aclosing
 
@@ -30,6 +29,7 @@ from ipam_core.testing.kubernetes import (
 )
 from support.commands import INTERRUPTIBLE
 from support.kube import asked
+from support.python import Process
 
 SOON_S = 20
 
@@ -220,8 +220,8 @@ def test_what_ended_it_is_named_as_it_was(server, kubeconfig):
 def test_the_command_shows_it_again_and_ends_at_an_interrupt(server, kubeconfig):
     first, _ = fill(server)
     arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "-o", "text"]
-    command = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, *arguments],
+    command = Process(
+        *("-c", INTERRUPTIBLE, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -246,9 +246,7 @@ def test_what_is_watched_is_read_at_once(server, kubeconfig):
     server.state.put(NODES, node_document("n", instance_type="m5.large", max_pods=29))
     arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "--json"]
     environ = {key: text for key, text in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    command = subprocess.Popen(
-        [sys.executable, "-m", "ipam_core", *arguments], stdout=subprocess.PIPE, env=environ
-    )
+    command = Process("-m", "ipam_core", *arguments, stdout=subprocess.PIPE, env=environ)
     try:
         ready, _, _ = select.select([command.stdout], [], [], SOON_S)
         assert ready
@@ -260,9 +258,7 @@ def test_what_is_watched_is_read_at_once(server, kubeconfig):
 def test_json_is_one_line_for_each_time(server, kubeconfig):
     fill(server)
     arguments = ["cluster", "--kubeconfig", kubeconfig, "--no-aws", "--watch", "--json"]
-    command = subprocess.Popen(
-        [sys.executable, "-m", "ipam_core", *arguments], stdout=subprocess.PIPE, text=True
-    )
+    command = Process("-m", "ipam_core", *arguments, stdout=subprocess.PIPE, text=True)
     try:
         assert json.loads(command.stdout.readline())["counts"]["nodes"] == 2
     finally:

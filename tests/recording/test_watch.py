@@ -24,6 +24,7 @@ from ipam_core.testing.kubernetes import Fault, KubernetesServer, node_document,
 from ipam_core.units import NS
 from support.commands import called
 from support.kube import with_token
+from support.python import Process
 
 PROGRAM = Path(sys.executable).parent / "ipam-core"
 T0 = 1_780_000_000.0
@@ -405,8 +406,8 @@ def test_the_command_records_for_a_time_and_goes_on(server, kubeconfig, tmp_path
 @pytest.mark.parametrize(("by", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_ends_it_and_all_is_written(server, kubeconfig, tmp_path, by, status):
     path = tmp_path / "pods.csv"
-    process = subprocess.Popen(
-        [PROGRAM, "record", path, "--kubeconfig", kubeconfig],
+    process = Process(
+        *(PROGRAM, "record", path, "--kubeconfig", kubeconfig),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
@@ -424,7 +425,7 @@ def test_a_signal_ends_it_and_all_is_written(server, kubeconfig, tmp_path, by, s
 def test_a_killed_one_goes_on(server, kubeconfig, tmp_path):
     path = tmp_path / "pods.csv"
     arguments = [PROGRAM, "record", path, "--kubeconfig", kubeconfig]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+    with Process(*arguments, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         deadline = time.monotonic() + 20
         while len(read_events(path, "here")) < 2 and time.monotonic() < deadline:

@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import pytest
 
+from support.python import Process
 from support.soak import SOAK
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -28,11 +28,9 @@ _QUIET = (
 @contextmanager
 def served_page(folder, environ=None):
     """Serve the page from an empty folder; yield its address. `environ`: more variables."""
-    command = [sys.executable, "-m", "ipam_core", "web", "--json"]
+    command = ("-m", "ipam_core", "web", "--json")
     more = {**os.environ, **(environ or {})}
-    with subprocess.Popen(
-        command, cwd=folder, env=more, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with Process(*command, cwd=folder, env=more, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield json.loads(process.stdout.readline())["url"]
         finally:

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-import pytest
-
 from ipam_core import DataStore, Sandbox
 from ipam_core.checkpoint import Checkpoint
 
@@ -101,6 +99,8 @@ class Traced(NamedTuple):
 
 def strace(tmp_path, expressions, arguments):
     """Run Python under strace, which watches system calls and can make them fail."""
+    import pytest  # by those alone that watch: processes that are started load this module
+
     if shutil.which("strace") is None:
         if os.environ.get("CI"):
             pytest.fail("strace is not installed: CI must install it")

@@ -26,10 +26,23 @@ from support.soak import SOAK
 
 FORKS = sys.platform == "linux" and not SOAK
 LOADED = (
-    *("rich.console", "yaml", "grpc", "numpy", "aiohttp.web", "botocore.session", "kr8s"),
-    *("ipam_core.cli._app", "ipam_core.cli.agent", "ipam_core.cli.vpc", "ipam_core.cli.cluster"),
-    *("ipam_core.agent.agent", "ipam_core.agent.simulated_host", "ipam_core.endpoint.server"),
+    "rich.console",
+    "yaml",
+    "numpy",
+    "grpc",
+    "aiohttp.web",
+    "botocore.session",
+    "kr8s",
+    "ipam_core.checkpoint",
+    "ipam_core.cli._app",
+    "ipam_core.cli.agent",
+    "ipam_core.cli.vpc",
+    "ipam_core.cli.cluster",
+    "ipam_core.agent.agent",
+    "ipam_core.agent.simulated_host",
+    "ipam_core.endpoint.server",
 )
+"""What makes up most of the time that a command takes to start."""
 _SERVE = (
     "import sys; sys.path.insert(0, {!r}); from support.fork_server import serve; "
     "del sys.path[:2]; serve({}, {!r})"
@@ -42,7 +55,7 @@ def _decisive(environment):
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(("PYTHON", "LC_", "LANG")) and name not in _TAKEN_ON
+        if name.startswith(("PYTHON", "LC_", "LANG", "LD_")) and name not in _TAKEN_ON
     }
 
 
