@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def serve(descriptor, modules):
     It returns in the server at its end; in a child it runs the program first.
     """
     for name in modules:
-        import_module(name)
+        with suppress(ModuleNotFoundError):  # of an extra that is not installed
+            import_module(name)
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.default_int_handler)

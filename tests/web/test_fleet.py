@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import time
 
 import pytest
 
 from support.commands import called
 from support.loops import run_apart
+from support.slow_work import dies, endless, refuses
 
 pytest.importorskip("nicegui", reason="the extra web is not installed")
 
@@ -187,22 +187,6 @@ def test_the_examples_are_fleets():
 
 
 # --- work in another process --------------------------------------------------------------
-
-
-def endless(on_progress):
-    for n in range(10_000):
-        on_progress(n / 10_000)
-        time.sleep(0.02)
-
-
-def dies(_):
-    import os
-
-    os._exit(9)
-
-
-def refuses(word, _):
-    raise InputError(f"no {word}")
 
 
 def test_work_is_ended_when_nobody_waits_and_bounded():
