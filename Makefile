@@ -55,10 +55,14 @@ sanitize:
 	CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" \
 		$(SANITIZE)/bin/python -m pip install --quiet --no-build-isolation --force-reinstall \
 		--no-deps --config-settings cmake.build-type=Debug --config-settings build-dir=build/sanitize .
-	LD_PRELOAD="$(ASAN)" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
-		UBSAN_OPTIONS=print_stacktrace=1 HYPOTHESIS_PROFILE=sanitize $(SANITIZE)/bin/python -m pytest \
+	rm -f $(SANITIZE)/found.*  # what pytest would keep with the output of the test
+	LD_PRELOAD="$(ASAN)" PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$(abspath $(SANITIZE))/found \
+		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(abspath $(SANITIZE))/found \
+		HYPOTHESIS_PROFILE=sanitize $(SANITIZE)/bin/python -m pytest \
 		tests/core tests/subnet/test_subnet.py tests/subnet/test_hostile.py -q \
-		-p no:cacheprovider --numprocesses auto --dist worksteal
+		-p no:cacheprovider --numprocesses auto --dist worksteal --max-worker-restart 0 \
+		|| { head -n 30 $(SANITIZE)/found.*; exit 1; }
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
