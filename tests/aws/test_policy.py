@@ -8,7 +8,6 @@ from pathlib import Path
 from unittest import mock
 
 import boto3
-import moto.settings
 import pytest
 
 from ipam_core import Sandbox
@@ -66,6 +65,8 @@ def documented():
 @pytest.fixture
 def denied(world, session, moto_url):
     """Return a function: which effects a user with these actions is denied."""
+    import moto.settings  # a fifth of a second: only for the process that serves
+
     iam = session.client("iam", endpoint_url=moto_url)
     iam.create_user(UserName="agent")
     key = iam.create_access_key(UserName="agent")["AccessKey"]

@@ -8,7 +8,7 @@ import pytest
 
 from ipam_core import IPAM_CORE, instances
 from ipam_core.diagnosis.explain.explanation import explain
-from ipam_core.diagnosis.explain.play import NodeCase
+from ipam_core.diagnosis.explain.play import NodeCase, PlayedNode
 from ipam_core.diagnosis.explain.rolling import rolling_update
 from ipam_core.simulation.scenario.file import scenario_of
 from ipam_core.simulation.scenario.player import Player
@@ -89,6 +89,26 @@ def test_a_wait_while_none_cools_is_not_for_cooldown():
     met = rolling_update(case)
     assert met.longest_wait_s > 0
     assert (met.most_waiting, met.cooling, met.available) == (0, 0, 0)
+
+
+def test_no_update_rolls_on_a_node_that_cannot_hold_half_its_pods():
+    env = {"MINIMUM_IP_TARGET": "5"}
+    case = NodeCase(limits=instances.limits("m5.large"), env=env, max_pods=29)
+    assert explain("m5.large", env).verdict.stalled_at == 6
+    assert rolling_update(case) is None
+
+
+def test_a_pod_that_waits_for_a_cooling_address_is_served_by_the_time_the_pool_settles():
+    """The pool checks do nothing meanwhile: cooling addresses count as a warm ENI."""
+    played = PlayedNode(NodeCase(limits=instances.limits("m5.large"), env={}, max_pods=29))
+    assert played.fill(9)
+    assert all(played.ask() for _ in range(9))
+    for _ in range(9):
+        played.remove_oldest()
+    assert not played.ask()
+    assert played.world.node.idles_until_pods_change()
+    assert played.settle()
+    assert not played.waiting
 
 
 def test_idle_addresses_count_the_primary_of_each_eni():

@@ -8,7 +8,14 @@ import pytest
 
 from ipam_core.diagnosis.explain.explanation import explain
 from ipam_core.diagnosis.explain.finding import Severity
-from ipam_core.diagnosis.explain.together import again, agree, bad, idle_half_full, worse
+from ipam_core.diagnosis.explain.together import (
+    _helps,
+    again,
+    agree,
+    bad,
+    idle_half_full,
+    worse,
+)
 from support.commands import called
 
 M8G, M5, T3 = "m8g.4xlarge", "m5.large", "t3.small"
@@ -116,6 +123,14 @@ def test_worse_is_fewer_pods_or_a_new_warning():
     assert worse(fine, again(fine, {"MINIMUM_IP_TARGET": "9"}))
     assert worse(fine, again(fine, {"WARM_ENI_TARGET": "0"}))
     assert idle_half_full(fine.play) == 3 * 9 - 13  # 2 ENIs for the pods, one warm
+
+
+def test_a_change_helps_a_rolling_update_where_no_pod_waits_long():
+    """The explanation of a change has no findings of severity info: that one is searched."""
+    before = explain(M8G, {"WARM_IP_TARGET": "1"}, advise=False)
+    for target, helps in (("1", False), ("2", False), ("116", True)):
+        after = again(before, {"WARM_IP_TARGET": target}, least=Severity.WARNING)
+        assert _helps("cooldown-exhausted", after) is helps
 
 
 # --- the command --------------------------------------------------------------------------
