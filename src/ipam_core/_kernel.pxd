@@ -279,7 +279,7 @@ cdef inline void sample(Kernel *node, int64_t until_ns) noexcept nogil:
 
 
 cdef inline bint may_hold(const SimulatedPod *pod) noexcept nogil:
-    """Return whether a pod has an address, or is gone and the agent was not told of it yet."""
+    """Return whether a pod has an address, or is gone and the agent has not heard of it yet."""
     return pod.served and (not pod.gone or pod.n_events)
 
 

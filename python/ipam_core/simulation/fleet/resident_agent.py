@@ -168,7 +168,7 @@ class ResidentAgent(Agent):
         return checkpoint_of(self.node, at_ns, self.kernel.name_sandboxes())
 
     def _forget_unattached(self) -> None:
-        """Forget what was kept for pods that have gone since: the kernel does not tell."""
+        """Forget what was kept for pods that have gone since: the kernel does not report it."""
         node = self.node
         for address, holder in list(node.unattached.items()):
             if not self.kernel.has(holder.sandbox):
