@@ -1,6 +1,7 @@
 """Who owns an assignment: the store while it is held, its caller alone once it is released."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -97,3 +98,32 @@ def test_the_memory_of_dropped_assignments_is_filled_in_again_with_nothing_of_th
         del kept, name
         assert [sys.getrefcount(name) for name in names] == counts
     assert sys.getrefcount(Assignment) == count_of_type
+
+
+@pytest.mark.parametrize("placement", ["pack", "arbitrary"])
+def test_a_store_that_is_dropped_leaves_no_memory(placement):
+    """Each array of an ENI is freed with it: of secondary IPs, their numbers, /28s and an /80."""
+
+    def make_and_drop():
+        store = DataStore("mixed", placement=placement, given_time=True)
+        for eni in range(2):
+            store.add_eni(f"eni-{eni}", device_number=eni)
+            for number in range(12):  # past 8, under "arbitrary" all get new slots
+                store.add_address(f"eni-{eni}", f"10.0.{eni}.{number}")
+            store.add_prefix(f"eni-{eni}", f"10.1.{eni}.0/28")
+            store.add_prefix(f"eni-{eni}", f"2001:db8:0:{eni}:1::/80")
+            store.adopt(Sandbox(f"pod-{eni}"), f"10.0.{eni}.3", None, 1)
+            store.adopt(Sandbox(f"pod-6-{eni}"), f"2001:db8:0:{eni}:1::7", None, 1)
+        store.assign(Sandbox("pod"), None, 1)
+        store.remove_eni("eni-1", force=True)
+
+    make_and_drop()
+    tracemalloc.start()
+    try:
+        make_and_drop()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            make_and_drop()
+        assert tracemalloc.get_traced_memory()[0] - before < 20 * 40  # no array is smaller
+    finally:
+        tracemalloc.stop()
