@@ -69,6 +69,7 @@ class NodeKernel:
         full_ns: int | None,
         *,
         is_clean: bool,
+        lacks_trunk: bool,
         most_enis: int,
         running: int,
         failure: int,

@@ -320,7 +320,7 @@ cdef inline int advance(Kernel *node, int64_t until_ns, uint64_t until_order) no
                     return 1 if answer == 0 else -1
             chance_ns = node.next_ns + HALF_PERIOD_NS
             node.next_ns += 2 * HALF_PERIOD_NS
-            if not is_within(node.changed_ns, 60, chance_ns):
+            if node.lacks_trunk or not is_within(node.changed_ns, 60, chance_ns):
                 if node.is_clean:
                     node.changed_ns = chance_ns
                 else:

@@ -221,14 +221,14 @@ cdef class NodeKernel:
         """When the pool last grew, shrank or was reconciled; None: never."""
         return None if self.node.changed_ns == NEVER_NS else self.node.changed_ns
 
-    def tell(self, changed_ns, shrunk_ns, full_ns, *, bint is_clean, int most_enis, int running,
-             int failure):
+    def tell(self, changed_ns, shrunk_ns, full_ns, *, bint is_clean, bint lacks_trunk,
+             int most_enis, int running, int failure):
         """Take over what Python changed of the node since the kernel stopped."""
         self.node.changed_ns = NEVER_NS if changed_ns is None else changed_ns
         self.node.shrunk_ns = NEVER_NS if shrunk_ns is None else shrunk_ns
         self.node.full_ns = NEVER_NS if full_ns is None else full_ns
         self.node.is_clean, self.node.most_enis = is_clean, most_enis
-        self.node.is_settled = False
+        self.node.is_settled, self.node.lacks_trunk = False, lacks_trunk
         self.node.running, self.node.failure = running, failure
 
     def note_in_use(self, int64_t in_use, int64_t now_ns):

@@ -132,6 +132,7 @@ cdef struct Kernel:
     bint changes_pool
     bint falls_back
     bint is_clean             # a reconcile would find nothing
+    bint lacks_trunk          # and looks for it at every reconcile, which is always due
     bint is_settled           # a check does nothing until a pod comes or goes, however late
     int most_enis             # that may be attached
     int running               # as `Running`

@@ -13,7 +13,7 @@ from ipam_core.simulation.fleet import placing, resident
 from ipam_core.simulation.fleet.fleet import Fleet
 from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.resident import pods_stay
-from ipam_core.simulation.fleet.spec import Autoscale, RolloutSpec
+from ipam_core.simulation.fleet.spec import Autoscale, FaultSpec, RolloutSpec
 from ipam_core.simulation.fleet.workload_specs import (
     Arrivals,
     Churn,
@@ -81,6 +81,8 @@ STAYING = st.one_of(
 )
 
 
+IPV6 = {"ENABLE_IPv6": "true", "ENABLE_IPv4": "false", "ENABLE_PREFIX_DELEGATION": "true"}
+TRUNK = {"ENABLE_POD_ENI": "true"}
 ROLLOUTS = st.builds(
     RolloutSpec,
     at_ns=times(400),
@@ -91,6 +93,8 @@ ROLLOUTS = st.builds(
             {"WARM_IP_TARGET": None, "IP_COOLDOWN_PERIOD": "5"},
             {"ENABLE_PREFIX_DELEGATION": "true"},
             {"ENABLE_PREFIX_DELEGATION": None},
+            TRUNK,
+            IPV6,
         ]
     ),
     group=st.sampled_from([None, "nodes", "more"]),
@@ -104,7 +108,9 @@ NO_LATENCY = dict.fromkeys(EC2_APIS, Latency(0, 0))
 def staying_fleets(draw):
     """Return any fleet whose pods stay: two groups, their subnets full, throttled, failing."""
     spec = draw(fleets())
-    group = replace(spec.groups[0], autoscale=None)
+    group = spec.groups[0]
+    more_settings = draw(st.sampled_from([{}, {}, {}, TRUNK, IPV6]))
+    group = replace(group, autoscale=None, env={**group.env, **more_settings})
     more = replace(
         group,
         name="more",
@@ -171,6 +177,40 @@ def test_c_plays_what_the_engine_plays_to_the_byte(spec, policy, seed, ahead, th
         assert list(in_c.series["pods"])[-1] == n_pods
 
 
+RARE = {
+    "a rollout begins when pods come": fleet(
+        Arrivals(pods=30, at_ns=200 * S, lifetime_ns=60 * S),
+        rollouts=(RolloutSpec(at_ns=200 * S, env={}, max_unavailable=Share(2)),),
+    ),
+    "an agent is restarted while its call fails late": fleet(
+        Churn(pods_per_node=9, lifetime_ns=30 * S, at_ns=100 * S),
+        env={"WARM_IP_TARGET": "2"},
+        rollouts=(RolloutSpec(at_ns=110 * S, env={"WARM_IP_TARGET": "1"}, down_ns=0),),
+        latencies={"AssignPrivateIpAddresses": Latency(20, 20)},
+        faults=(FaultSpec(api="AssignPrivateIpAddresses", code="InternalError", from_ns=100 * S),),
+    ),
+    "addresses of pods are not attached at a restart": fleet(
+        Arrivals(pods=8, at_ns=100 * S, lifetime_ns=20 * S),
+        count=1,
+        env={"WARM_IP_TARGET": "2"},
+        rollouts=(RolloutSpec(at_ns=116 * S, env={}, down_ns=S),),
+        metadata_lag_s=40.0,
+    ),
+    "IPv6 does not set up an ENI": fleet(
+        DaemonSet(),
+        env=IPV6,
+        faults=(FaultSpec(api="AssignIpv6Addresses", code="InternalError"),),
+    ),
+}
+
+
+@pytest.mark.parametrize("spec", RARE.values(), ids=RARE)
+@pytest.mark.parametrize("policy", [VPC_CNI, IPAM_CORE], ids=lambda policy: policy.name)
+def test_c_plays_what_chance_rarely_brings(spec, policy):
+    (_, in_c), (_, slow) = (played(spec, policy, 1, in_c=in_c) for in_c in (True, False))
+    assert as_bytes(in_c) == as_bytes(slow)
+
+
 def test_fleets_that_others_change_are_left_to_the_engine():
     churn = Churn(pods_per_node=3, lifetime_ns=60 * S)
     assert pods_stay(fleet(churn, DaemonSet()))
@@ -182,10 +222,11 @@ def test_fleets_that_others_change_are_left_to_the_engine():
     assert not pods_stay(fleet(churn, autoscale=Autoscale(most=3)))
     assert pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env={}),)))
     assert not pods_stay(fleet(churn, tag="0"))
-    for variable in ("ENABLE_IPv6", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC"):
-        assert not pods_stay(fleet(churn, env={variable: "true"})), variable
-        rollout = RolloutSpec(at_ns=S, env={variable: "true"})
-        assert not pods_stay(fleet(churn, rollouts=(rollout,))), variable
+    for variable in ("ENABLE_IPv6", "ENABLE_POD_ENI"):
+        assert pods_stay(fleet(churn, env={variable: "true"})), variable
+    cards = {"ENABLE_MULTI_NIC": "true"}
+    assert not pods_stay(fleet(churn, env=cards))
+    assert not pods_stay(fleet(churn, rollouts=(RolloutSpec(at_ns=S, env=cards),)))
 
 
 def test_waits_are_sorted_and_the_fleet_serves_as_in_c_when_it_is_full():

@@ -56,17 +56,14 @@ def pods_stay(spec: FleetSpec) -> bool:
     """Return whether pods stay where they are put, on nodes that C can play.
 
     Not so where a workload hears of a pod at once, or an autoscaler acts; nor where ENIs may be
-    excluded, of several network cards, of a trunk, or of IPv6. Agents may be restarted.
+    excluded, or nodes use several network cards. Agents may be restarted.
     """
     return (
         all(map(_stay, spec.workloads))
         and not any(group.autoscale for group in spec.groups)
         and len(spec.groups) <= MOST_GROUPS
         and not any(subnet.tag for subnet in spec.subnets)
-        and not any(
-            settings.enable_ipv6 or settings.enable_multi_nic or settings.enable_pod_eni
-            for settings in _all_settings(spec)
-        )
+        and not any(settings.enable_multi_nic for settings in _all_settings(spec))
     )
 
 

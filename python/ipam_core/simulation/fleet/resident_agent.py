@@ -263,6 +263,7 @@ class ResidentAgent(Agent):
         runs = RUNS_NOTHING
         if run is not None:
             runs = RUNS_THROTTLED if isinstance(run.refusal, ThrottledError) else RUNS
+        lacks_trunk = node.lacks_trunk()
         failure = FAILED_NOT
         if isinstance(node.last_error, ThrottledError):
             failure = FAILED_THROTTLED
@@ -273,7 +274,8 @@ class ResidentAgent(Agent):
             node.timers.shrunk_ns,
             node.timers.full_ns,
             is_clean=self._reconciled_clean,
-            most_enis=node.max_enis - node.n_unmanaged[0],
+            lacks_trunk=lacks_trunk,
+            most_enis=node.max_enis - node.n_unmanaged[0] - (lacks_trunk and node.limits.trunking),
             running=runs,
             failure=failure,
         )
