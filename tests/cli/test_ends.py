@@ -80,7 +80,7 @@ def fleet(tmp_path, request):
     return file
 
 
-def working(pid, used_s=1.5):
+def working(pid, used_s=1.0):
     """Return whether a process has used so much time that it has loaded and plays."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > used_s
@@ -126,7 +126,7 @@ def test_an_interrupted_search_on_processes_ends_at_once_without_a_result(tmp_pa
 def test_an_interrupted_run_ends_at_once_without_a_result(fleet, arguments):
     process = start(*arguments, fleet)
     # A fork has little left to load.
-    wait_for(lambda: working(process.pid, 0.5 if FORKS else 1.5), "does not work")
+    wait_for(lambda: working(process.pid, 0.5 if FORKS else 1.0), "does not work")
     process.send_signal(signal.SIGINT)
     before = time.monotonic()
     out, err = process.communicate(timeout=60)
