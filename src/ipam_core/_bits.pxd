@@ -15,11 +15,6 @@ cdef extern from *:
     #include <assert.h>    /* a Debug build checks what must hold */
     #if defined(_MSC_VER) && !defined(__clang__)
     #include <intrin.h>
-    #if defined(_M_ARM64)
-    #define ipam_prefetch(at) __prefetch((const void *) (at))
-    #else
-    #define ipam_prefetch(at) _mm_prefetch((const char *) (at), _MM_HINT_T0)
-    #endif
     static __inline int ipam_first_set(uint64_t word) {
         unsigned long at = 0;
         assert(word != 0);
@@ -38,7 +33,6 @@ cdef extern from *:
         return low ^ high;
     }
     #else
-    #define ipam_prefetch(at) __builtin_prefetch(at)
     static inline int ipam_first_set(uint64_t word) {
         assert(word != 0);
         return __builtin_ctzll(word);
@@ -71,7 +65,6 @@ cdef extern from *:
     int ipam_last_set(uint64_t word) noexcept nogil
     int ipam_popcount(uint64_t word) noexcept nogil
     uint64_t ipam_bit(int position) noexcept nogil
-    void prefetch "ipam_prefetch"(const void *at) noexcept nogil    # into the cache, some time
     uint64_t mix "ipam_mix"(uint64_t one, uint64_t other) noexcept nogil
     # The two halves of the product, combined by XOR: each bit depends on both words.
 

@@ -219,7 +219,7 @@ cdef _check_levels(const EniState *eni):
 
 cdef _check_table(const Records *records):
     """The table finds every held record, and nothing else is in it."""
-    cdef uint32_t number, position
+    cdef uint32_t number, position, place
     n_held = n_in_table = 0
     for number in range(records.n_records):
         if records.array[number].state == HELD:
@@ -228,6 +228,10 @@ cdef _check_table(const Records *records):
                    "a held record is found")
     for position in range(records.mask + 1):
         n_in_table += records.table[position] != 0
+        place = records.table[position] >> 32 & records.mask
+        while records.table[position] and place != position:
+            _holds(records.table[place] != 0, "no probe ends before the entry that it looks for")
+            place = (place + 1) & records.mask
     _holds(n_in_table == n_held == records.n_in_table, "the table has the held records only")
     _holds(n_in_table * 4 <= records.mask + 1, "the table is at most a quarter full")
 

@@ -1,6 +1,7 @@
 """A batch does what as many single calls would do, whatever is in between."""
 
 import array
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -14,22 +15,8 @@ from support.soak import examples
 SECOND = 1_000_000_000
 NOBODY = 2**64 - 1
 MODES = ["secondary-ip", "prefix", "mixed", "ipv6"]
-pods = st.integers(0, 60)
-batches = st.one_of(
-    st.lists(pods, max_size=90),
-    st.tuples(pods, st.integers(1, 60)).map(lambda pair: [*range(pair[0], pair[0] + pair[1])]),
-)
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("assign"), batches, st.sampled_from([0, 0, 1, 31])),
-        st.tuples(st.just("release"), batches, st.sampled_from([0, 0, 1, -1, 31])),
-        st.tuples(st.just("name"), pods, st.just(0)),
-        st.tuples(st.just("beside"), st.tuples(pods, st.integers(0, 90)), st.just(0)),
-        st.tuples(st.just("exclude"), st.integers(0, 2), st.just(0)),
-    ),
-    min_size=4,
-    max_size=14,
-)
+N_PODS = 61
+STEPS = ["assign", "assign", "assign", "release", "release", "release", "name", "beside", "exclude"]
 
 
 def digest(pod):
@@ -66,46 +53,52 @@ def listed(store, eni):
             yield from (f"{first}{offset:x}" for offset in range(1, 17))
 
 
-@settings(max_examples=examples(30, 1500))
+def batch_of(rng):
+    """Return some pods in any order, or next to each other; or also a pod twice."""
+    first, size = rng.randrange(N_PODS), rng.randrange(1, N_PODS)
+    return rng.choice([
+        rng.sample(range(N_PODS), size),
+        list(range(first, min(first + size, N_PODS))),
+        rng.choices(range(N_PODS), k=size),
+    ])  # fmt: skip
+
+
+@settings(max_examples=examples(30, 1000))
 @given(
     mode=st.sampled_from(MODES),
     placement=st.sampled_from(["pack", "pack", "first", "spread", "arbitrary"]),
     cooldown_s=st.sampled_from([0, 30, 30]),
-    played=steps,
+    seed=st.integers(0, 2**32),
 )
-def test_a_batch_is_as_many_single_calls(mode, placement, cooldown_s, played):
+def test_a_batch_is_as_many_single_calls(mode, placement, cooldown_s, seed):
     many, single = (store_of(mode, placement, cooldown_s) for _ in range(2))
-    now_ns = 1000 * SECOND
-    for what, argument, seconds in played:
-        now_ns += seconds * SECOND
+    rng, every, now_ns = random.Random(seed), addresses_of(many), 1000 * SECOND
+    for _ in range(16):
+        now_ns += rng.choice([0, 0, 1, -1, 31]) * SECOND
+        what, batch = rng.choice(STEPS), batch_of(rng)
+        joined = b"".join(map(digest, batch))
         if what == "assign":
-            batch = b"".join(map(digest, argument))
-            got = many.assign_many(batch, now_ns, partial=True)
-            wanted = [
-                single.try_assign(Sandbox.from_digest(digest(p)), None, now_ns) for p in argument
+            got = many.assign_many(joined, now_ns, partial=True)
+            singly = [
+                single.try_assign(Sandbox.from_digest(digest(p)), None, now_ns) for p in batch
             ]
-            assert texts_of(got) == [one and one.address for one in wanted]
+            assert texts_of(got) == [one and one.address for one in singly]
         elif what == "release":
-            batch = array.array("Q", b"".join(map(digest, argument)))
-            got = many.release_many(batch, now_ns, partial=True)
-            wanted = [single.try_release(Sandbox.from_digest(digest(p)), now_ns) for p in argument]
-            assert texts_of(got) == [one and one.address for one in wanted]
+            got = many.release_many(array.array("Q", joined), now_ns, partial=True)
+            singly = [single.try_release(Sandbox.from_digest(digest(p)), now_ns) for p in batch]
+            assert texts_of(got) == [one and one.address for one in singly]
         elif what == "name":
             for store in (many, single):
-                store.try_assign(Sandbox(f"pod-{argument}"), "ns/pod", now_ns)
+                store.try_assign(Sandbox(f"pod-{batch[0]}"), "ns/pod", now_ns)
         elif what == "beside":
-            pod, number = argument
-            every = addresses_of(many)
+            address, twice = rng.choice(every), Sandbox.from_digest(digest(batch[0]))
             for store in (many, single):
-                if store.find_address(every[number % len(every)]) is None:
-                    store.adopt(
-                        Sandbox.from_digest(digest(pod)), every[number % len(every)], None,
-                        now_ns, beside=True,
-                    )  # fmt: skip
+                if store.find_address(address) is None:
+                    store.adopt(twice, address, None, now_ns, beside=True)
         else:
+            eni = f"eni-{batch[0] % 3}"
             for store in (many, single):
-                excluded = store.eni(f"eni-{argument}").excluded
-                (store.include_eni if excluded else store.exclude_eni)(f"eni-{argument}")
+                (store.include_eni if store.eni(eni).excluded else store.exclude_eni)(eni)
         many._check()
         assert many.stats(now_ns) == single.stats(now_ns)
         assert many.snapshot() == single.snapshot()
@@ -147,17 +140,20 @@ def test_a_batch_that_runs_out_in_the_middle_gives_what_there_is():
 
 
 def test_what_a_digest_holds_is_released_in_the_order_in_which_it_came():
-    """Where the table doubled, or its end was in between, the later one once came first."""
-    for _ in range(150):
-        store = store_of("mixed", "pack", 0)
-        every = addresses_of(store)
-        twice = Sandbox.from_digest(digest(0))
-        store.adopt(twice, every[3], None, 1)
-        store.adopt(twice, every[70], None, 1, beside=True)
-        others = b"".join(map(digest, range(1, 60)))
-        store.assign_many(others, 1)
-        store.release_many(others[: 16 * 40], 2)
-        store.assign_many(others, 3)
-        store._check()
-        assert store.release(twice, 4).address == every[3]
-        assert store.release(twice, 4).address == every[70]
+    """Whatever moved up behind a hole in the table: the later one must not pass the first."""
+    rng, twice = random.Random(5), Sandbox.from_digest(digest(0))
+    first, second = b"".join(map(digest, range(1, 30))), b"".join(map(digest, range(30, 62)))
+    for _ in range(600):
+        store = DataStore("prefix", placement="first", cooldown_s=0, given_time=True)
+        store.add_eni("eni-0", device_number=0, created_ns=1)
+        for slot in range(5):
+            store.add_prefix("eni-0", f"10.0.0.{16 * slot}/28")
+        store.assign_many(first, 1)
+        store.adopt(twice, "10.0.0.79", None, 1)
+        store.assign_many(second, 1)
+        store.adopt(twice, "10.0.0.78", None, 1, beside=True)
+        others = list(range(1, 62))
+        rng.shuffle(others)
+        store.release_many(b"".join(map(digest, others)), 2)
+        assert store.release(twice, 3).address == "10.0.0.79"
+        assert store.release(twice, 3).address == "10.0.0.78"
