@@ -51,8 +51,8 @@ SIMULATIONS = {
     ),
     "pods that move at once": (
         FLEET
-        + "workloads: [{kind: churn, pods_per_node: 3000000, lifetime: 1h}]\n"
-        + "rollouts: [{at: 60, env: {}}]",
+        + "workloads: [{kind: churn, pods_per_node: 3000000, lifetime: 1h}, "
+        + "{kind: rolling_update, pods: 1, at: 60, ready_after: 0}]",
         "2,000,000",
     ),
     "lives of no time": (
