@@ -61,7 +61,8 @@ sanitize:
 		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(abspath $(SANITIZE))/found \
 		HYPOTHESIS_PROFILE=sanitize $(SANITIZE)/bin/python -m pytest \
 		tests/core tests/subnet/test_subnet.py tests/subnet/test_hostile.py \
-		tests/fleet/test_resident.py -q -p no:cacheprovider --numprocesses auto --dist worksteal --max-worker-restart 0 \
+		tests/fleet/test_resident.py -q -p no:cacheprovider \
+		--numprocesses auto --dist worksteal --max-worker-restart 0 \
 		|| { head -n 30 $(SANITIZE)/found.*; exit 1; }
 
 lint: $(VENV)/.ready
