@@ -62,7 +62,7 @@ class BoundedConnection(HTTPConnection):
 
     def connect(self) -> None:
         """Connect, and leave the rest of the time to what comes next: a TLS handshake."""
-        self.timeout = left_s(self.deadline_s)
+        self.timeout: float | None = left_s(self.deadline_s)
         super().connect()
         self.sock.settimeout(left_s(self.deadline_s))
 
