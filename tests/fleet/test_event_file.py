@@ -23,7 +23,7 @@ from ipam_core.simulation.fleet.fleet import Fleet, simulate_fleet
 from ipam_core.simulation.fleet.pod_event import PodEvent
 from ipam_core.simulation.fleet.pod_events import format_events, read_events
 from ipam_core.simulation.fleet.spec import Autoscale
-from ipam_core.simulation.fleet.workload_specs import DaemonSet, Trace
+from ipam_core.simulation.fleet.workload_specs import Arrivals, DaemonSet, Trace
 from support.fleets import S, as_bytes, fleet
 from support.soak import SOAK, examples
 
@@ -75,14 +75,16 @@ def written(folder, kind, events):
 )
 def test_a_file_plays_as_its_events_to_the_byte(tmp_path_factory, events, kind, piece, scale):
     path = written(tmp_path_factory.mktemp("events"), kind, events)
-    spec = fleet(DaemonSet(), Trace(events=events), autoscale=scale)
+    ramp = Arrivals(pods=20, at_ns=61 * S, over_ns=300 * S)
+    spec = fleet(DaemonSet(), ramp, Trace(events=events), autoscale=scale)
     file = EventFile(path=path, where="events")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_file, "CHUNK_BYTES", piece)
         patch.setattr(parquet, "ROWS_AT_ONCE", piece)
         patch.setattr(placing, "PIECE", piece)
+        patch.setattr(placing, "PIECES_AHEAD", 1 + piece % 3)
         assert tuple(file) == events == tuple(file) == read_events(path, "events")
-        from_file = simulate_fleet(replace(spec, workloads=(DaemonSet(), Trace(events=file))))
+        from_file = simulate_fleet(replace(spec, workloads=(DaemonSet(), ramp, Trace(events=file))))
     held = simulate_fleet(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(workloads._PROCESSES, Trace, AllAtOnce)
@@ -200,6 +202,31 @@ def test_memory_does_not_grow_with_the_file(tmp_path, all_large, monkeypatch, ki
         tracemalloc.stop()
         assert result.n_pods == n_pods
     assert peaks[2] - peaks[1] < 2000 * 8 + 60_000
+
+
+def test_nodes_have_few_pieces_before_them_however_dense_the_events_are(
+    tmp_path, all_large, monkeypatch
+):
+    """What is placed ahead of the nodes takes memory: 4 % of 100 million events took 1 GB."""
+    (tmp_path / "pods.csv").write_text("".join(rows(600)))
+    monkeypatch.setattr(placing, "PIECE", 10)
+    read, most = [0], []
+
+    def place(self, until_ns, _place=placing.Placing.place, **more):
+        read[0] = 0
+        reached_ns = _place(self, until_ns, **more)
+        most.append(read[0])
+        return reached_ns
+
+    def next_piece(self, number_of, _next_piece=placing._Numbered.next_piece):
+        read[0] += 1
+        return _next_piece(self, number_of)
+
+    monkeypatch.setattr(placing.Placing, "place", place)
+    monkeypatch.setattr(placing._Numbered, "next_piece", next_piece)
+    simulate_fleet(fleet(Trace(events=events_of(tmp_path / "pods.csv", "w"))))
+    assert sum(most) > 100
+    assert max(most) <= placing.PIECES_AHEAD + 2
 
 
 # --- quantiles --------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PIECE = 10_000
 """Events of a trace that are turned into numbers at a time."""
+PIECES_AHEAD = 10
+"""Nodes have so many pieces before them: an event takes some 200 bytes until it is played."""
 
 
 class Placing:
@@ -108,13 +110,16 @@ class Placing:
         if name in self._names:
             self.pods.name(self._names[name], number)
 
-    def place(self, until_ns: int, *, with_workloads: bool = False) -> None:
-        """Let pods come and go up to a time, exclusive; `with_workloads`: what these do at it, too.
+    def place(self, until_ns: int, *, with_workloads: bool = False) -> int:
+        """Let pods come and go up to a time, exclusive, or an earlier one; return which.
 
-        All nodes have been played up to the last such time, or to now if that is later.
+        With `with_workloads` also what workloads do at that time. It is earlier where traces have
+        many events. All nodes have been played up to the last such time, or to now if that is
+        later.
         Raises `InputError` if a pod is recorded on a node that is not there.
         """
         self.pods.collect()
+        n_pieces = 0
         while True:
             try:
                 number = self.pods.place(until_ns, with_workloads=with_workloads)
@@ -123,10 +128,14 @@ class Placing:
                 name = next(name for name, its in self._names.items() if its == number)
                 raise InputError(f"no node {name!r} at {at_ns / NS:g} s") from None
             if number is None:
-                return
+                return until_ns
             trace = self._traces[number]
+            before_ns = trace.last_ns
             piece, is_whole = trace.next_piece(self._number_of)
             self.pods.feed(number, piece, trace.n_pods, is_whole=is_whole)
+            n_pieces += 1
+            if n_pieces >= PIECES_AHEAD and piece and before_ns < piece[0][0]:
+                until_ns = min(until_ns, piece[0][0])  # nothing of that time is placed yet
 
     def _group(self, name: str | None) -> int | None:
         return None if name is None else self._groups[name]
@@ -141,7 +150,8 @@ class Placing:
 class _Numbered:
     """The events of a trace with pods as numbers: one that is gone gives its to another.
 
-    None is read after the first that is later than `until_ns`, the end.
+    `last_ns` is the time of the last event that was read. None is read after the first that is
+    later than `until_ns`, the end.
     """
 
     def __init__(self, events: Iterable[PodEvent], until_ns: int) -> None:
@@ -150,6 +160,7 @@ class _Numbered:
         self._numbers: dict[str, int] = {}
         self._unused: list[int] = []
         self.n_pods = 0
+        self.last_ns = 0
 
     def next_piece(
         self, number_of: Callable[[str], int]
@@ -167,6 +178,7 @@ class _Numbered:
                 self._unused.append(pod)
             node = number_of(event.node) if event.node else None
             piece.append((event.time_ns, pod, node, event.add))
+            self.last_ns = event.time_ns
         return piece, len(piece) < PIECE
 
     def _new(self) -> int:

@@ -203,8 +203,12 @@ class Residents:
             if next_ns is not None:
                 joins = next_ns < placed_ns
                 placed_ns = min(placed_ns, next_ns)
-        placing.place(placed_ns)
-        self._placed_ns, self._stop_ns = placed_ns, placed_ns - (placed_ns == most_ns)
+        reached_ns = placing.place(placed_ns)
+        if reached_ns < placed_ns:
+            placed_ns = until_ns = most_ns = reached_ns
+            joins = False
+        self._placed_ns = placed_ns
+        self._stop_ns = max(placed_ns - (placed_ns == most_ns), now_ns)
         if joins:
             until_ns = min(until_ns, placing.pods.next_ns)
         if until_ns > self._until_ns:
