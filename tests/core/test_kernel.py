@@ -46,7 +46,9 @@ def kernel_of(n_addresses, *, samples=(), from_ns=0, policy=VPC_CNI, **targets):
         store, Settings(**targets), policy, slots=n_addresses, max_pods=100, prefix_mode=False,
         falls_back=False, changes_pool=True,
     )  # fmt: skip
-    kernel.tell(None, None, None, is_clean=True, most_enis=1, running=0, failure=0)
+    kernel.tell(
+        None, None, None, is_clean=True, lacks_trunk=False, most_enis=1, running=0, failure=0
+    )
     kernel.set_next(NEXT_CHECK, 5 * S)
     return kernel
 
@@ -59,7 +61,9 @@ def test_a_kernel_stops_before_a_check_that_would_grow_and_before_a_reconcile():
     assert (kernel.n_pods, kernel.n_waiting, kernel.n_at_once) == (3, 0, 3)
     assert kernel.changed_ns == 7_500_000_000, "the reconcile of the check before is noted"
     kernel = kernel_of(3, minimum_ip_target=3)
-    kernel.tell(None, None, None, is_clean=False, most_enis=1, running=0, failure=0)
+    kernel.tell(
+        None, None, None, is_clean=False, lacks_trunk=False, most_enis=1, running=0, failure=0
+    )
     assert advance_all([kernel], 20 * S) == [0]
     assert kernel.next == (NEXT_RECONCILE, 7_500_000_000)
 
@@ -157,7 +161,9 @@ def test_a_node_that_lives_keeps_every_invariant(n_addresses, loads, policy, ste
         store, Settings(), policy, slots=n_addresses, max_pods=1, prefix_mode=False,
         falls_back=False, changes_pool=True,
     )  # fmt: skip
-    kernel.tell(None, None, None, is_clean=True, most_enis=1, running=0, failure=0)
+    kernel.tell(
+        None, None, None, is_clean=True, lacks_trunk=False, most_enis=1, running=0, failure=0
+    )
     kernel.set_next(NEXT_CHECK, 5 * S)
     for at_s, n_pods, life_s in loads:
         kernel.add_pods(at_s * S, n_pods, 1 / (life_s * S) if life_s else 0.0)
