@@ -53,18 +53,17 @@ cdef inline int seat_slot(Pool *pool, EniState *eni, int kind) noexcept nogil:
     """Return the slot for a new address or prefix, and reserve it.
 
     Returns -1 if there is no memory; nothing has changed then. Without a map it is the lowest
-    that is empty.
+    that is empty. So it is for an IPv6 prefix: an agent has one, and the map has none.
     """
     cdef uint64_t taken = eni.groups[kind].attached, random = pool.random
     cdef int reach, slot
-    if pool.placement != ARBITRARY:
+    if pool.placement != ARBITRARY or kind == IPV6_PREFIX:
         slot = first_set(~taken)
     else:
-        if kind != IPV6_PREFIX:
-            taken = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
-            reach = walk_reach(eni.reach, popcount(taken) + 1)
-            if reach != eni.reach:
-                return seats_renew(pool, eni, reach, kind)
+        taken = eni.groups[SECONDARY_IP].attached | eni.groups[PREFIX].attached
+        reach = walk_reach(eni.reach, popcount(taken) + 1)
+        if reach != eni.reach:
+            return seats_renew(pool, eni, reach, kind)
         slot = walk_seat(taken, eni.reach, &random)
     if slot_reserve(eni, kind, slot) < 0:
         return -1

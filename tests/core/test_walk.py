@@ -169,6 +169,19 @@ def test_a_map_that_grows_loses_nothing(mode):
     assert sorted(store.addresses("eni-0") + store.prefixes("eni-0")) == sorted(cidrs)
 
 
+def test_as_many_ipv6_prefixes_as_there_may_be_come_and_go():
+    store = DataStore("ipv6", placement="arbitrary", given_time=True)
+    store.add_eni("eni-0", device_number=0)
+    prefixes = [f"2001:db8:0:0:{number:x}::/80" for number in range(1, 64)]
+    for prefix in prefixes:
+        store.add_prefix("eni-0", prefix)
+    assert store.prefixes("eni-0") == prefixes
+    store.remove_prefix("eni-0", prefixes[40])
+    store.add_prefix("eni-0", prefixes[40])
+    store._check()
+    assert store.prefixes("eni-0") == prefixes
+
+
 def test_as_many_enis_as_there_may_be_are_each_reached():
     for n in (8, 9, 14, 15, 29, 57, 64):
         store = store_with(1, n_enis=n, seed=n)
