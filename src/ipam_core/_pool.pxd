@@ -340,8 +340,8 @@ cdef inline void pool_empty_slot(Pool *pool, EniState *eni, int number, int kind
         record = pool_record_at(pool, place)
         if record != NONE:
             pool_forget(pool, record)
-    for offset in range(0, extent, PER_CELL):
-        cell = slot_cell(eni, kind, slot, offset)
+    for offset in range((extent + PER_CELL - 1) // PER_CELL):
+        cell = slot_cell(eni, kind, slot, offset * PER_CELL)
         if cell != NULL and cell.block != NONE:
             block_drop(&pool.records, cell.block)
     slot_detach(eni, kind, slot)

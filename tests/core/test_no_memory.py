@@ -21,6 +21,11 @@ CALLS = {
     "add_prefix": lambda store: store.add_prefix("eni-0", "10.0.9.16/28"),
 }
 
+REMOVALS = {
+    "remove_eni": lambda store: store.remove_eni("eni-0", force=True),
+    "remove_prefix": lambda store: store.remove_prefix("eni-0", "10.0.1.0/28", force=True),
+}
+
 
 def new_store(placement, slots):
     """Return a store that is full up to arrays' ends, so that the next call must allocate."""
@@ -59,3 +64,27 @@ def test_a_call_without_memory_changes_nothing(name, placement, slots, n_held):
         store._check()
     assert not refused
     assert n_refused > 0 or n_held  # nothing need be allocated for the second address
+
+
+@pytest.mark.parametrize("name", REMOVALS)
+def test_what_is_removed_without_memory_is_removed_wholly_or_not_at_all(name):
+    for n_given in range(200):
+        store = DataStore("prefix", given_time=True)
+        store.add_eni("eni-0", device_number=0)
+        store.add_prefix("eni-0", "10.0.1.0/28")
+        store.assign_many(PODS[0].digest, 1)
+        before = store.snapshot()
+        testcapi.set_nomemory(n_given, 0)
+        try:
+            lost = REMOVALS[name](store)
+        except MemoryError:
+            lost = None
+        finally:
+            testcapi.remove_mem_hooks()
+        store._check()
+        if lost is not None:
+            break
+        assert store.snapshot() == before
+    assert n_given > 0
+    assert [one.sandbox for one in lost] == PODS[:1]
+    assert store.find(PODS[0]) is None
