@@ -7,9 +7,11 @@ import sys
 import tracemalloc
 from array import array
 from dataclasses import replace
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -202,6 +204,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path, all_large, monkeypatch, ki
         tracemalloc.stop()
         assert result.n_pods == n_pods
     assert peaks[2] - peaks[1] < 2000 * 8 + 60_000
+
+
+def test_what_is_read_of_a_parquet_file_does_not_stay_in_memory(tmp_path, monkeypatch):
+    """pyarrow keeps a whole file of 600 MB if it may read ahead of the rows that are asked for."""
+    monkeypatch.setattr(parquet, "ROWS_AT_ONCE", 500)
+    names = (sha256(b"%d" % number).hexdigest() for number in range(20_000))
+    events = [PodEvent(time_ns=n * MS, node="", pod=name, add=True) for n, name in enumerate(names)]
+    path = written(tmp_path, "parquet", events)
+    before, most = pyarrow.total_allocated_bytes(), 0
+    for _ in parquet.read_rows(path, "w"):
+        most = max(most, pyarrow.total_allocated_bytes() - before)
+    assert 0 < most < path.stat().st_size / 4
 
 
 def test_nodes_have_few_pieces_before_them_however_dense_the_events_are(

@@ -49,7 +49,7 @@ def read_rows(path: Path, where: str) -> Iterator[tuple[PodEvent, int]]:
     and `OSError`.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # what is read ahead stays in memory
             missing = [name for name in SCHEMA.names if name not in file.schema_arrow.names]
             if missing:
                 raise InputError(f"{where}: no column {', '.join(map(quoted, missing))}")
