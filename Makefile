@@ -31,8 +31,10 @@ web: $(VENV)/.built
 	$(PIP) install --quiet "ipam-core[cli,web]"
 	$(BIN)/ipam-core web --port $(PORT)
 
+# One more process than processors: each waits now and then for a program that it has started.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --dist worksteal --numprocesses $$($(BIN)/python -c \
+		'import os; print(len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count()))(0)) + 1)')
 
 # BENCH_SHORT=1 measures each for less time: enough to see that all of it runs.
 # CHECK=1 fails where a goal is missed by more than its noise.
