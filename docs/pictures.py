@@ -114,17 +114,17 @@ def photograph() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder, served_page(folder) as url, browser() as chromium:
         for place, photo in PAGES.items():
             view = {"width": photo.width, "height": 900}
-            page = chromium.new_page(viewport=view, color_scheme=photo.colours)
-            page.goto(url + photo.link)
-            if photo.files:
-                files = sorted(ROOT.glob(photo.files))
-                page.locator("[data-drop] input").first.set_input_files(files)
-            if photo.press:
-                page.wait_for_selector(photo.first)
-                page.locator(photo.press).click()
-            page.wait_for_selector(photo.shows, timeout=_LONGEST_MS)
-            page.evaluate("scrollTo(0, 0)")  # what sticks to the window is at its place then
-            found[place] = page.screenshot(full_page=True)
+            with chromium.opened(viewport=view, color_scheme=photo.colours) as page:
+                page.goto(url + photo.link)
+                if photo.files:
+                    files = sorted(ROOT.glob(photo.files))
+                    page.locator("[data-drop] input").first.set_input_files(files)
+                if photo.press:
+                    page.wait_for_selector(photo.first)
+                    page.locator(photo.press).click()
+                page.wait_for_selector(photo.shows, timeout=_LONGEST_MS)
+                page.evaluate("scrollTo(0, 0)")  # what sticks to the window is at its place then
+                found[place] = page.screenshot(full_page=True)
     return found
 
 
