@@ -48,6 +48,10 @@ cdef struct Rows:
     Py_ssize_t n
 
 
+ctypedef Py_ssize_t (*PlayRows)(Pool *pool, Rows rows, int64_t now_ns,
+                                bint partial) noexcept nogil
+
+
 cdef object rows_of(object digests, Rows *rows):
     """Return a copy of a batch's digests, for the addresses; `rows` is what it holds."""
     global _np, _ndarray, _uint64
@@ -131,21 +135,28 @@ cdef object store_assign_many(Shared store, object digests, object now_ns, bint 
     cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns")
     cdef Rows rows
     cdef object given = rows_of(digests, &rows)
-    cdef int answer
-    if rows.n <= FEW:
-        store.wait()
-        answer = assign_rows(&store.pool, rows, now, partial)
-    else:
-        store.hold()
-        with nogil:
-            answer = assign_rows(&store.pool, rows, now, partial)
-        store.let_go()
+    cdef Py_ssize_t answer = play(store, rows, now, partial, assign_rows)
     if answer != DONE:
-        raise refused(store, answer, now)
+        raise refused(store, <int> answer, now)
     return given
 
 
-cdef int assign_rows(Pool *pool, Rows rows, int64_t now_ns, bint partial) noexcept nogil:
+cdef Py_ssize_t play(Shared store, Rows rows, int64_t now_ns, bint partial,
+                     PlayRows play_rows) except? -100:
+    """Play a batch when no other thread changes the store; a large one without the GIL."""
+    cdef Py_ssize_t answer
+    if rows.n <= FEW:
+        store.wait()
+        return play_rows(&store.pool, rows, now_ns, partial)
+    store.hold()
+    with nogil:
+        answer = play_rows(&store.pool, rows, now_ns, partial)
+    store.let_go()
+    return answer
+
+
+cdef Py_ssize_t assign_rows(Pool *pool, Rows rows, int64_t now_ns,
+                            bint partial) noexcept nogil:
     """Assign to all rows, unless `partial` or to none. Returns DONE, EXHAUSTED or NO_MEMORY."""
     cdef int answer = DONE
     batch_expire(pool, now_ns)
@@ -161,15 +172,7 @@ cdef object store_release_many(Shared store, object digests, object now_ns, bint
     cdef int64_t now = time_ns(now_ns, &store.latest_ns, "now_ns")
     cdef Rows rows
     cdef object freed = rows_of(digests, &rows)
-    cdef Py_ssize_t unknown
-    if rows.n <= FEW:
-        store.wait()
-        unknown = release_rows(&store.pool, rows, now, partial)
-    else:
-        store.hold()
-        with nogil:
-            unknown = release_rows(&store.pool, rows, now, partial)
-        store.let_go()
+    cdef Py_ssize_t unknown = play(store, rows, now, partial, release_rows)
     if unknown < rows.n:
         raise UnknownSandboxError(sandbox_of(&rows.words[2 * unknown]))
     return freed

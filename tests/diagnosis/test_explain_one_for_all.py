@@ -17,6 +17,7 @@ from ipam_core.diagnosis.explain.play import NodeCase, Play
 from ipam_core.diagnosis.explain.together import _merged, agree, bad, one_for_all
 from ipam_core.errors import UnknownInstanceTypeError
 from ipam_core.instances import limits
+from support.by_hand import with_change
 
 M8G, M5, T3 = "m8g.4xlarge", "m5.large", "t3.small"
 CASES = [
@@ -49,15 +50,8 @@ def test_the_one_change_fixes_all_kinds_on_every_type(types, env):
         return
     assert {*found.kinds, *found.left} == kinds
     assert len(found.kinds) > 1
-    merged = {k: v for k, v in (env | found.fix.change.env).items() if v is not None}
     for old in before:
-        new = explain(
-            old.case.limits,
-            merged,
-            max_pods=old.case.max_pods,
-            least=Severity.WARNING,
-            advise=False,
-        )
+        new = with_change(old, env, found.fix.change.env)
         assert new.verdict.served >= old.verdict.served
         assert bad(new) <= bad(old) - set(found.kinds)
 

@@ -16,6 +16,7 @@ from ipam_core.diagnosis.explain.together import (
     idle_half_full,
     worse,
 )
+from support.by_hand import with_change
 from support.commands import called
 
 M8G, M5, T3 = "m8g.4xlarge", "m5.large", "t3.small"
@@ -52,15 +53,8 @@ def test_what_is_advised_makes_no_type_worse(types, env):
     """Each change is set by hand on every type, which is then explained again."""
     before = [explain(name, env) for name in types]
     for kind, change in changes(agree(before)).items():
-        merged = {k: v for k, v in (env | change).items() if v is not None}
         for old in before:
-            new = explain(
-                old.case.limits,
-                merged,
-                max_pods=old.case.max_pods,
-                least=Severity.WARNING,
-                advise=False,
-            )
+            new = with_change(old, env, change)
             assert new.verdict.served >= old.verdict.served, (kind, change)
             assert bad(new) <= bad(old), (kind, change)
 
